@@ -1,0 +1,183 @@
+// Package asteri is the contract between protocols and applications.
+//
+// A protocol session (http1 today; http2 and http3 by the same contract) turns
+// the bytes of a connection into an Exchange and hands it to a Handler. A
+// handler is anything that answers exchanges: a Go function, one of the worker
+// models of package workers, or a pool of Python processes.
+//
+// Every exchange has one owner, the Executor that Exchange.Home returns: the
+// event loop of its connection. Unless a method says otherwise, all methods of
+// an Exchange and all callbacks given to it run on that executor's goroutine.
+// Exchange.Post is the one door for other goroutines.
+package asteri
+
+import "os"
+
+// Handler answers exchanges.
+//
+// ServeExchange is called on the exchange's executor and must not block: it
+// answers at once, or it keeps the exchange and answers later from a callback
+// or a function given to Exchange.Post. A handler that returns without having
+// answered has kept the exchange, and must see to it that Finish or Abort is
+// called in the end.
+type Handler interface {
+	ServeExchange(x Exchange)
+}
+
+// HandlerFunc makes a Handler of a function.
+type HandlerFunc func(x Exchange)
+
+// ServeExchange calls f.
+func (f HandlerFunc) ServeExchange(x Exchange) { f(x) }
+
+// Executor runs functions one at a time, in order, on one goroutine. Executors
+// are comparable: two exchanges with equal homes may touch each other's state.
+type Executor interface {
+	// Post queues fn to run on the executor. It may be called from any
+	// goroutine, never blocks, and never drops for fullness (who posts
+	// bounds what it posts). It returns false when the executor has ended
+	// and fn will not run.
+	Post(fn func()) bool
+}
+
+// Exchange is one request and its response.
+//
+// An exchange that was finished before ServeExchange returned, and whose Post,
+// OnCancel and ReadBody were never used, may be reused by the session for the
+// next request: such a handler must not keep it, its Request, or any slice
+// taken from them. An exchange that was kept is never reused, and its slices
+// stay valid for as long as they are referenced.
+type Exchange interface {
+	// Request returns the request. It does not change, except that its
+	// body is read by ReadBody.
+	Request() *Request
+
+	// ReadBody starts the delivery of the request body to sink, which ends
+	// with exactly one of OnEnd and OnError. It may be called once, also for
+	// a request without a body (OnEnd is then called before it returns). It
+	// sends 100 (Continue) first if the client waits for it (RFC 9110
+	// section 10.1.1). Body bytes that a handler never asks for are discarded
+	// within a bound, after which the connection is closed.
+	ReadBody(sink BodySink)
+
+	// Consumed gives back n bytes of the body window: at most BodyWindow
+	// bytes are delivered to the sink and not yet consumed at any time.
+	Consumed(n int)
+
+	// Inform sends an interim (1xx) response, except 101. It may be called
+	// several times before Start, and does nothing for a client that cannot
+	// take one (HTTP/1.0).
+	Inform(status int, h *Header) error
+
+	// Start begins the final response: status is 200 to 599. The session
+	// copies h (nil is an empty one), chooses the framing, and adds Date and
+	// Server where they are absent. It returns a *ResponseError and sends
+	// nothing if the header cannot be sent as it is: bytes outside the
+	// field grammar, a second Content-Length, a connection-specific field.
+	Start(status int, h *Header) error
+
+	// Write queues a copy of p as response content and returns how many
+	// bytes wait to be sent to the client. A handler that finds more than
+	// HighWater queued should wait for OnDrain. Writing more than the
+	// Content-Length aborts the exchange and returns a *ResponseError.
+	// Content written in answer to HEAD, or for a status without content,
+	// is counted and dropped.
+	Write(p []byte) (queued int, err error)
+
+	// SendFile queues n bytes of f from offset off as response content.
+	// It takes over f and closes it once it is sent or dropped, also when
+	// it returns an error.
+	SendFile(f *os.File, off, n int64) error
+
+	// OnDrain sets the function to call, once, when the queue has fallen
+	// below LowWater. If it is already below, fn is called before the
+	// executor handles its next event, never from within OnDrain.
+	OnDrain(fn func())
+
+	// Finish ends the response; trailer may be nil. A response that was not
+	// started is answered 500. Content shorter than the announced
+	// Content-Length aborts the exchange: the client sees a reset, never a
+	// clean end.
+	Finish(trailer *Header) error
+
+	// Respond answers in one call: Start with h and a Content-Length of
+	// len(body), Write, Finish. h must not hold a Content-Length.
+	Respond(status int, h *Header, body []byte) error
+
+	// Upgrade ends HTTP on this connection (or stream) with the response
+	// that the protocol of kind wants (101, or 200 on HTTP/2 and later) and
+	// returns the tunnel that remains. h holds further response fields.
+	Upgrade(kind UpgradeKind, h *Header) (Tunnel, error)
+
+	// OnCancel sets the function to call, once, when nobody waits for the
+	// answer any more: the client reset the connection or stream, a deadline
+	// passed, or the server is stopping hard. Cause ErrHalfClosed says
+	// only that the client sends nothing more; it may still read, and the
+	// answer is still sent if one is made. A later, harder cause is then
+	// reported too. If the exchange is cancelled already, fn is called
+	// before the executor handles its next event.
+	OnCancel(fn func(cause error))
+
+	// Abort ends the exchange without a clean end: an error response if
+	// nothing was sent yet (the status of a *StatusError cause, else 500),
+	// a reset of the connection or stream otherwise.
+	Abort(cause error)
+
+	// Post runs fn on the exchange's executor. It may be called from any
+	// goroutine. It returns false, and fn will not run, once the exchange
+	// has ended. fn may still find the exchange ended when it runs later:
+	// its calls then return ErrClosed.
+	Post(fn func()) bool
+
+	// Home returns the executor that owns this exchange. It may be called
+	// from any goroutine.
+	Home() Executor
+}
+
+// BodySink takes a request body.
+type BodySink interface {
+	// OnBody takes the next bytes. They live until it returns.
+	OnBody(p []byte)
+	// OnEnd says that the body is complete. trailer is nil without trailers.
+	OnEnd(trailer *Header)
+	// OnError says that the body will not be completed.
+	OnError(err error)
+}
+
+// UpgradeKind says what a connection is to become.
+type UpgradeKind uint8
+
+const (
+	// UpgradeRaw hands the bytes after the response over as they are. The
+	// handler gives the Upgrade field's value in the response header.
+	UpgradeRaw UpgradeKind = iota
+)
+
+// Tunnel is a two-way byte stream that took the place of an exchange. It has
+// the exchange's executor and the same rules.
+type Tunnel interface {
+	// Read sets the sink for incoming bytes, under the same window as a
+	// request body. OnEnd means that the peer half-closed.
+	Read(sink BodySink)
+	Consumed(n int)
+	Write(p []byte) (queued int, err error)
+	OnDrain(fn func())
+	// Close closes the tunnel once all that was written is sent.
+	Close()
+	Abort(cause error)
+	Post(fn func()) bool
+	Home() Executor
+}
+
+// Water marks and windows, in bytes. They are the same for all protocols so
+// that a handler can rely on them.
+const (
+	// BodyWindow bounds body bytes delivered to a sink and not yet consumed.
+	BodyWindow = 64 << 10
+	// HighWater is the number of queued response bytes at which a handler
+	// should stop writing.
+	HighWater = 256 << 10
+	// LowWater is the number of queued response bytes below which OnDrain
+	// functions are called.
+	LowWater = 64 << 10
+)

@@ -1,0 +1,65 @@
+package asteri
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Causes with which exchanges end or are cancelled. A cause may be wrapped.
+var (
+	// ErrClosed is returned by calls on an exchange that has ended.
+	ErrClosed = errors.New("exchange has ended")
+	// ErrHalfClosed: the client has sent all it will send, and may or may
+	// not read on.
+	ErrHalfClosed = errors.New("client closed its sending side")
+	// ErrClientGone: the client reset the connection or the stream.
+	ErrClientGone = errors.New("client disconnected")
+	// ErrStopping: the server's time for a graceful stop is over.
+	ErrStopping = errors.New("server is stopping")
+)
+
+// StatusError is a refusal whose outcome is an HTTP status. Before the response
+// has begun, aborting an exchange with it sends that status.
+type StatusError struct {
+	// Code is the status, 400 to 599.
+	Code int
+	// Reason says in a few words what was wrong. It is for logs and
+	// counters; clients get it only for 4xx.
+	Reason string
+	// RetryAfter, in seconds, is sent as Retry-After if it is not 0.
+	RetryAfter int
+}
+
+// Error returns the status and the reason.
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%d %s: %s", e.Code, http.StatusText(e.Code), e.Reason)
+}
+
+// ResponseError is a mistake of the application in its response: a field that
+// may not be sent, more or less content than announced, calls out of order.
+type ResponseError struct {
+	// Reason says what was wrong.
+	Reason string
+	// Name is the field in question, if there is one.
+	Name string
+}
+
+// Error returns the reason and the field.
+func (e *ResponseError) Error() string {
+	if e.Name != "" {
+		return fmt.Sprintf("invalid response: %s: %q", e.Reason, e.Name)
+	}
+	return "invalid response: " + e.Reason
+}
+
+// PanicError is the cause with which an exchange ends whose handler panicked.
+type PanicError struct {
+	// Value is what the handler panicked with.
+	Value any
+	// Stack is the stack of the goroutine, as debug.Stack returns it.
+	Stack []byte
+}
+
+// Error returns the value.
+func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.Value) }

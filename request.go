@@ -1,0 +1,82 @@
+package asteri
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+)
+
+// Proto is the version of HTTP that a request came with.
+type Proto uint8
+
+// The protocol versions.
+const (
+	HTTP10 Proto = iota + 1
+	HTTP11
+	HTTP2
+	HTTP3
+)
+
+// String returns the version as in a status line, for example "HTTP/1.1".
+func (p Proto) String() string {
+	switch p {
+	case HTTP10:
+		return "HTTP/1.0"
+	case HTTP11:
+		return "HTTP/1.1"
+	case HTTP2:
+		return "HTTP/2"
+	case HTTP3:
+		return "HTTP/3"
+	}
+	return "HTTP/?"
+}
+
+// Request is the head of a request, in the words of RFC 9110. Its slices follow
+// the lifetime rule of Exchange; whoever wants one for longer copies it.
+type Request struct {
+	// Method is case-sensitive, as received.
+	Method string
+	// Proto is the version of HTTP.
+	Proto Proto
+	// Scheme is "http" or "https".
+	Scheme string
+	// Target is the request target as received: origin-form,
+	// absolute-form, authority-form or asterisk-form (RFC 9112 section 3.2).
+	Target []byte
+	// Authority is the host and optional port that the request is for: from
+	// the target if it names one, else from Host. Empty if neither does.
+	Authority []byte
+	// Path is the path of the target, still percent-encoded; "*" for
+	// asterisk-form, empty for authority-form.
+	Path []byte
+	// Query is what follows the first "?", without it, still encoded.
+	Query []byte
+	// Header holds the fields in the order received. For HTTP/1.1 the
+	// names keep their case.
+	Header Header
+	// ContentLength is the length of the body in bytes, 0 if there is none,
+	// or -1 if it is not known before its end.
+	ContentLength int64
+	// Received is when the head was complete.
+	Received time.Time
+	// Peer tells about the connection. It is shared by all requests of the
+	// connection and not written after its start.
+	Peer *Peer
+}
+
+// Peer tells about a connection and who is at its other end.
+type Peer struct {
+	// Remote and Local are the addresses of a TCP or QUIC connection,
+	// invalid for other networks.
+	Remote, Local netip.AddrPort
+	// Network is "tcp", "unix" or "udp".
+	Network string
+	// SocketPath is the listener's path for "unix".
+	SocketPath string
+	// TLS is nil for a plain connection.
+	TLS *tls.ConnectionState
+}
+
+// HasBody tells whether the request carries content to be read.
+func (r *Request) HasBody() bool { return r.ContentLength != 0 }
