@@ -6,7 +6,10 @@
 // level-triggered.
 package poller
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Token names a registration. Its upper half is the slot of the owner's table,
 // its lower half the generation of that slot: when a descriptor is closed and
@@ -29,22 +32,27 @@ func (t Token) Generation() uint32 { return uint32(t) }
 type Ready uint8
 
 const (
-	// Readable: a read would not block. Also reported with Hangup and Error,
-	// if reading is wanted, since a read then returns the reason.
+	// Readable: a read would not block. For sockets also reported with
+	// Hangup and Error, if reading is wanted, since a read then returns the
+	// reason.
 	Readable Ready = 1 << iota
 	// Writable: a write would not block.
 	Writable
-	// Hangup: both directions are closed. Reported whether wanted or not,
-	// so an owner who pauses a descriptor must Remove it to stop it.
+	// Hangup: both directions are closed. epoll reports it whether wanted
+	// or not, so an owner who pauses a descriptor must Remove it to stop it;
+	// kqueue reports it only while Writable is wanted.
 	Hangup
 	// ReadHangup: the peer will send nothing more; bytes may still wait to
-	// be read. Reported only if wanted.
+	// be read. Reported only if wanted, by kqueue only together with
+	// Readable.
 	ReadHangup
-	// Error: a read or write would return an error. Reported always.
+	// Error: a read or write would return an error. Reported with Hangup,
+	// under the same rules; by kqueue also with Readable.
 	Error
 )
 
-// Event says that the descriptor registered with Token is Ready.
+// Event says that the descriptor registered with Token is Ready. One Wait may
+// return two events of one token, with different conditions.
 type Event struct {
 	Token Token
 	Ready Ready
@@ -54,7 +62,8 @@ type Event struct {
 // concrete type; the conformance suite tests this. All methods except Wake
 // belong to the goroutine that owns the poller.
 type System interface {
-	// Add registers fd, which must not be registered. want may be 0.
+	// Add registers fd, which must not be registered. want may be 0. t may
+	// be anything except the token whose bits are all set.
 	Add(fd int, t Token, want Ready) error
 	// Modify replaces the token and the wanted set of a registered fd.
 	Modify(fd int, t Token, want Ready) error
@@ -62,14 +71,24 @@ type System interface {
 	Remove(fd int) error
 	// Wait appends to dst[:0] the events that are ready, at most cap(dst)
 	// of them, and returns it. It waits for the first one no longer than
-	// max; 0 only looks, a negative max waits without end. A wake-up or an
-	// interrupting signal returns no events and no error.
+	// max; 0 only looks, a negative max waits without end. Systems that
+	// count in milliseconds round max up; beyond eleven days it may be cut
+	// short. A wake-up or an interrupting signal returns early, possibly
+	// without events, and is no error; so may, rarely, a wake-up whose
+	// purpose the Wait before has served.
 	Wait(dst []Event, max time.Duration) ([]Event, error)
 	// Wake makes the current Wait return, or else the next one. It may be
-	// called from any goroutine; calls before that return are coalesced.
+	// called from any goroutine, also after Close; calls before that return
+	// are coalesced, and what was done before them is seen after it.
 	Wake() error
-	// Close releases the poller. Registered descriptors stay open.
+	// Close releases the poller. Registered descriptors stay open. A second
+	// Close does nothing.
 	Close() error
 }
 
 var _ System = (*Poller)(nil)
+
+// longest is the longest single wait: some systems refuse much more.
+const longest = 1e6 * time.Second
+
+var errNoRoom = errors.New("poller: Wait needs room for at least one event")
