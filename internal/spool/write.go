@@ -1,0 +1,73 @@
+package spool
+
+import (
+	"os"
+
+	"github.com/asteri/asteri-loop/internal/sched"
+)
+
+// spill gives what waits in memory to a goroutine, unless one is at work
+// already: then the end of its work does so.
+func (b *Buffer) spill() {
+	if b.writing || b.closed || b.err != nil || len(b.mem) == 0 {
+		return
+	}
+	b.writing = true
+	p, file, at := b.mem, b.file, b.fileSize
+	b.mem = nil
+	sched.Begin()
+	go func() {
+		b.store.slots <- struct{}{}
+		file, err := b.store.write(file, p, at)
+		<-b.store.slots
+		sched.End()
+		if !b.owner.Post(func() { b.finish(file, len(p), err) }) && file != nil {
+			file.Close()
+		}
+	}()
+}
+
+// write writes p at offset at and makes the file if there is none yet.
+func (s *Store) write(file *os.File, p []byte, at int64) (*os.File, error) {
+	if file == nil {
+		var err error
+		if file, err = s.create(); err != nil {
+			return nil, err
+		}
+	}
+	_, err := file.WriteAt(p, at)
+	return file, err
+}
+
+func (s *Store) create() (*os.File, error) {
+	f, err := os.CreateTemp(s.dir, "asteri-spool-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// finish takes the outcome of a write, on the owner.
+func (b *Buffer) finish(file *os.File, n int, err error) {
+	b.writing = false
+	b.file = file
+	if b.closed {
+		b.Close()
+		return
+	}
+	if err != nil {
+		b.err = err
+		b.wrote(0, err)
+		return
+	}
+	b.fileSize += int64(n)
+	// The first write includes what memory held and was reported already.
+	reported := min(b.kept, n)
+	b.kept -= reported
+	b.spill()
+	b.wrote(n-reported, nil)
+}
