@@ -8,6 +8,7 @@
 package loop
 
 import (
+	"fmt"
 	"os"
 	"time"
 )
@@ -46,8 +47,9 @@ type Session interface {
 	// leaves: it pauses reading, or ends the connection. An error aborts the
 	// connection with it as the cause.
 	OnData(in []byte) (consumed int, err error)
-	// OnEOF says that the peer sends no more. Bytes that were not consumed
-	// stay: they are offered again after ResumeRead.
+	// OnEOF says that the peer sends no more. A session that has paused
+	// reading is told at once, since whoever it works for has perhaps left,
+	// and a second time after it resumed and was offered the last bytes.
 	OnEOF()
 	// OnDrain says that the queue, having been above the high-water mark, has
 	// fallen below the low-water mark.
@@ -152,3 +154,9 @@ func (e Ending) Error() string {
 	}
 	return "connection ended"
 }
+
+// PanicError is the cause with which a connection ends whose session panicked.
+type PanicError struct{ Value any }
+
+// Error names the value.
+func (e *PanicError) Error() string { return fmt.Sprintf("session panicked: %v", e.Value) }

@@ -1,0 +1,166 @@
+package loop
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/poller"
+)
+
+// acceptor is one listening descriptor on one loop.
+type acceptor struct {
+	loop     *Loop
+	listener *Listener
+	fd       int
+	token    poller.Token
+	resting  bool
+	removed  bool
+	from     unix.RawSockaddrAny // of the connection being accepted
+}
+
+// addAcceptor registers a listening descriptor; loop goroutine only.
+func (l *Loop) addAcceptor(a *acceptor) error {
+	a.token = l.addSlot(nil, a)
+	if err := l.poll.Add(a.fd, a.token, poller.Readable); err != nil {
+		l.dropSlot(a.token)
+		return err
+	}
+	return nil
+}
+
+// remove takes what the system has accepted already, so that nobody who was let
+// in is turned away, and closes the descriptor.
+func (a *acceptor) remove() {
+	if a.removed {
+		return
+	}
+	if !a.loop.stopped {
+		a.accept()
+	}
+	a.removed = true
+	_ = a.loop.poll.Remove(a.fd)
+	a.loop.dropSlot(a.token)
+	closeFD(a.fd)
+}
+
+// accept takes a bounded number of connections; the poller reports the rest
+// again.
+func (a *acceptor) accept() {
+	if a.removed || a.resting {
+		return
+	}
+	for range acceptBatch {
+		fd, errno := sysAccept(a.fd, &a.from)
+		switch errno {
+		case 0:
+			a.place(fd)
+		case unix.EAGAIN:
+			return
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			a.rest(errno)
+			return
+		default:
+			// An error of the connection that was to be accepted, which
+			// is gone (accept(2)); the next one may be well.
+			a.loop.log.Debug("accept failed", "error", errno)
+			return
+		}
+	}
+}
+
+// rest stops accepting for a moment when the system has run out of descriptors
+// or memory: connections wait in the backlog, those that are open are served.
+func (a *acceptor) rest(errno unix.Errno) {
+	a.resting = true
+	a.loop.log.Warn("cannot accept connections for now", "listener", a.listener.addr, "error", errno)
+	_ = a.loop.poll.Modify(a.fd, a.token, 0)
+	time.AfterFunc(acceptPause, func() {
+		a.loop.Post(func() {
+			a.resting = false
+			if !a.removed {
+				_ = a.loop.poll.Modify(a.fd, a.token, poller.Readable)
+			}
+		})
+	})
+}
+
+// place gives an accepted descriptor to the loop that shall own it.
+func (a *acceptor) place(fd int) {
+	e := a.loop.engine
+	if limit := e.cfg.MaxConnections; e.open.Add(1) > int64(limit) && limit > 0 {
+		e.open.Add(-1)
+		closeFD(fd)
+		return
+	}
+	info := ConnInfo{Network: a.listener.network, SocketPath: a.listener.path, Accepted: a.loop.now}
+	if info.Network == "tcp" {
+		sysSetNoDelay(fd)
+		info.Remote = addrPort(&a.from)
+	}
+	l := a.choose()
+	// Counted before it arrives there, so that a burst spreads.
+	l.stats.connections.Add(1)
+	l.stats.accepted.Add(1)
+	if l == a.loop {
+		a.loop.open(fd, a.listener, info)
+		return
+	}
+	if !l.Post(func() { l.open(fd, a.listener, info) }) {
+		closeFD(fd) // the loop has ended, and nobody waits for its counts
+	}
+}
+
+// choose returns the loop for a new connection. Where the system spreads
+// connections over a listener for each loop, a loop keeps its own unless it has
+// a quarter more than the mean: with few connections the system's hash is uneven.
+func (a *acceptor) choose() *Loop {
+	e := a.loop.engine
+	if a.listener.shared {
+		return e.leastLoaded()
+	}
+	mine := a.loop.stats.connections.Load()
+	if n := int64(len(e.loops)); 4*n*(mine+1) > 5*(e.open.Load()+n) {
+		return e.leastLoaded()
+	}
+	return a.loop
+}
+
+// open makes a connection of an accepted descriptor.
+func (l *Loop) open(fd int, ln *Listener, info ConnInfo) {
+	c, err := l.attach(fd, accepted, info)
+	if err != nil {
+		l.log.Error("cannot watch a connection", "error", err)
+		l.connectionClosed()
+		return
+	}
+	ln.greet(c)
+	if l.drainState.draining {
+		c.shutdown()
+	}
+}
+
+// Adopt makes a connected stream socket a connection of this loop, with the
+// session that start returns. The loop owns fd from now on, also when Adopt
+// fails. Adopted sockets are not counted, drained or timed as clients are: they
+// live until their session closes them, or the engine stops. Adopt may be called
+// from any goroutine; start runs on the loop.
+func (l *Loop) Adopt(fd int, start func(Conn) Session) error {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		closeFD(fd)
+		return err
+	}
+	ok := l.Post(func() {
+		c, err := l.attach(fd, adopted, ConnInfo{Network: "link", Accepted: l.now})
+		if err != nil {
+			l.log.Error("cannot watch an adopted socket", "error", err)
+			return
+		}
+		c.session = start(c)
+	})
+	if !ok {
+		closeFD(fd)
+		return ErrStopped
+	}
+	return nil
+}

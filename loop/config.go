@@ -1,0 +1,83 @@
+package loop
+
+import (
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// Config are the settings of an Engine. The zero value is a good one.
+type Config struct {
+	// Loops is the number of event loops. Default: one per core
+	// (GOMAXPROCS).
+	Loops int
+	// Adaptive keeps as few loops active as the load needs, for servers
+	// whose work is done by other processes on the same cores: connections
+	// go to one loop until it is saturated, then to a second, and so on.
+	Adaptive bool
+	// WriteTimeout is how long a peer may take no byte of what waits for it.
+	// Default 30 s; negative: for ever.
+	WriteTimeout time.Duration
+	// HandshakeTimeout is how long a TLS handshake, or the first bytes by
+	// which the protocol is recognized, may take. Default 10 s.
+	HandshakeTimeout time.Duration
+	// MaxHandshakes bounds unfinished TLS handshakes, waiting ones included;
+	// one address may have a quarter of them. Those beyond are closed.
+	// Default 4096.
+	MaxHandshakes int
+	// GracefulTimeout is how long Run waits for connections to finish after
+	// its context is done. Default 30 s.
+	GracefulTimeout time.Duration
+	// BufferBudget bounds the bytes of all input and output buffers
+	// together; beyond it connections are not read until some are sent.
+	// Default 1 GiB.
+	BufferBudget int64
+	// MaxConnections bounds accepted connections; those beyond are closed
+	// at once. Default: none but the system's.
+	MaxConnections int
+	// Logger takes what an operator should know. Default: nowhere.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Loops <= 0 {
+		c.Loops = runtime.GOMAXPROCS(0)
+	}
+	c.WriteTimeout = orDefault(c.WriteTimeout, 30*time.Second)
+	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, 10*time.Second)
+	c.GracefulTimeout = orDefault(c.GracefulTimeout, 30*time.Second)
+	c.MaxHandshakes = orDefault(c.MaxHandshakes, 4096)
+	c.BufferBudget = orDefault(c.BufferBudget, 1<<30)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func orDefault[T int | int64 | time.Duration](v, def T) T {
+	if v == 0 {
+		return def
+	}
+	return v
+}
+
+const (
+	// readSize is the byte budget of one connection in one tick, and the
+	// size of each loop's read buffer.
+	readSize = 64 << 10
+	// inputBound is how many bytes the loop keeps for a paused session
+	// before it stops reading.
+	inputBound = 64 << 10
+	// highWater and lowWater are the marks of the send queue in bytes;
+	// they equal those of package asteri, which this package cannot name.
+	highWater = 256 << 10
+	lowWater  = 64 << 10
+	// acceptBatch bounds the connections accepted from one listener a tick.
+	acceptBatch = 64
+	// acceptPause is how long accepting rests when descriptors have run out.
+	acceptPause = 100 * time.Millisecond
+	// lingerTime and lingerBytes bound what is read and dropped after the
+	// last byte was sent to a peer that is still sending.
+	lingerTime  = 2 * time.Second
+	lingerBytes = 1 << 20
+)

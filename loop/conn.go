@@ -1,0 +1,352 @@
+package loop
+
+import (
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/poller"
+)
+
+// conn is a connection. Its loop's goroutine owns all of it.
+//
+// Its life: open, then flushing (CloseWhenFlushed), perhaps lingering, then
+// closed. Abort leads to closed from anywhere. Queued bytes are dropped only by
+// Abort or when the peer stalls.
+type conn struct {
+	loop    *Loop
+	session Session
+	layer   *tlsLayer // nil for a plain connection
+	info    ConnInfo
+
+	fd    int
+	token poller.Token
+	want  poller.Ready
+	state connState
+	kind  connKind
+
+	paused      bool // by the session
+	eof         bool // the peer sends no more
+	eofTold     bool // and the session, having had all bytes, knows
+	wasHigh     bool // the send queue was above the high-water mark
+	lingers     bool // close with lingering
+	blocked     bool // the last write would have blocked
+	fileJob     bool // the file pool works for this connection: fd must stay open
+	isDirty     bool
+	queuedAgain bool
+	isStarved   bool
+	inClosing   bool
+
+	kept     []byte // received; kept[keptFrom:] is not consumed; nil when empty
+	keptFrom int
+	out      sendQueue
+	cause    error
+
+	timers     [numTimers]ticks
+	wheelAt    ticks
+	wheelPrev  *conn
+	wheelNext  *conn
+	lingerLeft int
+}
+
+// Timers of the loop's own, after those of the session.
+const (
+	timerStall = NumTimers + iota // a peer that takes no bytes
+	timerHandshake
+	timerLinger
+	numTimers
+)
+
+type connState uint8
+
+const (
+	stateOpen connState = iota
+	stateFlushing
+	stateLingering
+	stateClosed
+)
+
+// connKind tells accepted connections, which are counted, drained and timed,
+// from sockets that a Go program gave to the loop, which it looks after itself.
+type connKind uint8
+
+const (
+	accepted connKind = iota
+	adopted
+)
+
+var _ Conn = (*conn)(nil)
+
+// attach registers a connected non-blocking socket with the loop.
+func (l *Loop) attach(fd int, kind connKind, info ConnInfo) (*conn, error) {
+	c := &conn{loop: l, fd: fd, kind: kind, info: info}
+	c.info.fd = fd
+	c.token = l.addSlot(c, nil)
+	c.want = poller.Readable | poller.ReadHangup
+	if err := l.poll.Add(fd, c.token, c.want); err != nil {
+		l.dropSlot(c.token)
+		unix.Close(fd)
+		return nil, os.NewSyscallError("poller add", err)
+	}
+	return c, nil
+}
+
+func (c *conn) Loop() *Loop     { return c.loop }
+func (c *conn) Info() *ConnInfo { return &c.info }
+
+func (c *conn) Queued() int {
+	if c.layer != nil {
+		return c.out.size + c.layer.wire.size
+	}
+	return c.out.size
+}
+
+func (c *conn) Write(p []byte) int {
+	c.loop.owner.check()
+	if c.state != stateOpen {
+		return c.Queued()
+	}
+	c.out.write(&c.loop.chunks, p)
+	return c.wrote()
+}
+
+func (c *conn) SendFile(f *os.File, off, n int64) int {
+	c.loop.owner.check()
+	if c.state != stateOpen || n <= 0 {
+		f.Close()
+		return c.Queued()
+	}
+	c.out.writeFile(f, off, n)
+	return c.wrote()
+}
+
+func (c *conn) wrote() int {
+	c.markDirty()
+	queued := c.Queued()
+	if queued >= highWater {
+		c.wasHigh = true
+	}
+	return queued
+}
+
+func (c *conn) markDirty() {
+	if !c.isDirty {
+		c.isDirty = true
+		c.loop.dirty = append(c.loop.dirty, c)
+	}
+}
+
+func (c *conn) PauseRead() {
+	c.loop.owner.check()
+	c.paused = true
+}
+
+func (c *conn) ResumeRead() {
+	c.loop.owner.check()
+	if !c.paused {
+		return
+	}
+	c.paused = false
+	c.offerSoon()
+	c.updateInterest()
+}
+
+// offerSoon has kept bytes offered in this tick, or the next one if the loop is
+// past that point.
+func (c *conn) offerSoon() {
+	if !c.queuedAgain && c.state == stateOpen && (len(c.kept) > 0 || c.layer != nil || c.eof) {
+		c.queuedAgain = true
+		c.loop.again = append(c.loop.again, c)
+	}
+}
+
+func (c *conn) SetTimer(t Timer, d time.Duration) {
+	c.loop.owner.check()
+	if c.state == stateClosed {
+		return
+	}
+	c.setTimer(int(t), d)
+}
+
+func (c *conn) setTimer(t int, d time.Duration) {
+	if d <= 0 {
+		c.timers[t] = 0
+		return
+	}
+	at := ticksAfter(c.loop.now.Sub(c.loop.started), d)
+	c.timers[t] = at
+	if c.wheelAt == 0 || at < c.wheelAt {
+		c.loop.wheel.remove(c)
+		c.loop.wheel.insert(c, at)
+	}
+}
+
+// onWheel runs the timers that are due and puts the connection back into the
+// wheel for the others.
+func (c *conn) onWheel() {
+	now := c.loop.wheel.current
+	for t, at := range c.timers {
+		if at == 0 || at > now {
+			continue
+		}
+		c.timers[t] = 0
+		switch {
+		case c.state == stateClosed:
+			return
+		case t == timerStall:
+			c.Abort(WriteStalled)
+		case t == timerHandshake:
+			c.Abort(HandshakeFailed)
+		case t == timerLinger:
+			c.close(Flushed)
+		case c.state == stateOpen && c.session != nil:
+			c.loop.current = c
+			c.session.OnTimer(Timer(t))
+			c.loop.current = nil
+		}
+	}
+	if c.state != stateClosed {
+		c.scheduleWheel()
+	}
+}
+
+func (c *conn) scheduleWheel() {
+	earliest := ticks(0)
+	for _, at := range c.timers {
+		if at != 0 && (earliest == 0 || at < earliest) {
+			earliest = at
+		}
+	}
+	if earliest != 0 && c.wheelAt == 0 {
+		c.loop.wheel.insert(c, earliest)
+	}
+}
+
+func (c *conn) Replace(s Session) {
+	c.loop.owner.check()
+	c.session = s
+	c.paused = false
+	c.eofTold = false
+	c.offerSoon()
+}
+
+func (c *conn) CloseWhenFlushed(linger bool) {
+	c.loop.owner.check()
+	if c.state != stateOpen {
+		return
+	}
+	c.state = stateFlushing
+	c.lingers = linger && !c.eof
+	c.dropInput()
+	for t := range NumTimers {
+		c.timers[t] = 0
+	}
+	c.updateInterest()
+	c.markDirty()
+}
+
+func (c *conn) Abort(cause error) {
+	c.loop.owner.check()
+	if c.state == stateClosed {
+		return
+	}
+	if c.info.Network != "unix" && c.kind == accepted {
+		// Closing with a linger time of zero sends a reset.
+		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	c.close(cause)
+}
+
+// close makes the connection closed. The session hears of it at the end of the
+// tick, never from within one of its own calls.
+func (c *conn) close(cause error) {
+	if c.state == stateClosed {
+		return
+	}
+	c.state = stateClosed
+	c.cause = cause
+	c.loop.wheel.remove(c)
+	_ = c.loop.poll.Remove(c.fd) // it was registered; there is nothing to do if not
+	c.loop.dropSlot(c.token)
+	c.loop.closing = append(c.loop.closing, c)
+}
+
+func (c *conn) finishClose() {
+	if c.fileJob {
+		return // the file pool still uses fd: its end comes back here
+	}
+	c.dropInput()
+	c.out.drop(&c.loop.chunks)
+	if c.layer != nil {
+		c.layer.close(c)
+	}
+	unix.Close(c.fd)
+	if c.kind == accepted {
+		c.loop.connectionClosed()
+	}
+	if s := c.session; s != nil {
+		c.session = nil
+		s.OnClose(c.cause)
+	}
+}
+
+func (c *conn) dropInput() {
+	if c.kept != nil {
+		c.loop.chunks.reserved -= int64(cap(c.kept))
+		c.kept, c.keptFrom = nil, 0
+	}
+}
+
+func (c *conn) Post(fn func()) bool {
+	return c.loop.Post(func() {
+		if c.state != stateClosed {
+			fn()
+		}
+	})
+}
+
+// updateInterest tells the poller what the connection waits for, if that has
+// changed.
+func (c *conn) updateInterest() {
+	if c.state == stateClosed {
+		return
+	}
+	var want poller.Ready
+	if c.wantsInput() {
+		want = poller.Readable | poller.ReadHangup
+	}
+	if c.blocked {
+		want |= poller.Writable
+	}
+	if want == c.want {
+		return
+	}
+	c.want = want
+	if err := c.loop.poll.Modify(c.fd, c.token, want); err != nil {
+		c.Abort(os.NewSyscallError("poller modify", err))
+	}
+}
+
+// wantsInput tells whether the socket should be read: not after its end, not
+// while the session is paused and the loop keeps enough for it, and not while
+// the memory budget is used up.
+func (c *conn) wantsInput() bool {
+	switch {
+	case c.eof || c.isStarved:
+		return false
+	case c.state == stateFlushing:
+		return false
+	case c.paused && c.keptBytes() >= inputBound:
+		return false
+	}
+	return true
+}
+
+func (c *conn) keptBytes() int {
+	n := len(c.kept) - c.keptFrom
+	if c.layer != nil {
+		n += c.layer.view.waiting()
+	}
+	return n
+}

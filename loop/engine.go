@@ -1,0 +1,201 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop/internal/budget"
+)
+
+// Engine is a set of event loops and the listeners whose connections they serve.
+type Engine struct {
+	cfg    Config
+	loops  []*Loop
+	budget *budget.Budget
+	files  *filePool
+	shakes *handshakes
+
+	active    atomic.Int32 // loops that get new connections: the first so many
+	open      atomic.Int64 // accepted connections on all loops
+	startOnce sync.Once
+	loopsDone sync.WaitGroup
+
+	mu        sync.Mutex
+	listeners []*Listener
+	stopping  bool
+	stopOnce  sync.Once
+}
+
+// ErrStopped is returned by calls on an engine that is draining or closed.
+var ErrStopped = errors.New("loop: engine is stopped")
+
+// New makes an engine. Its loops run from Start or Run on.
+func New(cfg Config) (*Engine, error) {
+	e := &Engine{cfg: cfg.withDefaults()}
+	e.budget = budget.New(e.cfg.BufferBudget)
+	e.files = newFilePool()
+	e.shakes = newHandshakes(e.cfg.MaxHandshakes)
+	for id := range e.cfg.Loops {
+		l, err := newLoop(id, e)
+		if err != nil {
+			for _, l := range e.loops {
+				l.poll.Close()
+			}
+			return nil, err
+		}
+		e.loops = append(e.loops, l)
+	}
+	e.active.Store(int32(len(e.loops)))
+	if e.cfg.Adaptive {
+		e.active.Store(1)
+	}
+	return e, nil
+}
+
+// Loops returns the engine's loops.
+func (e *Engine) Loops() []*Loop { return e.loops }
+
+// Active returns how many loops, the first ones, get new connections.
+func (e *Engine) Active() int { return int(e.active.Load()) }
+
+// Budget returns the count of buffer memory. Sessions and handlers that buffer
+// on a client's behalf add to it.
+func (e *Engine) Budget() *budget.Budget { return e.budget }
+
+// Start starts the loops. Run does so too; Start is for those who give the loops
+// work before.
+func (e *Engine) Start() {
+	e.startOnce.Do(func() {
+		e.loopsDone.Add(len(e.loops))
+		for _, l := range e.loops {
+			go l.run()
+		}
+	})
+}
+
+// Run serves until ctx is done, then drains: listeners are closed, sessions
+// finish what they have begun. It returns when all connections are closed, at
+// the latest after GracefulTimeout, and stops the loops.
+func (e *Engine) Run(ctx context.Context) error {
+	e.Start()
+	<-ctx.Done()
+	e.Drain()
+	return e.Close()
+}
+
+// Drain closes the listeners, has each session finish what it has begun, and
+// waits until accepted connections are closed; those that are left after
+// GracefulTimeout are aborted. Adopted sockets and the loops live on until
+// Close.
+func (e *Engine) Drain() {
+	e.Start()
+	e.mu.Lock()
+	e.stopping = true
+	listeners := e.listeners
+	e.listeners = nil
+	e.mu.Unlock()
+	for _, ln := range listeners {
+		ln.close()
+	}
+	drained := make(chan struct{}, len(e.loops))
+	for _, l := range e.loops {
+		if !l.Post(func() { l.drain(func() { drained <- struct{}{} }) }) {
+			drained <- struct{}{}
+		}
+	}
+	expired := time.NewTimer(max(e.cfg.GracefulTimeout, 0))
+	defer expired.Stop()
+	for range e.loops {
+		select {
+		case <-drained:
+		case <-expired.C:
+			for _, l := range e.loops {
+				l.Post(func() { l.abortAccepted(DrainExpired) })
+			}
+			return
+		}
+	}
+}
+
+// Close stops the loops at once and releases everything. Connections that are
+// open are aborted.
+func (e *Engine) Close() error {
+	e.Start() // a loop that never ran is ended by its own goroutine too
+	e.mu.Lock()
+	e.stopping = true
+	listeners := e.listeners
+	e.listeners = nil
+	e.mu.Unlock()
+	for _, ln := range listeners {
+		ln.close()
+	}
+	e.stopOnce.Do(func() {
+		for _, l := range e.loops {
+			l.Post(func() { l.stopped = true })
+		}
+	})
+	e.loopsDone.Wait()
+	return nil
+}
+
+// Stats are counts of an engine at one moment.
+type Stats struct {
+	// Active is the number of loops that get new connections.
+	Active int
+	// Loops has one entry for each loop.
+	Loops []LoopStats
+	// Handshakes is the number of unfinished TLS handshakes.
+	Handshakes int
+	// BufferBytes is the memory that buffers use.
+	BufferBytes int64
+}
+
+// LoopStats are counts of one loop.
+type LoopStats struct {
+	// Connections is the number of open accepted connections.
+	Connections int64
+	// Accepted counts connections since the start.
+	Accepted uint64
+	// Ticks counts rounds of the loop since the start.
+	Ticks uint64
+	// Panics counts panics that sessions raised.
+	Panics uint64
+}
+
+// Stats returns the counts. It may be called from any goroutine.
+func (e *Engine) Stats() Stats {
+	s := Stats{Active: e.Active(), Handshakes: e.shakes.count(), BufferBytes: e.budget.Used()}
+	for _, l := range e.loops {
+		s.Loops = append(s.Loops, LoopStats{
+			Connections: l.stats.connections.Load(),
+			Accepted:    l.stats.accepted.Load(),
+			Ticks:       l.stats.ticks.Load(),
+			Panics:      l.stats.panics.Load(),
+		})
+	}
+	return s
+}
+
+// leastLoaded returns the loop among the active ones with the fewest
+// connections.
+func (e *Engine) leastLoaded() *Loop {
+	best := e.loops[0]
+	for _, l := range e.loops[1:e.active.Load()] {
+		if l.stats.connections.Load() < best.stats.connections.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// Local returns the local address of a TCP connection.
+func (i *ConnInfo) Local() netip.AddrPort {
+	if !i.local.IsValid() && i.Network == "tcp" {
+		i.local = localAddr(i.fd)
+	}
+	return i.local
+}

@@ -1,0 +1,164 @@
+package loop
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Files are sent without ever making a loop wait for a disk. What the page cache
+// holds of a small piece is copied into the queue at once; for the rest the file
+// pool, a bounded number of goroutines, sends to the socket (or, under TLS, reads
+// into memory) while the loop leaves the connection's output alone.
+const (
+	fileWorkers = 8
+	warmPiece   = 32 << 10  // read at once if it needs no disk
+	sendPiece   = 512 << 10 // sent by one job of the pool
+	readPiece   = 128 << 10 // read by one job of the pool
+)
+
+// filePool runs file jobs.
+type filePool struct {
+	slots chan struct{}
+}
+
+func newFilePool() *filePool { return &filePool{slots: make(chan struct{}, fileWorkers)} }
+
+// run starts job on a goroutine of its own; at most fileWorkers run at a time.
+// Each connection has at most one job, which bounds those that wait.
+func (p *filePool) run(job func()) {
+	go func() {
+		p.slots <- struct{}{}
+		defer func() { <-p.slots }()
+		job()
+	}()
+}
+
+// sendFileHead sends from the file at the head of the queue to a plain socket.
+func (c *conn) sendFileHead() {
+	k := c.out.head
+	if k.left <= warmPiece && c.warmHead(&c.out) {
+		return
+	}
+	if !canSendFile {
+		c.readFileHead(&c.out)
+		return
+	}
+	sock, file, off, n := c.fd, int(k.file.Fd()), k.off, int(min(k.left, sendPiece))
+	c.startJob(func() func() {
+		sent, err := sendFile(sock, file, off, n)
+		return func() { c.fileSent(sent, err) }
+	})
+}
+
+// warmHead turns the file at the head of q into bytes if the page cache holds
+// all of it.
+func (c *conn) warmHead(q *sendQueue) bool {
+	k := q.head
+	data := c.loop.chunks.get(int(k.left))
+	room := data.data[:k.left]
+	if readWarm(int(k.file.Fd()), room, k.off) < len(room) {
+		c.loop.chunks.put(data)
+		return false
+	}
+	data.data = room
+	q.replaceHead(&c.loop.chunks, data)
+	return true
+}
+
+// fileSent takes the outcome of a job that sent from a file.
+func (c *conn) fileSent(n int, err error) {
+	k := c.out.head
+	switch {
+	case n > 0:
+		k.off += int64(n)
+		k.left -= int64(n)
+		c.out.size -= n
+		c.progress()
+		if k.left == 0 {
+			c.out.pop(&c.loop.chunks)
+		}
+	case err == unix.EAGAIN:
+		c.setBlocked()
+	case err == nil: // the file has become shorter than was announced
+		c.Abort(io.ErrUnexpectedEOF)
+	case err == unix.EPIPE || err == unix.ECONNRESET || err == unix.ENOTCONN:
+		c.close(PeerClosed)
+	case err == unix.EINVAL || err == unix.ENOSYS: // not a file that sendfile takes
+		c.readFileHead(&c.out)
+	default:
+		c.Abort(os.NewSyscallError("sendfile", err))
+	}
+}
+
+// readFileHead has the next piece of the file at the head of q read into memory.
+func (c *conn) readFileHead(q *sendQueue) {
+	k := q.head
+	file, off, n := k.file, k.off, min(k.left, readPiece)
+	c.startJob(func() func() {
+		piece := make([]byte, n)
+		read, err := file.ReadAt(piece, off)
+		return func() { c.fileRead(q, piece[:read], err) }
+	})
+}
+
+// fileRead puts bytes that a job read in front of the rest of their file.
+func (c *conn) fileRead(q *sendQueue, piece []byte, err error) {
+	if len(piece) == 0 {
+		if err == nil || err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		c.Abort(err)
+		return
+	}
+	k := q.head
+	k.off += int64(len(piece))
+	k.left -= int64(len(piece))
+	data := &chunk{data: piece}
+	c.loop.chunks.reserved += int64(cap(piece))
+	if k.left == 0 {
+		q.replaceHead(&c.loop.chunks, data)
+	} else {
+		data.next = k
+		q.head = data
+	}
+}
+
+// startJob runs work in the file pool and what it returns on the loop. Until then
+// nothing else sends on the connection, and its descriptors stay open.
+func (c *conn) startJob(work func() (done func())) {
+	c.fileJob = true
+	l := c.loop
+	l.fileJobs++
+	l.engine.files.run(func() {
+		done := work()
+		l.Post(func() { c.endJob(done) })
+	})
+}
+
+func (c *conn) endJob(done func()) {
+	c.fileJob = false
+	c.loop.fileJobs--
+	if c.state == stateClosed {
+		c.finishClose()
+		return
+	}
+	done()
+	if c.state != stateClosed {
+		c.afterFlush()
+		c.markDirty()
+	}
+}
+
+// replaceHead puts k where the head was.
+func (q *sendQueue) replaceHead(pool *chunks, k *chunk) {
+	old := q.head
+	k.next = old.next
+	q.head = k
+	if q.tail == old {
+		q.tail = k
+	}
+	old.next = nil
+	pool.put(old)
+}

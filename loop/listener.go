@@ -1,0 +1,197 @@
+package loop
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ListenConfig says where and for what to listen.
+type ListenConfig struct {
+	// Addr is "HOST:PORT", ":PORT" (every address, IPv4 and IPv6),
+	// "[::1]:PORT", "unix:PATH", or "fd://N" for an inherited listener.
+	Addr string
+	// Backlog is the length of the queue of connections to be accepted.
+	// Default 2048; the system may have a lower bound.
+	Backlog int
+	// Mode are the permissions of a Unix socket. Default 0666.
+	Mode os.FileMode
+	// Protocols are what is spoken, in order of preference.
+	Protocols []Protocol
+	// TLS, if not nil, is asked for the configuration of each handshake;
+	// Protocols are then spoken inside TLS. NextProtos should name them.
+	TLS func() *tls.Config
+	// Plain, with TLS, are the protocols for peers that do not begin with a
+	// TLS handshake. Such peers are refused if it is empty.
+	Plain []Protocol
+}
+
+// Listener is one address that an engine listens on.
+type Listener struct {
+	cfg     ListenConfig
+	addr    net.Addr
+	network string
+	path    string
+	// shared: one descriptor accepts for all loops, rather than one for each.
+	shared    bool
+	acceptors []*acceptor
+}
+
+// Addr returns the address, with the port that the system chose for port 0.
+func (ln *Listener) Addr() net.Addr { return ln.addr }
+
+// Listen listens on addr for plain connections that speak one of the protocols.
+// See ListenConfig.Addr for its form.
+func (e *Engine) Listen(addr string, protocols ...Protocol) error {
+	_, err := e.ListenWith(ListenConfig{Addr: addr, Protocols: protocols})
+	return err
+}
+
+// ListenWith listens as cfg says. The address is bound when it returns; an
+// engine that runs accepts from it at once.
+func (e *Engine) ListenWith(cfg ListenConfig) (*Listener, error) {
+	if len(cfg.Protocols) == 0 {
+		return nil, errors.New("loop: listener without protocols")
+	}
+	if cfg.Backlog <= 0 {
+		cfg.Backlog = 2048
+	}
+	ln := &Listener{cfg: cfg}
+	ln.shared = !reusePortBalances || e.cfg.Adaptive || len(e.loops) == 1
+	fds, err := ln.bind(e)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
+	}
+	if err := ln.start(e, fds); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
+	}
+	return ln, nil
+}
+
+// start gives the descriptors to the loops.
+func (ln *Listener) start(e *Engine, fds []int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopping {
+		for _, fd := range fds {
+			closeFD(fd)
+		}
+		return ErrStopped
+	}
+	for i, fd := range fds {
+		a := &acceptor{loop: e.loops[i], listener: ln, fd: fd}
+		ln.acceptors = append(ln.acceptors, a)
+		a.loop.Post(func() {
+			if err := a.loop.addAcceptor(a); err != nil {
+				e.cfg.Logger.Error("cannot watch a listener", "listener", ln.addr, "error", err)
+			}
+		})
+	}
+	e.listeners = append(e.listeners, ln)
+	return nil
+}
+
+// close ends the listener on every loop, and waits for it. The loops must run.
+func (ln *Listener) close() {
+	done := make(chan struct{}, len(ln.acceptors))
+	waiting := 0
+	for _, a := range ln.acceptors {
+		if a.loop.Post(func() { a.remove(); done <- struct{}{} }) {
+			waiting++
+		}
+	}
+	if ln.path != "" && ln.ownsPath() {
+		_ = os.Remove(ln.path)
+	}
+	for range waiting {
+		<-done
+	}
+}
+
+// bind makes the listening descriptors: one, or one for each loop.
+func (ln *Listener) bind(e *Engine) ([]int, error) {
+	network, rest, err := splitAddr(ln.cfg.Addr)
+	if err != nil {
+		return nil, err
+	}
+	ln.network = network
+	switch network {
+	case "unix":
+		ln.shared, ln.path = true, rest
+		ln.addr = &net.UnixAddr{Name: rest, Net: "unix"}
+		fd, err := bindUnix(rest, ln.cfg.Backlog, ln.cfg.Mode)
+		return []int{fd}, err
+	case "fd":
+		ln.shared = true
+		fd, err := ln.inherit(rest)
+		return []int{fd}, err
+	}
+	count := len(e.loops)
+	if ln.shared {
+		count = 1
+	}
+	fds, bound, err := bindTCP(rest, count, ln.cfg.Backlog)
+	ln.addr = net.TCPAddrFromAddrPort(bound)
+	return fds, err
+}
+
+// inherit takes over a listening descriptor that this process was started with.
+func (ln *Listener) inherit(number string) (int, error) {
+	inherited, err := parseFD(number)
+	if err != nil {
+		return -1, err
+	}
+	listening, err := unix.GetsockoptInt(inherited, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil || listening == 0 {
+		return -1, fmt.Errorf("file descriptor %d is not a listening socket", inherited)
+	}
+	fd, err := unix.FcntlInt(uintptr(inherited), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("dup", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		closeFD(fd)
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	switch sa, _ := unix.Getsockname(fd); sa := sa.(type) {
+	case *unix.SockaddrUnix:
+		ln.network = "unix"
+		ln.addr = &net.UnixAddr{Name: sa.Name, Net: "unix"}
+	default:
+		ln.network = "tcp"
+		ln.addr = net.TCPAddrFromAddrPort(sockaddrPort(sa))
+	}
+	return fd, nil
+}
+
+// ownsPath tells whether this listener made the socket file.
+func (ln *Listener) ownsPath() bool {
+	_, ok := ln.addr.(*net.UnixAddr)
+	return ok && ln.network == "unix"
+}
+
+// unspecified reports whether host means every address of both families.
+func unspecified(host string) bool { return host == "" || host == "*" }
+
+// resolve turns a host into an address; names are looked up.
+func resolve(host string) (netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a, nil
+	}
+	ips, err := net.LookupIP(host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	for _, ip := range ips {
+		if ip4 := ip.To4(); ip4 != nil {
+			return netip.AddrFrom4([4]byte(ip4)), nil
+		}
+	}
+	a, _ := netip.AddrFromSlice(ips[0])
+	return a, nil
+}

@@ -1,0 +1,302 @@
+package loop
+
+import (
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/poller"
+)
+
+// Loop is one event loop: a poller, the connections it owns, and their timers.
+// It runs on one goroutine.
+type Loop struct {
+	id     int
+	engine *Engine
+	log    *slog.Logger
+	poll   *poller.Poller
+	mail   posts
+	owner  owner
+
+	// What follows belongs to the loop's goroutine.
+	slots     []slot
+	freeSlots []uint32
+	events    []poller.Event
+	started   time.Time
+	now       time.Time
+	wheel     wheel
+	chunks    chunks
+	in        []byte // bytes just read; valid for one OnData
+	plain     []byte // the same, decrypted; made when first needed
+
+	running    []func() // functions being run, so that a panic loses only one
+	runningAt  int
+	dirty      []*conn // have something to send
+	again      []*conn // have input to be offered again, from againAt on
+	againAt    int
+	closing    []*conn // aborted: to be closed at the end of the tick
+	starved    []*conn // not read because the budget is used up
+	current    *conn   // whose session is being called
+	fileJobs   int     // jobs of the file pool for connections of this loop
+	drainState drainState
+	stopped    bool
+
+	stats loopStats
+	busy  busyMeter
+}
+
+// slot is a place in the table that tokens point into.
+type slot struct {
+	generation uint32
+	conn       *conn
+	acceptor   *acceptor
+}
+
+// loopStats are written by the loop and read by anyone.
+type loopStats struct {
+	connections atomic.Int64 // accepted ones that are open
+	accepted    atomic.Uint64
+	ticks       atomic.Uint64
+	queued      atomic.Int64 // bytes in send queues when last looked at
+	panics      atomic.Uint64
+}
+
+func newLoop(id int, e *Engine) (*Loop, error) {
+	p, err := poller.New()
+	if err != nil {
+		return nil, err
+	}
+	l := &Loop{
+		id: id, engine: e, log: e.cfg.Logger, poll: p,
+		events:  make([]poller.Event, 0, 256),
+		in:      make([]byte, readSize),
+		started: time.Now(),
+	}
+	l.now = l.started
+	l.chunks.budget = e.budget
+	return l, nil
+}
+
+// ID returns the loop's number, from 0. It may be called from any goroutine.
+func (l *Loop) ID() int { return l.id }
+
+// Now returns the time at the start of the tick.
+func (l *Loop) Now() time.Time { return l.now }
+
+// Post runs fn on the loop's goroutine, in its next tick. It may be called from
+// any goroutine. It returns false, and fn will not run, once the loop has ended.
+func (l *Loop) Post(fn func()) bool {
+	queued, wake := l.mail.add(fn)
+	if wake {
+		_ = l.poll.Wake() // fails only for a closed poller: the loop has ended
+	}
+	return queued
+}
+
+// TakeOwnership tells a debug build that the calling goroutine, a coroutine
+// that the loop's goroutine switched to, owns the loop until the function that
+// it returns is called. In release builds it costs nothing.
+func (l *Loop) TakeOwnership() (giveBack func()) {
+	previous := l.owner.take()
+	return func() { l.owner.give(previous) }
+}
+
+// run ticks until the loop is stopped. A session that ends the goroutine
+// (runtime.Goexit) ends only itself: the loop goes on, with all its state, on a
+// new goroutine.
+func (l *Loop) run() {
+	defer func() {
+		if !l.stopped {
+			l.crashed("a session ended the loop's goroutine", nil)
+			go l.run()
+			return
+		}
+		l.engine.loopsDone.Done()
+	}()
+	l.owner.take()
+	for !l.stopped {
+		l.tick()
+	}
+	l.teardown()
+}
+
+// tick waits for events and handles one round of everything.
+func (l *Loop) tick() {
+	defer l.recoverTick()
+	l.wait()
+	for len(l.events) > 0 {
+		ev := l.events[len(l.events)-1]
+		l.events = l.events[:len(l.events)-1]
+		l.dispatch(ev)
+	}
+	l.runPosts()
+	l.offerAgain()
+	l.wheel.advance(ticks(l.now.Sub(l.started)/slotTime), (*conn).onWheel)
+	l.flushDirty()
+	l.closeAborted()
+	l.chunks.settle()
+	l.feedStarved()
+	l.stats.ticks.Add(1)
+	if l.engine.cfg.Adaptive {
+		l.measure()
+	}
+}
+
+// wait polls. It looks without waiting first, which is cheap and usually finds
+// something on a busy server; only then does it yield to other goroutines and
+// sleep.
+func (l *Loop) wait() {
+	if sched.Outstanding() {
+		runtime.Gosched()
+	}
+	if l.look(0) || !l.idle() {
+		return
+	}
+	runtime.Gosched()
+	if !l.mail.sleep() {
+		return
+	}
+	l.busy.sleeping(l.now)
+	l.look(l.sleepTime())
+	l.mail.wake()
+	l.busy.awake(l.now)
+}
+
+// idle tells whether nothing but events, posts and timers can give the loop
+// work.
+func (l *Loop) idle() bool {
+	return l.againAt == len(l.again) && len(l.dirty) == 0 && len(l.closing) == 0 && l.runningAt == len(l.running)
+}
+
+func (l *Loop) look(d time.Duration) bool {
+	events, err := l.poll.Wait(l.events[:0], d)
+	l.now = time.Now()
+	l.events = events
+	if err != nil {
+		l.log.Error("polling failed", "loop", l.id, "error", err)
+		time.Sleep(10 * time.Millisecond) // a broken poller must not spin
+	}
+	return len(events) > 0
+}
+
+func (l *Loop) sleepTime() time.Duration {
+	d := time.Duration(-1)
+	if n := l.wheel.next(); n > 0 {
+		d = max(time.Duration(l.wheel.current+n)*slotTime-l.now.Sub(l.started), time.Millisecond)
+	}
+	if len(l.starved) > 0 && (d < 0 || d > slotTime) {
+		d = slotTime
+	}
+	return d
+}
+
+func (l *Loop) dispatch(ev poller.Event) {
+	i := ev.Token.Slot()
+	if int(i) >= len(l.slots) || l.slots[i].generation != ev.Token.Generation() {
+		return // an event of a descriptor that is closed by now
+	}
+	s := &l.slots[i]
+	switch {
+	case s.conn != nil:
+		s.conn.onReady(ev.Ready)
+	case s.acceptor != nil:
+		s.acceptor.accept()
+	}
+}
+
+func (l *Loop) runPosts() {
+	if l.runningAt == len(l.running) {
+		l.running, l.runningAt = l.mail.take(), 0
+	}
+	for l.runningAt < len(l.running) {
+		fn := l.running[l.runningAt]
+		l.running[l.runningAt] = nil
+		l.runningAt++
+		fn()
+	}
+}
+
+// offerAgain gives sessions that resumed reading the bytes that were kept for
+// them. Those who resume again meanwhile wait for the next tick.
+func (l *Loop) offerAgain() {
+	for n := len(l.again); l.againAt < n; {
+		c := l.again[l.againAt]
+		l.againAt++
+		c.queuedAgain = false
+		c.offer()
+	}
+	l.again = append(l.again[:0], l.again[l.againAt:]...)
+	l.againAt = 0
+}
+
+func (l *Loop) flushDirty() {
+	for len(l.dirty) > 0 {
+		c := l.dirty[len(l.dirty)-1]
+		l.dirty = l.dirty[:len(l.dirty)-1]
+		c.isDirty = false
+		c.flush()
+	}
+}
+
+func (l *Loop) closeAborted() {
+	for len(l.closing) > 0 {
+		c := l.closing[len(l.closing)-1]
+		l.closing = l.closing[:len(l.closing)-1]
+		c.finishClose()
+	}
+}
+
+// feedStarved reads again the connections that were held back for memory.
+func (l *Loop) feedStarved() {
+	if len(l.starved) == 0 || l.engine.budget.Over() {
+		return
+	}
+	for _, c := range l.starved {
+		c.isStarved = false
+		c.updateInterest()
+	}
+	clear(l.starved)
+	l.starved = l.starved[:0]
+}
+
+// recoverTick confines a panic to the connection whose session raised it.
+func (l *Loop) recoverTick() {
+	if v := recover(); v != nil {
+		l.crashed("a session panicked", v)
+	}
+}
+
+func (l *Loop) crashed(what string, v any) {
+	l.stats.panics.Add(1)
+	c := l.current
+	l.current = nil
+	buf := make([]byte, 16<<10)
+	buf = buf[:runtime.Stack(buf, false)]
+	l.log.Error(what, "loop", l.id, "panic", v, "stack", string(buf))
+	if c != nil {
+		c.Abort(&PanicError{v})
+	}
+}
+
+// addSlot finds a free place in the table and returns its token.
+func (l *Loop) addSlot(c *conn, a *acceptor) poller.Token {
+	var i uint32
+	if n := len(l.freeSlots); n > 0 {
+		i, l.freeSlots = l.freeSlots[n-1], l.freeSlots[:n-1]
+	} else {
+		i = uint32(len(l.slots))
+		l.slots = append(l.slots, slot{generation: 1})
+	}
+	l.slots[i].conn, l.slots[i].acceptor = c, a
+	return poller.NewToken(i, l.slots[i].generation)
+}
+
+// dropSlot frees a place; later events with its token are dropped.
+func (l *Loop) dropSlot(t poller.Token) {
+	s := &l.slots[t.Slot()]
+	s.generation++
+	s.conn, s.acceptor = nil, nil
+	l.freeSlots = append(l.freeSlots, t.Slot())
+}

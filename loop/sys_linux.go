@@ -1,0 +1,101 @@
+package loop
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Non-blocking socket calls never wait, so they skip the scheduler's entry and
+// exit of an ordinary system call. They must not be used on anything that can
+// block: files go to the file pool.
+
+func sysRead(fd int, p []byte) (int, unix.Errno) {
+	for {
+		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return 0, e
+		}
+		return int(n), 0
+	}
+}
+
+func sysWrite(fd int, p []byte) (int, unix.Errno) {
+	for {
+		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return 0, e
+		}
+		return int(n), 0
+	}
+}
+
+func sysWritev(fd int, iov []unix.Iovec) (int, unix.Errno) {
+	for {
+		n, _, e := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)))
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return 0, e
+		}
+		return int(n), 0
+	}
+}
+
+// sysAccept returns a non-blocking close-on-exec descriptor.
+func sysAccept(fd int, from *unix.RawSockaddrAny) (int, unix.Errno) {
+	for {
+		size := uint32(unix.SizeofSockaddrAny)
+		n, _, e := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(from)),
+			uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		if e == unix.EINTR || e == unix.ECONNABORTED {
+			continue
+		}
+		if e != 0 {
+			return -1, e
+		}
+		return int(n), 0
+	}
+}
+
+// sysSetNoDelay turns Nagle's algorithm off: output is gathered already.
+func sysSetNoDelay(fd int) {
+	one := int32(1)
+	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY,
+		uintptr(unsafe.Pointer(&one)), 4, 0)
+}
+
+// readWarm reads what the page cache holds of a file, without waiting for a
+// disk.
+func readWarm(fd int, p []byte, off int64) int {
+	n, err := unix.Preadv2(fd, [][]byte{p}, off, unix.RWF_NOWAIT)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// canSendFile tells whether sendFile works for plain sockets here.
+const canSendFile = true
+
+// sendFile moves up to n bytes from a file to a socket. It may wait for a disk.
+func sendFile(sock, file int, off int64, n int) (int, error) {
+	for {
+		sent, err := unix.Sendfile(sock, file, &off, n)
+		if err == unix.EINTR {
+			continue
+		}
+		return sent, err
+	}
+}
+
+// reusePortBalances tells whether the system spreads connections over the
+// listeners of a SO_REUSEPORT group.
+const reusePortBalances = true

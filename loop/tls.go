@@ -1,0 +1,224 @@
+package loop
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// tlsLayer stands between a connection's session and its socket. crypto/tls does
+// the work on a view of the connection: blocking on a goroutine for the
+// handshake, then on the loop, where a read of the view says "again" when there
+// are no bytes.
+type tlsLayer struct {
+	conn     *tls.Conn
+	view     *tlsView
+	listener *Listener
+	wire     sendQueue // encrypted; conn.out holds what is not encrypted yet
+	ready    bool      // the handshake is done
+	goodbye  bool      // close_notify is in wire
+}
+
+// wireBound is how much is encrypted ahead of what the peer takes, and
+// recordSize how much goes into one record at most (RFC 8446 section 5.1).
+const (
+	wireBound  = 64 << 10
+	recordSize = 16 << 10
+)
+
+// startTLS begins the handshake. head is what the peer has sent so far.
+func (c *conn) startTLS(ln *Listener, head []byte) error {
+	e := c.loop.engine
+	if !e.shakes.begin(c.info.Remote.Addr()) {
+		return Overloaded
+	}
+	cfg := ln.cfg.TLS()
+	view := newTLSView(c, e.shakes)
+	view.feed(head)
+	c.layer = &tlsLayer{conn: tls.Server(view, cfg), view: view, listener: ln}
+	c.session = nil
+	c.paused = true // bytes go to the handshake, bounded as for a paused session
+	c.setTimer(timerHandshake, e.cfg.HandshakeTimeout)
+	layer := c.layer
+	go func() {
+		err := view.handshake(layer.conn)
+		c.loop.Post(func() { layer.handshaken(c, err) })
+	}()
+	return nil
+}
+
+// handshaken takes the connection back from the handshake's goroutine.
+func (t *tlsLayer) handshaken(c *conn, err error) {
+	c.loop.engine.shakes.end(c.info.Remote.Addr())
+	if c.state == stateClosed {
+		return
+	}
+	t.view.direct = true
+	c.setTimer(timerHandshake, 0)
+	if err != nil {
+		c.loop.log.Debug("TLS handshake failed", "remote", c.info.Remote, "error", err)
+		c.lingers = true
+		c.state = stateFlushing // the alert may still be in wire
+		c.markDirty()
+		return
+	}
+	t.ready = true
+	state := t.conn.ConnectionState()
+	c.info.TLS = &state
+	c.paused = false
+	if err := t.choose(c, state.NegotiatedProtocol); err != nil {
+		c.Abort(err)
+		return
+	}
+	// A request that came with the client's Finished is inside t.conn
+	// already, and no event will announce it.
+	t.pump(c)
+	c.updateInterest()
+}
+
+// choose gives the connection its session.
+func (t *tlsLayer) choose(c *conn, alpn string) error {
+	protocols := t.listener.cfg.Protocols
+	if alpn == "" && len(protocols) > 1 {
+		c.session = &detector{conn: c, listener: t.listener, secured: true}
+		c.setTimer(int(detectTimer), c.loop.engine.cfg.HandshakeTimeout)
+		return nil
+	}
+	for _, p := range protocols {
+		if alpn == "" || p.Match(alpn, nil) == Yes {
+			c.session = p.NewSession(c)
+			return nil
+		}
+	}
+	return Unrecognized
+}
+
+// receive reads from the socket, and from there into the session.
+func (t *tlsLayer) receive(c *conn) {
+	n, errno := sysRead(c.fd, c.loop.in)
+	if !t.received(c, n, errno) {
+		return
+	}
+	if !t.ready {
+		t.view.feed(c.loop.in[:n])
+		c.updateInterest()
+		return
+	}
+	t.view.lend(c.loop.in[:n])
+	t.pump(c)
+	t.view.own()
+}
+
+// received handles the outcome of a read; false means that there are no bytes.
+func (t *tlsLayer) received(c *conn, n int, errno unix.Errno) bool {
+	if n == 0 && errno == 0 && !t.ready {
+		c.eof = true
+		t.view.end(io.EOF)
+		c.updateInterest()
+		return false
+	}
+	return c.received(n, errno)
+}
+
+// pump decrypts what is there and gives it to the session, until that wants no
+// more or there is none.
+func (t *tlsLayer) pump(c *conn) {
+	if !t.ready {
+		return
+	}
+	if c.loop.plain == nil {
+		c.loop.plain = make([]byte, recordSize)
+	}
+	c.offerKept()
+	for c.state == stateOpen && !c.paused {
+		n, err := t.conn.Read(c.loop.plain)
+		if n > 0 {
+			t.deliver(c, c.loop.plain[:n])
+		}
+		if err != nil {
+			t.ended(c, err)
+			break
+		}
+	}
+	if c.eof && !c.paused {
+		c.tellEOF()
+	}
+	c.afterInput()
+}
+
+func (t *tlsLayer) deliver(c *conn, p []byte) {
+	if len(c.kept) > 0 {
+		c.keep(p)
+		c.offerKept()
+		return
+	}
+	if rest := c.deliver(p); len(rest) > 0 {
+		c.keep(rest)
+	}
+}
+
+// ended handles an error of tls.Conn.Read: no bytes for now, the peer's
+// close_notify, or a broken record, whose alert is in wire.
+func (t *tlsLayer) ended(c *conn, err error) {
+	switch {
+	case c.state != stateOpen || errors.Is(err, errAgain) || c.eof:
+	case err == io.EOF:
+		c.endOfInput()
+	default:
+		c.loop.log.Debug("TLS failed", "remote", c.info.Remote, "error", err)
+		c.CloseWhenFlushed(true)
+		t.goodbye = true // crypto/tls has said why; a close_notify would deny it
+		c.out.drop(&c.loop.chunks)
+	}
+}
+
+// flush encrypts what is queued and sends it, as far as the peer takes it.
+func (t *tlsLayer) flush(c *conn) {
+	for !c.blocked && !c.fileJob && c.state != stateClosed {
+		t.encrypt(c)
+		if t.wire.empty() || c.state == stateClosed {
+			return
+		}
+		c.sendData(&t.wire)
+	}
+}
+
+func (t *tlsLayer) encrypt(c *conn) {
+	for t.ready && t.wire.size < wireBound && !c.out.empty() && !c.fileJob {
+		k := c.out.head
+		if k.file != nil {
+			if k.left > warmPiece || !c.warmHead(&c.out) {
+				c.readFileHead(&c.out)
+			}
+			continue
+		}
+		p := k.unsent()
+		n, err := t.conn.Write(p[:min(len(p), recordSize)])
+		if err != nil {
+			c.Abort(err)
+			return
+		}
+		c.out.sentBytes(&c.loop.chunks, n)
+	}
+}
+
+// sayGoodbye queues a close_notify, once, and tells whether it did.
+func (t *tlsLayer) sayGoodbye(c *conn) bool {
+	if !t.ready || t.goodbye {
+		return false
+	}
+	t.goodbye = true
+	if t.conn.CloseWrite() != nil {
+		return false
+	}
+	c.markDirty()
+	return true
+}
+
+// close releases what the layer holds, and ends a handshake that still runs.
+func (t *tlsLayer) close(c *conn) {
+	t.view.end(PeerClosed)
+	t.wire.drop(&c.loop.chunks)
+}

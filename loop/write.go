@@ -1,0 +1,117 @@
+package loop
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/poller"
+)
+
+// maxIovecs bounds the pieces of one gathered write.
+const maxIovecs = 32
+
+// flush sends what is queued, as far as the peer takes it.
+func (c *conn) flush() {
+	if c.state == stateClosed || c.fileJob || c.blocked {
+		return
+	}
+	if c.layer != nil {
+		c.layer.flush(c)
+	} else {
+		c.flushPlain()
+	}
+	if c.state != stateClosed {
+		c.afterFlush()
+	}
+}
+
+func (c *conn) flushPlain() {
+	for !c.out.empty() && !c.blocked && !c.fileJob && c.state != stateClosed {
+		if c.out.head.file != nil {
+			c.sendFileHead()
+			continue
+		}
+		c.sendData(&c.out)
+	}
+}
+
+// sendData writes the data chunks at the head of q, gathered.
+func (c *conn) sendData(q *sendQueue) {
+	var n int
+	var errno unix.Errno
+	head := q.head
+	if head.next == nil || head.next.file != nil {
+		n, errno = sysWrite(c.fd, head.unsent())
+	} else {
+		var iov [maxIovecs]unix.Iovec
+		n, errno = sysWritev(c.fd, gather(iov[:0], head))
+	}
+	switch errno {
+	case 0:
+		q.sentBytes(&c.loop.chunks, n)
+		c.progress()
+	case unix.EAGAIN:
+		c.setBlocked()
+	default:
+		c.close(PeerClosed)
+	}
+}
+
+func gather(iov []unix.Iovec, k *chunk) []unix.Iovec {
+	for ; k != nil && k.file == nil && len(iov) < cap(iov); k = k.next {
+		p := k.unsent()
+		v := unix.Iovec{Base: unsafe.SliceData(p)}
+		v.SetLen(len(p))
+		iov = append(iov, v)
+	}
+	return iov
+}
+
+// setBlocked waits for the peer to take bytes, but not for ever.
+func (c *conn) setBlocked() {
+	c.blocked = true
+	if c.timers[timerStall] == 0 && c.kind == accepted {
+		c.setTimer(timerStall, c.loop.engine.cfg.WriteTimeout)
+	}
+}
+
+// progress is called when the peer has taken bytes.
+func (c *conn) progress() {
+	if c.timers[timerStall] != 0 {
+		c.timers[timerStall] = 0
+	}
+}
+
+// afterFlush tells the session when the queue has become short, and goes on with
+// closing when it has become empty.
+func (c *conn) afterFlush() {
+	if c.blocked != (c.want&poller.Writable != 0) {
+		c.updateInterest()
+	}
+	if c.wasHigh && c.Queued() < lowWater && c.state == stateOpen {
+		c.wasHigh = false
+		c.loop.current = c
+		c.session.OnDrain()
+		c.loop.current = nil
+	}
+	if c.state == stateFlushing && c.Queued() == 0 && !c.fileJob {
+		c.flushed()
+	}
+}
+
+// flushed closes a connection whose last byte was handed to the system.
+func (c *conn) flushed() {
+	if c.layer != nil && c.layer.sayGoodbye(c) {
+		return // its close_notify is to be sent first
+	}
+	if !c.lingers {
+		c.close(Flushed)
+		return
+	}
+	c.state = stateLingering
+	c.lingerLeft = lingerBytes
+	_ = unix.Shutdown(c.fd, unix.SHUT_WR) // an error means that the peer is gone: reading will tell
+	c.setTimer(timerLinger, lingerTime)
+	c.updateInterest()
+}
