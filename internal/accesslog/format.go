@@ -1,0 +1,163 @@
+// Package accesslog writes a line for each exchange, in gunicorn's notation.
+//
+// Lines are made on the connection's event loop and written by one goroutine,
+// so that a slow disk or pipe never holds a loop. What does not fit the bounded
+// buffer between the two is dropped and counted.
+package accesslog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// Options complete a format.
+type Options struct {
+	// Color marks the status by its class, for a terminal.
+	Color bool
+	// PID is the process id for %(p)s.
+	PID int
+	// Software is the server's name and version, for %({SERVER_SOFTWARE}e)s.
+	Software string
+}
+
+// Format is a compiled format. It may be used by several goroutines at once.
+type Format struct {
+	parts []part
+	stamp atomic.Pointer[stamp]
+	opts  Options
+}
+
+// part is literal text followed by one value.
+type part struct {
+	literal string
+	atom    atom // nil at the end
+}
+
+// atom appends one value of an entry.
+type atom func(dst []byte, e *entry) []byte
+
+// entry is one exchange on its way to a line.
+type entry struct {
+	*asteri.Record
+	format *Format
+	now    time.Time
+}
+
+// stamp is the time field of one second.
+type stamp struct {
+	second int64
+	text   string
+}
+
+// Compile checks and prepares a format: text with %(NAME)s for values, where
+// NAME is one of gunicorn's atoms, {NAME}i for a request field, {NAME}o for a
+// response field, or {NAME}e for a CGI variable. %% is a percent sign.
+func Compile(format string, o Options) (*Format, error) {
+	f := &Format{opts: o}
+	var literal strings.Builder
+	for rest := format; ; {
+		i := strings.IndexByte(rest, '%')
+		if i < 0 {
+			literal.WriteString(rest)
+			break
+		}
+		literal.WriteString(rest[:i])
+		rest = rest[i+1:]
+		if after, ok := strings.CutPrefix(rest, "%"); ok {
+			literal.WriteByte('%')
+			rest = after
+			continue
+		}
+		name, after, ok := cutAtom(rest)
+		if !ok {
+			return nil, fmt.Errorf("%q: must be %%(NAME)s, or %%%% for a percent sign", "%"+head(rest))
+		}
+		a, err := find(name)
+		if err != nil {
+			return nil, err
+		}
+		f.parts = append(f.parts, part{literal.String(), a})
+		literal.Reset()
+		rest = after
+	}
+	f.parts = append(f.parts, part{literal: literal.String() + "\n"})
+	return f, nil
+}
+
+// cutAtom takes "(NAME)s" off the front of s. "d" is as good as "s".
+func cutAtom(s string) (name, after string, ok bool) {
+	s, ok = strings.CutPrefix(s, "(")
+	if !ok {
+		return "", "", false
+	}
+	name, after, ok = strings.Cut(s, ")")
+	if !ok || after == "" || (after[0] != 's' && after[0] != 'd') {
+		return "", "", false
+	}
+	return name, after[1:], true
+}
+
+// head shortens s for a message.
+func head(s string) string {
+	if len(s) > 12 {
+		return s[:12] + "..."
+	}
+	return s
+}
+
+func find(name string) (atom, error) {
+	if inner, ok := strings.CutPrefix(name, "{"); ok && len(name) > 3 {
+		kind := name[len(name)-2:]
+		inner = strings.TrimSuffix(inner, kind)
+		switch kind {
+		case "}i":
+			return requestField(inner), nil
+		case "}o":
+			return responseField(inner), nil
+		case "}e":
+			return variable(inner)
+		}
+	}
+	if a, ok := atoms[name]; ok {
+		return a, nil
+	}
+	known := make([]string, 0, len(atoms))
+	for n := range atoms {
+		known = append(known, n)
+	}
+	slices.Sort(known)
+	return nil, fmt.Errorf("%%(%s)s is not known; there are %s, {NAME}i, {NAME}o and {NAME}e", name, strings.Join(known, ", "))
+}
+
+// Append appends the line for r, with its line end, to dst. now is used for the
+// time of a request that could not be parsed.
+func (f *Format) Append(dst []byte, r *asteri.Record, now time.Time) []byte {
+	if r.Request != nil {
+		now = r.Request.Received.Add(r.Duration)
+	}
+	e := entry{r, f, now}
+	for i := range f.parts {
+		p := &f.parts[i]
+		dst = append(dst, p.literal...)
+		if p.atom != nil {
+			dst = p.atom(dst, &e)
+		}
+	}
+	return dst
+}
+
+// time returns the time field for t. A second has many lines, and its text is
+// made once.
+func (f *Format) time(t time.Time) string {
+	if s := f.stamp.Load(); s != nil && s.second == t.Unix() {
+		return s.text
+	}
+	s := &stamp{t.Unix(), t.Format("[02/Jan/2006:15:04:05 -0700]")}
+	f.stamp.Store(s)
+	return s.text
+}

@@ -1,0 +1,143 @@
+// Package config holds the server's settings: one row for each in settings.go,
+// of which the command line, the environment, the configuration file, --help,
+// --print-config and docs/settings.md are all made.
+package config
+
+import (
+	"io/fs"
+	"time"
+)
+
+// Config is the outcome of Load: every setting with its effective value.
+type Config struct {
+	// App names the Python application as the user gave it, empty for the
+	// embedded demonstration.
+	App string
+	// File is the configuration file that was read, empty for none.
+	File string
+
+	// Help, Version, PrintConfig and CheckConfig ask for that in place of
+	// serving.
+	Help, Version, PrintConfig, CheckConfig bool
+
+	// Bind are the addresses to listen on, in the form that
+	// loop.ListenConfig.Addr takes.
+	Bind    []string
+	Backlog int
+	// Umask is taken from the permissions 0777 of Unix sockets.
+	Umask fs.FileMode
+	// Loops is the number of event loops, 0 for the server's choice.
+	Loops          int
+	MaxConnections int
+	WriteTimeout   time.Duration
+	BufferBudget   int64
+
+	Workers int
+	// WorkerClass is one of Models, or empty for a choice by application.
+	WorkerClass       string
+	Threads           int
+	WorkerConnections int
+	Timeout           time.Duration
+	GracefulTimeout   time.Duration
+	KeepAlive         time.Duration
+	QueueSize         int
+	ResponseSpoolMax  int64
+	AsgiLoop          string
+	AsgiLifespan      string
+
+	// The limits are 0 where there is none.
+	LimitRequestLine      int64
+	LimitRequestFields    int
+	LimitRequestFieldSize int64
+	LimitRequestHead      int64
+	MaxBodySize           int64
+	HeaderTimeout         time.Duration
+	BodyTimeout           time.Duration
+	MinBodyRate           int64
+
+	Chdir      string
+	Env        []string
+	Python     string
+	PythonPath []string
+	RootPath   string
+
+	// AccessLogfile is a path, "-", "none" or "auto".
+	AccessLogfile   string
+	AccessLogformat string
+	ErrorLogfile    string
+	LogLevel        string
+
+	// Certfiles and Keyfiles belong together by position. Keyfiles is empty
+	// if the certificate files hold their keys.
+	Certfiles, Keyfiles []string
+	CACerts             string
+	VerifyClient        string
+	SSLVersion          string
+	Ciphers             string
+	// Protocols are "http", "https" or both; never empty after Load.
+	Protocols        []string
+	HandshakeTimeout time.Duration
+	MaxHandshakes    int
+
+	Status      bool
+	StatusAllow []string
+
+	// Warnings are mistakes that do not keep the server from starting, in
+	// words for the log.
+	Warnings []string
+
+	dir     string // what relative paths in Chdir and File are relative to
+	origins map[string]Origin
+}
+
+// Origin says where a setting's value came from.
+type Origin struct {
+	// Layer is the kind of source.
+	Layer Layer
+	// Name is the flag, the environment variable or the file and its key.
+	Name string
+}
+
+// Layer is a kind of source. Later ones win.
+type Layer uint8
+
+// The layers, from the weakest to the strongest.
+const (
+	Default Layer = iota
+	File
+	Environment
+	CommandLine
+)
+
+// String says where a value came from, in words for --print-config.
+func (o Origin) String() string {
+	switch o.Layer {
+	case File:
+		return "file " + o.Name
+	case Environment:
+		return "environment " + o.Name
+	case CommandLine:
+		return "command line " + o.Name
+	}
+	if o.Name != "" {
+		return o.Name
+	}
+	return "default"
+}
+
+// Origin returns where the setting called name got its value from.
+func (c *Config) Origin(name string) Origin { return c.origins[name] }
+
+// Models are the names of the worker models.
+var Models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"}
+
+// Serves tells whether scheme, "http" or "https", is to be spoken on the
+// server's ports.
+func (c *Config) Serves(scheme string) bool {
+	for _, p := range c.Protocols {
+		if p == scheme {
+			return true
+		}
+	}
+	return false
+}

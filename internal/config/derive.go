@@ -1,0 +1,150 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/asteri/asteri-loop/internal/accesslog"
+)
+
+// modelNames are other names by which gunicorn's users know a model.
+var modelNames = map[string]string{
+	"gevent_wsgi":                           "gevent",
+	"gevent_pywsgi":                         "gevent",
+	"uvicorn.workers.UvicornWorker":         "asgi",
+	"uvicorn.workers.UvicornH11Worker":      "asgi",
+	"uvicorn_worker.UvicornWorker":          "asgi",
+	"uvicorn_worker.UvicornH11Worker":       "asgi",
+	"gunicorn.workers.ggevent.GeventWorker": "gevent",
+}
+
+// auto is how users spell that WorkerClass is chosen by application.
+const auto = "auto"
+
+type modelValue struct{ at *string }
+
+func (v modelValue) Set(s string) error {
+	name := ""
+	if err := choice(&name, modelNames, append([]string{auto}, Models...)...).Set(s); err != nil {
+		return err
+	}
+	if name == auto {
+		name = ""
+	}
+	*v.at = name
+	return nil
+}
+
+func (v modelValue) TOML() string {
+	if *v.at == "" {
+		return strconv.Quote(auto)
+	}
+	return strconv.Quote(*v.at)
+}
+
+// octalValue is a permission mask. In the configuration file it is a text or an
+// octal number ("007", 0o007).
+type octalValue struct{ at *fs.FileMode }
+
+func (v octalValue) Set(s string) error {
+	n, err := strconv.ParseUint(strings.TrimPrefix(s, "0o"), 8, 32)
+	if err != nil || n > 0o777 {
+		return fmt.Errorf("must be an octal number from 0 to 777")
+	}
+	*v.at = fs.FileMode(n)
+	return nil
+}
+
+func (v octalValue) TOML() string { return fmt.Sprintf("%q", fmt.Sprintf("%03o", *v.at)) }
+
+// expandWorkers takes the model out of "gtornado" and "gtornado:4".
+func expandWorkers(s string) ([]replacement, error) {
+	if isNumber(strings.TrimPrefix(s, "-")) {
+		return nil, nil
+	}
+	model, count, counted := strings.Cut(s, ":")
+	var name string
+	if (modelValue{&name}).Set(model) != nil {
+		return nil, fmt.Errorf("must be a number of workers, a model (%s) or model:number%s",
+			strings.Join(Models, ", "), didYouMean(model, Models, ""))
+	}
+	to := []replacement{{"worker_class", model}}
+	if counted {
+		to = append(to, replacement{"workers", count})
+	}
+	return to, nil
+}
+
+func expandCertReqs(s string) ([]replacement, error) {
+	modes := []string{"none", "optional", "required"}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n >= len(modes) {
+		return nil, fmt.Errorf("must be 0 (none), 1 (optional) or 2 (required)")
+	}
+	return []replacement{{"verify_client", modes[n]}}, nil
+}
+
+// tlsVersions are spellings of Python's ssl module and of other servers.
+var tlsVersions = map[string]string{
+	"TLSv1.2": "TLSv1_2", "TLSv1.3": "TLSv1_3", "1.2": "TLSv1_2", "1.3": "TLSv1_3",
+	"tls1.2": "TLSv1_2", "tls1.3": "TLSv1_3",
+}
+
+func scheme(s string) (string, error) {
+	var v string
+	err := choice(&v, nil, "http", "https").Set(s)
+	return v, err
+}
+
+func mountPath(s string) (string, error) {
+	s = strings.TrimRight(s, "/")
+	if s != "" && !strings.HasPrefix(s, "/") {
+		return "", fmt.Errorf("must begin with /")
+	}
+	return s, nil
+}
+
+func logFormat(s string) (string, error) {
+	_, err := accesslog.Compile(s, accesslog.Options{})
+	return s, err
+}
+
+// complete checks what depends on several settings, and fills in those whose
+// default does.
+func (c *Config) complete() error {
+	if c.WorkerClass == "sync" && c.Threads > 1 {
+		c.WorkerClass = "gthread"
+		c.origins["worker_class"] = Origin{Name: "because threads is more than 1"}
+	}
+	if len(c.Protocols) == 0 {
+		c.Protocols = []string{"https"}
+		if len(c.Certfiles) == 0 {
+			c.Protocols = []string{"http", "https"}
+		}
+	}
+	slices.Sort(c.Protocols)
+	c.Protocols = slices.Compact(c.Protocols)
+	return c.checkTLS()
+}
+
+func (c *Config) checkTLS() error {
+	certs, keys := len(c.Certfiles), len(c.Keyfiles)
+	switch {
+	case certs == 0 && keys > 0:
+		return fmt.Errorf("%s: a key needs its certificate: add --certfile", c.origins["keyfile"].Name)
+	case keys > 0 && keys != certs:
+		return fmt.Errorf("%s: %d keys for %d certificates: give one --keyfile for each --certfile, in the same order",
+			c.origins["keyfile"].Name, keys, certs)
+	case certs > 0 && !c.Serves("https"):
+		return fmt.Errorf("%s: http alone has no use for --certfile: add https", c.origins["protocols"].Name)
+	case c.VerifyClient != "none" && c.CACerts == "":
+		return fmt.Errorf("%s: %q: needs --ca-certs to verify clients against", c.origins["verify_client"].Name, c.VerifyClient)
+	case c.VerifyClient != "none" && c.Serves("http"):
+		return fmt.Errorf("%s: %q: plain http on the same port would let clients in without: use --protocols https",
+			c.origins["verify_client"].Name, c.VerifyClient)
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Input is where settings come from.
+type Input struct {
+	// Args is the command line without the program's name.
+	Args []string
+	// Environ is the environment, as os.Environ returns it.
+	Environ []string
+	// Dir is the absolute directory that the configuration file and --chdir
+	// are relative to.
+	Dir string
+}
+
+// assigned is what a source said of one setting.
+type assigned struct {
+	values []string
+	origin Origin
+}
+
+// assignments holds what one layer said of each setting, by the setting's name.
+type assignments map[string]assigned
+
+// add records values of s, or of the settings that they stand for.
+func (a assignments) add(s *Setting, origin Origin, values ...string) error {
+	for _, v := range values {
+		if s.expand != nil {
+			others, err := s.expand(v)
+			if err != nil {
+				return invalid(origin, v, err)
+			}
+			for _, o := range others {
+				if err := a.put(find(o.name), origin, o.value); err != nil {
+					return err
+				}
+			}
+			if others != nil {
+				continue
+			}
+		}
+		if err := a.put(s, origin, v); err != nil {
+			return err
+		}
+	}
+	if len(values) == 0 { // an empty list in the file overrides the default
+		a[s.Name] = assigned{origin: origin}
+	}
+	return nil
+}
+
+// put records one value. A repeated option replaces what it said before, but two
+// names for one setting must not contradict each other.
+func (a assignments) put(s *Setting, origin Origin, v string) error {
+	had := a[s.Name]
+	if !s.Many {
+		if len(had.values) > 0 && had.origin.Name != origin.Name && had.values[0] != v {
+			return fmt.Errorf("%s: %q contradicts %s, which says %q", origin.Name, v, had.origin.Name, had.values[0])
+		}
+		had.values = nil
+	}
+	a[s.Name] = assigned{append(had.values, v), origin}
+	return nil
+}
+
+// Load reads all sources and returns the settings they add up to. Its errors
+// name the source, the value and what is allowed. Files other than the
+// configuration file are not opened.
+func Load(in Input) (*Config, error) {
+	c := &Config{dir: in.Dir, origins: make(map[string]Origin)}
+	options, err := parseArgs(in.Args)
+	if err != nil {
+		return nil, err
+	}
+	if wantsHelp(options) {
+		return c, c.apply(options)
+	}
+	variables := make(assignments)
+	if c.Warnings, err = readEnvironment(in.Environ, variables); err != nil {
+		return nil, err
+	}
+	path, given := configPath(options, variables)
+	all, file, err := readFile(filepath.Join(in.Dir, path), path, given)
+	if err != nil {
+		return nil, err
+	}
+	for _, layer := range []assignments{variables, options} {
+		for name, v := range layer {
+			all[name] = v
+		}
+	}
+	if err := c.apply(all); err != nil {
+		return nil, err
+	}
+	c.File = file
+	return c, c.complete()
+}
+
+// wantsHelp tells whether the command line asks for something that a mistake
+// elsewhere should not prevent.
+func wantsHelp(options assignments) bool {
+	_, help := options["help"]
+	_, version := options["version"]
+	return help || version
+}
+
+// configPath returns the file to read, and whether it was asked for.
+func configPath(options, variables assignments) (path string, given bool) {
+	for _, layer := range []assignments{options, variables} {
+		if v, ok := layer["config"]; ok {
+			return v.values[0], true
+		}
+	}
+	return "asteri.toml", false
+}
+
+// apply parses the values into c.
+func (c *Config) apply(all assignments) error {
+	for _, s := range settings {
+		if s.at == nil {
+			continue
+		}
+		v := s.at(c)
+		given, ok := all[s.Name]
+		if !ok && s.Default != "" {
+			given.values = []string{s.Default}
+		}
+		for _, one := range given.values {
+			if err := v.Set(one); err != nil {
+				return invalid(given.origin, one, err)
+			}
+		}
+		c.origins[s.Name] = given.origin
+	}
+	return nil
+}
+
+// invalid is the error for a value that is not allowed.
+func invalid(o Origin, v string, err error) error {
+	return fmt.Errorf("%s: %q: %w", o.Name, v, err)
+}
+
+// directory makes a path absolute. It is for directories that are entered, so
+// that a reload, which happens inside, means the same one.
+func (c *Config) directory(path string) (string, error) {
+	if path == "" || filepath.IsAbs(path) {
+		return path, nil
+	}
+	return filepath.Join(c.dir, path), nil
+}
+
+// Restart returns the settings that differ between c and next but that a reload
+// cannot apply, by name.
+func (c *Config) Restart(next *Config) []string {
+	var names []string
+	for _, s := range settings {
+		if s.at == nil || s.Live || s.Command || s.Name == "config" {
+			continue
+		}
+		if s.at(c).TOML() != s.at(next).TOML() {
+			names = append(names, s.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// splitList splits a list given as one text, as environment variables are.
+func splitList(s string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}

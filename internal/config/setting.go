@@ -1,0 +1,87 @@
+package config
+
+import "strings"
+
+// Setting is one row of the table.
+type Setting struct {
+	// Name is the key in the configuration file. In the environment it is
+	// ASTERI_ and the name in capitals. Aliases, such as gunicorn's
+	// spelling, work in both places too.
+	Name    string
+	Aliases []string
+	// Flags are the options of the command line, without dashes; Short holds
+	// the letters that stand for the first of them, in their order. A
+	// setting without Flags is not set by an option.
+	Flags []string
+	Short string
+	// Variables are further environment variables, for names that other
+	// software has given a meaning.
+	Variables []Variable
+	// Group is the heading under which help lists the setting.
+	Group string
+	// Meta stands for the value in help. It is empty for a switch.
+	Meta string
+	// Default is parsed like any other value; empty leaves the zero value.
+	Default string
+	// Help says what the setting does, in full sentences after the first
+	// word, without the default.
+	Help string
+	// Many says that the setting may be given several times.
+	Many bool
+	// Live says that a reload (SIGHUP) applies the setting. The others need
+	// a restart.
+	Live bool
+	// Command says that the setting asks for something in place of serving.
+	// It is taken from the command line only.
+	Command bool
+
+	// at returns where the value is kept and how it is parsed; nil for a
+	// setting that only stands for others.
+	at func(*Config) value
+	// expand, if not nil, turns one value into values of several settings.
+	// It returns nil for a value that is the setting's own.
+	expand func(string) ([]replacement, error)
+}
+
+// Variable is an environment variable of another name than the setting's.
+type Variable struct {
+	Name string
+	// Prefix is put before its value.
+	Prefix string
+}
+
+// replacement is what a value of one setting stands for in another.
+type replacement struct{ name, value string }
+
+// names returns the keys under which the setting may be given.
+func (s *Setting) names() []string { return append([]string{s.Name}, s.Aliases...) }
+
+// variables returns the environment variables, the strongest first.
+func (s *Setting) variables() []Variable {
+	if s.Command {
+		return nil
+	}
+	vars := make([]Variable, 0, 1+len(s.Aliases)+len(s.Variables))
+	for _, n := range s.names() {
+		vars = append(vars, Variable{Name: prefix + strings.ToUpper(n)})
+	}
+	return append(vars, s.Variables...)
+}
+
+// prefix begins the name of each environment variable that is a setting.
+const prefix = "ASTERI_"
+
+// Settings returns all rows, in the order of their groups.
+func Settings() []*Setting { return settings }
+
+// find returns the setting that name is a key of, or nil.
+func find(name string) *Setting {
+	for _, s := range settings {
+		for _, n := range s.names() {
+			if n == name {
+				return s
+			}
+		}
+	}
+	return nil
+}

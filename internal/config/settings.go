@@ -1,0 +1,265 @@
+package config
+
+import "time"
+
+// The groups, in the order of the help text.
+const (
+	groupGeneral   = "General"
+	groupFile      = "Config File"
+	groupSocket    = "Server Socket"
+	groupWorkers   = "Worker Processes"
+	groupMechanics = "Server Mechanics"
+	groupSecurity  = "Security"
+	groupSSL       = "SSL"
+	groupLogging   = "Logging"
+	groupStatus    = "Status"
+	groupDebugging = "Debugging"
+)
+
+var settings = []*Setting{
+	{
+		Name: "help", Short: "h", Flags: []string{"help"}, Group: groupGeneral, Command: true,
+		Help: "Show this text.",
+		at:   func(c *Config) value { return boolean(&c.Help) },
+	}, {
+		Name: "version", Short: "v", Flags: []string{"version"}, Group: groupGeneral, Command: true,
+		Help: "Show the version.",
+		at:   func(c *Config) value { return boolean(&c.Version) },
+	}, {
+		Name: "config", Short: "c", Flags: []string{"config"}, Group: groupFile, Meta: "FILE",
+		Help: "Read settings from this TOML file. Without it, asteri.toml in the working directory is read if it is there.",
+		at:   func(c *Config) value { return text(&c.File, nil) },
+	}, {
+		Name: "app", Aliases: []string{"wsgi_app"}, Group: groupFile, Meta: "APP",
+		Help: "The application, for a configuration file; the command line names it without an option: module:attribute, module:factory(), package.module or path/to/file.py[:attribute]. Without an application the server shows a demonstration.",
+		Live: true,
+		at:   func(c *Config) value { return text(&c.App, nil) },
+	},
+
+	{
+		Name: "bind", Aliases: []string{"listen"}, Short: "bl", Flags: []string{"bind", "listen"}, Group: groupSocket, Meta: "ADDRESS",
+		Variables: []Variable{{Name: "PORT", Prefix: ":"}}, Many: true, Default: "127.0.0.1:8000",
+		Help: "Listen here: HOST:PORT, :PORT (every address), [IPV6]:PORT, unix:PATH or fd://N. May be repeated.",
+		at:   func(c *Config) value { return list(&c.Bind, address) },
+	}, {
+		Name: "backlog", Flags: []string{"backlog"}, Group: groupSocket, Meta: "INT", Default: "2048",
+		Help: "The number of connections that the system keeps waiting to be accepted.",
+		at:   func(c *Config) value { return number(&c.Backlog, 1, 1<<16-1) },
+	}, {
+		Name: "umask", Short: "m", Flags: []string{"umask"}, Group: groupSocket, Meta: "OCTAL", Default: "0",
+		Help: "Permissions that a Unix socket does not get: 007 keeps others out.",
+		at:   func(c *Config) value { return octalValue{&c.Umask} },
+	}, {
+		Name: "loops", Flags: []string{"loops"}, Group: groupSocket, Meta: "INT", Default: "0",
+		Help: "The number of event loops. 0 is one for each processor, of which a Python application uses as many as its load needs.",
+		at:   func(c *Config) value { return number(&c.Loops, 0, 1024) },
+	}, {
+		Name: "max_connections", Flags: []string{"max-connections"}, Group: groupSocket, Meta: "INT", Default: "0",
+		Help: "The number of client connections beyond which new ones are closed. 0 is no limit of the server's own.",
+		at:   func(c *Config) value { return number(&c.MaxConnections, 0, unbounded) },
+	}, {
+		Name: "write_timeout", Flags: []string{"write-timeout"}, Group: groupSocket, Meta: "TIME", Default: "30s",
+		Help: "Disconnect a client that takes no byte of its response for this time.",
+		at:   func(c *Config) value { return duration(&c.WriteTimeout, time.Second, longest) },
+	}, {
+		Name: "buffer_budget", Flags: []string{"buffer-budget"}, Group: groupSocket, Meta: "SIZE", Default: "1GiB",
+		Help: "Memory for bytes that wait in buffers, of all connections together. Beyond it the server stops reading until there is room.",
+		at:   func(c *Config) value { return size(&c.BufferBudget, 1<<20, largest) },
+	},
+
+	{
+		Name: "workers", Short: "w", Flags: []string{"workers"}, Group: groupWorkers, Meta: "N|MODEL[:N]",
+		Variables: []Variable{{Name: "WEB_CONCURRENCY"}}, Default: "1", Live: true,
+		Help:   "The number of worker processes, or a worker model (see -k), or both: 4, gtornado, gtornado:4.",
+		at:     func(c *Config) value { return number(&c.Workers, 1, 4096) },
+		expand: expandWorkers,
+	}, {
+		Name: "worker_class", Short: "k", Flags: []string{"worker-class"}, Group: groupWorkers, Meta: "MODEL", Default: "auto",
+		Help: "How workers run the application: sync, gthread, gevent, asgi, tornado or gtornado. auto chooses by the application.",
+		Live: true,
+		at:   func(c *Config) value { return modelValue{&c.WorkerClass} },
+	}, {
+		Name: "threads", Flags: []string{"threads"}, Group: groupWorkers, Meta: "INT", Default: "1",
+		Help: "The number of threads of each gthread worker. More than 1 makes sync gthread.",
+		Live: true,
+		at:   func(c *Config) value { return number(&c.Threads, 1, 4096) },
+	}, {
+		Name: "worker_connections", Flags: []string{"worker-connections"}, Group: groupWorkers, Meta: "INT", Default: "1000",
+		Help: "The number of requests that a gevent, asgi, tornado or gtornado worker runs at once.",
+		Live: true,
+		at:   func(c *Config) value { return number(&c.WorkerConnections, 1, 1<<20) },
+	}, {
+		Name: "timeout", Short: "t", Flags: []string{"timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
+		Help: "The time that the application has for a request. When it has passed the client gets 504 and the worker is replaced. 0 is no limit.",
+		Live: true,
+		at:   func(c *Config) value { return duration(&c.Timeout, 0, longest) },
+	}, {
+		Name: "graceful_timeout", Flags: []string{"graceful-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
+		Help: "The time that running requests have to finish when the server stops or reloads.",
+		Live: true,
+		at:   func(c *Config) value { return duration(&c.GracefulTimeout, time.Millisecond, longest) },
+	}, {
+		Name: "keep_alive", Aliases: []string{"keepalive"}, Flags: []string{"keep-alive"}, Group: groupWorkers, Meta: "TIME", Default: "2s",
+		Help: "The time that an idle connection waits for its next request.",
+		at:   func(c *Config) value { return duration(&c.KeepAlive, time.Millisecond, longest) },
+	}, {
+		Name: "queue_size", Flags: []string{"queue-size"}, Group: groupWorkers, Meta: "INT", Default: "1024",
+		Help: "The number of requests that may wait for a worker. Those beyond it get 503.",
+		Live: true,
+		at:   func(c *Config) value { return number(&c.QueueSize, 1, 1<<20) },
+	}, {
+		Name: "response_spool_max", Flags: []string{"response-spool-max"}, Group: groupWorkers, Meta: "SIZE", Default: "1GiB",
+		Help: "How much of one response may wait in a temporary file for a slow client, so that the worker is free.",
+		Live: true,
+		at:   func(c *Config) value { return size(&c.ResponseSpoolMax, 0, largest) },
+	}, {
+		Name: "asgi_loop", Flags: []string{"asgi-loop"}, Group: groupWorkers, Meta: "NAME", Default: "auto",
+		Help: "The event loop of asgi workers: asyncio, uvloop, or auto for uvloop where it is installed.",
+		Live: true,
+		at:   func(c *Config) value { return choice(&c.AsgiLoop, nil, "auto", "asyncio", "uvloop") },
+	}, {
+		Name: "asgi_lifespan", Aliases: []string{"lifespan"}, Flags: []string{"asgi-lifespan", "lifespan"}, Group: groupWorkers, Meta: "MODE", Default: "auto",
+		Help: "Whether ASGI applications get lifespan events: on, off, or auto for those that take them.",
+		Live: true,
+		at:   func(c *Config) value { return choice(&c.AsgiLifespan, nil, "auto", "on", "off") },
+	},
+
+	{
+		Name: "chdir", Flags: []string{"chdir"}, Group: groupMechanics, Meta: "DIR",
+		Help: "Change to this directory first; the application is imported from it. Other relative paths are relative to it.",
+		at:   func(c *Config) value { return text(&c.Chdir, c.directory) },
+	}, {
+		Name: "env", Aliases: []string{"raw_env"}, Short: "e", Flags: []string{"env"}, Group: groupMechanics, Meta: "NAME=VALUE", Many: true, Live: true,
+		Help: "Set an environment variable for the application. May be repeated.",
+		at:   func(c *Config) value { return list(&c.Env, assignment) },
+	}, {
+		Name: "python", Flags: []string{"python"}, Group: groupMechanics, Meta: "PATH", Live: true,
+		Help: "The Python interpreter, or the directory of a virtual environment. Without it: $VIRTUAL_ENV, .venv beside the application, python3.",
+		at:   func(c *Config) value { return text(&c.Python, nil) },
+	}, {
+		Name: "pythonpath", Aliases: []string{"python_path"}, Flags: []string{"pythonpath"}, Group: groupMechanics, Meta: "DIR,...", Many: true, Live: true,
+		Help: "Directories to put in front of Python's module path, separated by commas.",
+		at:   func(c *Config) value { return list(&c.PythonPath, nil) },
+	}, {
+		Name: "root_path", Flags: []string{"root-path"}, Group: groupMechanics, Meta: "PATH", Live: true,
+		Help: "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI.",
+		at:   func(c *Config) value { return text(&c.RootPath, mountPath) },
+	},
+
+	{
+		Name: "limit_request_line", Flags: []string{"limit-request-line"}, Group: groupSecurity, Meta: "SIZE", Default: "4094",
+		Help: "The longest request line, answered 414 beyond. 0 is no limit of its own.",
+		at:   func(c *Config) value { return size(&c.LimitRequestLine, 0, 1<<30) },
+	}, {
+		Name: "limit_request_fields", Flags: []string{"limit-request-fields"}, Group: groupSecurity, Meta: "INT", Default: "100",
+		Help: "The most header fields of a request, answered 431 beyond. 0 is no limit of its own.",
+		at:   func(c *Config) value { return number(&c.LimitRequestFields, 0, unbounded) },
+	}, {
+		Name: "limit_request_field_size", Flags: []string{"limit-request-field_size"}, Group: groupSecurity, Meta: "SIZE", Default: "8190",
+		Help: "The longest header field, answered 431 beyond. 0 is no limit of its own.",
+		at:   func(c *Config) value { return size(&c.LimitRequestFieldSize, 0, 1<<30) },
+	}, {
+		Name: "limit_request_head", Flags: []string{"limit-request-head"}, Group: groupSecurity, Meta: "SIZE", Default: "64KiB",
+		Help: "The largest request head, which is request line and fields together; answered 431 beyond.",
+		at:   func(c *Config) value { return size(&c.LimitRequestHead, 1<<10, 16<<20) },
+	}, {
+		Name: "max_body_size", Flags: []string{"max-body-size"}, Group: groupSecurity, Meta: "SIZE", Default: "0",
+		Help: "The largest request body, answered 413 beyond. 0 is no limit.",
+		at:   func(c *Config) value { return size(&c.MaxBodySize, 0, largest) },
+	}, {
+		Name: "header_timeout", Flags: []string{"header-timeout"}, Group: groupSecurity, Meta: "TIME", Default: "10s",
+		Help: "The time that a client has to send a request head, answered 408 beyond. 0 is no limit.",
+		at:   func(c *Config) value { return duration(&c.HeaderTimeout, 0, longest) },
+	}, {
+		Name: "body_timeout", Flags: []string{"body-timeout"}, Group: groupSecurity, Meta: "TIME", Default: "30s",
+		Help: "The time that a client may pause within a request body, answered 408 beyond. 0 is no limit.",
+		at:   func(c *Config) value { return duration(&c.BodyTimeout, 0, longest) },
+	}, {
+		Name: "min_body_rate", Flags: []string{"min-body-rate"}, Group: groupSecurity, Meta: "SIZE", Default: "100",
+		Help: "The least bytes a second at which a request body must arrive once --body-timeout has passed, answered 408 below. 0 is no limit.",
+		at:   func(c *Config) value { return size(&c.MinBodyRate, 0, 1<<30) },
+	},
+
+	{
+		Name: "certfile", Flags: []string{"certfile"}, Group: groupSSL, Meta: "FILE", Many: true, Live: true,
+		Help: "A certificate chain (PEM). May be repeated: the name that the client asks for decides, the first is for all others. Without one, TLS is answered with a certificate made at start.",
+		at:   func(c *Config) value { return list(&c.Certfiles, nil) },
+	}, {
+		Name: "keyfile", Flags: []string{"keyfile"}, Group: groupSSL, Meta: "FILE", Many: true, Live: true,
+		Help: "The private key (PEM), one for each --certfile in the same order. Not needed if the certificate files hold the keys.",
+		at:   func(c *Config) value { return list(&c.Keyfiles, nil) },
+	}, {
+		Name: "ca_certs", Flags: []string{"ca-certs"}, Group: groupSSL, Meta: "FILE", Live: true,
+		Help: "Certificates (PEM) of the authorities whose client certificates are accepted.",
+		at:   func(c *Config) value { return text(&c.CACerts, nil) },
+	}, {
+		Name: "verify_client", Flags: []string{"verify-client"}, Group: groupSSL, Meta: "MODE", Default: "none", Live: true,
+		Help: "Whether clients show a certificate: none, optional or required.",
+		at:   func(c *Config) value { return choice(&c.VerifyClient, nil, "none", "optional", "required") },
+	}, {
+		Name: "cert_reqs", Flags: []string{"cert-reqs"}, Group: groupSSL, Meta: "0|1|2",
+		Help:   "gunicorn's spelling of --verify-client: none, optional, required.",
+		expand: expandCertReqs,
+	}, {
+		Name: "ssl_version", Flags: []string{"ssl-version"}, Group: groupSSL, Meta: "VERSION", Default: "TLSv1_2", Live: true,
+		Help: "The lowest version of TLS: TLSv1_2 or TLSv1_3.",
+		at:   func(c *Config) value { return choice(&c.SSLVersion, tlsVersions, "TLSv1_2", "TLSv1_3") },
+	}, {
+		Name: "ciphers", Flags: []string{"ciphers"}, Group: groupSSL, Meta: "LIST", Live: true,
+		Help: "The cipher suites of TLS 1.2, by OpenSSL's or the standard names, separated by colons. Those of TLS 1.3 are fixed.",
+		at:   func(c *Config) value { return text(&c.Ciphers, nil) },
+	}, {
+		Name: "protocols", Flags: []string{"protocols"}, Group: groupSSL, Meta: "LIST", Many: true,
+		Help: "What the ports speak: http, https, or http,https for both on each port. Where it is https only, plain HTTP is redirected. Without it: https with --certfile, else both.",
+		at:   func(c *Config) value { return list(&c.Protocols, scheme) },
+	}, {
+		Name: "handshake_timeout", Flags: []string{"handshake-timeout"}, Group: groupSSL, Meta: "TIME", Default: "10s",
+		Help: "The time that a client has for the TLS handshake.",
+		at:   func(c *Config) value { return duration(&c.HandshakeTimeout, time.Second, longest) },
+	}, {
+		Name: "max_handshakes", Flags: []string{"max-handshakes"}, Group: groupSSL, Meta: "INT", Default: "4096",
+		Help: "The number of connections that may be in the TLS handshake; those beyond it are closed.",
+		at:   func(c *Config) value { return number(&c.MaxHandshakes, 4, 1<<20) },
+	},
+
+	{
+		Name: "access_logfile", Aliases: []string{"accesslog"}, Flags: []string{"access-logfile"}, Group: groupLogging, Meta: "FILE", Default: "auto", Live: true,
+		Help: "Where to log requests: a file, - for standard output, none, or auto: standard output if it is a terminal, else none.",
+		at:   func(c *Config) value { return text(&c.AccessLogfile, nil) },
+	}, {
+		Name: "access_logformat", Aliases: []string{"access_log_format"}, Flags: []string{"access-logformat"}, Group: groupLogging, Meta: "FORMAT", Live: true,
+		Default: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`,
+		Help:    "The line for a request, in gunicorn's notation.",
+		at:      func(c *Config) value { return text(&c.AccessLogformat, logFormat) },
+	}, {
+		Name: "error_logfile", Aliases: []string{"errorlog", "log_file"}, Flags: []string{"error-logfile", "log-file"}, Group: groupLogging, Meta: "FILE", Default: "-", Live: true,
+		Help: "Where to log everything else: a file, or - for standard error.",
+		at:   func(c *Config) value { return text(&c.ErrorLogfile, nil) },
+	}, {
+		Name: "log_level", Aliases: []string{"loglevel"}, Flags: []string{"log-level"}, Group: groupLogging, Meta: "LEVEL", Default: "info", Live: true,
+		Help: "The least important messages to log: debug, info, warning, error or critical.",
+		at: func(c *Config) value {
+			return choice(&c.LogLevel, map[string]string{"warn": "warning"}, "debug", "info", "warning", "error", "critical")
+		},
+	},
+
+	{
+		Name: "status", Flags: []string{"status"}, Group: groupStatus, Meta: "on|off", Default: "on",
+		Help: "Whether /livez, /readyz and /asteri-status.json are answered by the server, to clients on this machine. For all others /livez and /readyz belong to the application.",
+		at:   func(c *Config) value { return boolean(&c.Status) },
+	}, {
+		Name: "status_allow", Flags: []string{"status-allow"}, Group: groupStatus, Meta: "NETWORK", Many: true,
+		Help: "Also answer them to clients at this address or in this network (10.0.0.0/8). May be repeated.",
+		at:   func(c *Config) value { return list(&c.StatusAllow, network) },
+	},
+
+	{
+		Name: "check_config", Flags: []string{"check-config"}, Group: groupDebugging, Command: true,
+		Help: "Check the settings and import the application, then exit: 0 if all is well.",
+		at:   func(c *Config) value { return boolean(&c.CheckConfig) },
+	}, {
+		Name: "print_config", Flags: []string{"print-config"}, Group: groupDebugging, Command: true,
+		Help: "Print the settings, and where each comes from, as a configuration file.",
+		at:   func(c *Config) value { return boolean(&c.PrintConfig) },
+	},
+}

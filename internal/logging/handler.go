@@ -1,0 +1,223 @@
+// Package logging writes the server's log in the form of gunicorn's:
+//
+//	[2026-11-22 16:40:00 +0000] [4711] [INFO] message key=value
+package logging
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// LevelCritical is for what ends the server.
+const LevelCritical = slog.LevelError + 4
+
+// PIDKey is the attribute that holds the process id of a worker whose record it
+// is. The line shows it in the place of the server's own.
+const PIDKey = "pid"
+
+// Options are the choices of a Handler.
+type Options struct {
+	// Level is the least level to log.
+	Level slog.Leveler
+	// Color marks levels, for a terminal.
+	Color bool
+	// PID is the server's process id.
+	PID int
+}
+
+// Handler is a slog.Handler. A record is one line; the further lines of a
+// message, and values of several lines such as tracebacks, follow indented, so
+// that nothing an application logs can pass for a line of its own.
+type Handler struct {
+	opts  Options
+	out   *output
+	pid   int64
+	group string // prefix of keys, with its final dot
+	attrs line   // of WithAttrs
+}
+
+// output is shared by a handler and those derived from it.
+type output struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// line is a record being put together: what goes into the line, and below it.
+type line struct{ inline, below []byte }
+
+// New returns a handler that writes to w, one Write call for each record.
+func New(w io.Writer, o Options) *Handler {
+	return &Handler{opts: o, out: &output{w: w}, pid: int64(o.PID)}
+}
+
+// Enabled implements slog.Handler.
+func (h *Handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.opts.Level.Level() }
+
+// WithGroup implements slog.Handler.
+func (h *Handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	g := *h
+	g.group += name + "."
+	return &g
+}
+
+// WithAttrs implements slog.Handler.
+func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	g := *h
+	g.attrs = line{append([]byte(nil), h.attrs.inline...), append([]byte(nil), h.attrs.below...)}
+	for _, a := range attrs {
+		g.attrs.add(g.group, a, &g.pid)
+	}
+	return &g
+}
+
+// Handle implements slog.Handler.
+func (h *Handler) Handle(_ context.Context, r slog.Record) error {
+	pid, tail := h.pid, line{}
+	r.Attrs(func(a slog.Attr) bool {
+		tail.add(h.group, a, &pid)
+		return true
+	})
+	when := r.Time
+	if when.IsZero() {
+		when = time.Now()
+	}
+	b := make([]byte, 0, 256)
+	b = when.AppendFormat(b, "[2006-01-02 15:04:05 -0700] [")
+	b = strconv.AppendInt(b, pid, 10)
+	b = append(b, "] ["...)
+	b = h.appendLevel(b, r.Level)
+	b = append(b, "] "...)
+	first, rest, _ := strings.Cut(strings.TrimRight(r.Message, "\r\n"), "\n")
+	b = appendText(b, first)
+	b = append(b, h.attrs.inline...)
+	b = append(b, tail.inline...)
+	b = append(b, '\n')
+	if rest != "" {
+		b = appendLines(b, rest)
+	}
+	b = append(b, h.attrs.below...)
+	b = append(b, tail.below...)
+
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	_, err := h.out.w.Write(b)
+	return err
+}
+
+var levels = []struct {
+	from        slog.Level
+	name, color string
+}{
+	{LevelCritical, "CRITICAL", "\x1b[1;31m"},
+	{slog.LevelError, "ERROR", "\x1b[31m"},
+	{slog.LevelWarn, "WARNING", "\x1b[33m"},
+	{slog.LevelInfo, "INFO", "\x1b[32m"},
+	{slog.LevelDebug, "DEBUG", "\x1b[34m"},
+}
+
+func (h *Handler) appendLevel(b []byte, level slog.Level) []byte {
+	name, color := "DEBUG", ""
+	for _, l := range levels {
+		if level >= l.from {
+			name, color = l.name, l.color
+			break
+		}
+	}
+	if !h.opts.Color || color == "" {
+		return append(b, name...)
+	}
+	b = append(b, color...)
+	b = append(b, name...)
+	return append(b, "\x1b[0m"...)
+}
+
+// add renders an attribute, or takes the worker's process id out of it.
+func (l *line) add(group string, a slog.Attr, pid *int64) {
+	v := a.Value.Resolve()
+	switch {
+	case a.Equal(slog.Attr{}):
+		return
+	case v.Kind() == slog.KindGroup:
+		if a.Key != "" {
+			group += a.Key + "."
+		}
+		for _, inner := range v.Group() {
+			l.add(group, inner, pid)
+		}
+		return
+	case group == "" && a.Key == PIDKey && v.Kind() == slog.KindInt64:
+		*pid = v.Int64()
+		return
+	}
+	text := format(v)
+	if strings.Contains(text, "\n") {
+		l.below = append(l.below, indent...)
+		l.below = append(appendText(l.below, group+a.Key), ":\n"...)
+		l.below = appendLines(l.below, strings.TrimRight(text, "\n"))
+		return
+	}
+	l.inline = append(l.inline, ' ')
+	l.inline = append(appendText(l.inline, group+a.Key), '=')
+	l.inline = appendValue(l.inline, text)
+}
+
+func format(v slog.Value) string {
+	switch v.Kind() {
+	case slog.KindTime:
+		return v.Time().Format(time.RFC3339Nano)
+	case slog.KindAny:
+		return fmt.Sprint(v.Any())
+	}
+	return v.String()
+}
+
+const indent = "    "
+
+// appendLines writes the lines of s, each indented and ended.
+func appendLines(b []byte, s string) []byte {
+	for one := range strings.SplitSeq(s, "\n") {
+		b = append(b, indent...)
+		b = append(appendText(b, strings.TrimSuffix(one, "\r")), '\n')
+	}
+	return b
+}
+
+// appendValue quotes what could be taken for more than one value.
+func appendValue(b []byte, s string) []byte {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool {
+		return r == ' ' || r == '"' || r == '=' || r == utf8.RuneError || !unicode.IsPrint(r)
+	}) {
+		return strconv.AppendQuote(b, s)
+	}
+	return append(b, s...)
+}
+
+// appendText writes s, which is within a line, with control characters escaped:
+// they must not steer a terminal.
+func appendText(b []byte, s string) []byte {
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			b = fmt.Appendf(b, `\x%02x`, s[i])
+		case r == '\t' || unicode.IsPrint(r):
+			b = append(b, s[i:i+n]...)
+		default:
+			quoted := strconv.AppendQuoteRune(nil, r)
+			b = append(b, quoted[1:len(quoted)-1]...)
+		}
+		i += n
+	}
+	return b
+}

@@ -1,0 +1,59 @@
+package logging
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// Level returns the level that the setting log_level names: debug, info,
+// warning, error or critical.
+func Level(name string) (slog.Level, error) {
+	switch name {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warning":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	case "critical":
+		return LevelCritical, nil
+	}
+	return 0, fmt.Errorf("no such log level: %q", name)
+}
+
+// Open opens a log file to append to, or takes std for "-". Closing the result
+// closes the file, and leaves std open.
+func Open(path string, std *os.File) (io.WriteCloser, error) {
+	if path == "-" {
+		return keepOpen{std}, nil
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+}
+
+// keepOpen is a standard stream, which is not the log's to close.
+type keepOpen struct{ *os.File }
+
+// Close does nothing.
+func (keepOpen) Close() error { return nil }
+
+// IsTerminal tells whether f is a terminal.
+func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// Color tells whether text for f is to be coloured: on a terminal, unless
+// NO_COLOR (no-color.org) is set or the terminal is a dumb one; elsewhere if
+// FORCE_COLOR is set. getenv is os.Getenv.
+func Color(f *os.File, getenv func(string) string) bool {
+	switch {
+	case getenv("NO_COLOR") != "":
+		return false
+	case getenv("FORCE_COLOR") != "" && getenv("FORCE_COLOR") != "0":
+		return true
+	}
+	return IsTerminal(f) && getenv("TERM") != "dumb"
+}
