@@ -1,0 +1,169 @@
+package archtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layer is a folder of the module, with all that lies below it and in no layer
+// of its own.
+type layer struct {
+	// imports names the layers that its packages may import beside
+	// themselves. Only direct imports need a look: what is allowed has no
+	// cycle, so what is forbidden cannot be reached by a detour.
+	imports []string
+	// std says that nothing outside the module and the standard library may
+	// be imported.
+	std bool
+}
+
+const root = "."
+
+// layers is the architecture. A package that is in none of them fails the test:
+// it has to be said where it belongs.
+var layers = map[string]layer{
+	// The handler contract depends on nothing, so that an application can be
+	// written and tested with it alone.
+	root: {std: true},
+
+	// The reactor knows descriptors (poller) and connections (loop), not what
+	// is spoken on them.
+	"poller": {},
+	"loop":   {imports: []string{"poller", "internal"}},
+
+	// A protocol meets the others only through loop, and handlers only
+	// through the contract.
+	"http1": {imports: []string{root, "loop", "internal"}},
+	"http2": {imports: []string{root, "loop", "internal"}},
+	"http3": {imports: []string{root, "loop", "internal"}},
+
+	"workers": {imports: []string{root, "loop", "internal"}},
+	"status":  {imports: []string{root, "loop", "internal"}},
+
+	// Leaves, which anybody may import.
+	"internal": {},
+	// An observer of exchanges.
+	"internal/accesslog": {imports: []string{root, "internal"}},
+	// Settings, checked by those who read them.
+	"internal/config": {imports: []string{"internal", "internal/accesslog"}},
+	// Handlers in front of handlers.
+	"internal/edge": {imports: []string{root, "internal"}},
+	// A foreign protocol towards applications.
+	"internal/uwsgi": {imports: []string{root, "loop", "internal"}},
+	// What only tests use: see TestTestPackagesAreForTests.
+	"internal/exchangetest": {imports: []string{root, "internal"}},
+	"internal/suite": {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "status", "internal"}},
+
+	// The one place where all is put together.
+	"cmd": {imports: []string{
+		root, "loop", "http1", "http2", "http3", "workers", "status",
+		"internal", "internal/accesslog", "internal/config", "internal/edge", "internal/uwsgi",
+	}},
+	// An embedder has the public packages only.
+	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status"}},
+	"bench": {imports: []string{
+		root, "poller", "loop", "http1", "http2", "http3", "workers", "status",
+		"internal", "internal/accesslog", "internal/config", "internal/edge", "internal/uwsgi",
+	}},
+}
+
+// layerOf returns the layer with the longest name that holds the package in
+// folder dir.
+func layerOf(dir string) (name string, ok bool) {
+	for d := dir; ; {
+		if _, ok := layers[d]; ok && (d != root || dir == root) {
+			return d, true
+		}
+		i := strings.LastIndexByte(d, '/')
+		if i < 0 {
+			return "", false
+		}
+		d = d[:i]
+	}
+}
+
+func TestImports(t *testing.T) {
+	m := load(t)
+	for _, f := range m.files {
+		if f.test {
+			continue // a test may use whatever helps it
+		}
+		from, ok := layerOf(f.dir)
+		if !ok {
+			t.Errorf("%s: package is in no layer; add it to the table", f.path)
+			continue
+		}
+		for _, path := range f.imports {
+			dir, internal := m.dirOf(path)
+			if !internal {
+				if layers[from].std && !isStd(path) {
+					t.Errorf("%s imports %s: %s uses the standard library only", f.path, path, from)
+				}
+				continue
+			}
+			to, ok := layerOf(dir)
+			if !ok {
+				t.Errorf("%s imports %s, which is in no layer", f.path, path)
+			} else if to != from && !slices.Contains(layers[from].imports, to) {
+				t.Errorf("%s imports %s: %q may not import %q", f.path, path, from, to)
+			}
+		}
+	}
+}
+
+// The argument in layer.imports needs this: no layer is above and below another.
+func TestLayersHaveNoCycle(t *testing.T) {
+	const visiting, done = 1, 2
+	state := map[string]int{}
+	var visit func(name string)
+	visit = func(name string) {
+		switch state[name] {
+		case visiting:
+			t.Errorf("layer %q is above and below another", name)
+			return
+		case done:
+			return
+		}
+		state[name] = visiting
+		for _, next := range layers[name].imports {
+			if _, ok := layers[next]; !ok {
+				t.Errorf("layer %q names %q, which does not exist", name, next)
+			}
+			visit(next)
+		}
+		state[name] = done
+	}
+	for name := range layers {
+		visit(name)
+	}
+}
+
+func TestLayerOf(t *testing.T) {
+	for dir, want := range map[string]string{
+		".": ".", "loop": "loop", "workers/python": "workers", "workers/python/shim": "workers",
+		"internal/sched": "internal", "internal/edge/gzip": "internal/edge", "internal/edged": "internal",
+		"loops": "", "unheard/of": "",
+	} {
+		if got, ok := layerOf(dir); got != want || ok != (want != "") {
+			t.Errorf("layer of %q is %q, %t; want %q", dir, got, ok, want)
+		}
+	}
+}
+
+func TestTestPackagesAreForTests(t *testing.T) {
+	m := load(t)
+	only := []string{"internal/archtest", "internal/exchangetest", "internal/leakcheck", "internal/suite"}
+	for _, f := range m.files {
+		if f.test || slices.ContainsFunc(only, func(dir string) bool { return within(f.dir, dir) }) {
+			continue
+		}
+		for _, path := range f.imports {
+			for _, dir := range only {
+				if imported, ok := m.dirOf(path); ok && within(imported, dir) {
+					t.Errorf("%s imports %s, which is for tests", f.path, path)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package archtest
+
+import (
+	"go/ast"
+	"strings"
+	"testing"
+)
+
+// maxLines is how long a file may be before it has to be taken apart. Tests may
+// be longer: a table is read row by row.
+const maxLines = 450
+
+func TestFilesAreShort(t *testing.T) {
+	for _, f := range load(t).files {
+		if !f.test && f.lines > maxLines {
+			t.Errorf("%s has %d lines, more than %d", f.path, f.lines, maxLines)
+		}
+		if within(f.dir, "cmd") && strings.HasSuffix(f.path, "/main.go") && f.lines >= 60 {
+			t.Errorf("%s has %d lines: wiring belongs in files with names", f.path, f.lines)
+		}
+	}
+}
+
+// What is linked in must be said by a line of code that can be read, not by the
+// side effect of an import.
+func TestNoInitFunctions(t *testing.T) {
+	for _, f := range load(t).files {
+		for _, decl := range f.syntax.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s: func init", f.position(fn))
+			}
+		}
+	}
+}
+
+func TestRaceDetectorIsNeverSwitchedOff(t *testing.T) {
+	for _, f := range load(t).files {
+		for _, group := range f.syntax.Comments {
+			for _, c := range group.List {
+				if strings.HasPrefix(c.Text, "//go:norace") {
+					t.Errorf("%s: %s", f.position(c), c.Text)
+				}
+			}
+		}
+	}
+}
+
+// A fuzz target that recovers passes when the code under test panics.
+func TestFuzzTargetsDoNotRecover(t *testing.T) {
+	for _, f := range load(t).files {
+		for _, decl := range f.syntax.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if !ok || !f.test || !strings.HasPrefix(fn.Name.Name, "Fuzz") {
+				continue
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				if call, ok := n.(*ast.CallExpr); ok {
+					if name, ok := call.Fun.(*ast.Ident); ok && name.Name == "recover" {
+						t.Errorf("%s: %s recovers", f.position(call), fn.Name.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
