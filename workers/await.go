@@ -1,0 +1,113 @@
+package workers
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/sched"
+)
+
+// errGoexit is the cause with which an exchange ends whose handler called
+// runtime.Goexit.
+var errGoexit = errors.New("handler ended its goroutine")
+
+// newPanicError describes a panic that was just recovered. One that comes from
+// another goroutine has the stack of that already.
+func newPanicError(v any) *asteri.PanicError {
+	if e, ok := v.(*asteri.PanicError); ok {
+		return e
+	}
+	return &asteri.PanicError{Value: v, Stack: debug.Stack()}
+}
+
+// Await runs fn and returns when it has returned.
+//
+// Under gtornado, fn runs on a goroutine of its own while the loop goes on, and
+// must not use the call. If fn panics, Await panics with an *asteri.PanicError.
+// If the client goes meanwhile, Await returns asteri.ErrClosed at once, and
+// nobody waits for fn. In the other models fn runs in place.
+func (c *Call) Await(fn func()) error {
+	if !c.inline() {
+		if err := c.failure(); err != nil {
+			return err
+		}
+		fn()
+		return c.failure()
+	}
+	c.watch()
+	var over, abandoned bool
+	var raised *asteri.PanicError
+	log := c.co.log
+	sched.Begin()
+	go func() {
+		defer sched.End()
+		p := runGuarded(fn)
+		c.mu.Lock()
+		raised, over = p, true
+		lost := abandoned && p != nil
+		c.mu.Unlock()
+		if lost {
+			log.Error("awaited function panicked after its client had gone", "panic", p.Value, "stack", string(p.Stack))
+		}
+		c.wire.Home().Post(c.signal)
+	}()
+	c.mu.Lock()
+	c.wait(func() bool { return over || c.err != nil })
+	abandoned = !over
+	err, p := c.err, raised
+	c.mu.Unlock()
+	if p != nil {
+		panic(p)
+	}
+	return err
+}
+
+// Block runs fn, which may block and may use the call as handlers of the other
+// models do, and returns when it has returned. Under gtornado fn runs on a
+// goroutine of its own while the loop goes on, whether or not the client stays;
+// if it panics, Block panics with an *asteri.PanicError. In the other models fn
+// runs in place.
+func (c *Call) Block(fn func()) {
+	if !c.inline() {
+		fn()
+		return
+	}
+	c.watch()
+	co := c.co
+	var raised *asteri.PanicError
+	c.mu.Lock()
+	c.co = nil
+	c.runs()
+	c.mu.Unlock()
+	go func() {
+		p := runGuarded(fn)
+		c.wire.Home().Post(func() {
+			c.mu.Lock()
+			c.co = co
+			c.rests()
+			c.mu.Unlock()
+			raised = p
+			co.resume()
+		})
+	}()
+	co.park()
+	if raised != nil {
+		panic(raised)
+	}
+}
+
+// runGuarded runs fn and returns how it failed to return.
+func runGuarded(fn func()) (p *asteri.PanicError) {
+	returned := false
+	defer func() {
+		if v := recover(); v != nil {
+			p = newPanicError(v)
+		} else if !returned {
+			p = newPanicError(errGoexit)
+		}
+	}()
+	fn()
+	returned = true
+	return nil
+}

@@ -1,0 +1,48 @@
+package workers
+
+import (
+	"bytes"
+	"io"
+	"os"
+)
+
+// wholeInMemory is how much of a body that is read in advance stays in memory, in
+// bytes. A larger one goes to a temporary file.
+const wholeInMemory = 256 << 10
+
+// readWhole reads the request body to its end and keeps it for Read. What bounds
+// its size is the protocol's limit on bodies.
+func (c *Call) readWhole() error {
+	buf := new(bytes.Buffer)
+	buf.Grow(int(min(max(c.Request().ContentLength, 0), wholeInMemory)) + bytes.MinRead)
+	n, err := buf.ReadFrom(io.LimitReader(c, wholeInMemory+1))
+	if err != nil {
+		return err
+	}
+	if n <= wholeInMemory {
+		c.body = buf
+		return nil
+	}
+	file, err := os.CreateTemp("", "asteri-body-")
+	if err != nil {
+		return err
+	}
+	if err := fill(file, buf, c); err != nil {
+		file.Close()
+		return err
+	}
+	c.body = file
+	return nil
+}
+
+// fill makes file, which nobody else shall see, hold what the readers have.
+func fill(file *os.File, from ...io.Reader) error {
+	if err := os.Remove(file.Name()); err != nil {
+		return err
+	}
+	if _, err := io.Copy(file, io.MultiReader(from...)); err != nil {
+		return err
+	}
+	_, err := file.Seek(0, io.SeekStart)
+	return err
+}

@@ -1,0 +1,138 @@
+package workers
+
+import (
+	"hash/maphash"
+	"iter"
+	"log/slog"
+	"sync"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// coroutine runs handlers on whatever goroutine resumes it, until they park. It
+// is made once and runs many handlers, one after the other: starting one costs a
+// switch, which is a fraction of what a goroutine costs.
+type coroutine struct {
+	log  *slog.Logger
+	free *freeList
+
+	next  func() (struct{}, bool)
+	stop  func()
+	yield func(struct{}) bool
+
+	handler  Handler
+	call     *Call
+	x        asteri.Exchange // nil between handlers
+	home     asteri.Executor
+	giveBack func() // returns the ownership of home to who resumed
+}
+
+func newCoroutine(h Handler, free *freeList, log *slog.Logger) *coroutine {
+	co := &coroutine{handler: h, free: free, log: log, call: new(Call)}
+	co.next, co.stop = iter.Pull(co.loop)
+	return co
+}
+
+// loop is the coroutine itself.
+func (co *coroutine) loop(yield func(struct{}) bool) {
+	co.yield = yield
+	for more := true; more; more = yield(struct{}{}) {
+		co.serve()
+	}
+}
+
+// serve answers one exchange. If the handler calls runtime.Goexit, that goes on
+// in the goroutine that resumed the coroutine, and the coroutine is lost.
+func (co *coroutine) serve() {
+	co.giveBack = takeOwnership(co.home)
+	defer func() { co.giveBack() }()
+	co.call.init(co.x, co)
+	co.call.run(co.handler)
+	if co.call.watched {
+		co.call = new(Call) // callbacks may still refer to the old one
+	} else {
+		*co.call = Call{}
+	}
+	co.x = nil
+}
+
+// start runs the handler on x until it ends or parks.
+func (co *coroutine) start(x asteri.Exchange, home asteri.Executor) {
+	co.x, co.home = x, home
+	co.resume()
+}
+
+// resume goes on where the handler parked. It returns when the handler ends or
+// parks again, and is called on the executor.
+func (co *coroutine) resume() {
+	co.next()
+	if co.x == nil {
+		co.free.put(co)
+	}
+}
+
+// park leaves the executor to others until resume is called.
+func (co *coroutine) park() {
+	co.giveBack()
+	co.yield(struct{}{})
+	co.giveBack = takeOwnership(co.home)
+}
+
+// maxIdle bounds the coroutines that a freeList keeps.
+const maxIdle = 256
+
+// freeLists keep idle coroutines, per executor as far as their number allows:
+// loops seldom meet on the same lock, and executors may come and go.
+type freeLists struct {
+	seed  maphash.Seed
+	lists [16]freeList
+}
+
+type freeList struct {
+	mu     sync.Mutex
+	idle   []*coroutine
+	closed bool
+	_      [64]byte // no two locks on one cache line
+}
+
+func (l *freeLists) of(e asteri.Executor) *freeList {
+	return &l.lists[maphash.Comparable(l.seed, e)%uint64(len(l.lists))]
+}
+
+// take returns an idle coroutine, or nil.
+func (l *freeList) take() *coroutine {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.idle)
+	if n == 0 {
+		return nil
+	}
+	co := l.idle[n-1]
+	l.idle[n-1] = nil
+	l.idle = l.idle[:n-1]
+	return co
+}
+
+// put keeps co for later, or ends it.
+func (l *freeList) put(co *coroutine) {
+	l.mu.Lock()
+	keep := !l.closed && len(l.idle) < maxIdle
+	if keep {
+		l.idle = append(l.idle, co)
+	}
+	l.mu.Unlock()
+	if !keep {
+		co.stop()
+	}
+}
+
+// close ends the idle coroutines, and the others once they are idle.
+func (l *freeList) close() {
+	l.mu.Lock()
+	idle := l.idle
+	l.idle, l.closed = nil, true
+	l.mu.Unlock()
+	for _, co := range idle {
+		co.stop()
+	}
+}

@@ -1,0 +1,46 @@
+package workers
+
+import (
+	"hash/maphash"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// Coroutines is the gtornado model.
+type Coroutines struct {
+	handler Handler
+	options Options
+	free    freeLists
+}
+
+// GTornado runs h natively on the loop: a call starts inline, as a coroutine, and
+// leaves the loop to others whenever it waits in a method of its Call. What
+// blocks otherwise holds the loop and belongs into Call.Await or Call.Block. h
+// must not call runtime.LockOSThread, which makes the next wait a fatal error of
+// the runtime; if it calls runtime.Goexit, the loop goes on, on another
+// goroutine, and the exchange is aborted.
+//
+// It uses Logger. Close it when it serves no more.
+func GTornado(h Handler, o Options) *Coroutines {
+	return &Coroutines{handler: h, options: o.withDefaults(), free: freeLists{seed: maphash.MakeSeed()}}
+}
+
+// ServeExchange runs the handler on x until it ends or waits.
+func (g *Coroutines) ServeExchange(x asteri.Exchange) {
+	home := x.Home()
+	free := g.free.of(home)
+	co := free.take()
+	if co == nil {
+		co = newCoroutine(g.handler, free, g.options.Logger)
+	}
+	co.start(x, home)
+}
+
+// Close releases the coroutines that are kept for further calls. Calls that run
+// are not affected.
+func (g *Coroutines) Close() error {
+	for i := range g.free.lists {
+		g.free.lists[i].close()
+	}
+	return nil
+}

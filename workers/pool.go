@@ -1,0 +1,191 @@
+package workers
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// Pool runs calls on goroutines, at most so many at once. Calls beyond that wait
+// in a bounded queue, and are forgotten there when their client goes. An idle
+// worker is no goroutine at all, so a pool needs no end.
+type Pool struct {
+	handler Handler
+	options Options
+	limit   int  // calls that run at once; 0: any number
+	whole   bool // read a request body before a worker is taken
+
+	mu       sync.Mutex
+	queue    list.List // of waiting, the oldest in front
+	expiring bool      // expire will be called
+	stats    Stats
+}
+
+// waiting is a place in the queue.
+type waiting struct {
+	call  *Call
+	until time.Time // zero: no limit
+}
+
+// Stats tells about a pool.
+type Stats struct {
+	// Running and Queued are the calls that run, and that wait to.
+	Running, Queued int
+	// Served counts the calls that have run, Refused those that were
+	// answered 503.
+	Served, Refused uint64
+}
+
+// Stats returns the present numbers.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Queued = p.queue.Len()
+	return s
+}
+
+// ServeExchange has a worker answer x.
+func (p *Pool) ServeExchange(x asteri.Exchange) {
+	c := newCall(x)
+	if p.whole && x.Request().HasBody() {
+		if p.full() {
+			p.refuse(c) // before the client sends it for nothing
+			return
+		}
+		c.announce()
+		go p.serveWhole(c)
+		return
+	}
+	if p.admit(c) {
+		c.announce()
+		go p.work(c)
+	}
+}
+
+// serveWhole reads the body before it looks for a worker, so that a slow client
+// holds none.
+func (p *Pool) serveWhole(c *Call) {
+	if err := c.readWhole(); err != nil {
+		c.Abort(err)
+		c.close(nil, true)
+		return
+	}
+	if p.admit(c) {
+		p.work(c)
+	} else {
+		c.withdraw()
+	}
+}
+
+// admit tells whether c may run now. If not, c was queued, or refused.
+func (p *Pool) admit(c *Call) bool {
+	p.mu.Lock()
+	if p.limit == 0 || p.stats.Running < p.limit {
+		p.stats.Running++
+		p.mu.Unlock()
+		return true
+	}
+	if p.queue.Len() >= p.options.QueueSize {
+		p.mu.Unlock()
+		p.refuse(c)
+		return false
+	}
+	w := waiting{call: c}
+	if p.options.QueueTimeout > 0 {
+		w.until = time.Now().Add(p.options.QueueTimeout)
+	}
+	place := p.queue.PushBack(w)
+	p.expireLater()
+	p.mu.Unlock()
+	c.onGone(func() {
+		if p.remove(place) {
+			c.close(nil, true)
+		}
+	})
+	return false
+}
+
+func (p *Pool) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit > 0 && p.queue.Len() >= p.options.QueueSize
+}
+
+// remove takes a place out of the queue, if it is still in there.
+func (p *Pool) remove(place *list.Element) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.queue.Len()
+	p.queue.Remove(place)
+	return p.queue.Len() < before
+}
+
+// work is a worker: it runs c, and what waits in the queue after it.
+func (p *Pool) work(c *Call) {
+	defer func() {
+		if c == nil {
+			return
+		}
+		// The handler has ended this goroutine.
+		if c = p.next(); c != nil {
+			go p.work(c)
+		}
+	}()
+	for c != nil {
+		c.run(p.handler)
+		c = p.next()
+	}
+}
+
+// next ends a call and returns the one that takes its place, or nil.
+func (p *Pool) next() *Call {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Served++
+	place := p.queue.Front()
+	if place == nil {
+		p.stats.Running--
+		return nil
+	}
+	c := p.queue.Remove(place).(waiting).call
+	c.announce()
+	return c
+}
+
+// expireLater has the queue looked through when its oldest call is due. Times
+// are in order because all wait equally long.
+func (p *Pool) expireLater() {
+	if place := p.queue.Front(); place != nil && !p.expiring {
+		if until := place.Value.(waiting).until; !until.IsZero() {
+			p.expiring = true
+			time.AfterFunc(time.Until(until), p.expire)
+		}
+	}
+}
+
+func (p *Pool) expire() {
+	var due []*Call
+	now := time.Now()
+	p.mu.Lock()
+	p.expiring = false
+	for place := p.queue.Front(); place != nil && !place.Value.(waiting).until.After(now); place = p.queue.Front() {
+		due = append(due, p.queue.Remove(place).(waiting).call)
+	}
+	p.expireLater()
+	p.mu.Unlock()
+	for _, c := range due {
+		p.refuse(c)
+	}
+}
+
+// refuse answers that there is no worker for c.
+func (p *Pool) refuse(c *Call) {
+	p.mu.Lock()
+	p.stats.Refused++
+	p.mu.Unlock()
+	c.Abort(&asteri.StatusError{Code: 503, Reason: "no worker is free", RetryAfter: 1})
+	c.close(nil, true)
+}
