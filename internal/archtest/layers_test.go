@@ -53,7 +53,7 @@ var layers = map[string]layer{
 	"internal/uwsgi": {imports: []string{root, "loop", "internal"}},
 	// What only tests use: see TestTestPackagesAreForTests.
 	"internal/exchangetest": {imports: []string{root, "internal"}},
-	"internal/suite": {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "status", "internal"}},
+	"internal/suite":        {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "status", "internal"}},
 
 	// The one place where all is put together.
 	"cmd": {imports: []string{
