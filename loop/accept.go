@@ -97,6 +97,7 @@ func (a *acceptor) place(fd int) {
 	if info.Network == "tcp" {
 		sysSetNoDelay(fd)
 		info.Remote = addrPort(&a.from)
+		info.local = a.listener.local
 	}
 	l := a.choose()
 	// Counted before it arrives there, so that a burst spreads.

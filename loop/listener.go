@@ -37,6 +37,7 @@ type Listener struct {
 	addr    net.Addr
 	network string
 	path    string
+	local   netip.AddrPort // of every connection; invalid if that depends on it
 	// shared: one descriptor accepts for all loops, rather than one for each.
 	shared    bool
 	acceptors []*acceptor
@@ -137,6 +138,9 @@ func (ln *Listener) bind(e *Engine) ([]int, error) {
 	}
 	fds, bound, err := bindTCP(rest, count, ln.cfg.Backlog)
 	ln.addr = net.TCPAddrFromAddrPort(bound)
+	if !bound.Addr().IsUnspecified() {
+		ln.local = bound
+	}
 	return fds, err
 }
 
