@@ -2,6 +2,7 @@ package asteri
 
 import (
 	"iter"
+	"slices"
 	"strconv"
 )
 
@@ -75,6 +76,9 @@ func (h *Header) Values(name string) iter.Seq[[]byte] {
 		}
 	}
 }
+
+// Grow makes room for n more fields, so that Append need not.
+func (h *Header) Grow(n int) { h.fields = slices.Grow(h.fields, n) }
 
 // Append adds a field without copying it: name and value must live as long as
 // the header is used.

@@ -1,0 +1,446 @@
+package http1
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// exchange is one request and its response. The loop's goroutine owns all of it
+// but ended, posted and home.
+type exchange struct {
+	session *session // of the connection; its x is this exchange until it ends
+	home    *loop.Loop
+	ended   atomic.Bool
+	posted  atomic.Bool
+
+	req   asteri.Request
+	arena []byte // the head as received, into which req's slices point
+
+	// The request body.
+	sink       asteri.BodySink // nil until ReadBody
+	window     int             // bytes delivered and not yet consumed
+	expects100 bool            // the client waits for 100 (Continue)
+	bodyEnded  bool            // the sink has had its last call
+	upgradable bool            // the client offers to upgrade
+
+	// The response.
+	started   bool
+	keepAlive bool
+	framing   contentFraming
+	status    int
+	left      int64         // content still to come under frameLength
+	content   int64         // content taken from the handler
+	sent      int64         // bytes queued for the client
+	header    asteri.Header // as started, kept for the observer only
+
+	kept     bool // somebody may hold on to this exchange
+	onCancel func(error)
+	onDrain  func()
+	cause    error // why nobody waits for the answer any more
+}
+
+var _ asteri.Exchange = (*exchange)(nil)
+
+// begin makes x the exchange of the request whose head is p.
+func (x *exchange) begin(s *session, h *head, p []byte) {
+	x.session = s
+	x.home = s.at.loop
+	x.keepAlive = h.persistent() && !s.stopping
+	x.upgradable = h.upgrade && h.version == asteri.HTTP11
+	x.arena = append(x.arena[:0], p...)
+	r := &x.req
+	r.Method = h.method
+	r.Proto = h.version
+	r.Scheme = "http"
+	if s.peer.TLS != nil {
+		r.Scheme = "https"
+	}
+	r.Target = h.target.of(x.arena)
+	r.Path = h.path.of(x.arena)
+	r.Query = h.query.of(x.arena)
+	r.Authority = h.host.of(x.arena)
+	if h.form != originForm {
+		x.fixTarget(h)
+	}
+	r.ContentLength = h.length
+	if h.chunked {
+		r.ContentLength = -1
+	}
+	x.expects100 = h.expects100 && h.version == asteri.HTTP11 && r.ContentLength != 0
+	r.Received = s.at.loop.Now()
+	r.Peer = &s.peer
+	h.copyFields(&r.Header, x.arena)
+}
+
+// fixTarget sets what is not as in origin-form. The host of an absolute target
+// wins over Host, and its path is never empty, RFC 9112 section 3.2.
+func (x *exchange) fixTarget(h *head) {
+	if h.form == asteriskForm {
+		return
+	}
+	x.req.Authority = h.authority.of(x.arena)
+	if h.form == absoluteForm && h.path.empty() {
+		x.req.Path = []byte("/")
+		if h.method == "OPTIONS" && h.query.empty() {
+			x.req.Path = []byte("*") // section 3.2.4
+		}
+	}
+}
+
+// copyFields fills dst with the fields, as views of p.
+func (h *head) copyFields(dst *asteri.Header, p []byte) {
+	dst.Reset()
+	dst.Grow(len(h.fields))
+	for i := range h.fields {
+		f := &h.fields[i]
+		dst.Append(f.name.of(p), f.value.of(p))
+	}
+}
+
+// reset prepares x for another request. It keeps its memory.
+func (x *exchange) reset() {
+	arena, fields, header := x.arena[:0], x.req.Header, x.header
+	fields.Reset()
+	header.Reset()
+	x.ended.Store(false)
+	x.posted.Store(false)
+	x.session = nil
+	x.req.Peer = nil // begin sets all the rest of req
+	x.req.Header = fields
+	x.arena = arena
+	x.header = header
+	x.sink = nil
+	x.window = 0
+	x.bodyEnded = false
+	x.started = false
+	x.status = 0
+	x.content, x.sent = 0, 0
+	x.onCancel, x.onDrain, x.cause = nil, nil, nil
+}
+
+// reusable tells whether nobody can have kept x: see asteri.Exchange.
+func (x *exchange) reusable() bool { return !x.kept && !x.posted.Load() }
+
+func (x *exchange) isOver() bool { return x.ended.Load() }
+
+func (x *exchange) Request() *asteri.Request { return &x.req }
+
+func (x *exchange) Home() asteri.Executor { return x.home }
+
+// Post runs fn on the loop. A panic of fn ends the exchange, not the loop.
+func (x *exchange) Post(fn func()) bool {
+	x.posted.Store(true)
+	if x.ended.Load() {
+		return false
+	}
+	return x.home.Post(func() { x.call(event{kind: callFunc, fn: fn}) })
+}
+
+// Inform sends an interim response.
+func (x *exchange) Inform(status int, h *asteri.Header) error {
+	switch {
+	case x.isOver():
+		return asteri.ErrClosed
+	case x.started:
+		return misuse("interim response after the final one")
+	case status < 100 || status > 199 || status == 101:
+		return misuse("status " + strconv.Itoa(status) + " is not an interim one")
+	case x.req.Proto == asteri.HTTP10:
+		return nil
+	}
+	at := x.session.at
+	var facts headFacts
+	b, err := appendFields(append(at.buf[:0], statusLines[status-100]...), h, &facts)
+	switch {
+	case err != nil:
+		return err
+	case facts.length != lengthUnknown || facts.close || facts.upgrade:
+		return misuse("field that may not stand in an interim response")
+	}
+	if status == 100 {
+		x.expects100 = false
+	}
+	b = append(b, '\r', '\n')
+	x.send(b)
+	at.putBuf(b)
+	return nil
+}
+
+// Start begins the final response.
+func (x *exchange) Start(status int, h *asteri.Header) error {
+	if err := x.mayStart(); err != nil {
+		return err
+	}
+	at := x.session.at
+	b, err := x.appendHead(at.buf[:0], status, h, lengthUnknown)
+	if err != nil {
+		return err
+	}
+	x.started = true
+	if at.settings.Observer != nil {
+		x.header.CopyFrom(h)
+	}
+	x.send(b)
+	at.putBuf(b)
+	return nil
+}
+
+func (x *exchange) mayStart() error {
+	switch {
+	case x.isOver():
+		return asteri.ErrClosed
+	case x.started:
+		return misuse("response has begun already")
+	}
+	return nil
+}
+
+// oneWrite is the size up to which content is put behind its head or its chunk
+// size before it is queued: copying it twice is cheaper than queueing twice.
+const oneWrite = 4 << 10
+
+// Respond answers with a body that is known as a whole.
+func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
+	if err := x.mayStart(); err != nil {
+		return err
+	}
+	at := x.session.at
+	b, err := x.appendHead(at.buf[:0], status, h, int64(len(body)))
+	if err != nil {
+		return err
+	}
+	x.started = true
+	x.left = 0
+	x.content = int64(len(body))
+	whole := x.framing != frameNone && len(body) <= oneWrite
+	if whole {
+		b = append(b, body...)
+	}
+	x.send(b)
+	at.putBuf(b)
+	if !whole && x.framing != frameNone {
+		x.send(body)
+	}
+	x.end(h, nil)
+	return nil
+}
+
+// send queues bytes for the client.
+func (x *exchange) send(p []byte) (queued int) {
+	x.sent += int64(len(p))
+	return x.session.wrote(x.session.conn.Write(p))
+}
+
+// wrote notes whether writers should wait; OnDrain will tell when not any more.
+func (s *session) wrote(queued int) int {
+	if queued >= asteri.HighWater {
+		s.high = true
+	}
+	return queued
+}
+
+// Write queues content.
+func (x *exchange) Write(p []byte) (queued int, err error) {
+	if err := x.account(int64(len(p))); err != nil {
+		return 0, err
+	}
+	switch {
+	case len(p) == 0 || x.framing == frameNone:
+		return x.session.conn.Queued(), nil
+	case x.framing != frameChunked:
+		return x.send(p), nil
+	}
+	at := x.session.at
+	b := appendChunkSize(at.buf[:0], int64(len(p)))
+	if len(p) <= oneWrite {
+		b = append(b, p...)
+		b = append(b, '\r', '\n')
+		queued = x.send(b)
+	} else {
+		x.send(b)
+		x.send(p)
+		queued = x.send(crlf)
+	}
+	at.putBuf(b)
+	return queued, nil
+}
+
+var crlf = []byte("\r\n")
+
+func appendChunkSize(b []byte, n int64) []byte {
+	b = strconv.AppendInt(b, n, 16)
+	return append(b, '\r', '\n')
+}
+
+// account counts n bytes of content, and ends the exchange if they are more than
+// the response announced.
+func (x *exchange) account(n int64) error {
+	switch {
+	case x.isOver():
+		return asteri.ErrClosed
+	case !x.started:
+		return misuse("content before the response has begun")
+	case x.framing == frameLength && n > x.left:
+		err := misuse("more content than the Content-Length")
+		x.Abort(err)
+		return err
+	}
+	x.content += n
+	if x.framing == frameLength {
+		x.left -= n
+	}
+	return nil
+}
+
+// SendFile queues a part of a file as content.
+func (x *exchange) SendFile(f *os.File, off, n int64) error {
+	err := x.account(n)
+	if err != nil || n <= 0 || x.framing == frameNone {
+		return errors.Join(err, f.Close())
+	}
+	s := x.session
+	if x.framing == frameChunked {
+		x.send(appendChunkSize(nil, n))
+	}
+	x.sent += n
+	s.wrote(s.conn.SendFile(f, off, n))
+	if x.framing == frameChunked {
+		x.send(crlf)
+	}
+	return nil
+}
+
+// Finish ends the response.
+func (x *exchange) Finish(trailer *asteri.Header) error {
+	switch {
+	case x.isOver():
+		return asteri.ErrClosed
+	case !x.started:
+		err := misuse("handler finished without a response")
+		x.complain(err)
+		x.Abort(err)
+		return err
+	case x.framing == frameLength && x.left > 0:
+		err := misuse("less content than the Content-Length")
+		x.complain(err)
+		x.Abort(err)
+		return err
+	}
+	if x.framing == frameChunked {
+		at := x.session.at
+		b, err := appendTrailer(at.buf[:0], trailer)
+		if err != nil {
+			x.complain(err)
+			x.Abort(err)
+			return err
+		}
+		x.send(b)
+		at.putBuf(b)
+	}
+	x.end(&x.header, nil)
+	return nil
+}
+
+// complain logs a mistake of the application that its code may not see.
+func (x *exchange) complain(err error) {
+	x.session.at.settings.Logger.Error("application error",
+		"error", err, "method", x.req.Method, "path", string(x.req.Path))
+}
+
+// Abort ends the exchange without a clean end.
+func (x *exchange) Abort(cause error) {
+	if x.isOver() {
+		return
+	}
+	if x.started {
+		s := x.session
+		s.phase = phaseOver
+		x.end(&x.header, cause)
+		s.conn.Abort(cause)
+		return
+	}
+	var refusal *asteri.StatusError
+	if !errors.As(cause, &refusal) || refusal.Code < 400 || refusal.Code > 599 {
+		refusal = &asteri.StatusError{Code: 500}
+		x.keepAlive = false
+	}
+	x.respondError(refusal, cause)
+}
+
+// fail ends the exchange for a reason that lies in the request. The connection
+// cannot go on.
+func (x *exchange) fail(cause *asteri.StatusError) {
+	x.keepAlive = false
+	x.cause = cause
+	x.respondError(cause, cause)
+	if x.onCancel != nil {
+		x.call(event{kind: callCancel, err: cause})
+	}
+}
+
+func (x *exchange) respondError(refusal *asteri.StatusError, cause error) {
+	var h asteri.Header
+	h.Add("Content-Type", "text/plain; charset=utf-8")
+	if refusal.RetryAfter > 0 {
+		h.AddInt("Retry-After", int64(refusal.RetryAfter))
+	}
+	text := []byte(refusalText(refusal))
+	b, err := x.appendHead(nil, refusal.Code, &h, int64(len(text)))
+	if err != nil { // its fields are our own
+		panic(err)
+	}
+	x.started = true
+	x.left = 0
+	if x.framing != frameNone {
+		b = append(b, text...)
+	}
+	x.content = int64(len(text))
+	x.send(b)
+	x.end(&h, cause)
+}
+
+// end is the end of every exchange but those whose connection is lost.
+func (x *exchange) end(h *asteri.Header, err error) {
+	x.ended.Store(true)
+	x.onDrain = nil
+	if x.session.at.settings.Observer != nil {
+		x.observe(h, err)
+	}
+	x.session.exchangeOver(x)
+	if x.sink != nil {
+		x.failBody(asteri.ErrClosed)
+	}
+}
+
+func (x *exchange) observe(h *asteri.Header, err error) {
+	out := x.content
+	if x.framing == frameNone {
+		out = 0
+	}
+	if !x.started {
+		h = nil
+	}
+	s := x.session
+	s.at.observe(asteri.Record{
+		Request: &x.req, Peer: &s.peer, Status: x.status,
+		BytesIn: s.body.received, BytesOut: out, BytesSent: x.sent,
+		Duration: time.Since(x.req.Received), Err: err, Header: h,
+	})
+}
+
+// lost ends the exchange whose connection is gone.
+func (x *exchange) lost(cause error) {
+	x.ended.Store(true)
+	x.onDrain = nil
+	if x.session.at.settings.Observer != nil {
+		x.observe(&x.header, cause)
+	}
+	x.failBody(cause)
+	x.cancel(cause)
+}

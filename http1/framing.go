@@ -1,0 +1,185 @@
+package http1
+
+import (
+	"bytes"
+	"math"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// framing is what the fields of a head say about the message and the
+// connection.
+type framing struct {
+	host       span
+	length     int64 // Content-Length, if hasLength
+	hosts      uint8 // Host fields seen, counted to 2
+	hasLength  bool
+	chunked    bool
+	close      bool // Connection: close
+	keepAlive  bool // Connection: keep-alive
+	upgrade    bool // Connection: upgrade
+	expects    bool // there is an Expect field
+	expects100 bool // and it is 100-continue
+}
+
+// note takes account of a field that means something to this layer. Names are
+// told apart by their length first, which most fields fail.
+func (h *head) note(p []byte, f fieldSpan) *asteri.StatusError {
+	name := f.name.of(p)
+	switch len(name) {
+	case len("host"):
+		if foldIs(name, "host") {
+			return h.noteHost(p, f.value)
+		}
+	case len("expect"):
+		if foldIs(name, "expect") {
+			h.expects100 = foldIs(f.value.of(p), "100-continue") && !h.expects
+			h.expects = true
+		}
+	case len("connection"):
+		if foldIs(name, "connection") {
+			h.noteConnection(f.value.of(p))
+		}
+	case len("content-length"):
+		if foldIs(name, "content-length") {
+			return h.noteLength(f.value.of(p))
+		}
+	case len("transfer-encoding"):
+		if foldIs(name, "transfer-encoding") {
+			return h.noteCoding(f.value.of(p))
+		}
+	}
+	return nil
+}
+
+func (h *head) noteHost(p []byte, v span) *asteri.StatusError {
+	if h.hosts++; h.hosts > 1 {
+		return bad("more than one Host field")
+	}
+	if !validAuthority(v.of(p)) {
+		return bad("invalid Host field")
+	}
+	h.host = v
+	return nil
+}
+
+// noteLength reads Content-Length: digits and nothing else, in one field. RFC
+// 9110 section 8.6 would let us take a list of equal values; they are a
+// smuggling shape and refused.
+func (h *head) noteLength(v []byte) *asteri.StatusError {
+	if h.hasLength {
+		return bad("more than one Content-Length field")
+	}
+	n, ok := parseLength(v)
+	if !ok {
+		return bad("invalid Content-Length field")
+	}
+	if n < 0 {
+		return errBodySize()
+	}
+	h.hasLength = true
+	h.length = n
+	return nil
+}
+
+// parseLength reads 1*DIGIT. It returns -1 for a number that does not fit.
+func parseLength(v []byte) (n int64, ok bool) {
+	if len(v) == 0 {
+		return 0, false
+	}
+	for _, c := range v {
+		if !isDigit(c) {
+			return 0, false
+		}
+		d := int64(c - '0')
+		if n < 0 || n > (math.MaxInt64-d)/10 {
+			n = -1 // go on looking for what is not a digit
+			continue
+		}
+		n = n*10 + d
+	}
+	return n, true
+}
+
+// noteCoding reads Transfer-Encoding. Only "chunked" alone is supported. Where
+// chunked is not the last coding the length cannot be told: 400 (RFC 9112
+// section 6.3); a coding that is not known is 501 (section 6.1).
+func (h *head) noteCoding(v []byte) *asteri.StatusError {
+	if h.version == asteri.HTTP10 {
+		return bad("Transfer-Encoding in HTTP/1.0")
+	}
+	if h.chunked {
+		return bad("more than one Transfer-Encoding field")
+	}
+	if foldIs(v, "chunked") {
+		h.chunked = true
+		return nil
+	}
+	for rest := v; rest != nil; {
+		var item []byte
+		item, rest = nextListItem(rest)
+		switch {
+		case !isToken(item):
+			return bad("invalid Transfer-Encoding field")
+		case foldIs(item, "chunked") == (rest != nil) && len(item) < len(v):
+			return bad("chunked is not the last transfer coding, or not the only one")
+		}
+	}
+	return &asteri.StatusError{Code: 501, Reason: "transfer coding is not supported"}
+}
+
+func (h *head) noteConnection(v []byte) {
+	for len(v) > 0 {
+		var item []byte
+		item, v = nextListItem(v)
+		switch {
+		case foldIs(item, "close"):
+			h.close = true
+		case foldIs(item, "keep-alive"):
+			h.keepAlive = true
+		case foldIs(item, "upgrade"):
+			h.upgrade = true
+		}
+	}
+}
+
+// nextListItem cuts the first item off a comma-separated list. rest is nil after
+// the last one.
+func nextListItem(v []byte) (item, rest []byte) {
+	if i := bytes.IndexByte(v, ','); i >= 0 {
+		return trimSpace(v[:i]), v[i+1:]
+	}
+	return trimSpace(v), nil
+}
+
+// check judges the head as a whole once it is complete.
+func (h *head) check() *asteri.StatusError {
+	switch {
+	case h.version == asteri.HTTP11 && h.hosts == 0:
+		return bad("no Host field") // RFC 9112 section 3.2
+	case h.chunked && h.hasLength:
+		return bad("both Content-Length and Transfer-Encoding") // section 6.1
+	case h.method == "CONNECT":
+		return &asteri.StatusError{Code: 501, Reason: "this is not a proxy: CONNECT is not supported"}
+	case h.version == asteri.HTTP11 && h.expects && !h.expects100:
+		return &asteri.StatusError{Code: 417, Reason: "expectation is not known"}
+	case h.hasLength && h.length > h.limits.Body:
+		return errBodySize()
+	}
+	return nil
+}
+
+// checkTrailer refuses fields that would have framed or routed the message had
+// they stood in the head, RFC 9110 section 6.5.1.
+func (h *head) checkTrailer() *asteri.StatusError {
+	if h.hosts > 0 || h.hasLength || h.chunked {
+		return bad("trailer has a field that belongs into the head")
+	}
+	return nil
+}
+
+// persistent tells whether the client wants to keep the connection, RFC 9112
+// section 9.3.
+func (h *head) persistent() bool {
+	return !h.close && (h.version == asteri.HTTP11 || h.keepAlive)
+}

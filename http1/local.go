@@ -1,0 +1,98 @@
+package http1
+
+import (
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// local is what the sessions of one protocol on one loop share. It belongs to
+// the loop's goroutine.
+//
+// Requests are mostly parsed and answered within one call of OnData, so one
+// spare head and one spare exchange serve nearly all of them, and an idle
+// connection holds neither.
+type local struct {
+	settings *asteri.Settings
+	loop     *loop.Loop
+
+	spareHead     *head
+	spareExchange *exchange
+	buf           []byte // response heads are put together here
+	record        asteri.Record
+	server        []byte // the Server field line, or empty
+	date          []byte // the Date field line of second
+	second        int64
+}
+
+// maxSpare bounds the memory that a spare head or exchange, and buf, may keep.
+const maxSpare = 16 << 10
+
+func newLocal(s *asteri.Settings, l *loop.Loop) *local {
+	at := &local{settings: s, loop: l, second: -1}
+	if s.Server != "" {
+		at.server = []byte("Server: " + s.Server + "\r\n")
+	}
+	return at
+}
+
+func (at *local) takeHead() *head {
+	h := at.spareHead
+	if h == nil {
+		return new(head)
+	}
+	at.spareHead = nil
+	return h
+}
+
+func (at *local) putHead(h *head) {
+	if cap(h.fields) <= maxSpare/16 {
+		at.spareHead = h
+	}
+}
+
+func (at *local) takeExchange() *exchange {
+	x := at.spareExchange
+	if x == nil {
+		return new(exchange)
+	}
+	at.spareExchange = nil
+	return x
+}
+
+// putExchange takes back an exchange that nobody else refers to.
+func (at *local) putExchange(x *exchange) {
+	if cap(x.arena) <= maxSpare {
+		x.reset()
+		at.spareExchange = x
+	}
+}
+
+// putBuf takes back the buffer that was begun as at.buf[:0].
+func (at *local) putBuf(b []byte) {
+	if cap(b) <= maxSpare {
+		at.buf = b
+	}
+}
+
+// dateLine returns the Date field line. It is made once a second.
+func (at *local) dateLine() []byte {
+	if now := at.loop.Now(); now.Unix() != at.second {
+		at.second = now.Unix()
+		at.date = append(at.date[:0], "Date: "...)
+		at.date = now.UTC().AppendFormat(at.date, httpTime)
+		at.date = append(at.date, "\r\n"...)
+	}
+	return at.date
+}
+
+// httpTime is IMF-fixdate, RFC 9110 section 5.6.7.
+const httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+// observe tells the observer of an end. The record is used again for the next.
+func (at *local) observe(r asteri.Record) {
+	at.record = r
+	at.settings.Observer.ExchangeDone(&at.record)
+	at.record = asteri.Record{}
+}
+
+func (at *local) nanos() int64 { return at.loop.Now().UnixNano() }

@@ -1,0 +1,440 @@
+package http1
+
+import (
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// session is one connection. It serves one request at a time, in order; bytes
+// of later requests wait in the connection's input. Idle, it holds no parser, no
+// exchange and no buffer.
+type session struct {
+	conn loop.Conn
+	at   *local
+	x    *exchange // the request being answered, nil between requests
+	head *head     // the head being read, nil unless some of it has arrived
+	body bodyReader
+	peer asteri.Peer
+
+	// Body deadlines. Time counts only while bytes are asked for.
+	bodySince  int64 // when the present wait began, Unix nanoseconds
+	bodyWaited time.Duration
+	discarded  int // body bytes dropped after the answer
+
+	phase    phase
+	timer    timerKind
+	inData   bool // within OnData, which settles everything at its end
+	paused   bool
+	eof      bool // the peer sends no more
+	stopping bool // the server is draining
+	high     bool // the send queue was above the high-water mark
+}
+
+// phase is what the next input byte belongs to.
+type phase uint8
+
+const (
+	phaseHead    phase = iota // the head of a request
+	phaseBody                 // a request's body; without an exchange it is dropped
+	phaseWait                 // a later request: the present one is being answered
+	phaseDrop                 // nothing: the body has failed, the answer goes on
+	phaseClosing              // nothing: to be closed at the end of OnData
+	phaseOver                 // nothing: the session has let go of the connection
+)
+
+// timerKind is what the session's only timer stands for. A timer that has become
+// none is left to run out and ignored then, which is cheaper than stopping it.
+type timerKind uint8
+
+const (
+	timerNone timerKind = iota
+	timerKeepAlive
+	timerHeader
+	timerBody
+)
+
+const readTimer loop.Timer = 0
+
+// maxDiscard is how many bytes of a body that nobody wants are read in order to
+// keep the connection. Beyond it, closing is cheaper for both sides.
+const maxDiscard = 256 << 10
+
+var _ loop.Session = (*session)(nil)
+
+func newSession(c loop.Conn, at *local) *session {
+	info := c.Info()
+	s := &session{conn: c, at: at}
+	s.peer = asteri.Peer{
+		Remote:     info.Remote,
+		Network:    info.Network,
+		SocketPath: info.SocketPath,
+		TLS:        info.TLS,
+	}
+	s.startTimer(timerHeader, at.settings.Timeouts.Header)
+	return s
+}
+
+// OnData reads requests and their bodies as far as it can.
+func (s *session) OnData(in []byte) (consumed int, err error) {
+	if s.timer == timerBody {
+		s.countBodyTime()
+	}
+	s.inData = true
+	for !s.paused && consumed < len(in) {
+		used := s.step(in[consumed:])
+		consumed += used
+		if used == 0 {
+			break
+		}
+	}
+	s.inData = false
+	s.settle(consumed < len(in))
+	return consumed, nil
+}
+
+// step handles the beginning of p and returns how much of it is dealt with; 0
+// means that it takes more bytes, or some event, to go on.
+func (s *session) step(p []byte) int {
+	switch s.phase {
+	case phaseHead:
+		return s.readHead(p)
+	case phaseBody:
+		return s.readBody(p)
+	case phaseWait:
+		s.pause()
+		return 0
+	case phaseDrop:
+		return len(p)
+	}
+	return 0
+}
+
+// settle is called when input has been handled; more tells that some is left.
+func (s *session) settle(more bool) {
+	switch {
+	case s.phase == phaseOver:
+		return
+	case s.phase == phaseClosing:
+		s.close(more || !s.body.done())
+		return
+	}
+	s.arm()
+}
+
+// readHead reads a request head, and serves the request once it is complete.
+func (s *session) readHead(p []byte) int {
+	skipped := 0
+	h := s.head
+	if h == nil {
+		// RFC 9112 section 2.2: clients may send empty lines before a request.
+		for len(p)-skipped >= 2 && p[skipped] == '\r' && p[skipped+1] == '\n' {
+			skipped += 2
+		}
+		if p = p[skipped:]; len(p) == 0 {
+			return skipped
+		}
+		h = s.at.takeHead()
+		h.reset(&s.at.settings.Limits)
+	}
+	size, refusal := h.parse(p)
+	switch {
+	case refusal != nil:
+		s.refuse(h, refusal)
+		return 0
+	case size == 0:
+		s.head = h
+		return skipped
+	}
+	s.head = nil
+	x := s.at.takeExchange()
+	x.begin(s, h, p[:size])
+	s.body = newBody(h)
+	refusal = h.check()
+	s.at.putHead(h)
+	s.serve(x, refusal)
+	return skipped + size
+}
+
+// serve hands an exchange to the handler, unless its head was refused. If it is
+// over when the handler returns, and the handler kept nothing of it, it is used
+// again.
+func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
+	s.x = x
+	s.timer = timerNone
+	s.bodyWaited = 0
+	s.phase = phaseWait
+	if !s.body.done() {
+		s.phase = phaseBody
+	}
+	if refusal != nil {
+		x.fail(refusal)
+	} else {
+		x.callHandler()
+	}
+	if x.isOver() && x.reusable() {
+		s.at.putExchange(x)
+	}
+}
+
+// readBody reads content, for the exchange or, once that is over, to be dropped.
+func (s *session) readBody(p []byte) int {
+	x := s.x
+	room := maxDiscard
+	if x != nil {
+		if x.sink == nil {
+			s.pause() // nobody has asked yet
+			return 0
+		}
+		room = asteri.BodyWindow - x.window
+	}
+	part := s.body.next(p, room, s.at)
+	if part.refusal != nil {
+		s.bodyFailed(part.refusal)
+		return 0
+	}
+	if part.used == 0 && room <= 0 {
+		s.pause()
+		return 0
+	}
+	if x == nil {
+		s.discard(part.used)
+		return part.used
+	}
+	if s.body.done() {
+		s.phase = phaseWait
+	}
+	if len(part.content) > 0 {
+		x.deliver(part.content)
+	}
+	if s.x == x && s.body.done() {
+		x.endBody(part.trailer)
+	}
+	return part.used
+}
+
+func (s *session) discard(n int) {
+	switch s.discarded += n; {
+	case s.body.done():
+		s.phase = phaseHead
+	case s.discarded > maxDiscard:
+		s.phase = phaseClosing
+	}
+}
+
+// bodyFailed ends a body that is malformed, too long, too slow or cut short. An
+// answer that has begun may go on; what its handler makes of the error is its
+// own matter. Otherwise the client is told.
+func (s *session) bodyFailed(cause *asteri.StatusError) {
+	x := s.x
+	switch {
+	case x == nil:
+		s.close(true)
+	case x.started:
+		x.keepAlive = false
+		s.phase = phaseDrop
+		x.failBody(cause)
+	default:
+		x.fail(cause)
+	}
+}
+
+// refuse answers a head that could not be parsed, and closes.
+func (s *session) refuse(h *head, refusal *asteri.StatusError) {
+	s.head = nil
+	s.at.putHead(h)
+	b := s.at.appendRefusal(s.at.buf[:0], refusal)
+	s.conn.Write(b)
+	s.at.putBuf(b)
+	if s.at.settings.Observer != nil {
+		s.at.observe(asteri.Record{
+			Peer: &s.peer, Status: refusal.Code, BytesSent: int64(len(b)), Err: refusal,
+		})
+	}
+	s.close(true)
+}
+
+// exchangeOver is called by the exchange when its response is complete. The
+// connection goes on to the next request, if it can.
+func (s *session) exchangeOver(x *exchange) {
+	s.x = nil
+	s.discarded = 0
+	switch {
+	case s.phase == phaseOver:
+		return
+	case !x.keepAlive || s.stopping:
+		s.phase = phaseClosing
+	case s.body.done():
+		s.phase = phaseHead
+	default:
+		s.phase = phaseBody
+	}
+	if s.high && s.phase == phaseHead {
+		s.pause() // a client that pipelines must also read
+	}
+	if s.inData {
+		return // settles at its end
+	}
+	if s.phase == phaseClosing {
+		s.close(s.paused || !s.body.done())
+		return
+	}
+	if s.paused && !s.high {
+		s.resume()
+	} else if s.eof && !s.paused {
+		s.inputEnded()
+	}
+	s.arm()
+}
+
+// inputEnded is called when the peer has half-closed and all that it sent has
+// been handled.
+func (s *session) inputEnded() {
+	switch {
+	case s.phase == phaseHead && s.head != nil:
+		s.refuse(s.head, bad("connection ended within a request head"))
+	case s.phase == phaseHead:
+		s.close(false)
+	case s.phase == phaseBody:
+		s.bodyFailed(bad("connection ended within the content"))
+	}
+}
+
+// OnEOF notes a half-close. The request in flight is still answered.
+func (s *session) OnEOF() {
+	first := !s.eof
+	s.eof = true
+	if s.x != nil && first {
+		s.x.cancel(asteri.ErrHalfClosed)
+	}
+	if !s.paused && s.phase != phaseOver {
+		s.inputEnded()
+	}
+}
+
+// OnDrain lets writers go on, and a client that pipelines.
+func (s *session) OnDrain() {
+	s.high = false
+	if s.x != nil {
+		s.x.drained()
+	}
+	if s.paused && s.x == nil && s.phase != phaseOver {
+		s.resume()
+		s.arm()
+	}
+}
+
+// OnTimer enforces the deadline that the timer stands for.
+func (s *session) OnTimer(loop.Timer) {
+	kind := s.timer
+	s.timer = timerNone
+	switch kind {
+	case timerKeepAlive:
+		s.close(false)
+	case timerHeader:
+		if s.head == nil {
+			s.close(false)
+			return
+		}
+		s.refuse(s.head, errTimeout("head did not become complete in time"))
+	case timerBody:
+		s.bodyFailed(errTimeout("content did not arrive in time"))
+	}
+}
+
+// OnShutdown closes the connection once it has nothing in hand.
+func (s *session) OnShutdown() {
+	s.stopping = true
+	switch {
+	case s.x != nil || s.head != nil:
+	case s.phase == phaseHead && !s.paused:
+		s.close(false)
+	case s.phase == phaseBody:
+		s.close(true)
+	}
+}
+
+// OnClose ends what the connection's end leaves without a client.
+func (s *session) OnClose(cause error) {
+	s.phase = phaseOver
+	s.head = nil
+	if x := s.x; x != nil {
+		s.x = nil
+		x.lost(goneCause(cause))
+	}
+}
+
+// close lets go of the connection once all is sent. more says that the peer may
+// still be sending.
+func (s *session) close(more bool) {
+	s.phase = phaseOver
+	s.conn.CloseWhenFlushed(more && !s.eof)
+}
+
+func (s *session) pause() {
+	if !s.paused {
+		s.paused = true
+		s.conn.PauseRead()
+	}
+}
+
+// resume has input offered again. If the peer has half-closed, the end must be
+// told again too, behind the bytes that were kept: that is what happens to a
+// connection that changes hands.
+func (s *session) resume() {
+	if !s.paused {
+		return
+	}
+	s.paused = false
+	if s.eof {
+		s.conn.Replace(s)
+		return
+	}
+	s.conn.ResumeRead()
+}
+
+// arm sets the timer for what is waited for.
+func (s *session) arm() {
+	t := &s.at.settings.Timeouts
+	switch {
+	case s.phase == phaseOver:
+	case s.paused:
+		s.timer = timerNone
+	case s.phase == phaseBody && (s.x == nil || s.x.sink != nil):
+		s.armBody()
+	case s.phase != phaseHead:
+		s.timer = timerNone
+	case s.head != nil:
+		if s.timer != timerHeader {
+			s.startTimer(timerHeader, t.Header)
+		}
+	case s.timer == timerNone:
+		s.startTimer(timerKeepAlive, t.KeepAlive)
+	}
+}
+
+func (s *session) startTimer(k timerKind, d time.Duration) {
+	s.timer = k
+	s.conn.SetTimer(readTimer, d) // stops it if there is no such deadline
+}
+
+// armBody waits for the next bytes of a body, unless they have come too slowly.
+func (s *session) armBody() {
+	t := &s.at.settings.Timeouts
+	if t.Body > 0 && s.bodyWaited > t.Body && s.body.received < rateBytes(t.BodyRate, s.bodyWaited) {
+		s.bodyFailed(errTimeout("content arrives too slowly"))
+		return
+	}
+	s.bodySince = s.at.nanos()
+	s.startTimer(timerBody, t.Body)
+}
+
+func (s *session) countBodyTime() {
+	s.bodyWaited += time.Duration(s.at.nanos() - s.bodySince)
+}
+
+// rateBytes is how many bytes come in d at rate bytes a second.
+func rateBytes(rate int, d time.Duration) int64 {
+	return int64(float64(rate) * d.Seconds())
+}

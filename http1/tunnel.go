@@ -1,0 +1,259 @@
+package http1
+
+import (
+	"sync/atomic"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// Upgrade ends HTTP on the connection with 101 (Switching Protocols). What the
+// client sent behind its request belongs to the tunnel.
+func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tunnel, error) {
+	if err := x.mayStart(); err != nil {
+		return nil, err
+	}
+	s := x.session
+	switch {
+	case kind != asteri.UpgradeRaw:
+		return nil, misuse("kind of upgrade is not known")
+	case !x.upgradable || !x.offered(h.Get("Upgrade")):
+		return nil, misuse("upgrade that the client did not offer") // RFC 9110 section 7.8
+	case !s.body.done():
+		return nil, misuse("upgrade before the end of the request")
+	}
+	b := append(s.at.buf[:0], "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"...)
+	var facts headFacts
+	b, err := appendFields(b, h, &facts)
+	switch {
+	case err != nil:
+		return nil, err
+	case facts.length != lengthUnknown || facts.close:
+		return nil, misuse("field that may not stand in an upgrade")
+	}
+	if !facts.server {
+		b = append(b, s.at.server...)
+	}
+	if !facts.date {
+		b = append(b, s.at.dateLine()...)
+	}
+	b = append(b, '\r', '\n')
+	x.kept = true
+	x.started = true
+	x.status = 101
+	x.send(b)
+	s.at.putBuf(b)
+	s.startTimer(timerNone, 0)
+	s.phase = phaseOver
+	t := &tunnel{conn: s.conn, exchange: x, high: s.high}
+	x.end(h, nil)
+	s.conn.Replace(tunnelSession{t})
+	return t, nil
+}
+
+// offered tells whether the client's Upgrade field lists protocol.
+func (x *exchange) offered(protocol []byte) bool {
+	if len(protocol) == 0 {
+		return false
+	}
+	for v := range x.req.Header.Values("Upgrade") {
+		for v != nil {
+			var item []byte
+			if item, v = nextListItem(v); asteri.EqualFold(item, string(protocol)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// tunnel is what remains of a connection after an upgrade: to the handler an
+// asteri.Tunnel, to the loop, by tunnelSession, a session. A graceful stop
+// leaves it alone until its time is over: only its handler knows how to say
+// goodbye.
+type tunnel struct {
+	conn     loop.Conn
+	exchange *exchange // the one that was upgraded; guards calls into the handler
+	over     atomic.Bool
+
+	sink     asteri.BodySink
+	window   int  // bytes delivered and not yet consumed
+	paused   bool // input waits for the sink or its window
+	eof      bool // the peer sends no more
+	sinkDone bool // the sink has had its last call
+	high     bool // the send queue was above the high-water mark
+	onDrain  func()
+}
+
+var _ asteri.Tunnel = (*tunnel)(nil)
+
+// Read sets the sink for incoming bytes.
+func (t *tunnel) Read(sink asteri.BodySink) {
+	switch {
+	case t.sink != nil:
+		t.exchange.call(event{kind: callError, sink: sink, err: misuse("the tunnel is being read already")})
+		return
+	case t.over.Load():
+		t.exchange.call(event{kind: callError, sink: sink, err: asteri.ErrClosed})
+		return
+	}
+	t.sink = sink
+	if t.eof && !t.paused {
+		t.endInput()
+		return
+	}
+	t.resume()
+}
+
+// Consumed gives back a part of the window.
+func (t *tunnel) Consumed(n int) {
+	t.window -= n
+	if t.window < asteri.BodyWindow {
+		t.resume()
+	}
+}
+
+// Write queues a copy of p.
+func (t *tunnel) Write(p []byte) (queued int, err error) {
+	if t.over.Load() {
+		return 0, asteri.ErrClosed
+	}
+	queued = t.conn.Write(p)
+	if queued >= asteri.HighWater {
+		t.high = true
+	}
+	return queued, nil
+}
+
+// OnDrain sets the function to call when the queue is short.
+func (t *tunnel) OnDrain(fn func()) {
+	t.onDrain = fn
+	if !t.high {
+		t.exchange.home.Post(t.drained)
+	}
+}
+
+func (t *tunnel) drained() {
+	if fn := t.onDrain; fn != nil && !t.over.Load() && !t.high {
+		t.onDrain = nil
+		t.guard(fn)
+	}
+}
+
+// Close closes the tunnel once all is sent.
+func (t *tunnel) Close() {
+	if t.end() {
+		t.conn.CloseWhenFlushed(!t.eof)
+		t.failInput(asteri.ErrClosed)
+	}
+}
+
+// Abort resets the connection.
+func (t *tunnel) Abort(cause error) {
+	if t.end() {
+		t.conn.Abort(cause)
+		t.failInput(cause)
+	}
+}
+
+// Post runs fn on the loop.
+func (t *tunnel) Post(fn func()) bool {
+	return !t.over.Load() && t.exchange.home.Post(func() { t.guard(fn) })
+}
+
+// Home returns the loop.
+func (t *tunnel) Home() asteri.Executor { return t.exchange.home }
+
+// end tells whether the tunnel was still open.
+func (t *tunnel) end() bool { return !t.over.Swap(true) }
+
+// guard calls into the handler's code. The exchange has ended, so a panic is
+// logged by it and nothing more; the tunnel is then reset.
+func (t *tunnel) guard(fn func()) { t.handle(event{kind: callFunc, fn: fn}) }
+
+func (t *tunnel) handle(e event) {
+	if err := t.exchange.call(e); err != nil {
+		t.Abort(err)
+	}
+}
+
+func (t *tunnel) endInput() {
+	if t.sink != nil && !t.sinkDone {
+		t.sinkDone = true
+		t.handle(event{kind: callEnd, sink: t.sink})
+	}
+}
+
+func (t *tunnel) failInput(cause error) {
+	if t.sink != nil && !t.sinkDone {
+		t.sinkDone = true
+		t.handle(event{kind: callError, sink: t.sink, err: cause})
+	}
+}
+
+func (t *tunnel) pause() {
+	if !t.paused {
+		t.paused = true
+		t.conn.PauseRead()
+	}
+}
+
+// resume has input offered again, and an end of it: see session.resume.
+func (t *tunnel) resume() {
+	switch {
+	case !t.paused:
+		return
+	case t.eof:
+		t.conn.Replace(tunnelSession{t})
+	default:
+		t.conn.ResumeRead()
+	}
+	t.paused = false
+}
+
+// tunnelSession is the loop's view of a tunnel.
+type tunnelSession struct{ *tunnel }
+
+var _ loop.Session = tunnelSession{}
+
+// OnData delivers bytes as far as the window is open.
+func (t tunnelSession) OnData(in []byte) (consumed int, err error) {
+	for consumed < len(in) && !t.over.Load() {
+		n := min(len(in)-consumed, asteri.BodyWindow-t.window)
+		if t.sink == nil || n <= 0 {
+			t.pause()
+			break
+		}
+		t.window += n
+		t.handle(event{kind: callBody, sink: t.sink, p: in[consumed : consumed+n]})
+		consumed += n
+	}
+	return consumed, nil
+}
+
+// OnEOF tells the sink that the peer half-closed, behind all that it sent.
+func (t tunnelSession) OnEOF() {
+	t.eof = true
+	if !t.paused {
+		t.endInput()
+	}
+}
+
+// OnDrain lets the writer go on.
+func (t tunnelSession) OnDrain() {
+	t.high = false
+	t.drained()
+}
+
+// OnTimer does not happen: a tunnel has no deadlines of its own.
+func (t tunnelSession) OnTimer(loop.Timer) {}
+
+// OnShutdown leaves the tunnel to its handler.
+func (t tunnelSession) OnShutdown() {}
+
+// OnClose tells the sink that there is nobody any more.
+func (t tunnelSession) OnClose(cause error) {
+	if t.end() {
+		t.failInput(goneCause(cause))
+	}
+}
