@@ -39,7 +39,7 @@ type part struct {
 }
 
 // atom appends one value of an entry.
-type atom func(dst []byte, e *entry) []byte
+type atom func(dst []byte, e entry) []byte
 
 // entry is one exchange on its way to a line.
 type entry struct {
@@ -145,7 +145,7 @@ func (f *Format) Append(dst []byte, r *asteri.Record, now time.Time) []byte {
 		p := &f.parts[i]
 		dst = append(dst, p.literal...)
 		if p.atom != nil {
-			dst = p.atom(dst, &e)
+			dst = p.atom(dst, e)
 		}
 	}
 	return dst

@@ -10,15 +10,16 @@ import (
 	"github.com/asteri/asteri-loop/internal/accesslog"
 )
 
-// modelNames are other names by which gunicorn's users know a model.
+// modelNames are other names, in lower case, by which gunicorn's users know a
+// model.
 var modelNames = map[string]string{
 	"gevent_wsgi":                           "gevent",
 	"gevent_pywsgi":                         "gevent",
-	"uvicorn.workers.UvicornWorker":         "asgi",
-	"uvicorn.workers.UvicornH11Worker":      "asgi",
-	"uvicorn_worker.UvicornWorker":          "asgi",
-	"uvicorn_worker.UvicornH11Worker":       "asgi",
-	"gunicorn.workers.ggevent.GeventWorker": "gevent",
+	"uvicorn.workers.uvicornworker":         "asgi",
+	"uvicorn.workers.uvicornh11worker":      "asgi",
+	"uvicorn_worker.uvicornworker":          "asgi",
+	"uvicorn_worker.uvicornh11worker":       "asgi",
+	"gunicorn.workers.ggevent.geventworker": "gevent",
 }
 
 // auto is how users spell that WorkerClass is chosen by application.
@@ -89,8 +90,7 @@ func expandCertReqs(s string) ([]replacement, error) {
 
 // tlsVersions are spellings of Python's ssl module and of other servers.
 var tlsVersions = map[string]string{
-	"TLSv1.2": "TLSv1_2", "TLSv1.3": "TLSv1_3", "1.2": "TLSv1_2", "1.3": "TLSv1_3",
-	"tls1.2": "TLSv1_2", "tls1.3": "TLSv1_3",
+	"tlsv1.2": "TLSv1_2", "tlsv1.3": "TLSv1_3", "1.2": "TLSv1_2", "1.3": "TLSv1_3",
 }
 
 func scheme(s string) (string, error) {

@@ -177,7 +177,7 @@ func formatSize(n int64) string {
 type choiceValue struct {
 	at      *string
 	allowed []string
-	// synonyms are other spellings, and what they stand for.
+	// synonyms are other spellings, in lower case, and what they stand for.
 	synonyms map[string]string
 }
 
@@ -186,7 +186,7 @@ func choice(at *string, synonyms map[string]string, allowed ...string) value {
 }
 
 func (v choiceValue) Set(s string) error {
-	if to, ok := v.synonyms[s]; ok {
+	if to, ok := v.synonyms[strings.ToLower(s)]; ok {
 		s = to
 	}
 	for _, a := range v.allowed {
