@@ -1,0 +1,112 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/asteri/asteri-loop/bench/peers"
+)
+
+// Every case must be runnable: its servers exist, its targets speak of them,
+// and what is to speak TLS can.
+func TestCasesAreSound(t *testing.T) {
+	used, ids := map[string]bool{}, map[string]bool{}
+	for _, c := range cases {
+		if ids[c.id] {
+			t.Errorf("two cases are called %s", c.id)
+		}
+		ids[c.id] = true
+		for _, id := range c.servers {
+			used[id] = true
+			p, err := peers.ByID(id)
+			if err != nil {
+				t.Errorf("case %s: %v", c.id, err)
+			}
+			if c.load.TLS && !p.SpeaksTLS() {
+				t.Errorf("case %s: %s has no TLS", c.id, id)
+			}
+		}
+		for _, target := range c.targets {
+			for _, id := range []string{target.Ours, target.Reference} {
+				if id != "" && !slices.Contains(c.servers, id) {
+					t.Errorf("case %s: a target names %s, which is not run", c.id, id)
+				}
+			}
+		}
+	}
+	for _, p := range peers.All {
+		if !used[p.ID] {
+			t.Errorf("peer %s is in no case", p.ID)
+		}
+	}
+}
+
+func TestWantedKeepsWhatTargetsName(t *testing.T) {
+	c := cases[slices.IndexFunc(cases, func(c benchCase) bool { return c.id == "wsgi" })]
+	if got := c.wanted(false); !slices.Equal(got, []string{"asteri-gthread", "asteri-sync", "granian-wsgi"}) {
+		t.Errorf("quick run of wsgi: %v", got)
+	}
+	if got := c.wanted(true); len(got) != len(c.servers) {
+		t.Errorf("full run of wsgi: %v", got)
+	}
+}
+
+// Prepare must leave no placeholder, in commands and in configuration.
+func TestPrepareFillsEverything(t *testing.T) {
+	for _, p := range peers.All {
+		for _, useTLS := range []bool{false, true} {
+			if useTLS && !p.SpeaksTLS() {
+				continue
+			}
+			tmp := t.TempDir()
+			at := peers.Place{Dir: "peers", Bin: "/b", Venv: "/v", Tmp: tmp, Cert: "/c", Key: "/k", Port: 4711}
+			argv, err := p.Prepare(at, useTLS)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Join(argv, " ")
+			if p.Conf != "" {
+				b, err := os.ReadFile(filepath.Join(tmp, p.Conf))
+				if err != nil {
+					t.Fatal(err)
+				}
+				text += strings.ReplaceAll(string(b), "{..}", "")
+			}
+			for _, name := range []string{"{port}", "{tmp}", "{cert}", "{key}", "{bin}", "{venv}", "{ssl}"} {
+				if strings.Contains(text, name) {
+					t.Errorf("%s, TLS %v: %s is left: %s", p.ID, useTLS, name, text)
+				}
+			}
+			if !strings.Contains(text, "4711") {
+				t.Errorf("%s, TLS %v: no port: %s", p.ID, useTLS, text)
+			}
+		}
+	}
+	if _, err := (peers.Peer{ID: "plain"}).Prepare(peers.Place{}, true); err == nil {
+		t.Error("TLS was promised by a peer that cannot")
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for line, ok := range map[string]bool{
+		"": true, "-quick": true, "-rounds 2 -duration 3s": true,
+		"-rounds -1": false, "-duration 1500ms": false, "word": false, "-no-such": false,
+	} {
+		o, err := parse(strings.Fields(line))
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", line, err)
+		}
+		if line == "-quick" && (o.rounds != 3 || o.duration.Seconds() != 2) {
+			t.Errorf("-quick: %+v", o)
+		}
+	}
+	if _, err := choose("go,nothing"); err == nil {
+		t.Error("an unknown case was accepted")
+	}
+	if got, err := choose("idle,go"); err != nil || got[0].id != "idle" || got[1].id != "go" {
+		t.Errorf("choose: %v, %v", got, err)
+	}
+}

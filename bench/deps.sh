@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs what the comparison needs and leaves alone what is there: the load
+# generators and C servers from Debian's packages, and the Python peers in an
+# environment of their own, bench/.peers/venv. PYTHON names the interpreter.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python3}
+venv=$here/.peers/venv
+
+missing=
+for pair in wrk:wrk ab:apache2-utils nginx:nginx h2o:h2o openssl:openssl; do
+	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+done
+
+if [ -n "$missing" ]; then
+	if ! command -v apt-get >/dev/null; then
+		echo "deps.sh: please install:$missing" >&2
+		exit 1
+	fi
+	as_root=
+	[ "$(id -u)" = 0 ] || as_root=sudo
+	$as_root apt-get update -q
+	# The list is of words to be split.
+	# shellcheck disable=SC2086
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+	# A package starts its service; a busy one would spoil the figures.
+	for service in nginx h2o; do
+		case $missing in
+		*$service*) $as_root service "$service" stop >/dev/null 2>&1 || true ;;
+		esac
+	done
+fi
+
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$here/peers/requirements.txt"
+echo "deps.sh: ready, $("$venv/bin/python" --version)"

@@ -1,0 +1,99 @@
+// Package peers knows the servers of the comparison: how each is started and
+// what it serves. Their applications and configuration lie beside this file.
+package peers
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Body is the answer of every application: 13 bytes of text/plain.
+const Body = "Hello, World!"
+
+// Peer is one server with one application. In the strings below {name} stands
+// for what Place fills in: {port}, {tmp} (a folder of this run), {cert}, {key},
+// {bin} (programs built from this repository), {venv} (the Python environment).
+type Peer struct {
+	ID   string
+	Name string
+	Args []string // the command; its working directory is apps/
+	Conf string   // a file of conf/ to fill in and leave in {tmp}, if any
+	Path string   // where Body is served; "" is "/"
+
+	// A peer that speaks TLS says how, by further arguments or by what
+	// {ssl} in its Conf stands for.
+	TLSArgs []string
+	TLSConf string
+}
+
+// SpeaksTLS reports whether the peer can be started with TLS.
+func (p Peer) SpeaksTLS() bool { return p.TLSArgs != nil || p.TLSConf != "" }
+
+// ByID finds a peer.
+func ByID(id string) (Peer, error) {
+	for _, p := range All {
+		if p.ID == id {
+			return p, nil
+		}
+	}
+	return Peer{}, fmt.Errorf("no peer is called %q", id)
+}
+
+// Place is where a peer runs.
+type Place struct {
+	Dir       string // this folder in the source tree
+	Bin, Venv string
+	Tmp       string // exists, empty, used by one start of one peer
+	Cert, Key string // PEM files
+	Port      int
+}
+
+// Prepare writes the files that p needs into the place and returns its
+// command line.
+func (p Peer) Prepare(at Place, tls bool) ([]string, error) {
+	if tls && !p.SpeaksTLS() {
+		return nil, fmt.Errorf("%s does not speak TLS here", p.ID)
+	}
+	args, ssl := p.Args, ""
+	if tls {
+		args = append(args[:len(args):len(args)], p.TLSArgs...)
+		ssl = p.TLSConf
+	}
+	fill := at.replacer(ssl)
+	if p.Conf != "" {
+		if err := writeConf(filepath.Join(at.Dir, "conf", p.Conf), at.Tmp, fill); err != nil {
+			return nil, err
+		}
+	}
+	filled := make([]string, len(args))
+	for i, arg := range args {
+		filled[i] = fill.Replace(arg)
+	}
+	return filled, nil
+}
+
+func (at Place) replacer(ssl string) *strings.Replacer {
+	values := []string{
+		"{port}", strconv.Itoa(at.Port), "{tmp}", at.Tmp, "{cert}", at.Cert,
+		"{key}", at.Key, "{bin}", at.Bin, "{venv}", at.Venv,
+	}
+	ssl = strings.NewReplacer(values...).Replace(ssl)
+	return strings.NewReplacer(append(values, "{ssl}", ssl)...)
+}
+
+// writeConf fills in a configuration file, and leaves the body beside it for
+// servers that answer with a file.
+func writeConf(from, tmp string, fill *strings.Replacer) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(tmp, filepath.Base(from))
+	if err := os.WriteFile(to, []byte(fill.Replace(string(b))), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(tmp, "plaintext"), []byte(Body), 0o644)
+}

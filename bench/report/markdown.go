@@ -1,0 +1,175 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// WriteMarkdown writes the report as a page; chart is the name of the chart
+// beside it.
+func (r Report) WriteMarkdown(w io.Writer, chart string) error {
+	var b strings.Builder
+	b.WriteString("# Comparison with other servers\n\n")
+	fmt.Fprintf(&b, "%s, revision %s, by `%s`: %d rounds, %g s a load. "+
+		"In each round every server of a case was started afresh, checked, warmed up and loaded, one server at a time, "+
+		"every second round in reverse order. All servers share all cores with the client; nothing is pinned. "+
+		"A figure is the median (smallest–largest). CPU is what the server's whole process tree spent around the load, "+
+		"divided by the requests that the client counted as good.\n\n", r.Date, r.Revision, r.Command, r.Rounds, r.Seconds)
+	writeFacts(&b, "Machine", r.Machine)
+	writeFacts(&b, "Version", r.Versions)
+	fmt.Fprintf(&b, "![chart](%s)\n\n## Targets\n\n", chart)
+	r.writeVerdicts(&b)
+	for _, c := range r.Cases {
+		c.write(&b)
+	}
+	r.writeCommands(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeFacts(b *strings.Builder, title string, facts []Fact) {
+	fmt.Fprintf(b, "| %s | |\n|---|---|\n", title)
+	for _, f := range facts {
+		fmt.Fprintf(b, "| %s | %s |\n", f.Name, f.Value)
+	}
+	b.WriteString("\n")
+}
+
+func (r Report) writeVerdicts(b *strings.Builder) {
+	b.WriteString("| case | ours | measured | target | |\n|---|---|---|---|---|\n")
+	for _, c := range r.Cases {
+		for _, v := range c.Verdicts {
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n",
+				c.Title, c.name(v.Ours), v.measured(), v.target(c), v.outcome())
+		}
+	}
+	b.WriteString("\n")
+}
+
+func (v Verdict) measured() string {
+	switch {
+	case v.Value == nil:
+		return "–"
+	case v.Reference == "":
+		return v.Value.text()
+	}
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", v.Value.Median, v.Value.Min, v.Value.Max)
+}
+
+func (v Verdict) target(c Case) string {
+	sign := "≤"
+	if v.Metric.moreIsBetter() {
+		sign = "≥"
+	}
+	if v.Reference == "" {
+		return fmt.Sprintf("%s %s %g", v.Metric.name(), sign, v.Limit)
+	}
+	return fmt.Sprintf("%s %s %g × %s", v.Metric.name(), sign, v.Limit, c.name(v.Reference))
+}
+
+func (v Verdict) outcome() string {
+	switch {
+	case v.Value == nil:
+		return "not measured"
+	case v.Met:
+		return "met"
+	}
+	return "**falls short**"
+}
+
+// name is the metric as the tables call it.
+func (m Metric) name() string {
+	switch m {
+	case CPU:
+		return "CPU us/request"
+	case Rate:
+		return "requests/s"
+	case Memory:
+		return "PSS bytes/connection"
+	}
+	return string(m)
+}
+
+// text formats a spread with three significant digits.
+func (s Spread) text() string {
+	if s.Min == s.Max {
+		return number(s.Median)
+	}
+	return fmt.Sprintf("%s (%s–%s)", number(s.Median), number(s.Min), number(s.Max))
+}
+
+func number(v float64) string { return strconv.FormatFloat(round(v), 'f', -1, 64) }
+
+func (c Case) write(b *strings.Builder) {
+	fmt.Fprintf(b, "## %s\n\n`%s`: %s.\n\n", c.Title, c.ID, c.Load)
+	if c.metric() == Memory {
+		c.writeMemory(b)
+	} else {
+		c.writeLoad(b)
+	}
+	for _, s := range c.Servers {
+		if s.Problem != "" {
+			fmt.Fprintf(b, "- %s: %s\n", s.Name, oneLine(s.Problem))
+		}
+	}
+	b.WriteString("\n")
+}
+
+func (c Case) writeLoad(b *strings.Builder) {
+	b.WriteString("| server | CPU us/request | requests/s | p50 us | p99 us | client CPU us | errors |\n|---|---|---|---|---|---|---|\n")
+	for _, s := range c.Servers {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %d |\n", s.title(),
+			s.cell(CPU.of), s.cell(Rate.of),
+			s.cell(func(x Sample) float64 { return x.P50 }), s.cell(func(x Sample) float64 { return x.P99 }),
+			s.cell(func(x Sample) float64 { return x.ClientCPU }), s.bad())
+	}
+	b.WriteString("\n")
+}
+
+func (c Case) writeMemory(b *strings.Builder) {
+	b.WriteString("| server | PSS bytes/connection | RSS bytes/connection |\n|---|---|---|\n")
+	for _, s := range c.Servers {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", s.title(),
+			s.cell(Memory.of), s.cell(func(x Sample) float64 { return x.RSS }))
+	}
+	b.WriteString("\n")
+}
+
+func (s Server) title() string {
+	if s.Ours {
+		return "**" + s.Name + "**"
+	}
+	return s.Name
+}
+
+// cell formats the spread of something over the samples.
+func (s Server) cell(of func(Sample) float64) string {
+	values := make([]float64, 0, len(s.Samples))
+	for _, sample := range s.Samples {
+		values = append(values, of(sample))
+	}
+	spread, ok := spreadOf(values)
+	if !ok {
+		return "–"
+	}
+	return spread.text()
+}
+
+func (r Report) writeCommands(b *strings.Builder) {
+	b.WriteString("## Commands\n\n")
+	seen := map[string]bool{}
+	for _, c := range r.Cases {
+		for _, s := range c.Servers {
+			if s.Command == "" || seen[s.Command] {
+				continue
+			}
+			seen[s.Command] = true
+			fmt.Fprintf(b, "- %s: `%s`\n", s.Name, s.Command)
+		}
+	}
+}
+
+// oneLine fits a message of several lines into a list item.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

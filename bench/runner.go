@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/asteri/asteri-loop/bench/load"
+	"github.com/asteri/asteri-loop/bench/peers"
+	"github.com/asteri/asteri-loop/bench/proctree"
+	"github.com/asteri/asteri-loop/bench/report"
+)
+
+const (
+	warmUp = time.Second
+	// settle is how long a server with idle connections may tidy up before
+	// its memory is read.
+	settle = 2 * time.Second
+)
+
+// runner measures cases.
+type runner struct {
+	place    peers.Place // Tmp is the folder that holds one for each start
+	gen      load.Generator
+	rounds   int
+	duration time.Duration
+	all      bool // every server of a case, not only the reference ones
+}
+
+// run measures one case: rounds of one sample of every server.
+func (r runner) run(ctx context.Context, c benchCase) (report.Case, error) {
+	out := report.Case{ID: c.id, Title: c.title, Load: c.describe()}
+	for _, id := range c.wanted(r.all) {
+		p, err := peers.ByID(id)
+		if err != nil {
+			return out, err
+		}
+		out.Servers = append(out.Servers, report.Server{ID: id, Name: p.Name, Ours: strings.HasPrefix(id, "asteri-") && !strings.HasPrefix(id, "asteri-py-")})
+	}
+	for round := range r.rounds {
+		order := make([]*report.Server, len(out.Servers))
+		for i := range out.Servers {
+			order[i] = &out.Servers[i]
+		}
+		if round%2 == 1 { // A B, B A: a drift of the machine meets both alike
+			slices.Reverse(order)
+		}
+		for _, s := range order {
+			if s.Problem != "" {
+				continue
+			}
+			if err := r.sample(ctx, c, s, round); err != nil {
+				s.Problem = err.Error()
+				slog.Warn("no sample", "case", c.id, "server", s.ID, "round", round+1, "error", err)
+			}
+			if err := context.Cause(ctx); err != nil {
+				return out, err
+			}
+		}
+	}
+	for _, t := range c.targets {
+		out.Verdicts = append(out.Verdicts, out.Judge(t))
+	}
+	return out, nil
+}
+
+func (c benchCase) describe() string {
+	if c.idle {
+		return "memory of " + c.load.String() + ", idle after one answer each"
+	}
+	return c.load.String()
+}
+
+// sample starts a server, measures it once and stops it.
+func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, round int) (err error) {
+	p, err := peers.ByID(into.ID)
+	if err != nil {
+		return err
+	}
+	at := r.place
+	if at.Tmp, err = os.MkdirTemp(r.place.Tmp, into.ID+"-"); err != nil {
+		return err
+	}
+	s, err := start(ctx, p, at, c.load.TLS)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	into.Command = s.shown(at)
+	measure := r.underLoad
+	if c.idle {
+		measure = r.whileIdle
+	}
+	got, err := measure(ctx, c, s)
+	if err != nil {
+		return fmt.Errorf("%w; its log ends: %s", err, s.logTail())
+	}
+	got.Round = round + 1
+	into.Samples = append(into.Samples, got)
+	logSample(c, s.peer, got)
+	return nil
+}
+
+func logSample(c benchCase, p peers.Peer, got report.Sample) {
+	log := slog.With("case", c.id, "server", p.ID, "round", got.Round)
+	if c.idle {
+		log.Info("sample", "bytes_per_connection", int(got.Memory))
+		return
+	}
+	log.Info("sample", "cpu_us", fmt.Sprintf("%.2f", got.CPU), "rate", int(got.Rate), "bad", got.Bad)
+}
+
+// underLoad loads a warm server and reads its CPU time around the load.
+func (r runner) underLoad(ctx context.Context, c benchCase, s *server) (report.Sample, error) {
+	if _, err := r.gen.Run(ctx, c.load, s.url(), warmUp); err != nil {
+		return report.Sample{}, err
+	}
+	before, err := proctree.CPU(s.pid)
+	if err != nil {
+		return report.Sample{}, err
+	}
+	res, err := r.gen.Run(ctx, c.load, s.url(), r.duration)
+	if err != nil {
+		return report.Sample{}, err
+	}
+	after, err := proctree.CPU(s.pid)
+	if err != nil {
+		return report.Sample{}, err
+	}
+	if res.Good == 0 {
+		return report.Sample{}, fmt.Errorf("no good response, %d errors", res.Bad)
+	}
+	if err := s.check(ctx); err != nil {
+		return report.Sample{}, fmt.Errorf("after the load: %w", err)
+	}
+	micros := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+	return report.Sample{
+		CPU:       micros(after-before) / float64(res.Good),
+		Rate:      float64(res.Good) / res.Elapsed.Seconds(),
+		Good:      res.Good,
+		Bad:       res.Bad,
+		P50:       micros(res.P50),
+		P99:       micros(res.P99),
+		ClientCPU: micros(res.CPU) / float64(res.Good),
+	}, nil
+}
+
+// whileIdle reads the memory of a warm server without and with connections.
+func (r runner) whileIdle(ctx context.Context, c benchCase, s *server) (report.Sample, error) {
+	few := load.Spec{Connections: 64, TLS: c.load.TLS}
+	if _, err := r.gen.Run(ctx, few, s.url(), warmUp); err != nil {
+		return report.Sample{}, err
+	}
+	before, err := settled(ctx, s)
+	if err != nil {
+		return report.Sample{}, err
+	}
+	idle, err := load.OpenIdle(ctx, s.address(), s.path(), c.load.TLS, c.load.Connections)
+	if err != nil {
+		return report.Sample{}, err
+	}
+	defer idle.Close()
+	after, err := settled(ctx, s)
+	if err != nil {
+		return report.Sample{}, err
+	}
+	if alive := idle.Alive(); alive != c.load.Connections {
+		return report.Sample{}, fmt.Errorf("the server closed %d of %d idle connections", c.load.Connections-alive, c.load.Connections)
+	}
+	each := func(n int64) float64 { return float64(n) / float64(c.load.Connections) }
+	return report.Sample{Memory: each(after.PSS - before.PSS), RSS: each(after.RSS - before.RSS)}, nil
+}
+
+func settled(ctx context.Context, s *server) (proctree.Memory, error) {
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return proctree.Memory{}, context.Cause(ctx)
+	}
+	return proctree.MemoryOf(s.pid)
+}
