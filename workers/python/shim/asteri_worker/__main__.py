@@ -1,0 +1,199 @@
+"""Start-up of a worker: HELLO, the model's preparation, the application's import, READY or FAILED, then the model."""
+import gc
+import importlib
+import os
+import platform
+import signal
+import socket
+import sys
+from _thread import start_new_thread
+from marshal import loads
+
+from . import VERSION, loader
+from .control import Control
+from .errors import Failure, LinkClosed, message_of, traceback_of
+from .link import FAILED, HELLO, READY, RETIRE, frame, read_frame, value_frame
+from .logs import Log
+from .models import NAMES
+
+_LINK_FD, _CONTROL_FD = 3, 4
+_FAILED_STATUS = 3
+
+
+class Worker:
+    """What the models need to know; one a process."""
+
+    def __init__(self, sock, control):
+        self.sock = sock
+        self.control = control
+        self.hello = {}
+        self.app = None
+        self.interface = ""
+        self.model = ""
+        self.why = ""
+        self.log = None
+        self.link = None
+        self._body = ""
+        self._capacity = 0
+
+    def attach(self, link):
+        """The model's link; from here on the worker can log."""
+        self.link = link
+        self.log = Log(link, self.hello["log_level"])
+        return link
+
+    def describe(self, capacity, body):
+        self._capacity, self._body = capacity, body
+
+    def ready_frame(self, lifespan=False):
+        return value_frame(READY, 0, {
+            "version": VERSION,
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "interface": self.interface,
+            "model": self.model,
+            "why": self.why,
+            "capacity": self._capacity,
+            "body": self._body,
+            "libraries": _libraries(),
+            "lifespan": lifespan,
+        })
+
+    def ready(self, lifespan=False):
+        """Announces the worker. What was imported until now is not garbage: the collector need not look at it again."""
+        gc.collect()
+        gc.freeze()
+        self.link.put(self.ready_frame(lifespan))
+        self.link.flush()
+
+
+def main():
+    _leave_no_trace()
+    sock, control = _inherit(_LINK_FD), Control(_inherit(_CONTROL_FD))
+    control.start()
+    worker = Worker(sock, control)
+    _set_signals(worker)
+    os.register_at_fork(after_in_child=_forget_link)
+    try:
+        status = _serve(worker)
+    except LinkClosed:
+        status = 0
+    except Failure as failure:
+        sock.setblocking(True)
+        sock.sendall(value_frame(FAILED, 0, failure.frame))
+        status = _FAILED_STATUS
+    sys.exit(status)
+
+
+def _serve(worker):
+    kind, payload = read_frame(worker.sock)
+    hello = worker.hello = loads(payload)
+    if kind != HELLO or hello["version"] != VERSION:
+        raise Failure("handshake", "the front speaks version %r of the link, this worker %d" % (hello.get("version"), VERSION))
+    _set_paths(hello)
+    wanted = hello["model"]
+    if wanted:
+        _model(wanted).prepare(hello)
+    worker.app = loader.load(hello["app"])
+    worker.interface = loader.detect(worker.app, wanted)
+    worker.model, worker.why = loader.choose(worker.interface, wanted)
+    model = _model(worker.model)
+    if not wanted:
+        model.prepare(hello)
+    worker.describe(*model.describe(hello, worker.interface))
+    if hello["check"]:
+        worker.sock.sendall(worker.ready_frame())
+        return 0
+    try:
+        model.run(worker)
+    except (Failure, LinkClosed):
+        raise
+    except Exception as error:
+        if worker.link is not None:
+            raise  # it has served: a crash, which the front sees in the exit status and the traceback on standard error
+        raise Failure("startup", message_of(error), "", type(error).__name__, traceback_of(error)) from None
+    return 0
+
+
+def _model(name):
+    if name not in NAMES:
+        raise Failure("combination", "there is no worker model %r" % name, "use one of " + ", ".join(NAMES))
+    return importlib.import_module(".models." + name, __package__)
+
+
+def _inherit(fd):
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError:
+        sys.exit("asteri_worker is started by asteri-loop: descriptor %d is not its socket" % fd)
+    os.set_inheritable(fd, False)
+    sock.settimeout(None)
+    return sock
+
+
+def _leave_no_trace():
+    """The application sees a plain interpreter: no shim on the path, no arguments of ours."""
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[:] = [p for p in sys.path if not p or os.path.abspath(p) != home]
+    sys.argv[:] = ["asteri-loop"]
+    for stream in (sys.stdout, sys.stderr):  # pipes of the front, which reads lines
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+
+
+def _set_paths(hello):
+    chdir = hello["chdir"] or os.getcwd()
+    try:
+        os.chdir(chdir)
+    except OSError as error:
+        raise Failure("import", "cannot change to the folder %s: %s" % (chdir, error.strerror), "see --chdir") from None
+    for path in (*reversed(hello["pythonpath"]), chdir):
+        path = os.path.abspath(path)
+        if path in sys.path:
+            sys.path.remove(path)
+        sys.path.insert(0, path)
+
+
+def _set_signals(worker):
+    """SIGINT from a terminal reaches the whole process group, and the front decides what it means. SIGTERM asks the
+    front for relief. Handlers, not SIG_IGN: programs that the application starts must not inherit deaf ears."""
+
+    def ask_for_relief():
+        worker.link.put(frame(RETIRE, 0))
+        worker.link.nudge()
+
+    def on_term(*_):
+        if worker.link is None:
+            sys.exit(0)
+        # On a thread of its own: the code that this handler interrupted may hold the link's lock.
+        start_new_thread(ask_for_relief, ())
+
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, on_term)
+
+
+def _forget_link():
+    """In a forked child of the application: the link is the worker's alone, and signals mean what they usually do."""
+    for fd in (_LINK_FD, _CONTROL_FD):
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _libraries():
+    """Versions of the libraries in use that an operator may ask for."""
+    found = {}
+    for name in ("tornado", "gevent", "uvloop", "greenlet", "django", "flask", "fastapi", "starlette"):
+        module = sys.modules.get(name)
+        version = getattr(module, "version" if name == "tornado" else "__version__", None)
+        if isinstance(version, str):
+            found[name] = str(version)
+    return found
+
+
+if __name__ == "__main__":
+    main()

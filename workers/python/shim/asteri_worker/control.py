@@ -1,0 +1,229 @@
+"""The control socket, descriptor 4: cancel, recall, ping, stacks and descriptors, on one native thread.
+
+The thread is started with _thread before anything can be monkey-patched, so it answers while the application blocks
+the main thread or gevent's hub. It ends the process when the front has gone.
+"""
+import os
+import socket
+import struct
+import sys
+from _thread import allocate_lock, start_new_thread
+from array import array
+from collections import deque
+from marshal import dumps, loads
+from time import monotonic
+
+from .errors import LinkClosed
+from .link import after, frame
+
+CANCEL, RECALL, RECALLED, PING, PONG, STACK, STACKS, FD, STOP = 128, 129, 130, 131, 132, 133, 134, 135, 136
+
+_HEADER = struct.Struct("<IBBHI")
+_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_READ = 64 << 10
+_DESCRIPTOR_WAIT = 10.0  # seconds between a request and the descriptor that it names
+
+
+class Intake:
+    """The requests that were read from the link and have not been started, and what fd 4 says about them.
+
+    popleft() on `waiting` is what starts a request. It is atomic, so a recall that removes the same tuple first wins and
+    one that comes later finds nothing: the hot path needs no lock. The lock orders batches with recalls.
+    """
+
+    def __init__(self):
+        self.waiting = deque()
+        self._lock = allocate_lock()
+        self._last = 0  # the last stream id read
+        self._recalled = set()  # given back before they were read
+        self._dropped = set()  # cancelled before they were read
+        self._leaving = set()  # half-closed before they were read
+
+    def add(self, batch):
+        """Takes a batch of requests just read. Returns the streams that end at once because their client has left."""
+        with self._lock:
+            if self._leaving:
+                self._leaving = {s for s in self._leaving if after(s, self._last)}
+            self._last = batch[-1][0]
+            if not (self._recalled or self._dropped):
+                self.waiting.extend(batch)
+                return ()
+            ended = [r[0] for r in batch if r[0] in self._dropped]
+            self.waiting.extend(r for r in batch if r[0] not in self._dropped and r[0] not in self._recalled)
+            self._dropped.difference_update(ended)
+            self._recalled.difference_update([r[0] for r in batch])
+            return ended
+
+    def recall(self, streams):
+        """Gives back those of streams that have not been started."""
+        with self._lock:
+            given = []
+            for stream in streams:
+                if after(stream, self._last):
+                    self._recalled.add(stream)
+                    given.append(stream)
+                elif self._remove(stream):
+                    given.append(stream)
+            return given
+
+    def cancel(self, stream, hard):
+        """Notes that a client left. True if its request had been read and not started, and is now dropped; None if it has
+        not been read yet; False if there is nothing to drop: it was started or has ended, or its client can still read."""
+        with self._lock:
+            if after(stream, self._last):
+                (self._dropped if hard else self._leaving).add(stream)
+                return None
+            return hard and self._remove(stream)
+
+    def leaving(self, stream):
+        """Whether the client of a stream of the latest batch closed its sending side before the batch was read."""
+        return stream in self._leaving
+
+    def _remove(self, stream):
+        for request in list(self.waiting):
+            if request[0] == stream:
+                try:
+                    self.waiting.remove(request)
+                    return True
+                except ValueError:  # started in between
+                    return False
+        return False
+
+
+class Control:
+    """The worker's end of descriptor 4."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self._pid = os.getpid()
+        self._write_lock = allocate_lock()
+        self._received = deque()  # descriptors whose FD frame is still being read
+        self._descriptors = {}  # stream -> descriptor that the front sent for it
+        self._arrived = allocate_lock()
+        self._arrived.acquire()  # released when a descriptor comes
+        self._guard = allocate_lock()
+        # Set by the model before READY; called on this thread.
+        self.intake = Intake()
+        self.on_cancel = lambda stream, hard: None
+        self.on_dropped = lambda stream: None  # a waiting request was dropped: its DONE is due
+        self.stacks = thread_stacks
+
+    def start(self):
+        start_new_thread(self._run, ())
+
+    # The front's frames.
+
+    def _run(self):
+        try:
+            pending = b""
+            while True:
+                pending = self._dispatch(pending + self._receive())
+        except (LinkClosed, OSError):
+            pass
+        except BaseException:  # a bug here must not leave a worker that nobody can stop
+            sys.excepthook(*sys.exc_info())
+        if os.getpid() == self._pid:
+            os._exit(0)
+
+    def _receive(self):
+        data, ancillary, _, _ = self._sock.recvmsg(_READ, socket.CMSG_SPACE(64), _CLOEXEC)
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array("i")
+                fds.frombytes(payload[:len(payload) - len(payload) % fds.itemsize])
+                for fd in fds:
+                    os.set_inheritable(fd, False)
+                    self._received.append(fd)
+        if not data:
+            raise LinkClosed
+        return data
+
+    def _dispatch(self, data):
+        """Handles the complete frames in data and returns the rest."""
+        start = 0
+        while len(data) - start >= _HEADER.size:
+            length, kind, _, _, stream = _HEADER.unpack_from(data, start)
+            stop = start + _HEADER.size + length
+            if stop > len(data):
+                break
+            self._handle(kind, data[start + _HEADER.size:stop])
+            start = stop
+        return data[start:]
+
+    def _handle(self, kind, payload):
+        if kind == PING:
+            self._send(frame(PONG, 0, payload))
+        elif kind == CANCEL:
+            self._cancel(*loads(payload))
+        elif kind == RECALL:
+            given = self.intake.recall(loads(payload))
+            for stream in given:
+                self.discard(stream)
+            self._send(frame(RECALLED, 0, dumps(given, 4)))
+        elif kind == FD:
+            self._store(loads(payload))
+        elif kind == STACK:
+            stream = loads(payload)
+            self._send(frame(STACKS, stream, dumps(self.stacks(stream), 4)))
+        elif kind == STOP:
+            os._exit(0)
+
+    def _cancel(self, stream, hard):
+        dropped = self.intake.cancel(stream, hard)
+        if dropped:
+            self.on_dropped(stream)
+        elif dropped is False:
+            self.on_cancel(stream, hard)
+
+    # Descriptors.
+
+    def _store(self, stream):
+        with self._guard:
+            self._descriptors[stream] = self._received.popleft()
+            if self._arrived.locked():
+                self._arrived.release()
+
+    def take_descriptor(self, stream):
+        """The descriptor that the front sent for stream; the caller owns it. Waits for it: the two sockets race.
+        Raises OSError when it does not come."""
+        deadline = monotonic() + _DESCRIPTOR_WAIT
+        while True:
+            with self._guard:
+                if stream in self._descriptors:
+                    return self._descriptors.pop(stream)
+            # Several threads may wait: one that another's descriptor woke, or that missed its own, looks again soon.
+            self._arrived.acquire(True, 0.05)
+            if monotonic() > deadline:
+                raise OSError("the request's body file did not arrive")
+
+    def discard(self, stream):
+        """Closes a descriptor that nobody will take."""
+        with self._guard:
+            fd = self._descriptors.pop(stream, None)
+        if fd is not None:
+            os.close(fd)
+
+    def send_descriptor(self, stream, fd):
+        """Passes a copy of fd to the front, for the FILE frame that the caller queues next."""
+        data = frame(FD, 0, dumps(stream, 4))
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))]
+        with self._write_lock:
+            sent = self._sock.sendmsg([data], rights)
+            self._sock.sendall(data[sent:])
+
+    def _send(self, data):
+        with self._write_lock:
+            self._sock.sendall(data)
+
+
+def thread_stacks(stream, only=None):
+    """The stacks of all threads, or of the one whose identifier is `only`, by thread name."""
+    import threading
+    import traceback
+
+    names = {t.ident: t.name for t in threading.enumerate()}
+    return {
+        names.get(ident, "thread %d" % ident): "".join(traceback.format_stack(top))
+        for ident, top in sys._current_frames().items()
+        if only is None or ident == only
+    }

@@ -1,0 +1,40 @@
+"""The errors of the worker itself, and how an application's errors are shown."""
+import os
+import traceback
+
+_HOME = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class Failure(Exception):
+    """Start-up cannot go on. Becomes a FAILED frame; the process exits with status 3."""
+
+    def __init__(self, phase, message, hint="", kind="", traceback=""):
+        super().__init__(message)
+        self.frame = {
+            "phase": phase, "kind": kind or phase, "message": message, "traceback": traceback, "hint": hint,
+        }
+
+
+class LinkClosed(Exception):
+    """The front closed the link: there is nobody left to work for."""
+
+
+class ClientDisconnected(OSError):
+    """The client left while its response was being sent. An OSError, as ASGI 2.4 asks and PEP 3333 applications expect."""
+
+    def __init__(self):
+        super().__init__("the client has disconnected")
+
+
+def message_of(error):
+    """The one line that names an exception, as the last line of a traceback does."""
+    return traceback.format_exception_only(type(error), error)[-1].strip()
+
+
+def traceback_of(error):
+    """The traceback of error without the leading frames of this package, which say nothing about the application."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_HOME):
+        tb = tb.tb_next
+    # Nothing of the application is on the stack (the shim found a broken rule): the message is all there is to say.
+    return "".join(traceback.format_exception(type(error), error, tb))

@@ -1,0 +1,42 @@
+"""What the worker itself and `wsgi.errors` say, as LOG frames. Python's logging stays the application's."""
+from .link import LOG, value_frame
+
+INFO, WARNING, ERROR = 20, 30, 40
+
+
+class Log:
+    """Writes to the front's log, from any thread."""
+
+    def __init__(self, link, level):
+        self._link = link
+        self._level = level
+
+    def __call__(self, level, message, stream=0, logger="asteri.worker"):
+        if level >= self._level:
+            self._link.put(value_frame(LOG, 0, [(level, logger, message, stream)]))
+            self._link.nudge()
+
+
+class ErrorStream:
+    """`wsgi.errors` of one request: whole lines go to the log, tagged with the request's stream."""
+
+    __slots__ = ("_log", "_stream", "_partial")
+
+    def __init__(self, log, stream):
+        self._log = log
+        self._stream = stream
+        self._partial = ""
+
+    def write(self, text):
+        *lines, self._partial = (self._partial + text).split("\n")
+        for line in lines:
+            self._log(ERROR, line, self._stream, "wsgi.errors")
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def flush(self):
+        if self._partial:
+            self.write("\n")

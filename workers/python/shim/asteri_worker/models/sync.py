@@ -1,0 +1,75 @@
+"""sync: one request at a time, on the main thread."""
+import select
+from _thread import start_new_thread
+from time import monotonic
+
+from ..errors import LinkClosed
+from ..link import BlockingLink
+from ..watch import Watch
+from ..wsgi import Gateway, Host
+
+_HOLD = 0.001  # seconds that a finished answer waits for others of its batch
+_LOOK = 100  # milliseconds between looks at `gone` while a response waits for its window
+
+
+def prepare(hello):
+    pass
+
+
+def describe(hello, interface):
+    return 1, "whole"
+
+
+def run(worker):
+    model = Sync(worker)
+    worker.ready()
+    model.serve()
+
+
+class Sync(Host):
+    def __init__(self, worker):
+        super().__init__(worker, worker.attach(BlockingLink(worker.sock)))
+        self._gateway = Gateway(worker.app, self, worker.hello, multithread=False)
+        self._tail = []
+        self._watch = Watch(self._slow)
+        self._readable = select.poll()
+        self._readable.register(worker.sock, select.POLLIN)
+
+    def serve(self):
+        start_new_thread(self._watch.watch, ())
+        start, call, tail = self.intake.waiting.popleft, self._gateway.call, self._tail
+        link, watch = self.link, self._watch
+        flushed = monotonic()
+        while True:
+            try:
+                request = start()
+            except IndexError:
+                link.flush()
+                if self.closing:
+                    return
+                try:
+                    self.read()
+                except LinkClosed:
+                    return
+                flushed = monotonic()
+                continue
+            watch.calls += 1
+            if watch.parked:
+                watch.unpark()
+            call(request, tail)
+            watch.calls += 1
+            now = monotonic()
+            if now - flushed > _HOLD:
+                link.flush()
+                flushed = now
+
+    def _slow(self):
+        """On the watching thread: what was finished before the slow call must not wait for it."""
+        self.link.linger(self._tail)
+
+    def wait(self, response):
+        """The window is closed: reads the link itself, since nobody else does. Requests that come go to the intake.
+        A CANCEL comes on the other socket, so the wait looks up now and then."""
+        self.flush()
+        if self._readable.poll(_LOOK):
+            self.read()

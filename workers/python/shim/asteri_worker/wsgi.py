@@ -1,0 +1,396 @@
+"""WSGI (PEP 3333): environ, start_response, write, and the delivery of what an application returns.
+
+One Gateway serves every model. A model gives it a Host: how a call waits until the front takes more of its response.
+"""
+import io
+import os
+import stat
+from urllib.parse import unquote_to_bytes
+
+from .errors import ClientDisconnected, message_of, traceback_of
+from .link import (
+    ABORT, DATA, END, ERROR, FILE, REQUESTS, SHUTDOWN, START, WHOLE_BODY, WINDOW, flat, frame, read_u32, start_frame, value_frame,
+)
+from .logs import ERROR as LOG_ERROR
+from .logs import ErrorStream
+
+_INLINE_FILE = 16 << 10  # below this, reading a file costs less than passing its descriptor
+
+
+class Host:
+    """What a model provides for its calls: the link, and how a call waits until the front takes more of its response.
+
+    wait() blocks a call until the window opens or its client leaves; wake() ends that wait and may come from any thread.
+    """
+
+    def __init__(self, worker, link):
+        self.link = link
+        self.flush = link.flush
+        self.log = worker.log
+        self.control = control = worker.control
+        self.intake = control.intake
+        self.response_window = worker.hello["response_window"]
+        self.running = {}  # stream -> Response: started and not ended
+        self.closing = False  # SHUTDOWN came
+        control.on_cancel = self.cancel
+        control.on_dropped = self.dropped
+
+    def wait(self, response):
+        raise NotImplementedError
+
+    def wake(self, response):
+        pass
+
+    def read(self):
+        """Reads the link once and acts on what came. Requests go to the intake."""
+        for kind, _, stream, payload in self.link.receive():
+            if kind == REQUESTS:
+                for ended in self.intake.add(payload):
+                    self.dropped(ended)
+            elif kind == WINDOW:
+                response = self.running.get(stream)
+                if response is not None:
+                    response.granted += read_u32(payload)
+                    self.wake(response)
+            elif kind == SHUTDOWN:
+                self.closing = True
+
+    def cancel(self, stream, hard):
+        """The client of a running stream left. A half-closed one still reads, so only a hard CANCEL counts."""
+        response = self.running.get(stream)
+        if hard and response is not None:
+            response.gone = True
+            self.wake(response)
+
+    def dropped(self, stream):
+        """A request whose client left before it was started; any thread."""
+        self.control.discard(stream)
+        self.link.done(stream)
+        self.link.nudge()
+
+
+class _Statuses(dict):
+    """Status line -> code: applications use few, so parsing them is done once."""
+
+    def __missing__(self, line):
+        if not isinstance(line, str):
+            raise TypeError("the status must be a str, not %s" % type(line).__name__)
+        code = int(line[:3])
+        if not 100 <= code <= 999 or (len(line) > 3 and line[3] != " "):
+            raise ValueError("%r is not a status line" % line)
+        if len(self) < 1000:
+            self[line] = code
+        return code
+
+
+_statuses = _Statuses()
+
+
+class Response:
+    """The response of one call. Everything is streamed except what is whole before its first byte had to be sent."""
+
+    # Class attributes, so that a plain call sets none of them.
+    status = None
+    headers = ()
+    started = False  # START was queued
+    gone = False  # the client left
+    sent = granted = 0  # the window: bytes written by the call, bytes allowed by the front
+    waker = None  # for the host's use
+    input = None  # the file of a request body that came as one; closed with the call
+    ended = False  # the last frame of the body was queued
+
+    def __init__(self, host, stream, tail):
+        self.host = host
+        self.stream = stream
+        self.tail = tail  # holds the answer while the call still runs; see BlockingLink.linger
+        self.held = False  # the answer was put into the tail
+
+    def start_response(self, status, headers, exc_info=None):
+        if exc_info is not None:
+            try:
+                if self.started or self.held:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # no reference cycle through the traceback
+        elif self.status is not None:
+            raise AssertionError("start_response was called twice without exc_info")
+        self.status = _statuses[status]
+        self.headers = headers
+        return self.write
+
+    def write(self, data):
+        """The callable that start_response returns: sends at once."""
+        self._check(data)
+        if data:
+            self._begin()
+            self._send(data)
+
+    def push(self, chunk):
+        """One item of the application's iterable."""
+        self._check(chunk)
+        if not chunk:
+            return
+        if not (self.started or self.held):
+            if len(chunk) <= WHOLE_BODY and self._content_length() == len(chunk):
+                # Nothing may follow: this is the whole response, one answer is cheaper than a stream.
+                self._hold(chunk)
+                return
+            self._begin()
+        elif self.held and not self._unhold():
+            return  # more than Content-Length, and the front has the whole response already
+        self._send(chunk)
+
+    def _check(self, data):
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError("response data must be bytes, not %s" % type(data).__name__)
+        if self.status is None:
+            raise AssertionError("response data came before start_response was called")
+
+    def _content_length(self):
+        for name, value in self.headers:
+            if len(name) == 14 and name.lower() == "content-length":
+                return int(value) if value.isdigit() else -1
+        return -1
+
+    def _hold(self, body):
+        self.held = True
+        self.tail.append((self.stream, self.status, flat(self.headers), bytes(body)))
+
+    def _unhold(self):
+        """Turns the held answer into a stream, because more came. False if it has gone out."""
+        try:
+            body = self.tail.pop()[3]
+        except IndexError:
+            return False
+        self.held = False
+        self._begin()
+        self._send(body)
+        return True
+
+    def _begin(self):
+        if not self.started:
+            if self.status is None:
+                raise AssertionError("the application did not call start_response")
+            self.host.link.put(start_frame(START, self.stream, self.status, flat(self.headers)))
+            self.granted = self.host.response_window
+            self.started = True
+
+    def _send(self, data, flags=0):
+        """Sends data within the window; waits for the front to take it."""
+        host = self.host
+        rest = memoryview(data).cast("B") if len(data) > self.granted - self.sent else data
+        while True:
+            if self.gone:
+                raise ClientDisconnected
+            room = self.granted - self.sent
+            if room <= 0:
+                host.wait(self)
+                continue
+            part, rest = rest[:room], rest[room:]
+            self.sent += len(part)
+            host.link.put(frame(DATA, self.stream, part, 0 if len(rest) else flags))
+            host.flush()
+            if not len(rest):
+                return
+
+    def send_file(self, wrapper):
+        """Has the front send a regular file. False if the wrapper holds none."""
+        if self.started or self.held or self.status is None:
+            return False
+        found = _regular_file(wrapper.filelike)
+        if found is None:
+            return False
+        file, offset, count = found
+        declared = self._content_length()
+        if 0 <= declared < count:
+            count = declared
+        if count <= _INLINE_FILE:
+            self.push(file.read(count))
+            return True
+        headers = flat(self.headers)
+        if declared < 0:
+            headers += ("Content-Length", str(count))
+        host = self.host
+        start = start_frame(START, self.stream, self.status, headers)
+        host.control.send_descriptor(self.stream, file.fileno())
+        host.link.put(start, value_frame(FILE, self.stream, (None, offset, count), END))
+        self.started = self.ended = True
+        host.flush()
+        return True
+
+    def complete(self):
+        """The iterable is exhausted: the response is whole."""
+        if self.started:
+            if not self.ended:
+                self.host.link.put(frame(DATA, self.stream, b"", END))
+                self.host.flush()
+        elif not self.held:
+            if self.status is None:
+                raise AssertionError("the application did not call start_response")
+            self._hold(b"")
+
+    def release(self):
+        """The call has returned."""
+        link = self.host.link
+        if self.held:
+            try:
+                link.answers.append(self.tail.pop())
+                return
+            except IndexError:
+                pass  # it lingered: the answer has gone out
+        link.done(self.stream)
+
+    def fail(self, error):
+        """The call raised."""
+        host, stream = self.host, self.stream
+        if self.gone and isinstance(error, ClientDisconnected):
+            pass  # how a call learns that its client left; nothing of the application is wrong
+        elif self.held or self.ended:
+            host.log(LOG_ERROR, "after the response was complete: " + traceback_of(error), stream)
+        elif self.started:
+            host.log(LOG_ERROR, traceback_of(error), stream)
+            host.link.put(value_frame(ABORT, stream, (message_of(error),)))
+        else:
+            host.link.put(value_frame(ERROR, stream, (message_of(error), traceback_of(error))))
+        self.release()
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper`: an iterable over a file, which the front sends itself if it is a regular one."""
+
+    def __init__(self, filelike, blksize=8192):
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.blksize)
+        if not data:
+            raise StopIteration
+        return data
+
+
+def _regular_file(filelike):
+    """(file, offset, bytes left) if filelike reads a regular file unaltered, else None. A fileno() alone does not say so:
+    a GzipFile has one too."""
+    for _ in range(3):  # tempfile's and Django's wrappers keep the file in .file
+        if isinstance(getattr(filelike, "raw", filelike), io.FileIO):
+            break
+        filelike = getattr(filelike, "file", None)
+    else:
+        return None
+    try:
+        offset = filelike.tell()
+        info = os.fstat(filelike.fileno())
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(info.st_mode) or not filelike.readable():
+        return None
+    return filelike, offset, max(info.st_size - offset, 0)
+
+
+class Gateway:
+    """Calls a WSGI application and queues its responses."""
+
+    def __init__(self, app, host, hello, multithread):
+        self._app = app
+        self._host = host
+        self._answers = host.link.answers
+        self._root = hello["root_path"].rstrip("/")
+        self._base = {
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": multithread,
+            "wsgi.multiprocess": bool(hello["multiprocess"]),
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+            "wsgi.file_wrapper": FileWrapper,
+            "SERVER_SOFTWARE": hello["server_software"],
+            "SCRIPT_NAME": "",
+        }
+
+    def call(self, request, tail):
+        """Runs one request to its end. Never raises. `tail` is an empty list of the caller's; see Response.tail."""
+        stream = request[0]
+        host = self._host
+        response = host.running[stream] = Response(host, stream, tail)
+        try:
+            result = self._app(self._environ(request, response), response.start_response)
+            if type(result) is list and not response.started and response.status is not None:
+                body = result[0] if len(result) == 1 else b"".join(result)
+                if type(body) is bytes and len(body) <= WHOLE_BODY:
+                    self._answers.append((stream, response.status, flat(response.headers), body))
+                    return
+            self._deliver(result, response)
+            response.release()
+        except BaseException as error:
+            response.fail(error)
+        finally:
+            del host.running[stream]
+            if response.input is not None:
+                response.input.close()
+
+    def _deliver(self, result, response):
+        try:
+            if not (isinstance(result, FileWrapper) and response.send_file(result)):
+                for chunk in result:
+                    response.push(chunk)
+            response.complete()
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+
+    def _environ(self, request, response):
+        stream, method, scheme, version, path, query, headers, client, server, body, length = request
+        environ = self._base.copy()
+        raw = path.decode("latin-1")
+        environ["REQUEST_METHOD"] = method
+        environ["wsgi.url_scheme"] = scheme
+        environ["SERVER_PROTOCOL"] = "HTTP/" + version
+        environ["QUERY_STRING"] = query
+        environ["RAW_URI"] = environ["REQUEST_URI"] = raw + "?" + query if query else raw
+        environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in raw else raw
+        items = iter(headers)
+        environ.update(zip(items, items))
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = ("", "") if client is None else _address(client)
+        if server is not None and server[1] is not None:
+            environ["SERVER_NAME"], environ["SERVER_PORT"] = server[0], str(server[1])
+        else:
+            environ["SERVER_NAME"], environ["SERVER_PORT"] = _named_by_host(environ.get("HTTP_HOST", ""), scheme)
+        if self._root:
+            self._mount(environ)
+        environ["wsgi.errors"] = ErrorStream(self._host.log, stream)
+        if body.__class__ is int:
+            descriptor = self._host.control.take_descriptor(stream)
+            environ["wsgi.input"] = response.input = os.fdopen(descriptor, "rb")
+        else:
+            environ["wsgi.input"] = io.BytesIO(body or b"")
+        if length > 0 and "CONTENT_LENGTH" not in environ:
+            # The body came chunked and is whole now: applications that read only by CONTENT_LENGTH get it too.
+            environ["CONTENT_LENGTH"] = str(length)
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
+        return environ
+
+    def _mount(self, environ):
+        """SCRIPT_NAME is the root path; it is taken off a path that begins with it (a proxy may have done so already)."""
+        root, path = self._root, environ["PATH_INFO"]
+        environ["SCRIPT_NAME"] = root
+        if path == root or path.startswith(root + "/"):
+            environ["PATH_INFO"] = path[len(root):]
+
+
+def _address(client):
+    host, port = client
+    return host, "" if port is None else str(port)
+
+
+def _named_by_host(host, scheme):
+    """SERVER_NAME and SERVER_PORT for a Unix socket, which has neither: what the client asked for."""
+    name, colon, port = host.rpartition(":")
+    if not colon or not port.isdigit():
+        name, port = host, ""
+    return name.strip("[]") or "localhost", port or ("443" if scheme == "https" else "80")
