@@ -38,7 +38,6 @@ func (c *Call) Await(fn func()) error {
 	c.watch()
 	var over, abandoned bool
 	var raised *asteri.PanicError
-	log := c.co.log
 	sched.Begin()
 	go func() {
 		defer sched.End()
@@ -48,7 +47,7 @@ func (c *Call) Await(fn func()) error {
 		lost := abandoned && p != nil
 		c.mu.Unlock()
 		if lost {
-			log.Error("awaited function panicked after its client had gone", "panic", p.Value, "stack", string(p.Stack))
+			c.logPanic("awaited function panicked after its client had gone", p)
 		}
 		c.wire.Home().Post(c.signal)
 	}()

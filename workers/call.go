@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 type Call struct {
 	stream
 	x    asteri.Exchange
+	log  *slog.Logger
 	body io.Reader // the whole body, if it was read in advance
 
 	watched  bool // OnCancel is set
@@ -40,16 +42,16 @@ type Call struct {
 	cancelCtx context.CancelCauseFunc
 }
 
-func (c *Call) init(x asteri.Exchange, co *coroutine) {
+func (c *Call) init(x asteri.Exchange, log *slog.Logger, co *coroutine) {
 	c.stream.init(x, co)
-	c.x = x
+	c.x, c.log = x, log
 }
 
 // newCall makes a call whose handler will run on a goroutine. It is called on
 // the executor.
-func newCall(x asteri.Exchange) *Call {
+func newCall(x asteri.Exchange, log *slog.Logger) *Call {
 	c := new(Call)
-	c.init(x, nil)
+	c.init(x, log, nil)
 	c.watch()
 	return c
 }
@@ -293,7 +295,9 @@ func (c *Call) run(h Handler) {
 func (c *Call) close(panicked any, returned bool) {
 	switch {
 	case panicked != nil:
-		c.Abort(newPanicError(panicked))
+		err := newPanicError(panicked)
+		c.logPanic("handler panicked", err)
+		c.Abort(err)
 	case !returned:
 		c.Abort(errGoexit)
 	case c.finished:
@@ -310,4 +314,9 @@ func (c *Call) close(panicked any, returned bool) {
 		c.conn.Close()
 	}
 	c.release()
+}
+
+func (c *Call) logPanic(what string, err *asteri.PanicError) {
+	r := c.Request()
+	c.log.Error(what, "value", err.Value, "method", r.Method, "path", string(r.Path), "stack", string(err.Stack))
 }

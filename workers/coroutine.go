@@ -46,7 +46,7 @@ func (co *coroutine) loop(yield func(struct{}) bool) {
 func (co *coroutine) serve() {
 	co.giveBack = takeOwnership(co.home)
 	defer func() { co.giveBack() }()
-	co.call.init(co.x, co)
+	co.call.init(co.x, co.log, co)
 	co.call.run(co.handler)
 	if co.call.watched {
 		co.call = new(Call) // callbacks may still refer to the old one

@@ -57,8 +57,7 @@ type Options struct {
 	// QueueTimeout is how long a request may wait for its turn before it
 	// is answered 503. Default 30 s; negative for no limit.
 	QueueTimeout time.Duration
-	// Logger takes what no response can tell: panics of functions whose
-	// caller has gone. Default none.
+	// Logger takes the panics of handlers. Default none.
 	Logger *slog.Logger
 }
 

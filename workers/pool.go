@@ -49,7 +49,7 @@ func (p *Pool) Stats() Stats {
 
 // ServeExchange has a worker answer x.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
-	c := newCall(x)
+	c := newCall(x, p.options.Logger)
 	if p.whole && x.Request().HasBody() {
 		if p.full() {
 			p.refuse(c) // before the client sends it for nothing
