@@ -1,0 +1,109 @@
+"""Applications that go wrong, hang, die, or are very large."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from urllib.parse import parse_qs
+
+PIECE = b"0123456789abcdef" * 4096  # 64 KiB
+
+
+def app(environ, start_response):
+    handler = ROUTES[environ["PATH_INFO"]]
+    arguments = {key: values[-1] for key, values in parse_qs(environ["QUERY_STRING"]).items()}
+    return handler(environ, start_response, **arguments)
+
+
+def text(start_response, body):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body.encode()]
+
+
+def pid(environ, start_response):
+    return text(start_response, str(os.getpid()))
+
+
+def signal_file(path):
+    """Tell the test that this point was reached."""
+    with open(path, "a") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def hold(environ, start_response, entered, leave):
+    """Run until the file `leave` appears: a request whose length the test decides."""
+    signal_file(entered)
+    until = time.monotonic() + 60
+    while not os.path.exists(leave) and time.monotonic() < until:
+        time.sleep(0.01)
+    return text(start_response, "held")
+
+
+def die_once(environ, start_response, entered):
+    """The first call kills its own process, as the kernel would for memory; the second answers."""
+    first = not os.path.exists(entered)
+    signal_file(entered)
+    if first:
+        os.kill(os.getpid(), 9)
+    return text(start_response, f"survived in {os.getpid()}")
+
+
+def leave(environ, start_response):
+    """A call to exit() in a view."""
+    sys.exit(4)
+
+
+def die_midway(environ, start_response, length=""):
+    headers = [("Content-Type", "text/plain")]
+    if length:
+        headers.append(("Content-Length", length))
+    start_response("200 OK", headers)
+    yield PIECE
+    yield PIECE
+    time.sleep(0.05)  # the first pieces may travel
+    os._exit(9)
+
+
+def hang(environ, start_response, entered):
+    signal_file(entered)
+    threading.Event().wait(3600)
+
+
+def spin(environ, start_response, entered):
+    """A hang that never gives up the processor."""
+    signal_file(entered)
+    while True:
+        pass
+
+
+def large(environ, start_response, n):
+    """n bytes, made piece by piece."""
+    left = int(n)
+    start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", n)])
+    while left > 0:
+        piece = PIECE[:left]
+        left -= len(piece)
+        yield piece
+
+
+def digest(environ, start_response):
+    state = hashlib.sha256()
+    size = 0
+    while piece := environ["wsgi.input"].read(65536):
+        state.update(piece)
+        size += len(piece)
+    return text(start_response, f"{size} {state.hexdigest()}")
+
+
+def spawn(environ, start_response):
+    """Leave a child of the application running, as task runners do."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    return text(start_response, str(child.pid))
+
+
+ROUTES = {
+    "/pid": pid, "/hold": hold, "/die-once": die_once, "/exit": leave, "/die-midway": die_midway,
+    "/hang": hang, "/spin": spin, "/large": large, "/digest": digest, "/spawn": spawn,
+}

@@ -1,0 +1,147 @@
+//go:build linux
+
+package suite
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestUnixSocket(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "sock") // short: the path of a socket has 108 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "web.sock")
+	// A socket file that nobody listens on is left over from a crash.
+	stale, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.(*net.UnixListener).SetUnlinkOnClose(false)
+	stale.Close()
+
+	s := start(t, append([]string{"-l", "unix:" + path, "-m", "007"}, app("wsgi_probe:app", "sync")...)...)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "mode", info.Mode().Perm(), 0o770)
+	environ := decode[map[string]any](t, s.over(t, "http").get("/environ"))
+	equal(t, "PATH_INFO", environ["PATH_INFO"], any("/environ"))
+	for _, key := range []string{"SERVER_NAME", "SERVER_PORT"} { // PEP 3333: never empty
+		if environ[key] == "" || environ[key] == nil {
+			t.Errorf("%s is %v", key, environ[key])
+		}
+	}
+
+	// One that is in use is not taken away.
+	_, log, code := execute(t, append([]string{"-l", "unix:" + path}, app("wsgi_probe:app", "sync")...)...)
+	if code <= 0 {
+		t.Errorf("a second server on %s ended with %d", path, code)
+	}
+	contains(t, log, path)
+	s.over(t, "http").get("/pid").want(t, 200)
+
+	s.stop()
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the socket file is left")
+	}
+}
+
+// TestInheritedSocket serves on a descriptor that the parent opened, as systemd
+// and its like do.
+func TestInheritedSocket(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	s := launchServer(t, launch{args: append([]string{"-l", "fd://3"}, app("wsgi_probe:app", "sync")...), files: []*os.File{file}})
+	s.awaitReady()
+	s.addr = listener.Addr().String()
+	s.over(t, "http").get("/pid").want(t, 200)
+	for _, pid := range s.workers() {
+		target, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/fd/3")
+		if err == nil && strings.Contains(target, "socket") && holds(t, pid, file) {
+			t.Errorf("worker %d holds the listening socket", pid)
+		}
+	}
+}
+
+// holds tells whether a process has the socket of file open.
+func holds(t testing.TB, pid int, file *os.File) bool {
+	t.Helper()
+	want, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(file.Fd())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if target, err := os.Readlink(name); err == nil && target == want {
+			return true
+		}
+	}
+	return false
+}
+
+func TestSeveralListeners(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "web.sock")
+	args := []string{"-l", "127.0.0.1:0", "-b", "127.0.0.1:0", "-l", "unix:" + path}
+	s := start(t, append(args, app("wsgi_probe:app", "gthread:2")...)...)
+	s.eventually("all listeners are named", func() bool { return len(s.listeners()) >= 3 })
+	seen := map[string]bool{}
+	for _, addr := range s.listeners() {
+		other := s.in(t)
+		other.addr = addr
+		other.over(t, "http").get("/pid").want(t, 200)
+		seen[addr] = true
+	}
+	equal(t, "different listeners", len(seen), 3)
+}
+
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	probe, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Logf("this system has no IPv6, nothing to test: %v", err)
+		return
+	}
+	probe.Close()
+	s := start(t, append([]string{"-l", "[::1]:0"}, app("wsgi_probe:app", "sync")...)...)
+	environ := decode[map[string]any](t, s.over(t, "http").get("/environ"))
+	equal(t, "REMOTE_ADDR", environ["REMOTE_ADDR"], any("::1"))
+}
+
+// TestAddressInUse: a second server is refused, not silently given a share.
+func TestAddressInUse(t *testing.T) {
+	t.Parallel()
+	s := start(t, app("wsgi_probe:app", "sync")...)
+	_, log, code := execute(t, append([]string{"-l", s.addr}, app("wsgi_probe:app", "sync")...)...)
+	if code <= 0 {
+		t.Errorf("exit status %d", code)
+	}
+	contains(t, log, s.addr, "in use")
+	s.over(t, "http").get("/pid").want(t, 200)
+}
