@@ -174,7 +174,9 @@ func (c *conn) setTimer(t int, d time.Duration) {
 		c.timers[t] = 0
 		return
 	}
-	at := ticksAfter(c.loop.now.Sub(c.loop.started), d)
+	// Not from the start of the tick, which may be long past: a timer is
+	// never early.
+	at := ticksAfter(time.Since(c.loop.started), d)
 	c.timers[t] = at
 	if c.wheelAt == 0 || at < c.wheelAt {
 		c.loop.wheel.remove(c)
