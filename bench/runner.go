@@ -98,7 +98,7 @@ func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, ro
 	}
 	got, err := measure(ctx, c, s)
 	if err != nil {
-		return fmt.Errorf("%w; its log ends: %s", err, s.logTail())
+		return s.explain(err)
 	}
 	got.Round = round + 1
 	into.Samples = append(into.Samples, got)

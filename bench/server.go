@@ -52,7 +52,7 @@ func start(ctx context.Context, p peers.Peer, at peers.Place, useTLS bool) (*ser
 		return nil, err
 	}
 	if err := s.ready(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w; its log ends: %s", err, s.logTail()), s.stop())
+		return nil, errors.Join(s.explain(err), s.stop())
 	}
 	return s, nil
 }
@@ -111,7 +111,7 @@ func (s *server) check(ctx context.Context) error {
 	}
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // own self-signed certificate
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
 	}}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -159,14 +159,17 @@ func (s *server) shown(at peers.Place) string {
 	).Replace(strings.Join(s.argv, " "))
 }
 
-// logTail returns the end of what the server printed.
-func (s *server) logTail() string {
-	b, err := os.ReadFile(s.log)
-	if err != nil {
-		return err.Error()
+// explain adds the end of what the server printed to an error.
+func (s *server) explain(err error) error {
+	b, readErr := os.ReadFile(s.log)
+	if readErr != nil {
+		return errors.Join(err, readErr)
 	}
 	text := strings.TrimSpace(string(b))
-	return text[max(0, len(text)-1000):]
+	if text == "" {
+		return err
+	}
+	return fmt.Errorf("%w; its log ends: %s", err, text[max(0, len(text)-1000):])
 }
 
 // freePort returns a port that was free a moment ago.

@@ -94,10 +94,11 @@ func (m Metric) name() string {
 
 // text formats a spread with three significant digits.
 func (s Spread) text() string {
-	if s.Min == s.Max {
-		return number(s.Median)
+	median, least, most := number(s.Median), number(s.Min), number(s.Max)
+	if least == most {
+		return median
 	}
-	return fmt.Sprintf("%s (%s–%s)", number(s.Median), number(s.Min), number(s.Max))
+	return fmt.Sprintf("%s (%s–%s)", median, least, most)
 }
 
 func number(v float64) string { return strconv.FormatFloat(round(v), 'f', -1, 64) }
