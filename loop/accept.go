@@ -135,7 +135,9 @@ func (l *Loop) open(fd int, ln *Listener, info ConnInfo) {
 		l.connectionClosed()
 		return
 	}
+	l.current = c
 	ln.greet(c)
+	l.current = nil
 	if l.drainState.draining {
 		c.shutdown()
 	}
@@ -157,7 +159,9 @@ func (l *Loop) Adopt(fd int, start func(Conn) Session) error {
 			l.log.Error("cannot watch an adopted socket", "error", err)
 			return
 		}
+		l.current = c
 		c.session = start(c)
+		l.current = nil
 	})
 	if !ok {
 		closeFD(fd)

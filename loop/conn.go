@@ -303,7 +303,9 @@ func (c *conn) dropInput() {
 func (c *conn) Post(fn func()) bool {
 	return c.loop.Post(func() {
 		if c.state != stateClosed {
+			c.loop.current = c
 			fn()
+			c.loop.current = nil
 		}
 	})
 }

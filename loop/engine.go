@@ -35,6 +35,9 @@ var ErrStopped = errors.New("loop: engine is stopped")
 
 // New makes an engine. Its loops run from Start or Run on.
 func New(cfg Config) (*Engine, error) {
+	// The runtime makes the poller behind its timers when it needs the first
+	// one, and ends the process if there is no descriptor left for it.
+	time.NewTimer(time.Hour).Stop()
 	e := &Engine{cfg: cfg.withDefaults()}
 	e.budget = budget.New(e.cfg.BufferBudget)
 	e.files = newFilePool()

@@ -38,6 +38,8 @@ type Loop struct {
 	againAt    int
 	closing    []*conn // aborted: to be closed at the end of the tick
 	starved    []*conn // not read because the budget is used up
+	shutdowns  []*conn // to be told that the server is draining
+	unfinished bool    // a session's failure cut the last tick short
 	current    *conn   // whose session is being called
 	fileJobs   int     // jobs of the file pool for connections of this loop
 	drainState drainState
@@ -132,6 +134,7 @@ func (l *Loop) tick() {
 		l.dispatch(ev)
 	}
 	l.runPosts()
+	l.tellShutdown()
 	l.offerAgain()
 	l.wheel.advance(ticks(l.now.Sub(l.started)/slotTime), (*conn).onWheel)
 	l.flushDirty()
@@ -152,6 +155,7 @@ func (l *Loop) wait() {
 		runtime.Gosched()
 	}
 	if l.look(0) || !l.idle() {
+		l.unfinished = false
 		return
 	}
 	runtime.Gosched()
@@ -167,7 +171,7 @@ func (l *Loop) wait() {
 // idle tells whether nothing but events, posts and timers can give the loop
 // work.
 func (l *Loop) idle() bool {
-	return l.againAt == len(l.again) && len(l.dirty) == 0 && len(l.closing) == 0 && l.runningAt == len(l.running)
+	return !l.unfinished && l.againAt == len(l.again) && len(l.dirty) == 0 && len(l.closing) == 0 && l.runningAt == len(l.running)
 }
 
 func (l *Loop) look(d time.Duration) bool {
@@ -270,6 +274,7 @@ func (l *Loop) recoverTick() {
 
 func (l *Loop) crashed(what string, v any) {
 	l.stats.panics.Add(1)
+	l.unfinished = true
 	c := l.current
 	l.current = nil
 	buf := make([]byte, 16<<10)

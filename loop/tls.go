@@ -68,7 +68,10 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 	state := t.conn.ConnectionState()
 	c.info.TLS = &state
 	c.paused = false
-	if err := t.choose(c, state.NegotiatedProtocol); err != nil {
+	c.loop.current = c
+	err = t.choose(c, state.NegotiatedProtocol)
+	c.loop.current = nil
+	if err != nil {
 		c.Abort(err)
 		return
 	}

@@ -82,18 +82,22 @@ func (w *wheel) next() ticks {
 }
 
 // advance moves the wheel to now and calls expire for each connection whose slot
-// has come. expire may insert and remove connections.
+// has come. expire may insert and remove connections. If it does not return, the
+// next call goes on where it stopped.
 func (w *wheel) advance(now ticks, expire func(*conn)) {
-	for w.current < now {
-		if w.count == 0 {
-			w.current = now
-			return
-		}
-		w.current++
+	for {
 		i := uint64(w.current) % wheelSlots
 		for c := w.slots[i]; c != nil; c = w.slots[i] {
 			w.remove(c)
 			expire(c)
 		}
+		if w.current >= now {
+			return
+		}
+		if w.count == 0 {
+			w.current = now
+			return
+		}
+		w.current++
 	}
 }
