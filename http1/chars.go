@@ -8,8 +8,8 @@ import (
 // Classes of bytes, as bits of charClass.
 const (
 	classToken  = 1 << iota // tchar, RFC 9110 section 5.6.2
-	classTarget             // may stand in a request target
-	classHost               // may stand in a registered name, RFC 3986 section 3.2.2
+	classTarget             // may stand in a request target; "?" and "%" apart
+	classHost               // may stand in a registered name, RFC 3986 section 3.2.2; "%" apart
 	classHex                // HEXDIG
 )
 
@@ -25,10 +25,10 @@ var charClass = func() (t [256]uint8) {
 		if alnum || isOneOf(b, "!#$%&'*+-.^_`|~") {
 			t[c] |= classToken
 		}
-		if b > ' ' && b != 0x7f && b != '#' {
+		if b > ' ' && b != 0x7f && !isOneOf(b, "#?%") {
 			t[c] |= classTarget
 		}
-		if alnum || isOneOf(b, "-._~!$&'()*+,;=%") {
+		if alnum || isOneOf(b, "-._~!$&'()*+,;=") {
 			t[c] |= classHost
 		}
 		if _, ok := unhex(b); ok {

@@ -12,12 +12,12 @@ import (
 )
 
 // exchange is one request and its response. The loop's goroutine owns all of it
-// but ended, posted and home.
+// but closed, posted and home.
 type exchange struct {
 	session *session // of the connection; its x is this exchange until it ends
 	home    *loop.Loop
-	ended   atomic.Bool
-	posted  atomic.Bool
+	posted  atomic.Bool // Post was used
+	closed  atomic.Bool // over, for Post; set only if somebody may have kept x
 
 	req   asteri.Request
 	arena []byte // the head as received, into which req's slices point
@@ -39,6 +39,7 @@ type exchange struct {
 	sent      int64         // bytes queued for the client
 	header    asteri.Header // as started, kept for the observer only
 
+	over     bool // the exchange has ended
 	kept     bool // somebody may hold on to this exchange
 	onCancel func(error)
 	onDrain  func()
@@ -108,8 +109,7 @@ func (x *exchange) reset() {
 	arena, fields, header := x.arena[:0], x.req.Header, x.header
 	fields.Reset()
 	header.Reset()
-	x.ended.Store(false)
-	x.posted.Store(false)
+	x.over = false
 	x.session = nil
 	x.req.Peer = nil // begin sets all the rest of req
 	x.req.Header = fields
@@ -127,8 +127,6 @@ func (x *exchange) reset() {
 // reusable tells whether nobody can have kept x: see asteri.Exchange.
 func (x *exchange) reusable() bool { return !x.kept && !x.posted.Load() }
 
-func (x *exchange) isOver() bool { return x.ended.Load() }
-
 func (x *exchange) Request() *asteri.Request { return &x.req }
 
 func (x *exchange) Home() asteri.Executor { return x.home }
@@ -136,7 +134,7 @@ func (x *exchange) Home() asteri.Executor { return x.home }
 // Post runs fn on the loop. A panic of fn ends the exchange, not the loop.
 func (x *exchange) Post(fn func()) bool {
 	x.posted.Store(true)
-	if x.ended.Load() {
+	if x.closed.Load() {
 		return false
 	}
 	return x.home.Post(func() { x.call(event{kind: callFunc, fn: fn}) })
@@ -145,7 +143,7 @@ func (x *exchange) Post(fn func()) bool {
 // Inform sends an interim response.
 func (x *exchange) Inform(status int, h *asteri.Header) error {
 	switch {
-	case x.isOver():
+	case x.over:
 		return asteri.ErrClosed
 	case x.started:
 		return misuse("interim response after the final one")
@@ -193,7 +191,7 @@ func (x *exchange) Start(status int, h *asteri.Header) error {
 
 func (x *exchange) mayStart() error {
 	switch {
-	case x.isOver():
+	case x.over:
 		return asteri.ErrClosed
 	case x.started:
 		return misuse("response has begun already")
@@ -282,7 +280,7 @@ func appendChunkSize(b []byte, n int64) []byte {
 // the response announced.
 func (x *exchange) account(n int64) error {
 	switch {
-	case x.isOver():
+	case x.over:
 		return asteri.ErrClosed
 	case !x.started:
 		return misuse("content before the response has begun")
@@ -319,7 +317,7 @@ func (x *exchange) SendFile(f *os.File, off, n int64) error {
 // Finish ends the response.
 func (x *exchange) Finish(trailer *asteri.Header) error {
 	switch {
-	case x.isOver():
+	case x.over:
 		return asteri.ErrClosed
 	case !x.started:
 		err := misuse("handler finished without a response")
@@ -355,7 +353,7 @@ func (x *exchange) complain(err error) {
 
 // Abort ends the exchange without a clean end.
 func (x *exchange) Abort(cause error) {
-	if x.isOver() {
+	if x.over {
 		return
 	}
 	if x.started {
@@ -407,14 +405,21 @@ func (x *exchange) respondError(refusal *asteri.StatusError, cause error) {
 
 // end is the end of every exchange but those whose connection is lost.
 func (x *exchange) end(h *asteri.Header, err error) {
-	x.ended.Store(true)
-	x.onDrain = nil
+	x.markOver()
 	if x.session.at.settings.Observer != nil {
 		x.observe(h, err)
 	}
 	x.session.exchangeOver(x)
 	if x.sink != nil {
 		x.failBody(asteri.ErrClosed)
+	}
+}
+
+func (x *exchange) markOver() {
+	x.over = true
+	x.onDrain = nil
+	if !x.reusable() {
+		x.closed.Store(true)
 	}
 }
 
@@ -436,8 +441,7 @@ func (x *exchange) observe(h *asteri.Header, err error) {
 
 // lost ends the exchange whose connection is gone.
 func (x *exchange) lost(cause error) {
-	x.ended.Store(true)
-	x.onDrain = nil
+	x.markOver()
 	if x.session.at.settings.Observer != nil {
 		x.observe(&x.header, cause)
 	}

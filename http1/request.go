@@ -13,7 +13,7 @@ import (
 func (x *exchange) ReadBody(sink asteri.BodySink) {
 	x.kept = true
 	switch {
-	case x.isOver():
+	case x.over:
 		x.call(event{kind: callError, sink: sink, err: x.endCause()})
 		return
 	case x.sink != nil:
@@ -99,7 +99,7 @@ func (x *exchange) cancel(cause error) {
 // never above the high-water mark since it was last short counts as short: the
 // loop announces only the fall from there.
 func (x *exchange) OnDrain(fn func()) {
-	if x.isOver() {
+	if x.over {
 		return
 	}
 	x.onDrain = fn
@@ -110,7 +110,7 @@ func (x *exchange) OnDrain(fn func()) {
 }
 
 func (x *exchange) drained() {
-	if fn := x.onDrain; fn != nil && !x.isOver() && !x.session.high {
+	if fn := x.onDrain; fn != nil && !x.over && !x.session.high {
 		x.onDrain = nil
 		x.call(event{kind: callFunc, fn: fn})
 	}

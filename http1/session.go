@@ -173,7 +173,10 @@ func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 	} else {
 		x.callHandler()
 	}
-	if x.isOver() && x.reusable() {
+	switch {
+	case !x.over:
+		x.kept = true
+	case x.reusable():
 		s.at.putExchange(x)
 	}
 }

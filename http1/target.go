@@ -32,14 +32,17 @@ func (h *head) parseRequestLine(p []byte) (next int, refusal *asteri.StatusError
 	escapes := false
 	for ; i < len(p); i++ {
 		c := p[i]
-		if charClass[c]&classTarget == 0 {
-			break
+		if charClass[c]&classTarget != 0 {
+			continue
 		}
-		if c == '?' && question < 0 {
-			question = i
-		}
-		if c == '%' {
+		if c == '?' {
+			if question < 0 {
+				question = i
+			}
+		} else if c == '%' {
 			escapes = true
+		} else {
+			break
 		}
 	}
 	if i == from || i >= len(p) || p[i] != ' ' {
@@ -191,12 +194,16 @@ func hasPort(p []byte) bool {
 }
 
 func validRegName(p []byte) bool {
+	escapes := false
 	for _, c := range p {
 		if charClass[c]&classHost == 0 {
-			return false
+			if c != '%' {
+				return false
+			}
+			escapes = true
 		}
 	}
-	return validEscapes(p)
+	return !escapes || validEscapes(p)
 }
 
 // validIPLiteral accepts "[...]" with the characters of IPv6 and IPvFuture
@@ -206,7 +213,7 @@ func validIPLiteral(p []byte) bool {
 		return false
 	}
 	for _, c := range p[1 : len(p)-1] {
-		if c != ':' && (charClass[c]&classHost == 0 || c == '%') {
+		if c != ':' && charClass[c]&classHost == 0 {
 			return false
 		}
 	}
