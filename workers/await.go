@@ -39,9 +39,7 @@ func (c *Call) Await(fn func()) error {
 	var over, abandoned bool
 	var raised *asteri.PanicError
 	sched.Begin()
-	go func() {
-		defer sched.End()
-		p := runGuarded(fn)
+	go runGuarded(fn, func(p *asteri.PanicError) {
 		c.mu.Lock()
 		raised, over = p, true
 		lost := abandoned && p != nil
@@ -50,7 +48,8 @@ func (c *Call) Await(fn func()) error {
 			c.logPanic("awaited function panicked after its client had gone", p)
 		}
 		c.wire.Home().Post(c.signal)
-	}()
+		sched.End()
+	})
 	c.mu.Lock()
 	c.wait(func() bool { return over || c.err != nil })
 	abandoned = !over
@@ -79,8 +78,7 @@ func (c *Call) Block(fn func()) {
 	c.co = nil
 	c.runs()
 	c.mu.Unlock()
-	go func() {
-		p := runGuarded(fn)
+	go runGuarded(fn, func(p *asteri.PanicError) {
 		c.wire.Home().Post(func() {
 			c.mu.Lock()
 			c.co = co
@@ -89,24 +87,26 @@ func (c *Call) Block(fn func()) {
 			raised = p
 			co.resume()
 		})
-	}()
+	})
 	co.park()
 	if raised != nil {
 		panic(raised)
 	}
 }
 
-// runGuarded runs fn and returns how it failed to return.
-func runGuarded(fn func()) (p *asteri.PanicError) {
+// runGuarded runs fn, and then done with how fn failed to return, or nil. If fn
+// ended the goroutine, done is the last that runs on it.
+func runGuarded(fn func(), done func(p *asteri.PanicError)) {
 	returned := false
 	defer func() {
 		if v := recover(); v != nil {
-			p = newPanicError(v)
+			done(newPanicError(v))
 		} else if !returned {
-			p = newPanicError(errGoexit)
+			done(newPanicError(errGoexit))
+		} else {
+			done(nil)
 		}
 	}()
 	fn()
 	returned = true
-	return nil
 }

@@ -18,7 +18,8 @@ import (
 //
 // A header given to a call belongs to it from then on: it may be shared with
 // other calls, but must not be changed. When the client has gone, or the server
-// stops hard, methods return an error that is asteri.ErrClosed and the cause.
+// stops hard, methods return asteri.ErrClosed, wrapped together with the cause if
+// that is known by then.
 // Outside gtornado a response is sent while the handler goes on, so an error
 // that a method causes may be returned by a later one.
 //
@@ -56,9 +57,10 @@ func newCall(x asteri.Exchange, log *slog.Logger) *Call {
 	return c
 }
 
-// watch has the call told when its client leaves. It is put off for as long as
-// the call is inline and has nothing to wait for, because an exchange that is
-// watched is not reused by its session.
+// watch has the call told when its client goes. It is put off for as long as the
+// call is inline and has nothing to wait for, because an exchange that is watched
+// is not reused by its session. A call that is not watched has nothing going on
+// beside its exchange.
 func (c *Call) watch() {
 	if !c.watched {
 		c.watched = true
@@ -262,6 +264,20 @@ func (c *Call) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (*Conn, error)
 	return conn, nil
 }
 
+// SetReadDeadline sets the time at which waiting for content ends, as net.Conn's
+// does. The zero time is none.
+func (c *Call) SetReadDeadline(t time.Time) error {
+	c.watch()
+	return c.setDeadline(&c.inLimit, t)
+}
+
+// SetWriteDeadline sets the time at which Write ends waiting, as net.Conn's does.
+// The zero time is none.
+func (c *Call) SetWriteDeadline(t time.Time) error {
+	c.watch()
+	return c.setDeadline(&c.outLimit, t)
+}
+
 // Sleep waits for d, or until the client has gone.
 func (c *Call) Sleep(d time.Duration) error {
 	c.watch()
@@ -305,6 +321,9 @@ func (c *Call) close(panicked any, returned bool) {
 		c.Abort(c.failure())
 	default:
 		_ = c.Finish(nil)
+	}
+	if !c.watched {
+		return // there is nothing beside the exchange
 	}
 	c.endContext(context.Canceled)
 	if f, ok := c.body.(io.Closer); ok {

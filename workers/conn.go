@@ -46,6 +46,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
+// SetReadDeadline sets the time at which Read ends waiting.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.inLimit, t) }
+
+// SetWriteDeadline sets the time at which Write ends waiting.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.outLimit, t) }
+
 // Close closes the connection once all that was written is sent.
 func (c *Conn) Close() error {
 	c.once.Do(func() {

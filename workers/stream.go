@@ -110,11 +110,9 @@ func (s *stream) ask(fn func() error) (err error) {
 	return err
 }
 
-func (s *stream) inline() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.co != nil
-}
+// inline tells where the user is. It needs no lock: only the user moves, in
+// Call.Block, and does not ask meanwhile.
+func (s *stream) inline() bool { return s.co != nil }
 
 // failure returns why nothing can be done any more, or nil.
 func (s *stream) failure() error {
@@ -369,14 +367,6 @@ func (s *stream) drained() {
 	s.mu.Unlock()
 	s.signal()
 }
-
-// SetReadDeadline sets the time at which waiting for content ends, as
-// net.Conn's does. The zero time is none.
-func (s *stream) SetReadDeadline(t time.Time) error { return s.setDeadline(&s.inLimit, t) }
-
-// SetWriteDeadline sets the time at which Write ends waiting, as net.Conn's
-// does. The zero time is none.
-func (s *stream) SetWriteDeadline(t time.Time) error { return s.setDeadline(&s.outLimit, t) }
 
 // deadline is a time at which waiting ends.
 type deadline struct {

@@ -121,3 +121,10 @@ func Eventually(t testing.TB, what string, is func() bool) {
 		}
 	}
 }
+
+// Upgraded tells whether the handler has made a tunnel of the exchange.
+func (x *Exchange) Upgraded() (done bool) {
+	x.t.Helper()
+	x.exec.Do(func() { done = x.result.Status == 101 })
+	return done
+}
