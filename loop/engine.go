@@ -37,7 +37,7 @@ var ErrStopped = errors.New("loop: engine is stopped")
 func New(cfg Config) (*Engine, error) {
 	// The runtime makes the poller behind its timers when it needs the first
 	// one, and ends the process if there is no descriptor left for it.
-	time.NewTimer(time.Hour).Stop()
+	time.AfterFunc(time.Hour, func() {}).Stop()
 	e := &Engine{cfg: cfg.withDefaults()}
 	e.budget = budget.New(e.cfg.BufferBudget)
 	e.files = newFilePool()
