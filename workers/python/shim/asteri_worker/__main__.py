@@ -33,17 +33,14 @@ class Worker:
         self.why = ""
         self.log = None
         self.link = None
-        self._body = ""
-        self._capacity = 0
+        self.body = ""
+        self.capacity = 0
 
     def attach(self, link):
         """The model's link; from here on the worker can log."""
         self.link = link
         self.log = Log(link, self.hello["log_level"])
         return link
-
-    def describe(self, capacity, body):
-        self._capacity, self._body = capacity, body
 
     def ready_frame(self, lifespan=False):
         return value_frame(READY, 0, {
@@ -54,8 +51,8 @@ class Worker:
             "interface": self.interface,
             "model": self.model,
             "why": self.why,
-            "capacity": self._capacity,
-            "body": self._body,
+            "capacity": self.capacity,
+            "body": self.body,
             "libraries": _libraries(),
             "lifespan": lifespan,
         })
@@ -101,7 +98,7 @@ def _serve(worker):
     model = _model(worker.model)
     if not wanted:
         model.prepare(hello)
-    worker.describe(*model.describe(hello, worker.interface))
+    worker.capacity, worker.body = model.describe(hello, worker.interface)
     if hello["check"]:
         worker.sock.sendall(worker.ready_frame())
         return 0

@@ -218,8 +218,10 @@ class LoopLink(Link):
             self._want_write(False)
             self.flush()
 
-    def drained(self):
-        return not (self._backlog or self.out or self.answers)
+    def finish(self):
+        """Sends what is left, waiting for the kernel; the loop runs no more."""
+        self.sock.setblocking(True)
+        self.sock.sendall(self._backlog + self._take())
 
     def _write(self, data):
         try:

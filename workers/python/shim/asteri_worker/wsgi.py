@@ -5,6 +5,7 @@ One Gateway serves every model. A model gives it a Host: how a call waits until 
 import io
 import os
 import stat
+from _thread import allocate_lock
 from urllib.parse import unquote_to_bytes
 
 from .errors import ClientDisconnected, message_of, traceback_of
@@ -67,6 +68,27 @@ class Host:
         self.control.discard(stream)
         self.link.done(stream)
         self.link.nudge()
+
+
+class ThreadHost(Host):
+    """A host whose calls run on threads of which another one reads the link."""
+
+    def wait(self, response):
+        bell = response.waker
+        if bell is None:
+            bell = response.waker = allocate_lock()
+            bell.acquire()
+        # wake() changes the response first and then looks for the bell; this side looks the other way round.
+        if response.granted == response.sent and not response.gone:
+            bell.acquire()
+
+    def wake(self, response):
+        bell = response.waker
+        if bell is not None:
+            try:
+                bell.release()
+            except RuntimeError:
+                pass  # rung already, and not yet heard
 
 
 class _Statuses(dict):

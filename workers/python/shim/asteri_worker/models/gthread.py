@@ -14,7 +14,7 @@ from ..control import thread_stacks
 from ..errors import LinkClosed
 from ..link import BlockingLink
 from ..watch import Watch
-from ..wsgi import Gateway, Host
+from ..wsgi import Gateway, ThreadHost
 
 _HOLD = 0.001  # seconds that a finished answer waits for others of its batch
 _SPREAD = 0.25  # seconds for which calls are spread over the threads once they were seen to block
@@ -46,10 +46,10 @@ class _Runner:
         self.stream = 0  # what it runs, for stacks
 
 
-class GThread(Host):
+class GThread(ThreadHost):
     def __init__(self, worker):
         super().__init__(worker, worker.attach(BlockingLink(worker.sock)))
-        threads = describe(worker.hello, worker.interface)[0]
+        threads = worker.capacity
         self._gateway = Gateway(worker.app, self, worker.hello, multithread=threads > 1)
         self._watch = Watch(self._slow)
         self._runners = {}  # thread identifier -> _Runner
@@ -209,17 +209,7 @@ class GThread(Host):
     def wait(self, response):
         self.flush()
         self._step_down(self._runners[get_ident()])
-        bell = response.waker = response.waker or _locked()
-        if response.granted == response.sent and not response.gone:
-            bell.acquire()
-
-    def wake(self, response):
-        bell = response.waker
-        if bell is not None:
-            try:
-                bell.release()
-            except RuntimeError:
-                pass  # rung already, and not yet heard
+        super().wait(response)
 
     def _stacks(self, stream):
         if not stream:
@@ -228,9 +218,3 @@ class GThread(Host):
             if runner.stream == stream:
                 return thread_stacks(stream, ident)
         return {}
-
-
-def _locked():
-    lock = allocate_lock()
-    lock.acquire()
-    return lock

@@ -1,0 +1,337 @@
+"""ASGI 3.0: one HTTP request (Cycle), the lifespan protocol, and ASGI 2 applications through an adapter."""
+import asyncio
+import os
+import stat
+from urllib.parse import unquote_to_bytes
+
+from .errors import ClientDisconnected, Failure, message_of, traceback_of
+from .link import (
+    ABORT, DATA, END, ERROR, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat, frame, start_frame, value_frame, window_frame,
+)
+from .logs import ERROR as LOG_ERROR
+from .logs import INFO
+
+VERSIONS = {"version": "3.0", "spec_version": "2.4"}
+_EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "http.response.trailers": {}}
+
+
+def single(app):
+    """An ASGI 2 application (a call with the scope gives a coroutine function) as an ASGI 3 one."""
+
+    async def adapter(scope, receive, send):
+        await app(scope)(receive, send)
+
+    return adapter
+
+
+def http_scope(request, root, state):
+    """The scope of one request; `root` is the root path without a slash at its end."""
+    _, method, scheme, version, raw_path, query, headers, client, server, _, _ = request
+    path = (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path).decode("utf-8", "replace")
+    if root and path != root and not path.startswith(root + "/"):
+        # A proxy took the root path off: ASGI's path includes it.
+        path, raw_path = root + path, root.encode("utf-8") + raw_path
+    items = iter(headers)
+    scope = {
+        "type": "http",
+        "asgi": VERSIONS.copy(),
+        "http_version": version,
+        "server": server,
+        "client": client,
+        "scheme": scheme,
+        "method": method,
+        "root_path": root,
+        "path": path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "headers": list(zip(items, items)),
+        "extensions": _EXTENSIONS.copy(),
+    }
+    if state is not None:
+        scope["state"] = state.copy()
+    return scope
+
+
+class Cycle:
+    """One request: receive, send and the application's task. Everything happens on the event loop."""
+
+    # Class attributes, so that a plain request sets none of them.
+    status = None
+    headers = ()
+    trailers = False  # the application announced trailers
+    started = False  # START was queued
+    complete = False  # the response is whole
+    answer = None  # the whole response, when it is sent as one answer
+    ended = False  # the application's task has ended
+    left = False  # the client closed its sending side, or altogether
+    gone = False  # the client left altogether
+    waiting = ()  # Futures of the calls of receive and send that wait
+    lingers = False  # the answer went out while the task ran on
+    body_sent = False  # the body is whole; trailers may follow
+    trailer_items = ()
+    sent = granted = unacknowledged = 0
+    task = None
+
+    def __init__(self, server, request):
+        self.server = server
+        self.stream = request[0]
+        body = request[9]
+        self.more = body is None  # more of the body will come
+        self.body = [body] if body else []
+        self.first = True  # receive() has not told of the body yet
+
+    async def run(self, app, scope):
+        """The application's task."""
+        try:
+            await app(scope, self.receive, self.send)
+        except asyncio.CancelledError as error:
+            self._failed(error)  # somebody cancelled the task from inside the application
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            # Also those two: raised from a task they would end the event loop and with it other clients' requests.
+            self._failed(error)
+        else:
+            if not self.complete and not self.gone:
+                self._end_badly("the application returned %s" % (
+                    "without a response" if self.status is None else "before its response was complete"))
+        self.ended = True
+        self.server.ended(self)
+
+    # receive
+
+    async def receive(self):
+        while True:
+            if self.body or (self.first and not self.more):
+                return self._take_body()
+            if (self.left and not self.more) or self.gone or self.complete:
+                return {"type": "http.disconnect"}
+            await self._wait()
+
+    def _take_body(self):
+        self.first = False
+        body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        self.body = []
+        if self.more:
+            self.unacknowledged += len(body)
+            if self.unacknowledged * 2 >= self.server.body_window:
+                self.server.queue(window_frame(self.stream, self.unacknowledged))
+                self.unacknowledged = 0
+        return {"type": "http.request", "body": body, "more_body": self.more}
+
+    def on_body(self, data, end, broken):
+        if data:
+            self.body.append(data)
+        if broken:
+            self.more, self.first, self.gone = False, False, True
+            self.body = []
+        elif end:
+            self.more = False
+        self._wake()
+
+    def on_cancel(self, hard):
+        self.left = True
+        if hard:
+            self.gone = True
+        self._wake()
+
+    def on_window(self, count):
+        self.granted += count
+        self._wake()
+
+    def _wait(self):
+        """A Future that is done when anything about the stream has changed. One for each caller: an application may have
+        several tasks in receive and send, and cancels each on its own."""
+        future = self.server.loop.create_future()
+        self.waiting = (*self.waiting, future)
+        return future
+
+    def _wake(self):
+        waiting, self.waiting = self.waiting, ()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    # send
+
+    async def send(self, message):
+        kind = message["type"]
+        if self.gone and kind != "http.response.start":
+            raise ClientDisconnected
+        if kind == "http.response.body" and self.status is not None and not self.complete:
+            body = message.get("body", b"")
+            if body.__class__ is not bytes:
+                body = bytes(memoryview(body))  # refuses a str, which would be a response of another meaning
+            if message.get("more_body", False) or self.started or self.trailers or len(body) > WHOLE_BODY:
+                await self._stream(body, not message.get("more_body", False))
+            else:
+                self.answer = (self.stream, self.status, self.headers, body)
+                self.complete = True
+                self.server.answered(self)
+                if self.waiting is not None:
+                    self._wake()
+        elif kind == "http.response.start" and self.status is None:
+            status = message["status"]
+            self.headers = flat(message.get("headers", ()))
+            self.trailers = message.get("trailers", False)
+            self.status = status
+        else:
+            await self._send_other(kind, message)
+
+    async def _send_other(self, kind, message):
+        if kind == "http.response.early_hint" and self.status is None:
+            links = [(b"link", link) for link in message.get("links", ())]
+            self.server.queue(start_frame(INFORM, self.stream, 103, flat(links)))
+        elif kind == "http.response.pathsend" and self.status is not None and not self.started:
+            self._send_path(message["path"])
+        elif kind == "http.response.trailers" and self.trailers and self.body_sent:
+            self._send_trailers(message)
+        else:
+            raise RuntimeError("%r is not expected now: %s" % (kind, self._position()))
+
+    def _position(self):
+        if self.complete:
+            return "the response is complete"
+        return "no response has begun" if self.status is None else "the response has begun"
+
+    async def _stream(self, body, last):
+        if self.body_sent:
+            raise RuntimeError("'http.response.body' is not expected now: the body is complete")
+        server = self.server
+        if not self.started:
+            self._begin()
+        ending = last and not self.trailers
+        rest = memoryview(body)
+        while len(rest):
+            room = self.granted - self.sent
+            if room <= 0:
+                await self._wait()
+                if self.gone:
+                    raise ClientDisconnected
+                continue
+            part, rest = rest[:room], rest[room:]
+            self.sent += len(part)
+            server.queue(frame(DATA, self.stream, part, END if ending and not len(rest) else 0))
+        if last:
+            self.body_sent = True
+            if ending and not len(body):
+                server.queue(frame(DATA, self.stream, b"", END))
+            if ending:
+                self._complete()
+
+    def _begin(self):
+        self.server.queue(start_frame(START, self.stream, self.status, self.headers))
+        self.started = True
+        self.granted = self.server.response_window
+
+    def _send_path(self, path):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ValueError("http.response.pathsend needs a regular file, not %s" % path)
+            self._begin()
+            self.server.control.send_descriptor(self.stream, descriptor)
+        finally:
+            os.close(descriptor)
+        self.body_sent = True
+        self.server.queue(value_frame(FILE, self.stream, (None, 0, -1), 0 if self.trailers else END))
+        if not self.trailers:
+            self._complete()
+
+    def _send_trailers(self, message):
+        self.trailer_items += flat(message.get("headers", ()))
+        if not message.get("more_trailers", False):
+            self.server.queue(value_frame(TRAILERS, self.stream, self.trailer_items))
+            self._complete()
+
+    def _complete(self):
+        self.complete = True
+        self._wake()
+
+    # endings
+
+    def _failed(self, error):
+        if self.gone:
+            if not isinstance(error, (OSError, asyncio.CancelledError)):
+                self.server.log(LOG_ERROR, traceback_of(error), self.stream)
+        elif self.complete:
+            self.server.log(LOG_ERROR, "after the response was complete: " + traceback_of(error), self.stream)
+        else:
+            self._end_badly(message_of(error), traceback_of(error))
+
+    def _end_badly(self, message, traceback=""):
+        if self.started:
+            if traceback:
+                self.server.log(LOG_ERROR, traceback, self.stream)
+            self.server.queue(value_frame(ABORT, self.stream, (message,)))
+        else:
+            self.server.queue(value_frame(ERROR, self.stream, (message, traceback)))
+
+
+class Lifespan:
+    """The lifespan protocol: startup before READY, shutdown after the last request."""
+
+    def __init__(self, app, mode, log):
+        self._app = app
+        self._mode = mode
+        self._log = log
+        self._events = None
+        self._task = None
+        self._answer = None
+        self.supported = False
+        self.state = {}
+
+    async def startup(self):
+        """Raises Failure if the application failed to start, or has no lifespan and the mode is "on"."""
+        if self._mode == "off":
+            return
+        self._events = asyncio.Queue()
+        scope = {"type": "lifespan", "asgi": VERSIONS.copy(), "state": self.state}
+        self._task = asyncio.ensure_future(self._app(scope, self._events.get, self._send))
+        kind, text = await self._exchange("startup", None)
+        if kind == "complete":
+            self.supported = True
+        elif kind == "failed":
+            raise Failure("startup", "the application's lifespan startup failed: %s" % (text or "it gave no reason"))
+        elif self._mode == "on":
+            error = self._error()
+            raise Failure("startup", "the application has no working lifespan: %s" % text, "use --lifespan auto",
+                          type(error).__name__, traceback_of(error) if error else "")
+        else:
+            self._log(INFO, "the application has no lifespan (%s)" % text)
+
+    async def shutdown(self, timeout):
+        if not self.supported:
+            return
+        kind, text = await self._exchange("shutdown", timeout)
+        if kind == "failed":
+            self._log(LOG_ERROR, "the application's lifespan shutdown failed: %s" % text)
+        elif kind != "complete":
+            error = self._error()
+            self._log(LOG_ERROR, "the application's lifespan ended without an answer to shutdown: %s"
+                      % (traceback_of(error) if error else text))
+
+    async def _exchange(self, event, timeout):
+        """Sends an event and waits for its answer: ("complete" or "failed", message), or ("ended", why) without one."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._events.put_nowait({"type": "lifespan." + event})
+        await asyncio.wait([self._answer, self._task], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if self._answer.done():
+            kind, text = self._answer.result()
+            if kind.startswith(event):
+                return kind.rpartition(".")[2], text
+            return "failed", "it answered lifespan.%s" % kind
+        if not self._task.done():
+            return "ended", "no answer in time"
+        error = self._error()
+        return "ended", message_of(error) if error else "it returned"
+
+    def _error(self):
+        if self._task.done() and not self._task.cancelled():
+            return self._task.exception()
+        return None
+
+    async def _send(self, message):
+        kind = message["type"]
+        if not kind.startswith("lifespan."):
+            raise RuntimeError("%r is not expected in a lifespan scope" % kind)
+        if not self._answer.done():
+            self._answer.set_result((kind[len("lifespan."):], message.get("message", "")))

@@ -1,0 +1,222 @@
+"""The link on an asyncio event loop, for the models asgi, tornado and gtornado."""
+import asyncio
+import traceback
+
+from .control import thread_stacks
+from .errors import Failure, LinkClosed
+from .link import BODY, BROKEN, DONE, END, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
+
+
+def new_loop(kind):
+    """An event loop: "uvloop", "asyncio", or with "auto" uvloop when it is installed."""
+    if kind in ("auto", "uvloop"):
+        try:
+            import uvloop
+
+            return uvloop.new_event_loop()
+        except ImportError:
+            if kind == "uvloop":
+                raise Failure("library", "the event loop uvloop is not installed", "pip install uvloop", "ImportError") from None
+    return asyncio.new_event_loop()
+
+
+def run(loop, coroutine):
+    """Runs coroutine to its end and closes the loop as asyncio.run does."""
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+class LoopServer:
+    """Reads the link on an event loop, keeps the cycles of its streams, and writes once an iteration.
+
+    A cycle has stream, answer, ended, lingers, and on_body, on_window, on_cancel. Subclasses start cycles.
+    """
+
+    def __init__(self, worker, loop):
+        self.loop = loop
+        self.control = worker.control
+        self.intake = worker.control.intake
+        self.link = worker.attach(LoopLink(worker.sock, self._want_write, self.nudge))
+        self.log = worker.log
+        self.response_window = worker.hello["response_window"]
+        self.body_window = worker.hello["body_window"]
+        self.cycles = {}
+        self._descriptor = worker.sock.fileno()
+        self._finished = []  # cycles whose answer is whole and not yet queued on the link
+        self._flushing = False  # _flush is scheduled
+        self._closing = False
+        self._idle = loop.create_future()  # done when SHUTDOWN came and no stream is left
+
+    def begin(self, request):
+        """Starts the call of one request."""
+        raise NotImplementedError
+
+    async def serve(self):
+        """Serves until SHUTDOWN, or the end of the link, and the end of what runs."""
+        self.control.on_cancel = self._from_control(self._cancelled)
+        self.control.on_dropped = self._from_control(self._dropped)
+        self.control.stacks = self._stacks
+        self.loop.add_reader(self._descriptor, self._on_readable)
+        try:
+            await self._idle
+        finally:
+            self.loop.remove_reader(self._descriptor)
+            self._flush()
+
+    # Reading.
+
+    def _on_readable(self):
+        try:
+            frames = self.link.receive()
+        except BlockingIOError:
+            return
+        except (LinkClosed, OSError):
+            self._close(abandon=True)
+            return
+        for kind, flags, stream, payload in frames:
+            if kind == REQUESTS:
+                self._begin_batch(payload)
+            elif kind == SHUTDOWN:
+                self._close()
+            else:
+                cycle = self.cycles.get(stream)
+                if cycle is not None:
+                    if kind == BODY:
+                        cycle.on_body(payload, flags & END, flags & BROKEN)
+                    elif kind == WINDOW:
+                        cycle.on_window(read_u32(payload))
+
+    def _begin_batch(self, batch):
+        intake = self.intake
+        for stream in intake.add(batch):
+            self._dropped(stream)
+        start, begin, left = intake.waiting.popleft, self.begin, len(intake.waiting)
+        while left:
+            try:
+                request = start()
+            except IndexError:  # recalled
+                break
+            begin(request)
+            left -= 1
+        # Behind the first steps of the tasks just made: what they answer at once goes out in this same iteration.
+        self.flush_soon()
+
+    # Writing.
+
+    def queue(self, data):
+        """Queues one frame, to be sent in this iteration of the loop."""
+        self.link.put(data)
+        if not self._flushing:
+            self.flush_soon()
+
+    def answered(self, cycle):
+        """The cycle's answer is whole; its call may still run."""
+        self._finished.append(cycle)
+        if not self._flushing:
+            self.flush_soon()
+
+    def ended(self, cycle):
+        """The cycle's call has ended."""
+        del self.cycles[cycle.stream]
+        if cycle.answer is None or cycle.lingers:
+            self.queue(frame(DONE, cycle.stream))
+        if self._closing and not self.cycles:
+            self._close()
+
+    def flush_soon(self):
+        if not self._flushing:
+            self._flushing = True
+            self.loop.call_soon(self._flush)
+
+    def nudge(self):
+        """flush_soon() for other threads."""
+        self._call_from_thread(self.flush_soon)
+
+    def _flush(self):
+        self._flushing = False
+        link = self.link
+        finished = self._finished
+        if finished:
+            self._finished = []
+            queue = link.answers.append
+            for cycle in finished:
+                if cycle.ended:
+                    queue(cycle.answer)
+                else:
+                    cycle.lingers = True
+                    queue((*cycle.answer, True))
+            link.seal()  # a DONE of one that lingers must follow it
+        link.flush()
+
+    def _want_write(self, wanted):
+        if wanted:
+            self.loop.add_writer(self._descriptor, self._on_writable)
+        else:
+            self.loop.remove_writer(self._descriptor)
+
+    def _on_writable(self):
+        try:
+            self.link.on_writable()
+        except OSError:
+            self._want_write(False)
+            self._close(abandon=True)
+
+    # The control thread.
+
+    def _from_control(self, function):
+        return lambda *args: self._call_from_thread(function, *args)
+
+    def _call_from_thread(self, function, *args):
+        try:
+            self.loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:
+            pass  # the loop has been closed: the worker is ending
+
+    def _cancelled(self, stream, hard):
+        cycle = self.cycles.get(stream)
+        if cycle is not None:
+            cycle.on_cancel(hard)
+
+    def _dropped(self, stream):
+        self.control.discard(stream)
+        self.queue(frame(DONE, stream))
+
+    def _close(self, abandon=False):
+        self._closing = True
+        if (abandon or not self.cycles) and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _stacks(self, stream):
+        """On the control thread: the stack of one stream's task, or of all threads and tasks."""
+        found = {} if stream else thread_stacks(0)
+        for number, cycle in list(self.cycles.items()):
+            if cycle.task is not None and stream in (0, number):
+                found["stream %d" % number] = task_stack(cycle.task)
+        if stream and asyncio.current_task(self.loop) in [c.task for n, c in list(self.cycles.items()) if n == stream]:
+            found = thread_stacks(0)  # it runs, or blocks the loop, at this moment
+        return found
+
+
+def task_stack(task):
+    """Where a task waits: the frames of its coroutine and of what that awaits."""
+    frames, awaited = [], task.get_coro()
+    while awaited is not None:
+        for prefix in ("cr_", "gi_", "ag_"):
+            top = getattr(awaited, prefix + "frame", None)
+            if top is not None:
+                frames.append((top, top.f_lineno))
+                awaited = getattr(awaited, prefix + "await", None) if prefix != "gi_" else awaited.gi_yieldfrom
+                break
+        else:
+            awaited = None
+    return "".join(traceback.format_list(traceback.StackSummary.extract(iter(frames))))

@@ -1,0 +1,147 @@
+"""asgi: ASGI 3.0 on asyncio, a task a request. A WSGI application runs on a pool of threads beside the loop."""
+import threading
+from queue import SimpleQueue
+
+from .. import loader, loops
+from ..asgi import Cycle, Lifespan, http_scope, single
+from ..errors import LinkClosed
+from ..link import LoopLink
+from ..wsgi import Gateway, ThreadHost
+
+_WSGI_THREADS = 10  # the pool for a WSGI application when --threads was not raised
+
+
+def prepare(hello):
+    pass
+
+
+def describe(hello, interface):
+    if interface == loader.WSGI:
+        return hello["threads"] if hello["threads"] > 1 else _WSGI_THREADS, "whole"
+    return hello["worker_connections"], "stream"
+
+
+def run(worker):
+    loop = loops.new_loop(worker.hello["loop"])
+    serve = _serve_wsgi if worker.interface == loader.WSGI else _serve_asgi
+    try:
+        loops.run(loop, serve(worker, loop))
+    finally:
+        if worker.link is not None:
+            worker.link.finish()
+
+
+async def _serve_asgi(worker, loop):
+    app = worker.app if loader.is_single_callable(worker.app) else single(worker.app)
+    server = Server(worker, loop, app)
+    lifespan = Lifespan(app, worker.hello["lifespan"], worker.log)
+    await lifespan.startup()
+    if lifespan.supported:
+        server.state = lifespan.state
+    worker.ready(lifespan.supported)
+    await server.serve()
+    await lifespan.shutdown(worker.hello["graceful_timeout"])
+
+
+class Server(loops.LoopServer):
+    def __init__(self, worker, loop, app):
+        super().__init__(worker, loop)
+        self._app = app
+        self._root = worker.hello["root_path"].rstrip("/")
+        self._create_task = loop.create_task
+        self.state = None
+
+    def begin(self, request):
+        cycle = Cycle(self, request)
+        stream = cycle.stream
+        self.cycles[stream] = cycle
+        if self.intake.leaving(stream):
+            cycle.left = True
+        cycle.task = self._create_task(cycle.run(self._app, http_scope(request, self._root, self.state)))
+
+
+async def _serve_wsgi(worker, loop):
+    pool = ThreadPool(worker, loop)
+    worker.ready()
+    await pool.serve()
+
+
+class ThreadPool(ThreadHost):
+    """WSGI calls on threads; the loop owns the link and does nothing else."""
+
+    def __init__(self, worker, loop):
+        self._loop = loop
+        self._descriptor = worker.sock.fileno()
+        self._flushing = False
+        super().__init__(worker, worker.attach(LoopLink(worker.sock, self._want_write, self._nudge)))
+        self.flush = self._nudge  # calls flush from their threads
+        size = worker.capacity
+        self._gateway = Gateway(worker.app, self, worker.hello, multithread=size > 1)
+        self._turns = SimpleQueue()  # one True for each waiting request, then one False for each thread
+        self._ended = loop.create_future()
+        self._threads = [threading.Thread(target=self._run, name="wsgi-%d" % (n + 1), daemon=True) for n in range(size)]
+        self._left = size
+
+    async def serve(self):
+        for thread in self._threads:
+            thread.start()
+        self._loop.add_reader(self._descriptor, self._on_readable)
+        try:
+            await self._ended
+        finally:
+            self._loop.remove_reader(self._descriptor)
+
+    def _on_readable(self):
+        known = len(self.intake.waiting)
+        try:
+            self.read()
+        except BlockingIOError:
+            return
+        except (LinkClosed, OSError):
+            self.closing = True
+            self._loop.remove_reader(self._descriptor)
+        # At least one turn for each new request: a thread whose turn finds none waiting goes on to the next.
+        for _ in range(max(len(self.intake.waiting) - known, 0) + 1):
+            self._turns.put(True)
+        if self.closing and self._threads:
+            self._threads.clear()
+            for _ in range(self._left):
+                self._turns.put(False)
+
+    def _run(self):
+        waiting, call = self.intake.waiting, self._gateway.call
+        while self._turns.get():
+            while waiting:
+                try:
+                    request = waiting.popleft()
+                except IndexError:
+                    break
+                call(request, [])
+                self._nudge()
+        self._call_from_thread(self._thread_ended)
+
+    def _thread_ended(self):
+        self._left -= 1
+        if not self._left and not self._ended.done():
+            self._ended.set_result(None)
+
+    def _nudge(self):
+        if not self._flushing:
+            self._flushing = True
+            self._call_from_thread(self._flush)
+
+    def _flush(self):
+        self._flushing = False
+        self.link.flush()
+
+    def _call_from_thread(self, function):
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            pass  # the loop has been closed
+
+    def _want_write(self, wanted):
+        if wanted:
+            self._loop.add_writer(self._descriptor, self.link.on_writable)
+        else:
+            self._loop.remove_writer(self._descriptor)
