@@ -26,6 +26,10 @@ import (
 // Protocol returns the protocol that serves h. It may be used by several
 // listeners and engines at the same time.
 func Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol {
+	return newProtocol(h, opts...)
+}
+
+func newProtocol(h asteri.Handler, opts ...asteri.Option) *protocol {
 	p := &protocol{settings: asteri.NewSettings(h, opts...)}
 	if s := []byte(p.settings.Server); valueEnd(s, 0) != len(s) {
 		p.settings.Logger.Error("the Server field is not sent: it has a control character", "value", p.settings.Server)

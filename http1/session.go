@@ -132,7 +132,8 @@ func (s *session) readHead(p []byte) int {
 		for len(p)-skipped >= 2 && p[skipped] == '\r' && p[skipped+1] == '\n' {
 			skipped += 2
 		}
-		if p = p[skipped:]; len(p) == 0 {
+		p = p[skipped:]
+		if len(p) == 0 || len(p) == 1 && p[0] == '\r' {
 			return skipped
 		}
 		h = s.at.takeHead()
