@@ -145,14 +145,15 @@ func (s Server) title() string {
 	return s.Name
 }
 
-// cell formats the spread of something over the samples.
+// cell formats the spread of something over the samples, a dash where it was
+// not measured.
 func (s Server) cell(of func(Sample) float64) string {
 	values := make([]float64, 0, len(s.Samples))
 	for _, sample := range s.Samples {
 		values = append(values, of(sample))
 	}
 	spread, ok := spreadOf(values)
-	if !ok {
+	if !ok || spread.Max == 0 {
 		return "–"
 	}
 	return spread.text()
