@@ -1,0 +1,93 @@
+# asteri-loop: `make run` shows it, `make test` proves it, `make help` lists the rest.
+# Needs Go and Python 3.9 or newer; what else is needed is fetched into .venv/
+# and Go's caches.
+
+GO      ?= go
+PYTHON  ?= python3
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# make run EXAMPLE=flask|django|fastapi|starlette|tornado [MODEL=...] [LISTEN=...]
+EXAMPLE ?= tornado
+MODEL   ?= $(if $(filter fastapi starlette,$(EXAMPLE)),asgi,gtornado)
+LISTEN  ?= :8443
+
+app.flask     = app:create_app()
+app.django    = mysite.wsgi
+app.fastapi   = main:app
+app.starlette = app:app
+app.tornado   = app:make_app()
+
+# make fuzz FUZZTIME=1m
+FUZZTIME ?= 20s
+
+BINARY := bin/asteri-loop
+export PYTHON
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build one static binary: bin/asteri-loop
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BINARY) ./cmd/asteri-loop
+
+.PHONY: run
+run: build .venv/examples ## Serve an example (EXAMPLE=tornado) on https://localhost:8443
+	$(if $(filter django,$(EXAMPLE)),cd examples/django && ../../.venv/examples/bin/python manage.py migrate --verbosity 0)
+	$(BINARY) -w $(MODEL) -l $(LISTEN) --access-logfile - --chdir examples/$(EXAMPLE) --python $(CURDIR)/.venv/examples "$(app.$(EXAMPLE))"
+
+.PHONY: .venv/examples
+.venv/examples:
+	@scripts/venv.sh $@ examples/requirements.txt
+
+.PHONY: .venv/tests
+.venv/tests:
+	@scripts/venv.sh $@ internal/suite/apps/requirements.txt
+
+.PHONY: test
+test: format vet lint cross test-shim test-go ## Everything that must pass before a change is merged
+
+.PHONY: test-go
+test-go: .venv/tests ## The Go tests, with the race detector; the integration suite among them
+	$(GO) test -race -shuffle=on -timeout 20m ./...
+
+.PHONY: test-shim
+test-shim: ## The worker's Python tests, on every Python from 3.9 on that is found
+	scripts/test-shim.sh
+
+.PHONY: suite
+suite: .venv/tests ## Only the integration suite
+	$(GO) test -count=1 -shuffle=on -timeout 15m ./internal/suite
+
+.PHONY: format
+format: ## Check that Go files are formatted
+	@files=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$files" ]; then echo "not formatted; run gofmt -w on:" >&2; echo "$$files" >&2; exit 1; fi
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: ## Run the linters
+	scripts/lint.sh
+
+.PHONY: cross
+cross: ## Build and vet for the other systems
+	scripts/cross.sh
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (20s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Compare with other servers; installs them first
+	bench/deps.sh
+	$(GO) run ./bench
+
+.PHONY: clean
+clean: ## Remove what was built and prepared
+	rm -rf bin .venv
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
