@@ -38,22 +38,29 @@ type Log struct {
 	stop  chan struct{}
 	done  chan struct{}
 
-	outMu sync.Mutex // held while writing
+	off   atomic.Bool // nothing is logged
+	outMu sync.Mutex  // held while writing
 	out   io.WriteCloser
 }
 
-// New starts a log to out, which it owns from now on. logger is told of lines
-// that were lost.
+// discard is the output of a log that is off.
+type discard struct{ io.Writer }
+
+// Close does nothing.
+func (discard) Close() error { return nil }
+
+// New starts a log to out, which it owns from now on; nil logs nothing until
+// Replace. logger is told of lines that were lost.
 func New(out io.WriteCloser, f *Format, logger *slog.Logger) *Log {
 	l := &Log{
 		logger:  logger,
-		out:     out,
 		kick:    make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 		scratch: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	l.format.Store(f)
+	l.setOutput(out)
 	l.timer = time.AfterFunc(time.Hour, l.wake)
 	l.timer.Stop()
 	go l.run()
@@ -62,6 +69,9 @@ func New(out io.WriteCloser, f *Format, logger *slog.Logger) *Log {
 
 // ExchangeDone implements asteri.Observer.
 func (l *Log) ExchangeDone(r *asteri.Record) {
+	if l.off.Load() {
+		return
+	}
 	line := l.scratch.Get().(*[]byte)
 	var now time.Time
 	if r.Request == nil {
@@ -100,17 +110,22 @@ func (l *Log) wake() {
 // Lost returns how many lines could not be written so far.
 func (l *Log) Lost() uint64 { return l.lost.Load() }
 
-// Replace makes the log go on in another format and, if out is not nil, to
-// another output; the present one is closed after what waits was written to it.
+// Replace makes the log go on in another format and to another output, which may
+// be nil for none. The present one gets what waits, and is closed.
 func (l *Log) Replace(f *Format, out io.WriteCloser) {
-	l.format.Store(f)
-	if out == nil {
-		return
-	}
 	l.outMu.Lock()
 	defer l.outMu.Unlock()
 	l.write(l.take(nil))
 	l.out.Close()
+	l.format.Store(f)
+	l.setOutput(out)
+}
+
+func (l *Log) setOutput(out io.WriteCloser) {
+	l.off.Store(out == nil)
+	if out == nil {
+		out = discard{io.Discard}
+	}
 	l.out = out
 }
 

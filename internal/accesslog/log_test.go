@@ -137,7 +137,12 @@ func TestReplace(t *testing.T) {
 	l.ExchangeDone(sample())
 	l.Replace(mustCompile(t, "two"), second)
 	l.ExchangeDone(sample())
+	l.Replace(mustCompile(t, "three"), nil)
+	l.ExchangeDone(sample())
 	l.Close(time.Minute)
+	if !second.closed {
+		t.Error("the second output is open")
+	}
 	if first.text() != "one\n" || !first.closed || second.text() != "two\n" {
 		t.Errorf("%q (closed: %v), %q", first.text(), first.closed, second.text())
 	}

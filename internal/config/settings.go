@@ -96,7 +96,6 @@ var settings = []*Setting{
 	}, {
 		Name: "graceful_timeout", Flags: []string{"graceful-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
 		Help: "The time that running requests have to finish when the server stops or reloads.",
-		Live: true,
 		at:   func(c *Config) value { return duration(&c.GracefulTimeout, time.Millisecond, longest) },
 	}, {
 		Name: "keep_alive", Aliases: []string{"keepalive"}, Flags: []string{"keep-alive"}, Group: groupWorkers, Meta: "TIME", Default: "2s",

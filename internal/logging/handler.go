@@ -6,11 +6,9 @@ package logging
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -38,24 +36,18 @@ type Options struct {
 // that nothing an application logs can pass for a line of its own.
 type Handler struct {
 	opts  Options
-	out   *output
+	out   *Output
 	pid   int64
 	group string // prefix of keys, with its final dot
 	attrs line   // of WithAttrs
 }
 
-// output is shared by a handler and those derived from it.
-type output struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
 // line is a record being put together: what goes into the line, and below it.
 type line struct{ inline, below []byte }
 
-// New returns a handler that writes to w, one Write call for each record.
-func New(w io.Writer, o Options) *Handler {
-	return &Handler{opts: o, out: &output{w: w}, pid: int64(o.PID)}
+// New returns a handler that writes to out, one Write call for each record.
+func New(out *Output, o Options) *Handler {
+	return &Handler{opts: o, out: out, pid: int64(o.PID)}
 }
 
 // Enabled implements slog.Handler.
@@ -108,10 +100,7 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	}
 	b = append(b, h.attrs.below...)
 	b = append(b, tail.below...)
-
-	h.out.mu.Lock()
-	defer h.out.mu.Unlock()
-	_, err := h.out.w.Write(b)
+	_, err := h.out.Write(b)
 	return err
 }
 

@@ -12,13 +12,21 @@ import (
 	"time"
 )
 
+// buffer is an output for tests.
+type buffer struct {
+	bytes.Buffer
+	closed bool
+}
+
+func (b *buffer) Close() error { b.closed = true; return nil }
+
 func logged(o Options, log func(*slog.Logger)) string {
-	var b bytes.Buffer
+	var b buffer
 	o.PID = 42
 	if o.Level == nil {
 		o.Level = slog.LevelDebug
 	}
-	log(slog.New(New(&b, o)))
+	log(slog.New(New(NewOutput(&b), o)))
 	text := b.String()
 	// The time is checked on its own.
 	if i := strings.Index(text, "] "); i >= 0 {
@@ -55,9 +63,9 @@ func TestLines(t *testing.T) {
 }
 
 func TestTime(t *testing.T) {
-	var b bytes.Buffer
+	var b buffer
 	r := slog.NewRecord(time.Date(2026, 11, 22, 16, 40, 0, 0, time.UTC), slog.LevelInfo, "m", 0)
-	if err := New(&b, Options{Level: slog.LevelInfo, PID: 1}).Handle(context.Background(), r); err != nil {
+	if err := New(NewOutput(&b), Options{Level: slog.LevelInfo, PID: 1}).Handle(context.Background(), r); err != nil {
 		t.Fatal(err)
 	}
 	if b.String() != "[2026-11-22 16:40:00 +0000] [1] [INFO] m\n" {
@@ -122,5 +130,19 @@ func TestColorChoice(t *testing.T) {
 		if got := Color(file, func(k string) string { return tc.env[k] }); got != tc.want {
 			t.Errorf("%v: %v", tc.env, got)
 		}
+	}
+}
+
+func TestReplaceOutput(t *testing.T) {
+	var first, second buffer
+	out := NewOutput(&first)
+	log := slog.New(New(out, Options{Level: slog.LevelInfo}))
+	log.Info("one")
+	if err := out.Replace(&second); err != nil {
+		t.Fatal(err)
+	}
+	log.Info("two")
+	if !strings.Contains(first.String(), "one") || !first.closed || !strings.Contains(second.String(), "two") || second.closed {
+		t.Errorf("%q, %q", first.String(), second.String())
 	}
 }

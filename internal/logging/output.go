@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 
 	"golang.org/x/term"
 )
@@ -25,6 +26,31 @@ func Level(name string) (slog.Level, error) {
 		return LevelCritical, nil
 	}
 	return 0, fmt.Errorf("no such log level: %q", name)
+}
+
+// Output is where records go. It can be replaced while they do.
+type Output struct {
+	mu sync.Mutex
+	w  io.WriteCloser
+}
+
+// NewOutput returns an output to w, which it owns from now on.
+func NewOutput(w io.WriteCloser) *Output { return &Output{w: w} }
+
+// Write writes one record.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(p)
+}
+
+// Replace makes later records go to w, and closes what they went to before.
+func (o *Output) Replace(w io.WriteCloser) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before := o.w
+	o.w = w
+	return before.Close()
 }
 
 // Open opens a log file to append to, or takes std for "-". Closing the result

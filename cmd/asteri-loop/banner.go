@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/asteri/asteri-loop/internal/selfsigned"
+)
+
+// announceStart says what is starting.
+func (s *server) announceStart() {
+	if !s.logs.terminal {
+		s.logs.Info("Starting asteri-loop " + version)
+	}
+}
+
+// announceReady says where the server listens and what it runs: in a few lines
+// for a person on a terminal, else in the log.
+func (s *server) announceReady() {
+	about := s.app.Describe()
+	if s.logs.terminal {
+		fmt.Fprint(os.Stderr, s.banner(about))
+	} else {
+		for _, url := range s.urls() {
+			s.logs.Info("Listening at: " + url)
+		}
+		s.logs.Info("Serving: " + serving(about))
+		s.logs.Info("Running " + s.loops())
+	}
+	if s.ownCert != nil {
+		s.logs.Warn("No --certfile: TLS is answered with a self-signed certificate, which clients do not trust",
+			"sha256", selfsigned.Fingerprint(*s.ownCert))
+	}
+}
+
+// paint marks text for a terminal in color.
+func (s *server) paint(code, text string) string {
+	if !s.logs.color {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (s *server) banner(about description) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n  %s %s  pid %d\n\n", s.paint("1;36", "asteri-loop"), version, os.Getpid())
+	for _, url := range s.urls() {
+		fmt.Fprintf(&b, "  %s\n", s.paint("4", url))
+	}
+	fmt.Fprintf(&b, "\n  %s\n  %s\n\n", serving(about), s.loops())
+	return b.String()
+}
+
+func serving(about description) string {
+	name := about.Name
+	if name == "" {
+		name = "the demonstration"
+	}
+	text := fmt.Sprintf("%s under %s (%s)", name, about.Model, about.Why)
+	if about.Runtime != "" {
+		text += fmt.Sprintf(", %s, %s", about.Runtime, count(about.Workers, "worker"))
+	}
+	return text
+}
+
+func (s *server) loops() string {
+	all := len(s.engine.Loops())
+	if active := s.engine.Active(); active < all {
+		return fmt.Sprintf("%s, up to %d as the load needs", count(active, "event loop"), all)
+	}
+	return count(all, "event loop")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// urls returns the addresses that clients may use, by scheme.
+func (s *server) urls() []string {
+	var urls []string
+	for _, ln := range s.listeners {
+		for _, scheme := range s.cfg.Protocols {
+			urls = append(urls, url(scheme, ln.Addr()))
+		}
+	}
+	return urls
+}
+
+func url(scheme string, addr net.Addr) string {
+	if addr.Network() == "unix" {
+		return scheme + "+unix:" + addr.String()
+	}
+	return scheme + "://" + addr.String()
+}

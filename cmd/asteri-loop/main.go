@@ -1,0 +1,55 @@
+// Command asteri-loop serves web applications: Python ones in worker processes,
+// or a demonstration of its own. See docs/settings.md for what it can be told.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/asteri/asteri-loop/internal/config"
+)
+
+// Exit statuses.
+const (
+	exitOK      = 0 // stopped as asked
+	exitFailure = 1 // the server could not start, or failed
+	exitUsage   = 2 // a mistake in the settings
+	exitBoot    = 3 // the application could not be started, as with gunicorn
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run does what the arguments ask for and returns the exit status.
+func run(args []string) int {
+	dir, err := os.Getwd()
+	if err != nil {
+		return complain(exitFailure, err)
+	}
+	input := config.Input{Args: args, Environ: os.Environ(), Dir: dir}
+	cfg, err := config.Load(input)
+	if err != nil {
+		complain(exitUsage, err)
+		fmt.Fprintln(os.Stderr, "Try asteri-loop --help.")
+		return exitUsage
+	}
+	switch {
+	case cfg.Help:
+		err = config.WriteHelp(os.Stdout)
+	case cfg.Version:
+		_, err = fmt.Println("asteri-loop " + version)
+	case cfg.PrintConfig:
+		err = cfg.Print(os.Stdout)
+	default:
+		return serve(input, cfg)
+	}
+	if err != nil {
+		return complain(exitFailure, err)
+	}
+	return exitOK
+}
+
+// complain reports an error for which there is no log yet.
+func complain(status int, err error) int {
+	fmt.Fprintln(os.Stderr, "asteri-loop:", err)
+	return status
+}

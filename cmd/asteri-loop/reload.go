@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/asteri/asteri-loop/internal/config"
+)
+
+// reload reads the settings, the certificates and the application's code again.
+// Each that does not work stays as it was.
+func (s *server) reload(ctx context.Context) {
+	s.logs.Info("Reloading: HUP")
+	next, err := config.Load(s.input)
+	if err != nil {
+		s.logs.Error("Not reloaded, the settings stay as they were: " + err.Error())
+		return
+	}
+	for _, w := range next.Warnings {
+		s.logs.Warn(w)
+	}
+	if names := s.cfg.Restart(next); len(names) > 0 {
+		s.logs.Warn("Changes of these settings need a restart: " + strings.Join(names, ", "))
+	}
+	if (s.cfg.App == "") != (next.App == "") {
+		s.logs.Error("Not reloaded: the demonstration cannot give way to an application, nor come back, without a restart")
+		return
+	}
+	if s.tls != nil {
+		if err := s.tls.Load(s.tlsOptions(next)); err != nil {
+			s.logs.Error("The certificates stay as they were: " + err.Error())
+		}
+	}
+	if err := s.logs.reopen(next); err != nil {
+		s.logs.Error("The logs stay as they were: " + err.Error())
+	}
+	s.live.Store(next)
+	if err := s.app.Reload(ctx, next); err != nil {
+		s.logs.Error("The application stays as it was: " + err.Error())
+		return
+	}
+	s.logs.Info("Reloaded")
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/logging"
+	"github.com/asteri/asteri-loop/internal/tlsconf"
+	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/status"
+)
+
+// server is one run of the program.
+type server struct {
+	input   config.Input
+	cfg     *config.Config                // as at the start
+	live    atomic.Pointer[config.Config] // as of the last reload
+	started time.Time
+
+	logs      *logs
+	engine    *loop.Engine
+	app       application
+	listeners []*loop.Listener
+
+	tls     *tlsconf.Source  // nil without TLS
+	ownCert *tls.Certificate // nil if certificates were given
+
+	state atomic.Pointer[error] // why the server as a whole is not ready, or nil
+}
+
+// Reasons for not being ready.
+var (
+	errStarting = errors.New("starting")
+	errStopping = errors.New("stopping")
+)
+
+// serve runs the server, or checks its settings, and returns the exit status.
+func serve(input config.Input, cfg *config.Config) int {
+	if cfg.Chdir != "" {
+		if err := os.Chdir(cfg.Chdir); err != nil {
+			return complain(exitUsage, err)
+		}
+	}
+	l, err := openLogs(cfg)
+	if err != nil {
+		return complain(exitFailure, err)
+	}
+	defer l.close()
+	s := &server{input: input, cfg: cfg, logs: l, started: time.Now()}
+	s.live.Store(cfg)
+	s.state.Store(&errStarting)
+	for _, w := range cfg.Warnings {
+		l.Warn(w)
+	}
+	if cfg.CheckConfig {
+		return s.check()
+	}
+	return s.run()
+}
+
+// run starts the server, serves until it is told to stop, and returns the exit
+// status.
+func (s *server) run() int {
+	signals := watchSignals()
+	s.announceStart()
+	if err := s.open(); err != nil {
+		s.close()
+		return s.fail(exitFailure, "The server cannot start", err)
+	}
+	defer s.close()
+	if stop, err := s.awaitReady(signals); err != nil {
+		return s.fail(exitBoot, "The application cannot be started", err)
+	} else if stop {
+		return exitOK
+	}
+	s.state.Store(nil)
+	s.announceReady()
+	s.control(signals)
+	s.logs.Info("Stopped")
+	return exitOK
+}
+
+// open makes all parts: engine, certificates, application, ports.
+func (s *server) open() (err error) {
+	if err := s.openTLS(); err != nil {
+		return err
+	}
+	if s.engine, err = newEngine(s.cfg, s.logs); err != nil {
+		return err
+	}
+	if s.app, err = newApplication(s.engine, s.cfg, s.logs); err != nil {
+		return err
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	s.engine.Start()
+	return nil
+}
+
+func (s *server) openTLS() (err error) {
+	if !s.cfg.Serves("https") {
+		return nil
+	}
+	if len(s.cfg.Certfiles) == 0 {
+		if s.ownCert, err = ownCertificate(); err != nil {
+			return err
+		}
+	}
+	s.tls, err = tlsconf.NewSource(s.tlsOptions(s.cfg))
+	return err
+}
+
+// alpn are the names that TLS offers, which are those of the protocols.
+func (s *server) tlsOptions(cfg *config.Config) tlsconf.Options {
+	var names []string
+	for _, p := range protocols(nil, nil) {
+		names = append(names, p.Name())
+	}
+	return tlsOptions(cfg, s.ownCert, names)
+}
+
+// awaitReady waits for the application, or for a signal to stop.
+func (s *server) awaitReady(signals *signals) (stop bool, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ready := make(chan error, 1)
+	go func() { ready <- s.app.Ready(ctx) }()
+	for {
+		select {
+		case err := <-ready:
+			return false, err
+		case sig := <-signals.c:
+			if stops(sig) {
+				s.logs.Info("Stopping: " + signalName(sig))
+				return true, nil
+			}
+		}
+	}
+}
+
+// close ends at once what still runs.
+func (s *server) close() {
+	if s.app != nil {
+		s.app.Kill()
+	}
+	if s.engine != nil {
+		_ = s.engine.Close()
+	}
+}
+
+// fail logs why the server ends.
+func (s *server) fail(status int, what string, err error) int {
+	s.logs.Log(context.Background(), logging.LevelCritical, what+": "+err.Error())
+	return status
+}
+
+// check is --check-config.
+func (s *server) check() int {
+	if err := s.openTLS(); err != nil {
+		return s.fail(exitFailure, "The settings do not work", err)
+	}
+	if s.cfg.App == "" {
+		return exitOK
+	}
+	if err := checkPython(s.cfg, s.logs); err != nil {
+		return s.fail(exitBoot, "The application cannot be started", err)
+	}
+	return exitOK
+}
+
+// health says why the server should get no traffic now, or returns nil.
+func (s *server) health() error {
+	if why := s.state.Load(); why != nil {
+		return *why
+	}
+	return s.app.Health()
+}
+
+func (s *server) report() status.Report {
+	stats := s.engine.Stats()
+	doc := status.Report{
+		Server: status.Server{
+			Name: "asteri-loop", Version: version, PID: os.Getpid(),
+			Started: s.started.UTC().Round(time.Millisecond), Uptime: time.Since(s.started).Round(time.Millisecond).Seconds(),
+		},
+		Application: s.app.Describe().Application,
+		Handshakes:  stats.Handshakes,
+		BufferBytes: stats.BufferBytes,
+	}
+	for id, l := range stats.Loops {
+		doc.Connections += l.Connections
+		doc.Loops = append(doc.Loops, status.Loop{
+			ID: id, Active: id < stats.Active, Connections: l.Connections, Accepted: l.Accepted,
+		})
+	}
+	s.app.Report(&doc)
+	return doc
+}

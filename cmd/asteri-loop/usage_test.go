@@ -1,0 +1,65 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCommands(t *testing.T) {
+	for _, tc := range []struct {
+		env    []string
+		args   []string
+		status int
+		out    string // on standard output, a part
+		log    string // on standard error, a part
+	}{
+		{args: []string{"--version"}, out: "asteri-loop " + version + "\n"},
+		{args: []string{"-v"}, out: "asteri-loop "},
+		{args: []string{"-h"}, out: "\nWorker Processes:\n  -w, --workers N|MODEL[:N]\n"},
+		{args: []string{"--print-config", "-w", "gtornado:3"}, out: "worker_class = \"gtornado\"                # command line --workers\n"},
+		{env: []string{"PORT=81"}, args: []string{"--print-config"}, out: "bind = [\":81\"]                           # environment PORT\n"},
+		{args: []string{"--check-config"}},
+		{args: []string{"--wokers"}, status: exitUsage, log: "asteri-loop: --wokers: no such option; did you mean \"--workers\"?\nTry asteri-loop --help.\n"},
+		{args: []string{"-t", "soon"}, status: exitUsage, log: `--timeout: "soon": not a duration`},
+		{args: []string{"--chdir", "/does/not/exist"}, status: exitUsage, log: "/does/not/exist: no such file"},
+		{args: []string{"--certfile", "none.pem"}, status: exitFailure, log: "[CRITICAL] The server cannot start: certificate: open none.pem: no such file or directory\n"},
+		{args: []string{"--check-config", "--certfile", "none.pem"}, status: exitFailure, log: "none.pem"},
+		{args: []string{"--error-logfile", "/does/not/exist"}, status: exitFailure, log: "error log: open /does/not/exist"},
+		{args: []string{"--access-logfile", "/does/not/exist"}, status: exitFailure, log: "access log: open /does/not/exist"},
+	} {
+		status, out, log := once(t, t.TempDir(), tc.env, tc.args...)
+		if status != tc.status || !strings.Contains(out, tc.out) || !strings.Contains(log, tc.log) {
+			t.Errorf("%v %v: status %d, want %d\n--- standard output\n%s--- standard error\n%s", tc.env, tc.args, status, tc.status, out, log)
+		}
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	status, _, log := once(t, t.TempDir(), nil, "-b", ln.Addr().String())
+	if status != exitFailure || !strings.Contains(log, "address already in use") {
+		t.Errorf("status %d:\n%s", status, log)
+	}
+}
+
+func TestConfigurationFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "asteri.toml"), []byte("bind = '127.0.0.1:0'\naccess_logfile = 'access.log'\naccess_logformat = '%(m)s %(U)s %(s)s'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, dir, nil)
+	p.await("Running ")
+	get(t, client(), p.url("http")+"/plaintext")
+	path := filepath.Join(dir, "access.log")
+	eventually(t, "the access log", func() bool {
+		text, _ := os.ReadFile(path)
+		return string(text) == "GET /plaintext 200\n"
+	})
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/http1"
+	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/status"
+)
+
+// This file is where the parts of the server are named and joined.
+
+// protocols returns what is spoken to clients, the preferred first.
+func protocols(h asteri.Handler, opts []asteri.Option) []loop.Protocol {
+	return []loop.Protocol{http1.Protocol(h, opts...)}
+}
+
+// newApplication returns what is to be served.
+func newApplication(eng *loop.Engine, cfg *config.Config, l *logs) (application, error) {
+	if cfg.App == "" {
+		return newDemonstration(cfg, l)
+	}
+	return newPythonApp(eng, cfg, l)
+}
+
+func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
+	return loop.New(loop.Config{
+		Loops:            cfg.Loops,
+		Adaptive:         cfg.Loops == 0 && cfg.App != "",
+		WriteTimeout:     cfg.WriteTimeout,
+		HandshakeTimeout: cfg.HandshakeTimeout,
+		MaxHandshakes:    cfg.MaxHandshakes,
+		GracefulTimeout:  cfg.GracefulTimeout,
+		BufferBudget:     cfg.BufferBudget,
+		MaxConnections:   cfg.MaxConnections,
+		Logger:           l.Logger,
+	})
+}
+
+// exchangeOptions are the settings of every protocol.
+func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
+	return []asteri.Option{
+		asteri.WithLimits(asteri.Limits{
+			RequestLine: limit(int(cfg.LimitRequestLine)),
+			Fields:      limit(cfg.LimitRequestFields),
+			FieldSize:   limit(int(cfg.LimitRequestFieldSize)),
+			Head:        limit(int(cfg.LimitRequestHead)),
+			Body:        limit(cfg.MaxBodySize),
+		}),
+		asteri.WithTimeouts(asteri.Timeouts{
+			Header:    limit(cfg.HeaderTimeout),
+			Body:      limit(cfg.BodyTimeout),
+			BodyRate:  limit(int(cfg.MinBodyRate)),
+			KeepAlive: limit(cfg.KeepAlive),
+		}),
+		asteri.WithObserver(l.access),
+		asteri.WithLogger(l.Logger),
+	}
+}
+
+// limit translates "0 is no limit", as users say it, into the spelling of package
+// asteri, where 0 is the default and a negative number no limit.
+func limit[T int | int64 | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+// handler puts what the server answers itself in front of the application.
+func (s *server) handler() asteri.Handler {
+	if !s.cfg.Status {
+		return s.app
+	}
+	allow := make([]netip.Prefix, len(s.cfg.StatusAllow))
+	for i, n := range s.cfg.StatusAllow {
+		allow[i] = netip.MustParsePrefix(n) // Load has checked it
+	}
+	return status.Handler(s.app, status.Options{Allow: allow, Ready: s.health, Report: s.report})
+}
+
+// listen opens the ports. They accept once the engine runs.
+func (s *server) listen() error {
+	opts := exchangeOptions(s.cfg, s.logs)
+	spoken := protocols(s.handler(), opts)
+	for _, addr := range s.cfg.Bind {
+		lc := loop.ListenConfig{
+			Addr:      addr,
+			Backlog:   s.cfg.Backlog,
+			Mode:      os.ModePerm &^ s.cfg.Umask,
+			Protocols: spoken,
+		}
+		if s.tls != nil {
+			lc.TLS = s.tls.Config
+			lc.Plain = protocols(redirectToTLS, opts)
+			if s.cfg.Serves("http") {
+				lc.Plain = spoken
+			}
+		}
+		ln, err := s.engine.ListenWith(lc)
+		if err != nil {
+			return err
+		}
+		s.listeners = append(s.listeners, ln)
+	}
+	return nil
+}
