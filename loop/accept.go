@@ -95,7 +95,7 @@ func (a *acceptor) place(fd int) {
 	}
 	info := ConnInfo{Network: a.listener.network, SocketPath: a.listener.path, Accepted: a.loop.now}
 	if info.Network == "tcp" {
-		sysSetNoDelay(fd)
+		acceptedNoDelay(fd)
 		info.Remote = addrPort(&a.from)
 		info.local = a.listener.local
 	}

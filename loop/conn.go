@@ -244,7 +244,6 @@ func (c *conn) CloseWhenFlushed(linger bool) {
 	for t := range NumTimers {
 		c.timers[t] = 0
 	}
-	c.updateInterest()
 	c.markDirty()
 }
 
@@ -269,7 +268,9 @@ func (c *conn) close(cause error) {
 	c.state = stateClosed
 	c.cause = cause
 	c.loop.wheel.remove(c)
-	_ = c.loop.poll.Remove(c.fd) // it was registered; there is nothing to do if not
+	if c.fileJob || !poller.CloseRemoves {
+		_ = c.loop.poll.Remove(c.fd) // fails only if it was not registered, which is as good
+	}
 	c.loop.dropSlot(c.token)
 	c.loop.closing = append(c.loop.closing, c)
 }

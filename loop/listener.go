@@ -85,6 +85,7 @@ func (ln *Listener) start(e *Engine, fds []int) error {
 		return ErrStopped
 	}
 	for i, fd := range fds {
+		noDelay(fd)
 		a := &acceptor{loop: e.loops[i], listener: ln, fd: fd}
 		ln.acceptors = append(ln.acceptors, a)
 		a.loop.Post(func() {

@@ -59,7 +59,11 @@ func sysAccept(fd int, from *unix.RawSockaddrAny) (int, unix.Errno) {
 	}
 }
 
-func sysSetNoDelay(fd int) {
+// noDelay has no effect on a listener's connections here: see acceptedNoDelay.
+func noDelay(int) {}
+
+// acceptedNoDelay turns Nagle's algorithm off: output is gathered already.
+func acceptedNoDelay(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 }
 

@@ -65,12 +65,14 @@ func sysAccept(fd int, from *unix.RawSockaddrAny) (int, unix.Errno) {
 	}
 }
 
-// sysSetNoDelay turns Nagle's algorithm off: output is gathered already.
-func sysSetNoDelay(fd int) {
-	one := int32(1)
-	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY,
-		uintptr(unsafe.Pointer(&one)), 4, 0)
+// noDelay turns Nagle's algorithm off for a listener's connections, since output
+// is gathered already. Accepted sockets inherit it.
+func noDelay(listener int) {
+	_ = unix.SetsockoptInt(listener, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // fails for Unix sockets
 }
+
+// acceptedNoDelay has nothing left to do here.
+func acceptedNoDelay(int) {}
 
 // readWarm reads what the page cache holds of a file, without waiting for a
 // disk.

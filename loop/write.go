@@ -95,8 +95,12 @@ func (c *conn) afterFlush() {
 		c.session.OnDrain()
 		c.loop.current = nil
 	}
-	if c.state == stateFlushing && c.Queued() == 0 && !c.fileJob {
-		c.flushed()
+	if c.state == stateFlushing {
+		if c.Queued() == 0 && !c.fileJob {
+			c.flushed()
+		} else {
+			c.updateInterest() // nothing more is read
+		}
 	}
 }
 

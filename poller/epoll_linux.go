@@ -8,6 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// CloseRemoves tells that closing the last duplicate of a descriptor ends its
+// registration. A child process holds duplicates between fork and exec: events
+// may still come for so long, with the old token.
+const CloseRemoves = true
+
 // Poller is an epoll instance. The token travels in the event's user data, so
 // there is no table and no look-up. The zero value is not usable; see New.
 type Poller struct {

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// CloseRemoves is false: the poller keeps a table of its own.
+const CloseRemoves = false
+
 // Poller is a kqueue. Tokens are kept in a table indexed by descriptor: the
 // event's user data is a pointer to the garbage collector, which a token must
 // not pretend to be. The zero value is not usable; see New.

@@ -67,7 +67,8 @@ type System interface {
 	Add(fd int, t Token, want Ready) error
 	// Modify replaces the token and the wanted set of a registered fd.
 	Modify(fd int, t Token, want Ready) error
-	// Remove ends the registration. It must be called before fd is closed.
+	// Remove ends the registration. It must be called before fd is closed,
+	// unless CloseRemoves says that closing does it.
 	Remove(fd int) error
 	// Wait appends to dst[:0] the events that are ready, at most cap(dst)
 	// of them, and returns it. It waits for the first one no longer than
