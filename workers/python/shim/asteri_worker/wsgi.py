@@ -42,6 +42,10 @@ class Host:
     def wake(self, response):
         pass
 
+    def held(self, response):
+        """The answer of a call that still runs was put into response.tail. A model that would not notice a slow end of
+        the call (what an iterable does after its last item, its close()) sends the answer now."""
+
     def read(self):
         """Reads the link once and acts on what came. Requests go to the intake."""
         for kind, _, stream, payload in self.link.receive():
@@ -177,6 +181,7 @@ class Response:
     def _hold(self, body):
         self.held = True
         self.tail.append((self.stream, self.status, flat(self.headers), bytes(body)))
+        self.host.held(self)
 
     def _unhold(self):
         """Turns the held answer into a stream, because more came. False if it has gone out."""

@@ -120,6 +120,13 @@ class ThreadPool(ThreadHost):
                 self._nudge()
         self._call_from_thread(self._thread_ended)
 
+    def held(self, response):
+        self._call_from_thread(self._linger, response.tail)
+
+    def _linger(self, tail):
+        self.link.linger(tail)
+        self.link.flush()
+
     def _thread_ended(self):
         self._left -= 1
         if not self._left and not self._ended.done():
@@ -134,9 +141,9 @@ class ThreadPool(ThreadHost):
         self._flushing = False
         self.link.flush()
 
-    def _call_from_thread(self, function):
+    def _call_from_thread(self, function, *args):
         try:
-            self._loop.call_soon_threadsafe(function)
+            self._loop.call_soon_threadsafe(function, *args)
         except RuntimeError:
             pass  # the loop has been closed
 

@@ -211,6 +211,10 @@ class GThread(ThreadHost):
         self._step_down(self._runners[get_ident()])
         super().wait(response)
 
+    def held(self, response):
+        if not self._runners[get_ident()].leading:  # deposed: the watch looks at the leader only
+            self.link.linger(response.tail)
+
     def _stacks(self, stream):
         if not stream:
             return thread_stacks(0)

@@ -1,0 +1,178 @@
+"""WSGI calls in greenlets on gevent's hub, for the models gevent and gtornado. Imported after monkey-patching.
+
+One greenlet, the runner, takes request after request. As long as calls do not wait they cost no switch at all. When one
+does (the hub gets control while the runner is in a call), another greenlet becomes the runner and the blocked one
+goes on when what it waits for has come, as if each request had a greenlet of its own.
+"""
+import sys
+import traceback
+from collections import deque
+from contextvars import copy_context
+
+import gevent
+from gevent.event import Event
+from greenlet import greenlet
+
+from .errors import LinkClosed
+from .link import LoopLink
+from .wsgi import Gateway, Host
+
+_READ, _WRITE = 1, 2
+
+
+class Posts:
+    """Calls from native threads, made on the hub."""
+
+    def __init__(self, hub):
+        self._calls = deque()
+        self._watcher = hub.loop.async_()
+        self._watcher.start(self._run)
+
+    def __call__(self, function, *args):
+        """Any thread."""
+        self._calls.append((function, args))
+        self._watcher.send()
+
+    def _run(self):
+        while self._calls:
+            function, args = self._calls.popleft()
+            function(*args)
+
+
+class GreenletHost(Host):
+    """Runs WSGI calls in greenlets. The hub reads the link and starts runners."""
+
+    def __init__(self, worker):
+        self._hub = hub = gevent.get_hub()
+        self._post = Posts(hub)
+        descriptor = worker.sock.fileno()
+        self._readable = hub.loop.io(descriptor, _READ)
+        self._writable = hub.loop.io(descriptor, _WRITE)
+        link = worker.attach(LoopLink(worker.sock, self._want_write, lambda: self._post(self.flush)))
+        super().__init__(worker, link)
+        worker.control.on_cancel = lambda stream, hard: self._post(self.cancel, stream, hard)
+        worker.control.on_dropped = lambda stream: self._post(self.dropped, stream)
+        worker.control.stacks = self._stacks
+        self._gateway = Gateway(worker.app, self, worker.hello, multithread=True)
+        self._context = copy_context()
+        self._runner = None  # the greenlet that takes requests
+        self._busy = False  # the runner is in a call
+        self._idle = []  # greenlets that wait to be the runner
+        self._greenlets = []  # all of them: as many as calls ever waited at once
+        self.finished = Event()  # SHUTDOWN came and every call has ended
+
+    def start(self):
+        self._readable.start(self._on_readable)
+
+    # In the hub. Nothing here may block; switching to a greenlet is what a hub does.
+
+    def _on_readable(self):
+        try:
+            self.read()
+        except BlockingIOError:
+            return
+        except (LinkClosed, OSError):
+            self._readable.stop()
+            self.finished.set()
+            return
+        if self.intake.waiting:
+            self._go()
+        elif self.closing:
+            self._finish_if_done()
+        self.link.flush()
+
+    def _go(self):
+        """Has a greenlet take the waiting requests."""
+        if self._runner is None or self._busy:
+            self._runner = self._idle.pop() if self._idle else self._new_greenlet()
+            self._busy = False
+        self._hub.loop.run_callback(self._control_returned, self._runner)
+        self._runner.switch()
+
+    def _control_returned(self, runner):
+        """The hub runs for the first time since runner took requests: in a call, it waits for something; else it is done."""
+        if runner.tail:
+            self.link.linger(runner.tail)
+        if runner is self._runner and self._busy:
+            self.link.flush()
+            self._runner = None
+            if self.intake.waiting:
+                self._go()
+
+    def _new_greenlet(self):
+        runner = greenlet(self._run, self._hub)
+        runner.tail = []
+        runner.stream = 0
+        self._greenlets.append(runner)
+        return runner
+
+    # In a runner.
+
+    def _run(self):
+        runner = gevent.getcurrent()
+        start, call, tail = self.intake.waiting.popleft, self._gateway.call, runner.tail
+        copy, to_hub = self._context.copy, self._hub.switch
+        while True:
+            try:
+                request = start()
+            except IndexError:
+                self.link.flush()
+                to_hub()
+                continue
+            self._busy = True
+            runner.stream = request[0]
+            copy().run(call, request, tail)
+            runner.stream = 0
+            if self._runner is runner:
+                self._busy = False
+            else:
+                # Another greenlet has taken over while this one waited.
+                self.link.flush()
+                self._finish_if_done()
+                self._idle.append(runner)
+                to_hub()
+                continue
+            if self.closing:
+                self._finish_if_done()
+
+    def _finish_if_done(self):
+        if self.closing and not (self.running or self.intake.waiting):
+            self.finished.set()
+
+    def wait(self, response):
+        self.link.flush()
+        waker = response.waker
+        if waker is None:
+            waker = response.waker = Event()
+        waker.clear()
+        if response.granted == response.sent and not response.gone:
+            waker.wait()
+
+    def wake(self, response):
+        if response.waker is not None:
+            response.waker.set()
+
+    def held(self, response):
+        if gevent.getcurrent() is not self._runner:
+            self.link.linger(response.tail)
+
+    def _want_write(self, wanted):
+        if wanted:
+            self._writable.start(self.link.on_writable)
+        else:
+            self._writable.stop()
+
+    def _stacks(self, stream):
+        """On the control thread, which must not touch patched modules."""
+        found = {}
+        for runner in list(self._greenlets):
+            if runner.stream and stream in (0, runner.stream):
+                top = runner.gr_frame  # None for the one that runs at this moment
+                found["stream %d" % runner.stream] = "".join(traceback.format_stack(top)) if top else _running_frames()
+        if not stream:
+            found["running"] = _running_frames()
+        return found
+
+
+def _running_frames():
+    return "\n".join("".join(traceback.format_stack(top)) for top in sys._current_frames().values())
