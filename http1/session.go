@@ -68,6 +68,7 @@ func newSession(c loop.Conn, at *local) *session {
 	s := &session{conn: c, at: at}
 	s.peer = asteri.Peer{
 		Remote:     info.Remote,
+		Local:      info.Local(),
 		Network:    info.Network,
 		SocketPath: info.SocketPath,
 		TLS:        info.TLS,
