@@ -1,0 +1,293 @@
+package python
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/spool"
+)
+
+// call is one request on its way through the pool.
+type call struct {
+	pool *Pool
+	x    asteri.Exchange
+	req  *asteri.Request
+	home asteri.Executor
+
+	// The dispatcher's.
+	place      place
+	worker     *worker
+	queuedAt   time.Time
+	prev, next *call
+
+	// The link's, while the call is in its table.
+	id        uint32
+	started   time.Time // when it is taken to run; zero while it waits in the link
+	lastFrame time.Time
+	window    int  // response bytes that the worker may send
+	begun     bool // a frame of the response has come
+	abandoned bool // it timed out; the worker may still be at it
+
+	// The home's.
+	over     bool // the exchange has its answer, or nobody waits for one
+	retried  bool
+	bodyKind bodyKind
+	body     *spool.Buffer // of a body that is collected
+	bodyLink *link         // where a streamed body goes
+	unread   int           // bytes of it that the worker has not consumed
+	reply    *reply        // of a response that is streamed
+}
+
+type bodyKind uint8
+
+const (
+	bodyNone bodyKind = iota
+	bodyCollecting
+	bodyCollected
+	bodyStreamed
+)
+
+// bodyWindow is how many bytes of a streamed body a worker may hold unread.
+const bodyWindow = asteri.BodyWindow
+
+// ServeExchange gives the request to a worker, or queues it.
+func (p *Pool) ServeExchange(x asteri.Exchange) {
+	c := &call{pool: p, x: x, req: x.Request(), home: x.Home()}
+	x.OnCancel(c.cancelled)
+	switch {
+	case !c.req.HasBody():
+		c.submit()
+	case p.wholeBodies.Load() || c.isShort():
+		c.collect()
+	default:
+		c.bodyKind = bodyStreamed
+		c.submit()
+	}
+}
+
+// isShort tells whether the body is better sent with the request. A client that
+// waits for 100 (Continue) is one that wants to hear the application first.
+func (c *call) isShort() bool {
+	return c.req.ContentLength > 0 && c.req.ContentLength <= shortBody && !c.req.Header.Has("expect")
+}
+
+// toHome runs fn on the call's executor: at once if that is where the caller is.
+// It returns false if the executor has ended.
+func (c *call) toHome(at asteri.Executor, fn func()) bool {
+	if c.home == at {
+		fn()
+		return true
+	}
+	return c.home.Post(fn)
+}
+
+// submit asks the dispatcher for a worker.
+func (c *call) submit() {
+	w, ok := c.pool.dispatcher.submit(c, c.home)
+	switch {
+	case !ok:
+		c.pool.counts.refused.Add(1)
+		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "too many requests are waiting for a worker", RetryAfter: retryAfter})
+	case w != nil:
+		w.link.deliver(c, c.home)
+	}
+}
+
+// retryAfter is what clients are told when there is no room, in seconds.
+const retryAfter = 1
+
+// resubmit asks for another worker: this one has not run the call.
+func (c *call) resubmit() {
+	switch {
+	case c.over:
+	case c.bodyKind == bodyStreamed && c.pool.wholeBodies.Load() && c.bodyLink == nil:
+		c.collect()
+	default:
+		w, ok := c.pool.dispatcher.resubmit(c, c.home)
+		switch {
+		case !ok:
+			c.stopped()
+		case w != nil:
+			w.link.deliver(c, c.home)
+		}
+	}
+}
+
+// workerLost is called when the worker has gone and the call had not returned.
+// begun says that a response had begun, or that the application had failed.
+func (c *call) workerLost(begun bool) {
+	switch {
+	case c.over:
+	case !begun && c.repeatable():
+		c.retried = true
+		c.pool.counts.retried.Add(1)
+		c.resubmit()
+	case begun:
+		c.abort(errWorkerLost)
+	default:
+		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died before it answered"})
+	}
+}
+
+var errWorkerLost = errors.New("the worker died in the middle of its response")
+
+// repeatable tells whether the request may be sent a second time: it has not been
+// yet, doing it twice is as good as once (RFC 9110 section 9.2.2), and its body is
+// still there.
+func (c *call) repeatable() bool {
+	switch c.req.Method {
+	case "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE":
+		return !c.retried && c.bodyLink == nil
+	}
+	return false
+}
+
+// cancelled is called when nobody waits for the answer any more, or perhaps does
+// not: a client that has closed its sending side may still read.
+func (c *call) cancelled(cause error) {
+	if c.over {
+		return
+	}
+	hard := !errors.Is(cause, asteri.ErrHalfClosed)
+	if c.bodyKind == bodyCollecting {
+		if hard {
+			c.abort(cause)
+		}
+		return
+	}
+	wasQueued, w := c.pool.dispatcher.withdraw(c)
+	if w != nil {
+		w.link.cancel(c, hard, c.home)
+	}
+	switch {
+	case hard:
+		c.abort(cause)
+	case wasQueued:
+		// Most likely the client has gone. In case it has not, it is told.
+		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "the client closed its side while the request waited for a worker", RetryAfter: retryAfter})
+	}
+}
+
+// end says that the exchange has its outcome, and lets go of what the call held.
+func (c *call) end() {
+	c.over = true
+	if c.body != nil {
+		c.body.Close()
+	}
+	if c.reply != nil {
+		c.reply.drop()
+	}
+}
+
+// abort ends the exchange without a clean end.
+func (c *call) abort(cause error) {
+	if !c.over {
+		c.end()
+		c.x.Abort(cause)
+	}
+}
+
+// refuse answers with an error status.
+func (c *call) refuse(err *asteri.StatusError) { c.abort(err) }
+
+// giveUp aborts the exchange because of the application's mistake, and tells the
+// worker that nobody wants the rest.
+func (c *call) giveUp(err error) {
+	if c.over {
+		return
+	}
+	if w := c.worker; w != nil {
+		w.link.cancel(c, true, c.home)
+	}
+	var mistake *asteri.ResponseError
+	if errors.As(err, &mistake) {
+		c.pool.log.Error("the application's response cannot be sent", "error", mistake,
+			"method", c.req.Method, "path", string(c.req.Path))
+		err = &asteri.StatusError{Code: http.StatusInternalServerError, Reason: mistake.Error()}
+	}
+	c.abort(err)
+}
+
+// answer sends a whole response.
+func (c *call) answer(a *answer) {
+	if c.over {
+		return
+	}
+	var err error
+	switch {
+	case a.invalid:
+		err = errNotLatin1
+	case a.whole(c.req.Method):
+		err = c.x.Respond(a.status, a.header, a.body)
+	default:
+		err = c.respondInParts(a)
+	}
+	if err != nil {
+		c.giveUp(err)
+		return
+	}
+	c.end()
+}
+
+var errNotLatin1 error = &asteri.ResponseError{Reason: "a header field is not latin-1 text"}
+
+// respondInParts leaves it to the session to judge the application's
+// Content-Length.
+func (c *call) respondInParts(a *answer) error {
+	if err := c.x.Start(a.status, a.withLength()); err != nil {
+		return err
+	}
+	if _, err := c.x.Write(a.body); err != nil {
+		return err
+	}
+	return c.x.Finish(nil)
+}
+
+// failed is called when the application raised. traceback is empty if its response
+// had begun.
+func (c *call) failed(message, traceback string, pid int) {
+	if c.over {
+		return
+	}
+	attrs := []any{"error", message, "method", c.req.Method, "path", string(c.req.Path), "pid", pid}
+	if traceback != "" {
+		attrs = append(attrs, "traceback", traceback)
+	}
+	c.pool.log.Error("the application failed", attrs...)
+	c.abort(&asteri.StatusError{Code: http.StatusInternalServerError, Reason: "the application failed"})
+}
+
+// returned is called when the application's call has returned.
+func (c *call) returned(unanswered bool) {
+	if unanswered {
+		c.failed("the application returned without a response", "", 0)
+	} else if c.reply != nil && !c.reply.ended {
+		c.failed("the application returned before the end of its response", "", 0)
+	}
+}
+
+// timedOut is called when the application has not answered, or has not gone on
+// with its response, in time.
+func (c *call) timedOut(begun bool) {
+	if begun {
+		c.abort(errStalled)
+		return
+	}
+	c.refuse(&asteri.StatusError{Code: http.StatusGatewayTimeout, Reason: "the application did not answer in time"})
+}
+
+// expired is called when the call has waited for a worker for too long.
+func (c *call) expired() {
+	c.pool.counts.expired.Add(1)
+	c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "no worker became free in time", RetryAfter: retryAfter})
+}
+
+// stopped is called when there will be no worker any more.
+func (c *call) stopped() {
+	c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "the workers have stopped", RetryAfter: retryAfter})
+}
+
+// touched notes a sign of life of the call.
+func (c *call) touched(now time.Time) { c.lastFrame = now }

@@ -1,0 +1,114 @@
+package python
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// callTable holds the calls at a worker by stream id. Ids only grow, so that the
+// worker can tell an id that it has not read yet from one that has ended.
+type callTable struct {
+	slots     []*call // by id modulo the length, a power of two
+	lastID    uint32
+	open      int
+	abandoned int // of those open: timed out
+
+	// The front cannot know which calls the worker has started; it takes the
+	// oldest ones for it, as many as the capacity. Clocks run from then on.
+	capacity int
+	running  int
+	waiting  []*call // from waitFrom on, in order; calls that have left may still be in it
+	waitFrom int
+}
+
+func (t *callTable) init(capacity int) {
+	n := 16
+	for n < 2*(capacity+maxCredit) {
+		n *= 2
+	}
+	t.slots = make([]*call, n)
+	t.capacity = capacity
+}
+
+// add gives c an id and a slot. There is always a free slot, because the
+// dispatcher places fewer calls than there are.
+func (t *callTable) add(c *call, now time.Time) {
+	mask := uint32(len(t.slots) - 1)
+	for {
+		t.lastID++
+		if t.lastID != 0 && t.slots[t.lastID&mask] == nil {
+			break
+		}
+	}
+	c.id = t.lastID
+	c.begun, c.abandoned, c.started, c.window = false, false, time.Time{}, responseWindow
+	t.slots[c.id&mask] = c
+	t.open++
+	if t.running < t.capacity {
+		t.start(c, now)
+	} else {
+		t.wait(c)
+	}
+}
+
+func (t *callTable) wait(c *call) {
+	if t.waitFrom > 0 && len(t.waiting) == cap(t.waiting) {
+		n := copy(t.waiting, t.waiting[t.waitFrom:])
+		clear(t.waiting[n:])
+		t.waiting, t.waitFrom = t.waiting[:n], 0
+	}
+	t.waiting = append(t.waiting, c)
+}
+
+func (t *callTable) start(c *call, now time.Time) {
+	c.started = now
+	t.running++
+}
+
+// get returns the call with an id, or nil.
+func (t *callTable) get(id uint32) *call {
+	c := t.slots[id&uint32(len(t.slots)-1)]
+	if c == nil || c.id != id {
+		return nil
+	}
+	return c
+}
+
+func (t *callTable) has(c *call) bool { return c.id != 0 && t.get(c.id) == c }
+
+// remove takes c out, and takes the next waiting call for started.
+func (t *callTable) remove(c *call, now time.Time) {
+	t.slots[c.id&uint32(len(t.slots)-1)] = nil
+	t.open--
+	if c.abandoned {
+		t.abandoned--
+	}
+	c.id = 0
+	if c.started.IsZero() {
+		return // it was waiting, and is dropped from there when its turn comes
+	}
+	t.running--
+	for t.running < t.capacity && t.waitFrom < len(t.waiting) {
+		next := t.waiting[t.waitFrom]
+		t.waiting[t.waitFrom] = nil
+		t.waitFrom++
+		if t.has(next) && next.started.IsZero() {
+			t.start(next, now)
+		}
+	}
+	if t.waitFrom == len(t.waiting) {
+		t.waiting, t.waitFrom = t.waiting[:0], 0
+	}
+}
+
+// all appends the calls that are open to dst, oldest first.
+func (t *callTable) all(dst []*call) []*call {
+	for _, c := range t.slots {
+		if c != nil {
+			dst = append(dst, c)
+		}
+	}
+	slices.SortFunc(dst, func(a, b *call) int { return cmp.Compare(int32(a.id-t.lastID), int32(b.id-t.lastID)) })
+	return dst
+}

@@ -1,0 +1,132 @@
+package python
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config says what to run and how. Zero values mean the defaults named.
+type Config struct {
+	// App is "module:attr", "module:factory()", "package.module" or
+	// "path/to/file.py[:attr]".
+	App string
+	// Model is the worker model: "sync", "gthread", "gevent", "asgi",
+	// "tornado", "gtornado", or empty to choose by the application.
+	Model string
+	// Workers is the number of processes. Default 1.
+	Workers int
+	// Threads is the number of threads of a gthread worker. Default 1.
+	Threads int
+	// WorkerConnections is how many requests a worker of an asynchronous
+	// model has at a time. Default 1000.
+	WorkerConnections int
+
+	// Timeout is how long a request may take until its response begins, and
+	// how long a worker may give no sign of life. Default 30 s; negative:
+	// no limit.
+	Timeout time.Duration
+	// GracefulTimeout is how long a worker that retires may go on with the
+	// requests it has. Default 30 s.
+	GracefulTimeout time.Duration
+	// BootTimeout is how long a worker may take to become ready. Default
+	// 60 s.
+	BootTimeout time.Duration
+
+	// QueueSize bounds the requests that wait for a worker; those beyond are
+	// answered 503. Default 2048.
+	QueueSize int
+	// QueueTimeout is how long a request may wait for a worker before it is
+	// answered 503. Default Timeout; negative: no limit.
+	QueueTimeout time.Duration
+
+	// Interpreter is the Python to run, a path or a name to be found in
+	// PATH. Default: that of $VIRTUAL_ENV, else of .venv beside the
+	// application, else python3.
+	Interpreter string
+	// Chdir is the directory to work in. Default: the present one.
+	Chdir string
+	// PythonPath are directories to put in front of sys.path.
+	PythonPath []string
+	// Env are "NAME=value" additions to the server's own environment.
+	Env []string
+	// RootPath is the path under which the application is mounted:
+	// SCRIPT_NAME and ASGI's root_path.
+	RootPath string
+	// Lifespan is ASGI's lifespan protocol: "auto", "on" or "off".
+	Lifespan string
+	// Loop is the event loop of the asgi model: "auto", "asyncio" or
+	// "uvloop".
+	Loop string
+
+	// ResponseSpoolMax bounds the part of one response that waits in a
+	// temporary file for a slow client, in bytes. Default 1 GiB.
+	ResponseSpoolMax int64
+	// TempDir is where temporary files go. Default: the system's directory.
+	TempDir string
+	// ServerSoftware is what applications are told: SERVER_SOFTWARE.
+	// Default "asteri-loop".
+	ServerSoftware string
+	// LogLevel is the least level of the application's log records that is
+	// passed on. Default (0) slog.LevelInfo.
+	LogLevel slog.Level
+	// Logger takes the server's and the workers' log. Default: nowhere.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	c.Workers = orDefault(c.Workers, 1)
+	c.Threads = orDefault(c.Threads, 1)
+	c.WorkerConnections = orDefault(c.WorkerConnections, 1000)
+	c.Timeout = orDefault(c.Timeout, 30*time.Second)
+	c.GracefulTimeout = orDefault(c.GracefulTimeout, 30*time.Second)
+	c.BootTimeout = orDefault(c.BootTimeout, 60*time.Second)
+	c.QueueSize = orDefault(c.QueueSize, 2048)
+	c.QueueTimeout = orDefault(c.QueueTimeout, c.Timeout)
+	c.Lifespan = orDefault(c.Lifespan, "auto")
+	c.Loop = orDefault(c.Loop, "auto")
+	c.ResponseSpoolMax = orDefault(c.ResponseSpoolMax, 1<<30)
+	c.ServerSoftware = orDefault(c.ServerSoftware, "asteri-loop")
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// Bounds and periods.
+const (
+	// inlineBody is the longest request body that travels in the request
+	// itself; longer whole bodies travel as a file.
+	inlineBody = 256 << 10
+	// shortBody is the longest body of known length that is collected before
+	// the request is given to an asynchronous worker, because one frame is
+	// cheaper than several.
+	shortBody = 64 << 10
+	// responseWindow is how many bytes of a response a worker may send
+	// before it is granted more.
+	responseWindow = 256 << 10
+	// grantStep is the least number of bytes granted at a time.
+	grantStep = 64 << 10
+	// maxFrame bounds a frame's payload.
+	maxFrame = 16 << 20
+	// maxBatch is the size at which a batch of requests is sent early.
+	maxBatch = 1 << 20
+
+	// maxCredit bounds the calls that wait in a worker's link.
+	maxCredit = 16
+	// manyCalls is the capacity from which a worker needs no credit, since
+	// it starts all that it gets.
+	manyCalls = 64
+	// quickAnswer is the time for an answer up to which credit is raised.
+	quickAnswer = time.Millisecond
+	// recallAfter is how long calls wait in a link behind a slow one before
+	// they are called back for a worker that is free.
+	recallAfter = 2 * time.Millisecond
+)

@@ -1,0 +1,326 @@
+package python
+
+import (
+	"sync"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// dispatcher decides which worker gets which call. It is shared by all loops
+// and holds its mutex for a few instructions at a time.
+type dispatcher struct {
+	mu      sync.Mutex
+	queue   callQueue // calls that wait for a worker
+	limit   int       // of the queue
+	workers []*worker // those that take calls
+	closed  bool      // nothing is queued any more
+
+	recallTimer *time.Timer // looks at calls that wait in links
+	recallArmed bool
+}
+
+// place is where a call is, as far as the dispatcher is concerned.
+type place uint8
+
+const (
+	nowhere place = iota
+	queued
+	placed // at call.worker
+)
+
+// room is the dispatcher's record of a worker, under its mutex. The calls a
+// worker has are those in its hands and those on their way to it.
+type room struct {
+	capacity int // calls that may run
+	credit   int // further calls that may wait in its link
+	calls    int
+	// waitingSince is when calls began to wait in the link, or when the
+	// worker last finished one, if that is later.
+	waitingSince time.Time
+	recalling    bool // a RECALL has not been answered
+}
+
+func (r *room) full() bool { return r.calls >= r.capacity+r.credit }
+
+// less tells whether a is less busy than b.
+func (r *room) less(b *room) bool { return r.calls*b.capacity < b.calls*r.capacity }
+
+func newDispatcher(limit int) *dispatcher {
+	d := &dispatcher{limit: limit}
+	d.recallTimer = time.AfterFunc(time.Hour, d.recallOverdue)
+	d.recallTimer.Stop()
+	return d
+}
+
+// submit finds a worker for c, or queues it. from is the executor of the caller:
+// of two workers equally busy the one whose link lives there is nearer. It
+// returns the worker to send c to; nil if c was queued, and ok is false if there
+// was no room for that either.
+func (d *dispatcher) submit(c *call, from asteri.Executor) (w *worker, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w = d.pick(from); w != nil {
+		d.assign(c, w)
+		return w, true
+	}
+	if d.queue.n >= d.limit || d.closed {
+		return nil, false
+	}
+	c.queuedAt = time.Now()
+	c.place = queued
+	d.queue.pushBack(c)
+	return nil, true
+}
+
+// resubmit is submit for a call that had a place already: it does not wait behind
+// those that came later, and is not refused.
+func (d *dispatcher) resubmit(c *call, from asteri.Executor) (w *worker, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w = d.pick(from); w != nil {
+		d.assign(c, w)
+		return w, true
+	}
+	if d.closed {
+		return nil, false
+	}
+	if c.queuedAt.IsZero() {
+		c.queuedAt = time.Now()
+	}
+	c.place = queued
+	d.queue.pushFront(c)
+	return nil, true
+}
+
+// pick returns the least busy worker that has room.
+func (d *dispatcher) pick(from asteri.Executor) *worker {
+	var best *worker
+	for _, w := range d.workers {
+		switch {
+		case w.room.full():
+		case best == nil || w.room.less(&best.room):
+			best = w
+		case w.executor() == from && best.executor() != from && !best.room.less(&w.room):
+			best = w
+		}
+	}
+	return best
+}
+
+func (d *dispatcher) assign(c *call, w *worker) {
+	c.place, c.worker = placed, w
+	w.room.calls++
+	if w.room.calls == w.room.capacity+1 {
+		w.room.waitingSince = time.Now()
+		d.armRecall()
+	}
+}
+
+// withdraw takes c out of the queue. If it is not there, it returns the worker
+// that has it, or nil.
+func (d *dispatcher) withdraw(c *call) (wasQueued bool, at *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch c.place {
+	case queued:
+		d.queue.remove(c)
+		c.place = nowhere
+		return true, nil
+	case placed:
+		return false, c.worker
+	}
+	return false, nil
+}
+
+// release gives back the room of n calls that w has finished in took, appends the
+// calls that take their place to next and returns it.
+func (d *dispatcher) release(w *worker, n int, took time.Duration, next []*call) []*call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := &w.room
+	r.calls -= n
+	if r.calls > r.capacity {
+		r.waitingSince = time.Now()
+	}
+	r.adapt(n, took)
+	return d.fill(w, next)
+}
+
+// adapt raises the credit of a worker that answers quickly, so that its next
+// calls are there when it is done, and takes it from one that is slow, so that no
+// call waits behind another while a worker is free.
+func (r *room) adapt(n int, took time.Duration) {
+	switch {
+	case r.capacity >= manyCalls || n == 0:
+	case took <= quickAnswer*time.Duration(n):
+		r.credit = min(r.credit+n, maxCredit)
+	default:
+		r.credit /= 4
+	}
+}
+
+// restore gives back the room of n calls that w will not run.
+func (d *dispatcher) restore(w *worker, n int, next []*call) []*call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w.room.calls -= n
+	w.room.credit = 0
+	w.room.recalling = false
+	return d.fill(w, next)
+}
+
+// fill gives waiting calls to w while it takes calls and has room.
+func (d *dispatcher) fill(w *worker, next []*call) []*call {
+	for d.queue.n > 0 && w.takesCalls && !w.room.full() {
+		c := d.queue.popFront()
+		d.assign(c, w)
+		next = append(next, c)
+	}
+	return next
+}
+
+// add lets w take calls, and returns those that have waited for it.
+func (d *dispatcher) add(w *worker) []*call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w.takesCalls = true
+	d.workers = append(d.workers, w)
+	return d.fill(w, nil)
+}
+
+// remove gives w no more calls.
+func (d *dispatcher) remove(w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w.takesCalls = false
+	for i, other := range d.workers {
+		if other == w {
+			d.workers = append(d.workers[:i:i], d.workers[i+1:]...)
+			return
+		}
+	}
+}
+
+// expire takes out of the queue what was put there before t.
+func (d *dispatcher) expire(t time.Time) []*call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var old []*call
+	for c := d.queue.head; c != nil; {
+		next := c.next
+		if c.queuedAt.Before(t) {
+			d.queue.remove(c)
+			c.place = nowhere
+			old = append(old, c)
+		}
+		c = next
+	}
+	return old
+}
+
+// waiting returns the length of the queue.
+func (d *dispatcher) waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.queue.n
+}
+
+// callsAt returns how many calls w has.
+func (d *dispatcher) callsAt(w *worker) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return w.room.calls
+}
+
+func (d *dispatcher) armRecall() {
+	if !d.recallArmed {
+		d.recallArmed = true
+		d.recallTimer.Reset(recallAfter)
+	}
+}
+
+// recallOverdue runs every recallAfter while calls wait in links. It calls back
+// those that wait behind a slow one while another worker is free: not more than
+// the free ones can run.
+func (d *dispatcher) recallOverdue() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.recallArmed = false
+	free := 0
+	for _, w := range d.workers {
+		free += max(0, w.room.capacity-w.room.calls)
+	}
+	now := time.Now()
+	for _, w := range d.workers {
+		r := &w.room
+		if r.calls <= r.capacity {
+			continue
+		}
+		d.armRecall()
+		if free > 0 && !r.recalling && now.Sub(r.waitingSince) >= recallAfter {
+			n := min(free, r.calls-r.capacity)
+			free -= n
+			r.recalling = true
+			w.recall(n)
+		}
+	}
+}
+
+// close ends the timer and refuses what cannot be placed at once.
+func (d *dispatcher) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	d.recallArmed = true // never again
+	d.recallTimer.Stop()
+}
+
+// callQueue is a list of calls; each is in at most one.
+type callQueue struct {
+	head, tail *call
+	n          int
+}
+
+func (q *callQueue) pushBack(c *call) {
+	c.prev, c.next = q.tail, nil
+	if q.tail != nil {
+		q.tail.next = c
+	} else {
+		q.head = c
+	}
+	q.tail = c
+	q.n++
+}
+
+func (q *callQueue) pushFront(c *call) {
+	c.prev, c.next = nil, q.head
+	if q.head != nil {
+		q.head.prev = c
+	} else {
+		q.tail = c
+	}
+	q.head = c
+	q.n++
+}
+
+func (q *callQueue) popFront() *call {
+	c := q.head
+	q.remove(c)
+	return c
+}
+
+func (q *callQueue) remove(c *call) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		q.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		q.tail = c.prev
+	}
+	c.prev, c.next = nil, nil
+	q.n--
+}

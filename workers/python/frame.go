@@ -1,0 +1,88 @@
+package python
+
+import "encoding/binary"
+
+// frameType is the type of a frame; the names are those of PROTOCOL.md.
+type frameType uint8
+
+const (
+	frameHello    frameType = 1
+	frameRequests frameType = 2
+	frameBody     frameType = 3
+	frameGrant    frameType = 4 // WINDOW, to the worker
+	frameShutdown frameType = 5
+
+	frameReady    frameType = 64
+	frameFailed   frameType = 65
+	frameAnswers  frameType = 66
+	frameStart    frameType = 67
+	frameData     frameType = 68
+	frameInform   frameType = 69
+	frameFile     frameType = 70
+	frameTrailers frameType = 71
+	frameWindow   frameType = 72 // WINDOW, to the front
+	frameAbort    frameType = 73
+	frameError    frameType = 74
+	frameLog      frameType = 75
+	frameDone     frameType = 76
+	frameRetire   frameType = 77
+
+	frameCancel   frameType = 128
+	frameRecall   frameType = 129
+	frameRecalled frameType = 130
+	framePing     frameType = 131
+	framePong     frameType = 132
+	frameStack    frameType = 133
+	frameStacks   frameType = 134
+	frameFD       frameType = 135
+	frameStop     frameType = 136
+)
+
+// Flags.
+const (
+	flagEnd   = 1
+	flagError = 2
+)
+
+const headerLen = 12
+
+// header is the fixed part of a frame.
+type header struct {
+	size   int
+	kind   frameType
+	flags  uint8
+	stream uint32
+}
+
+// parseHeader reads a header from the first headerLen bytes of b.
+func parseHeader(b []byte) (header, error) {
+	_ = b[headerLen-1]
+	h := header{
+		kind:   frameType(b[4]),
+		flags:  b[5],
+		stream: binary.LittleEndian.Uint32(b[8:]),
+	}
+	n := binary.LittleEndian.Uint32(b)
+	if n > maxFrame {
+		return h, violation("frame longer than 16 MiB")
+	}
+	h.size = int(n)
+	return h, nil
+}
+
+// appendFrame appends the header of a frame with n bytes of payload.
+func appendFrame(dst []byte, kind frameType, flags uint8, stream uint32, n int) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
+	dst = append(dst, byte(kind), flags, 0, 0)
+	return binary.LittleEndian.AppendUint32(dst, stream)
+}
+
+// patchSize sets the payload length of the frame that begins at b[0] and ends
+// with b.
+func patchSize(b []byte) { binary.LittleEndian.PutUint32(b, uint32(len(b)-headerLen)) }
+
+// violation is a breach of the link's protocol by a worker. It ends the worker.
+type violation string
+
+// Error says what was wrong.
+func (v violation) Error() string { return "worker broke the link's protocol: " + string(v) }

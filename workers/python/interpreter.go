@@ -1,0 +1,56 @@
+package python
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// interpreter finds the Python to run.
+func (c *Config) interpreter() (string, error) {
+	if c.Interpreter != "" {
+		path, err := exec.LookPath(c.Interpreter)
+		if err != nil {
+			return "", &BootError{
+				Phase: "interpreter", Message: fmt.Sprintf("cannot run %s: %v", c.Interpreter, err),
+				Hint: "--python takes the path of a Python 3.9 or later, or a name in PATH",
+			}
+		}
+		return filepath.Abs(path)
+	}
+	for _, env := range c.environments() {
+		python := filepath.Join(env, "bin", "python")
+		if _, err := exec.LookPath(python); err == nil {
+			return filepath.Abs(python)
+		}
+	}
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		return "", &BootError{
+			Phase: "interpreter", Message: "python3 is not in PATH",
+			Hint: "install Python 3.9 or later, or name one with --python",
+		}
+	}
+	return filepath.Abs(path)
+}
+
+// environments returns the virtual environments to look at, best first.
+func (c *Config) environments() []string {
+	var dirs []string
+	if env := os.Getenv("VIRTUAL_ENV"); env != "" {
+		dirs = append(dirs, env)
+	}
+	base := c.Chdir
+	if file, _, _ := strings.Cut(c.App, ":"); strings.HasSuffix(file, ".py") {
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(base, file)
+		}
+		dirs = append(dirs, filepath.Join(filepath.Dir(file), ".venv"))
+	}
+	return append(dirs, filepath.Join(base, ".venv"))
+}
+
+// environ returns the environment of a worker.
+func (c *Config) environ() []string { return append(os.Environ(), c.Env...) }

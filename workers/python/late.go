@@ -1,0 +1,153 @@
+package python
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// Calls that take too long, and calls that wait behind a slow one.
+
+// lateCalls is the state of a link whose worker has calls that timed out.
+type lateCalls struct {
+	explained    bool // the worker's stacks have come
+	patienceOver bool
+}
+
+// latePatience is how long a worker with late calls may take to tell where it is,
+// and to give back what it has not started.
+const latePatience = 500 * time.Millisecond
+
+func (l *link) startSweep() {
+	if l.sweeping || l.calls.open == 0 || l.worker.cfg.Timeout <= 0 {
+		return
+	}
+	l.sweeping = true
+	l.conn.SetTimer(timerSweep, min(max(l.worker.cfg.Timeout/16, 50*time.Millisecond), 200*time.Millisecond))
+}
+
+// sweep answers the calls that have run out of time, and has the worker replaced.
+// Its other calls go on.
+func (l *link) sweep() {
+	now := l.loop.Now()
+	found := false
+	for _, c := range l.calls.slots {
+		if c == nil || c.abandoned || !l.isLate(c, now) {
+			continue
+		}
+		found = true
+		l.abandon(c, now)
+	}
+	if !found {
+		return
+	}
+	l.worker.control.stack(0)
+	l.conn.SetTimer(timerLate, latePatience)
+	l.worker.retire("a request took too long")
+	l.judgeLate()
+}
+
+// isLate tells whether a call has run for longer than the timeout without a
+// beginning of a response. For a blocking model, where it holds a thread, the
+// response must also go on, unless the front holds it back. An asynchronous one
+// may be silent for as long as it likes once it has begun: server-sent events are.
+func (l *link) isLate(c *call, now time.Time) bool {
+	limit := l.worker.cfg.Timeout
+	switch {
+	case c.started.IsZero():
+		return false
+	case !c.begun:
+		return now.Sub(c.started) > limit
+	}
+	return l.worker.info.wholeBody && c.window >= grantStep && now.Sub(c.lastFrame) > limit
+}
+
+func (l *link) abandon(c *call, now time.Time) {
+	c.abandoned = true
+	l.calls.abandoned++
+	l.worker.pool.counts.timedOut.Add(1)
+	l.log.Error("request timed out", "method", c.req.Method, "path", string(c.req.Path), "age", now.Sub(c.started).Round(time.Millisecond))
+	l.worker.control.cancel(c.id, true)
+	begun := c.begun
+	c.toHome(l.loop, func() { c.timedOut(begun) })
+}
+
+// judgeLate kills the worker when nothing but late calls is left in it.
+func (l *link) judgeLate() {
+	if l.calls.abandoned == 0 || l.closed {
+		return
+	}
+	if !l.late.patienceOver && !(l.late.explained && l.calls.open == l.calls.abandoned) {
+		return
+	}
+	for _, c := range l.calls.slots {
+		if c != nil && !c.abandoned && !c.started.IsZero() {
+			return
+		}
+	}
+	l.worker.kill("only requests that took too long are left")
+}
+
+// onStacks logs where the worker's threads are.
+func (l *link) onStacks(threads map[string]any) {
+	if l.calls.abandoned == 0 {
+		return
+	}
+	for name := range threads {
+		stack := fields(threads).str(name)
+		l.log.Error("stack of a worker with a request that took too long", "thread", name, "stack", strings.TrimRight(stack, "\n"))
+	}
+	l.late.explained = true
+	l.judgeLate()
+}
+
+// recall asks the worker for up to n calls that it has not started. Those whose
+// bodies are under way stay.
+func (l *link) recall(n int) {
+	var ids []uint32
+	if !l.closed {
+		for _, c := range l.calls.waiting[l.calls.waitFrom:] {
+			if len(ids) < n && l.calls.has(c) && c.started.IsZero() && !c.begun && c.bodyKind != bodyStreamed {
+				ids = append(ids, c.id)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		l.onRecalled(nil)
+		return
+	}
+	l.worker.control.recall(ids)
+}
+
+// onRecalled takes back the calls that the worker had not started. They have not
+// run, so they go elsewhere whatever their method.
+func (l *link) onRecalled(ids []uint32) {
+	var back []*call
+	for _, id := range ids {
+		if c := l.calls.get(id); c != nil && !c.begun {
+			l.remove(c)
+			back = append(back, c)
+		}
+	}
+	l.next = l.worker.pool.dispatcher.restore(l.worker, len(back), l.next[:0])
+	l.sendNext()
+	// The last one first: each goes to the front of the queue.
+	for i := len(back) - 1; i >= 0; i-- {
+		back[i].toHome(l.loop, back[i].resubmit)
+	}
+	l.judgeLate()
+}
+
+// retire has the worker finish what it has: no more requests will be sent.
+func (l *link) retire() {
+	if l.closed || l.retiring {
+		return
+	}
+	l.openInbox()
+	l.flush()
+	l.recall(l.calls.open)
+	l.frame(frameShutdown, 0, 0, nil)
+	l.retiring = true
+}
+
+var errStalled = errors.New("the application's response did not go on in time")

@@ -1,0 +1,355 @@
+package python
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// link is the front's end of a worker's descriptor 3: a session of the loop that
+// it was adopted by, which owns all of it but the inbox.
+type link struct {
+	worker *worker
+	conn   loop.Conn
+	loop   *loop.Loop
+	log    *slog.Logger
+
+	calls callTable
+
+	// The batch under way: a REQUESTS frame whose size and count are patched
+	// when it is sent, at the end of the tick.
+	enc        requestEncoder
+	batched    int
+	batchList  int
+	flushSoon  bool
+	flushBatch func()
+
+	// What is being received.
+	walker  marshal.Walker
+	header  asteri.Header // of the answer being read
+	answers answerBatch
+	data    dataFrame
+	next    []*call
+
+	lastAnswers time.Time // when the last answers came
+	sweeping    bool      // the sweep timer runs
+	late        lateCalls
+	retiring    bool // SHUTDOWN was sent
+	eof         bool // the worker has closed its end
+	exited      bool // the process has
+	closed      bool // no call can be answered any more
+
+	inboxMu sync.Mutex
+	inbox   []*call // from other goroutines
+}
+
+// Timers of a link.
+const (
+	timerSweep loop.Timer = iota // looks for calls that take too long
+	timerExit                    // the process has exited, the link has not ended
+	timerLate                    // a worker with late calls has had time to explain itself
+)
+
+// dataFrame is a DATA frame of which not all bytes have come.
+type dataFrame struct {
+	call *call // nil if nobody wants the bytes
+	left int
+	end  bool
+}
+
+func newLink(w *worker, c loop.Conn) *link {
+	l := &link{worker: w, conn: c, loop: c.Loop(), log: w.log}
+	l.enc.wsgi = w.info.wsgi()
+	l.calls.init(w.info.Capacity)
+	l.flushBatch = func() {
+		l.flushSoon = false
+		l.flush()
+	}
+	return l
+}
+
+// deliver gives a call that the dispatcher placed here to the worker. It may be
+// called from any goroutine; at is the executor that it is called on.
+func (l *link) deliver(c *call, at asteri.Executor) {
+	if at == asteri.Executor(l.loop) {
+		l.send(c)
+		return
+	}
+	l.inboxMu.Lock()
+	l.inbox = append(l.inbox, c)
+	first := len(l.inbox) == 1
+	l.inboxMu.Unlock()
+	if first && !l.loop.Post(l.openInbox) {
+		l.closed = true // the loop has ended, and with it every owner but this one
+		l.openInbox()
+	}
+}
+
+func (l *link) openInbox() {
+	l.inboxMu.Lock()
+	calls := l.inbox
+	l.inbox = nil
+	l.inboxMu.Unlock()
+	for _, c := range calls {
+		l.send(c)
+	}
+}
+
+// send adds a call to the batch.
+func (l *link) send(c *call) {
+	if l.closed || l.retiring {
+		l.worker.pool.dispatcher.restore(l.worker, 1, nil)
+		c.toHome(l.loop, c.resubmit)
+		return
+	}
+	l.calls.add(c, l.loop.Now())
+	body := c.content()
+	if body.file {
+		if err := c.passBody(l.worker.control); err != nil {
+			l.log.Error("cannot pass a request body to the worker", "error", err)
+			l.remove(c)
+			l.release(1, 0)
+			c.toHome(l.loop, func() { c.refuse(&asteri.StatusError{Code: 500, Reason: "request body was lost"}) })
+			return
+		}
+	}
+	if l.batched == 0 {
+		l.beginBatch()
+	}
+	l.enc.request(c.id, c.req, body)
+	l.batched++
+	l.startSweep()
+	if body.stream {
+		l.flush() // its body may follow at once
+		c.toHome(l.loop, func() { c.streamBody(l) })
+	}
+	l.soon()
+}
+
+func (l *link) beginBatch() {
+	l.enc.Reset(appendFrame(l.enc.Buf[:0], frameRequests, 0, 0, 0), &atoms)
+	l.batchList = l.enc.List(0)
+}
+
+// soon has the batch sent when the loop has handled the tick's events.
+func (l *link) soon() {
+	switch {
+	case len(l.enc.Buf) > maxBatch:
+		l.flush()
+	case !l.flushSoon:
+		l.flushSoon = l.loop.Post(l.flushBatch)
+	}
+}
+
+// flush sends the batch.
+func (l *link) flush() {
+	if l.batched == 0 {
+		return
+	}
+	l.enc.PatchList(l.batchList, l.batched)
+	l.batched = 0
+	if l.closed {
+		return
+	}
+	patchSize(l.enc.Buf)
+	l.conn.Write(l.enc.Buf)
+	if cap(l.enc.Buf) > maxBatch {
+		l.enc.Buf = nil
+	}
+}
+
+// frame sends a frame of another kind, behind the batch.
+func (l *link) frame(kind frameType, flags uint8, stream uint32, payload []byte) {
+	if l.closed {
+		return
+	}
+	l.flush()
+	var head [headerLen]byte
+	l.conn.Write(appendFrame(head[:0], kind, flags, stream, len(payload)))
+	if len(payload) > 0 {
+		l.conn.Write(payload)
+	}
+}
+
+// body sends bytes of a streamed request body. from is the executor of the caller.
+func (l *link) body(c *call, flags uint8, p []byte, from asteri.Executor) {
+	if from == asteri.Executor(l.loop) {
+		if l.calls.has(c) {
+			l.frame(frameBody, flags, c.id, p)
+		}
+		return
+	}
+	p = append([]byte(nil), p...)
+	l.loop.Post(func() { l.body(c, flags, p, l.loop) })
+}
+
+// grant lets the worker send n more response bytes on a stream.
+func (l *link) grant(c *call, n int, from asteri.Executor) {
+	if from == asteri.Executor(l.loop) {
+		if l.calls.has(c) {
+			c.window += n
+			c.touched(l.loop.Now())
+			l.frame(frameGrant, 0, c.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
+		}
+		return
+	}
+	l.loop.Post(func() { l.grant(c, n, l.loop) })
+}
+
+// cancel tells the worker that a call's client left.
+func (l *link) cancel(c *call, hard bool, from asteri.Executor) {
+	if from == asteri.Executor(l.loop) {
+		if l.calls.has(c) && !l.closed {
+			l.worker.control.cancel(c.id, hard)
+		}
+		return
+	}
+	l.loop.Post(func() { l.cancel(c, hard, l.loop) })
+}
+
+// remove takes a call out of the table.
+func (l *link) remove(c *call) {
+	l.calls.remove(c, l.loop.Now())
+	l.judgeLate()
+}
+
+// release tells the dispatcher that n calls are over and sends those that take
+// their place. took is the time that the worker spent on them, 0 if unknown.
+func (l *link) release(n int, took time.Duration) {
+	if n == 0 {
+		return
+	}
+	l.worker.served.Add(uint64(n))
+	l.next = l.worker.pool.dispatcher.release(l.worker, n, took, l.next[:0])
+	l.sendNext()
+}
+
+func (l *link) sendNext() {
+	next := l.next
+	l.next = nil // send may release more
+	for _, c := range next {
+		l.send(c)
+	}
+	clear(next)
+	l.next = next[:0]
+}
+
+// OnData cuts what came into frames.
+func (l *link) OnData(in []byte) (int, error) {
+	consumed := 0
+	for {
+		rest := in[consumed:]
+		if l.data.left > 0 {
+			if len(rest) == 0 {
+				return consumed, nil
+			}
+			n := min(len(rest), l.data.left)
+			l.data.left -= n
+			l.onDataBytes(rest[:n])
+			consumed += n
+			continue
+		}
+		if len(rest) < headerLen {
+			return consumed, nil
+		}
+		h, err := parseHeader(rest)
+		if err != nil {
+			return consumed, err
+		}
+		if h.kind == frameData {
+			consumed += headerLen
+			if err := l.beginData(h); err != nil {
+				return consumed, err
+			}
+			continue
+		}
+		if len(rest) < headerLen+h.size {
+			return consumed, nil
+		}
+		if err := l.onFrame(h, rest[headerLen:headerLen+h.size]); err != nil {
+			return consumed, err
+		}
+		consumed += headerLen + h.size
+	}
+}
+
+// OnEOF says that the worker has closed its end. If it has not exited, it will
+// have to.
+func (l *link) OnEOF() {
+	l.eof = true
+	if l.exited {
+		l.finish()
+		return
+	}
+	l.worker.linkEnded(nil)
+}
+
+// OnDrain: a worker's requests are bounded by its capacity and windows.
+func (l *link) OnDrain() {}
+
+// OnShutdown is for connections of clients; the pool stops workers itself.
+func (l *link) OnShutdown() {}
+
+// OnTimer runs the link's timers.
+func (l *link) OnTimer(t loop.Timer) {
+	switch t {
+	case timerSweep:
+		l.sweeping = false
+		l.sweep()
+		l.startSweep()
+	case timerExit:
+		l.finish()
+	case timerLate:
+		l.late.patienceOver = true
+		l.judgeLate()
+	}
+}
+
+// OnClose ends what is left. The cause says whether the worker is to blame.
+func (l *link) OnClose(cause error) {
+	if !l.closed {
+		l.worker.linkEnded(cause)
+		l.finish()
+	}
+}
+
+// processExited is called when the process has been reaped. Bytes that it wrote
+// before may still be on their way; the link's end follows them, unless a child of
+// the worker keeps it open.
+func (l *link) processExited() {
+	l.exited = true
+	switch {
+	case l.closed:
+	case l.eof:
+		l.finish()
+	default:
+		l.conn.SetTimer(timerExit, exitGrace)
+	}
+}
+
+// exitGrace is how long the link of a process that has exited may take to end.
+const exitGrace = 200 * time.Millisecond
+
+// finish gives every call that is left its outcome. The worker gives no more
+// answers.
+func (l *link) finish() {
+	if l.closed {
+		return
+	}
+	l.closed = true
+	l.batched = 0
+	l.worker.pool.dispatcher.remove(l.worker)
+	for _, c := range l.calls.all(nil) {
+		l.calls.remove(c, l.loop.Now())
+		begun := c.begun
+		c.toHome(l.loop, func() { c.workerLost(begun) })
+	}
+	l.openInbox()
+	l.conn.Abort(loop.PeerClosed)
+	l.worker.linkFinished()
+}

@@ -1,0 +1,188 @@
+package python
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/spool"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// Engine is what a pool needs of a loop.Engine: its loops, of which the first
+// Active ones get the workers' links.
+type Engine interface {
+	Loops() []*loop.Loop
+	Active() int
+}
+
+// Pool is a set of supervised worker processes that run one application. It is an
+// asteri.Handler. The loops of its engine must run from before its start to after
+// its stop.
+type Pool struct {
+	engine     Engine
+	log        *slog.Logger
+	shim       shim
+	spools     *spool.Store
+	dispatcher *dispatcher
+	supervisor *supervisor
+
+	current     atomic.Pointer[Config]
+	info        atomic.Pointer[Info]
+	wholeBodies atomic.Bool // requests are given to workers with their whole body
+	workers     atomic.Pointer[[]*worker]
+	counts      counts
+
+	readyOnce sync.Once
+	ready     chan struct{} // closed at the first READY, or failure
+	readyErr  error
+}
+
+// counts are what has happened since the start.
+type counts struct {
+	refused, expired, retried, timedOut, crashed atomic.Uint64
+}
+
+var _ asteri.Handler = (*Pool)(nil)
+
+var (
+	errStopped   = errors.New("the worker pool is stopped")
+	errReloading = errors.New("a reload is under way already")
+)
+
+// Start starts the workers and returns without waiting for them: see Ready.
+func Start(engine Engine, cfg Config) (*Pool, error) {
+	cfg = cfg.withDefaults()
+	p := newPool(&cfg)
+	p.engine = engine
+	p.supervisor = newSupervisor(p, &cfg)
+	go p.supervisor.run()
+	return p, nil
+}
+
+func newPool(cfg *Config) *Pool {
+	p := &Pool{
+		log: cfg.Logger, shim: shim{temp: cfg.TempDir}, spools: spool.NewStore(cfg.TempDir),
+		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
+	}
+	p.current.Store(cfg)
+	return p
+}
+
+// firstReady ends the waiting for the first worker.
+func (p *Pool) firstReady(info *Info, err error) {
+	p.readyOnce.Do(func() {
+		if info != nil {
+			p.info.Store(info)
+		}
+		p.readyErr = err
+		close(p.ready)
+	})
+}
+
+// Ready waits until the first worker is ready and returns what it found. If it
+// could not boot, the error is a *BootError, and the pool has stopped.
+func (p *Pool) Ready(ctx context.Context) (Info, error) {
+	select {
+	case <-p.ready:
+		if p.readyErr != nil {
+			return Info{}, p.readyErr
+		}
+		return *p.info.Load(), nil
+	case <-ctx.Done():
+		return Info{}, ctx.Err()
+	}
+}
+
+// Reload starts workers with cfg and, once all are ready, lets the present ones
+// finish and exit. If one of them cannot boot, it returns a *BootError and the
+// present workers serve on. QueueSize, TempDir and Logger stay as they are.
+func (p *Pool) Reload(ctx context.Context, cfg Config) error {
+	cfg = cfg.withDefaults()
+	result := make(chan error, 1)
+	p.supervisor.post(func(s *supervisor) { s.startReload(&cfg, result) })
+	select {
+	case err := <-result:
+		return err
+	case <-p.supervisor.done:
+		return errStopped
+	case <-ctx.Done():
+		p.supervisor.post(func(s *supervisor) {
+			if s.reload != nil && s.reload.result == result {
+				s.failReload(ctx.Err())
+			}
+		})
+		return ctx.Err()
+	}
+}
+
+// Scale changes the number of workers by delta; one stays in any case.
+func (p *Pool) Scale(delta int) { p.supervisor.post(func(s *supervisor) { s.scale(delta) }) }
+
+// Stop gives no more requests to workers and waits until they have finished those
+// that they have and exited; those left after the graceful timeout, or when ctx is
+// done, are killed. Requests that still wait are answered 503.
+func (p *Pool) Stop(ctx context.Context) {
+	deadline := time.Now().Add(p.config().GracefulTimeout)
+	p.supervisor.post(func(s *supervisor) { s.stop(deadline) })
+	select {
+	case <-p.supervisor.done:
+	case <-ctx.Done():
+	}
+	p.Kill()
+}
+
+// Kill stops the pool at once and waits until no process is left.
+func (p *Pool) Kill() {
+	p.supervisor.post(func(s *supervisor) { s.stop(time.Time{}) })
+	<-p.supervisor.done
+	p.dispatcher.close()
+	for _, c := range p.dispatcher.expire(time.Now().Add(time.Hour)) {
+		c.toHome(nil, c.stopped)
+	}
+	p.shim.remove()
+}
+
+func (p *Pool) config() *Config { return p.current.Load() }
+
+func (p *Pool) setWorkers(ws []*worker) { p.workers.Store(&ws) }
+
+// logBootError logs what Ready and Reload return.
+func (p *Pool) logBootError(w *worker, err error) {
+	var boot *BootError
+	if !errors.As(err, &boot) {
+		p.log.Error("worker failed to boot", "worker", w.age, "error", err)
+		return
+	}
+	p.log.Error("worker failed to boot", "worker", w.age, "phase", boot.Phase,
+		"error", boot.Message, "hint", boot.Hint, "traceback", boot.Traceback)
+}
+
+// Check boots one worker as far as READY and ends it again: it tells whether the
+// application can be imported and run as configured. The error is a *BootError.
+func Check(ctx context.Context, cfg Config) (Info, error) {
+	cfg = cfg.withDefaults()
+	p := newPool(&cfg)
+	defer p.shim.remove()
+	defer p.dispatcher.close()
+	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}
+	w.ctx, w.cancel = context.WithCancel(ctx)
+	defer w.cancel()
+	info, err := w.start(true)
+	if err != nil {
+		return Info{}, err
+	}
+	select {
+	case <-w.proc.exited:
+	case <-time.After(exitPatience):
+		w.proc.kill()
+		<-w.proc.exited
+	}
+	w.proc.link.Close()
+	w.proc.control.Close()
+	return info, nil
+}

@@ -1,0 +1,164 @@
+//go:build unix
+
+package python
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is a worker's operating system process and the front's ends of what
+// connects the two.
+type process struct {
+	cmd     *exec.Cmd
+	pid     int
+	link    *os.File // non-blocking
+	control *os.File // non-blocking
+	output  [2]*os.File
+	exited  chan struct{} // closed when the process has been reaped
+	exit    exitState     // valid once exited is closed
+}
+
+// socketBuffer is asked for in both directions of a socketpair. Some systems'
+// default is too small for one batch.
+const socketBuffer = 256 << 10
+
+// startProcess runs a command with the link and the control socket as
+// descriptors 3 and 4 and pipes as standard output and error. It leads a process
+// group of its own, so that Ctrl-C in a terminal reaches the server only.
+func startProcess(argv, env []string) (*process, error) {
+	var theirs, ours []*os.File
+	defer func() { closeAll(theirs) }()
+	for _, name := range []string{"link", "control"} {
+		front, worker, err := socketpair(name)
+		if err != nil {
+			closeAll(ours)
+			return nil, err
+		}
+		ours, theirs = append(ours, front), append(theirs, worker)
+	}
+	for range 2 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeAll(ours)
+			return nil, err
+		}
+		ours, theirs = append(ours, r), append(theirs, w)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = env
+	cmd.ExtraFiles = theirs[:2]
+	cmd.Stdout, cmd.Stderr = theirs[2], theirs[3]
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		closeAll(ours)
+		return nil, err
+	}
+	p := &process{
+		cmd: cmd, pid: cmd.Process.Pid,
+		link: ours[0], control: ours[1], output: [2]*os.File{ours[2], ours[3]},
+		exited: make(chan struct{}),
+	}
+	go p.reap()
+	return p, nil
+}
+
+// reap waits for the end of the process. Only this tells it: the link's end
+// does not, since a child of the worker may hold a copy of the link.
+func (p *process) reap() {
+	err := p.cmd.Wait()
+	p.exit = exitState{state: p.cmd.ProcessState, err: err}
+	close(p.exited)
+}
+
+// kill ends the process at once. A process that has ended already is not an
+// error, and its number is not used after it was reaped.
+func (p *process) kill() { _ = p.cmd.Process.Kill() }
+
+// exitState says how a process ended.
+type exitState struct {
+	state *os.ProcessState
+	err   error
+}
+
+// clean tells whether the process ended of its own will and well.
+func (e exitState) clean() bool { return e.state != nil && e.state.Success() }
+
+// String describes the end for the log.
+func (e exitState) String() string {
+	if e.state == nil {
+		return fmt.Sprintf("lost: %v", e.err)
+	}
+	if ws, ok := e.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return fmt.Sprintf("killed by signal %d (%v)", ws.Signal(), ws.Signal())
+	}
+	return fmt.Sprintf("exited with status %d", e.state.ExitCode())
+}
+
+// socketpair makes a connected pair of stream sockets: the front's is
+// non-blocking, both are close-on-exec.
+func socketpair(name string) (front, worker *os.File, err error) {
+	// Systems without SOCK_CLOEXEC need the lock that keeps a fork from
+	// happening before CloseOnExec.
+	syscall.ForkLock.RLock()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		unix.CloseOnExec(fds[0])
+		unix.CloseOnExec(fds[1])
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	for _, fd := range fds {
+		// A smaller buffer works too, only slower.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, socketBuffer)
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, socketBuffer)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return nil, nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name+" of the worker"), nil
+}
+
+// detach takes the descriptor out of f, for the loop to own.
+func detach(f *os.File) (fd int, err error) {
+	defer f.Close()
+	return dupFD(f)
+}
+
+// dup returns another file for the same open file.
+func dup(f *os.File) (*os.File, error) {
+	fd, err := dupFD(f)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+func dupFD(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var dupErr error
+	err = raw.Control(func(old uintptr) {
+		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3)
+	})
+	if err == nil && dupErr != nil {
+		err = os.NewSyscallError("fcntl", dupErr)
+	}
+	return fd, err
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

@@ -1,0 +1,75 @@
+package python
+
+import "time"
+
+// WorkerStatus is the state of one worker process.
+type WorkerStatus struct {
+	// PID is 0 while the process is being started.
+	PID int
+	// Number counts the workers from the start of the pool.
+	Number int
+	// Model is the worker model; empty until the worker is ready.
+	Model string
+	// State is "STARTING", "IDLE", "BUSY", "DRAINING" or "KILLED".
+	State string
+	// InFlight is how many requests the worker has, those included that wait
+	// in its link.
+	InFlight int
+	// Served is how many requests it has finished.
+	Served uint64
+	// Started is when it was started.
+	Started time.Time
+}
+
+// Snapshot is the state of a pool.
+type Snapshot struct {
+	Workers []WorkerStatus
+	// Queued is how many requests wait for a worker, at most QueueSize.
+	Queued, QueueSize int
+	// Refused requests found the queue full, Expired ones waited in it for
+	// too long; both were answered 503. Retried ones were given to a second
+	// worker after the first had died. TimedOut ones were answered 504.
+	Refused, Expired, Retried, TimedOut uint64
+	// Crashed is how many workers have died.
+	Crashed uint64
+}
+
+// Snapshot returns the present state. It may be called from any goroutine.
+func (p *Pool) Snapshot() Snapshot {
+	s := Snapshot{
+		Queued: p.dispatcher.waiting(), QueueSize: p.dispatcher.limit,
+		Refused: p.counts.refused.Load(), Expired: p.counts.expired.Load(), Retried: p.counts.retried.Load(),
+		TimedOut: p.counts.timedOut.Load(), Crashed: p.counts.crashed.Load(),
+	}
+	if ws := p.workers.Load(); ws != nil {
+		for _, w := range *ws {
+			s.Workers = append(s.Workers, w.status())
+		}
+	}
+	return s
+}
+
+func (w *worker) status() WorkerStatus {
+	state := workerState(w.state.Load())
+	st := WorkerStatus{
+		PID: int(w.pid.Load()), Number: w.age, InFlight: w.pool.dispatcher.callsAt(w),
+		Served: w.served.Load(), Started: w.born,
+	}
+	switch state {
+	case stateStarting:
+		st.State = "STARTING"
+		return st
+	case stateKilled:
+		st.State = "KILLED"
+		return st
+	case stateDraining:
+		st.State = "DRAINING"
+	default:
+		st.State = "IDLE"
+		if st.InFlight > 0 {
+			st.State = "BUSY"
+		}
+	}
+	st.Model = w.info.Model
+	return st
+}

@@ -1,0 +1,212 @@
+package python
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// worker is one process, from before its start to its end.
+type worker struct {
+	pool    *Pool
+	cfg     *Config // of its generation
+	age     int     // its number
+	log     *slog.Logger
+	born    time.Time
+	proc    *process // its number is also in pid
+	pid     atomic.Int64
+	ctx     context.Context // of its boot
+	cancel  context.CancelFunc
+	output  *output
+	control *control
+	loop    *loop.Loop
+	info    Info
+	link    *link // set by its loop before the worker takes calls
+
+	served   atomic.Uint64
+	lastPong atomic.Int64 // unix nanoseconds
+
+	// The dispatcher's.
+	room       room
+	takesCalls bool
+
+	// The supervisor's.
+	generation int
+	state      atomic.Int32 // workerState; others may read it
+	readyAt    time.Time
+	killAt     time.Time // when a draining worker is killed
+	killed     string    // why it was, if it was
+}
+
+type workerState int32
+
+const (
+	stateStarting workerState = iota
+	stateReady
+	stateDraining
+	stateKilled // not reaped yet
+	stateExited
+)
+
+func (w *worker) executor() asteri.Executor { return w.loop }
+
+// boot starts the process and waits until it is ready. It runs on a goroutine of
+// its own and tells the supervisor how it ended.
+func (w *worker) boot() {
+	defer w.cancel()
+	info, err := w.start(false)
+	if err == nil {
+		w.info = info
+		w.room.capacity = info.Capacity
+		err = w.adopt()
+	}
+	if err != nil {
+		w.pool.supervisor.post(func(s *supervisor) { s.onBootFailed(w, err) })
+		return
+	}
+	<-w.proc.exited
+	w.loop.Post(func() { w.link.processExited() })
+	w.pool.supervisor.post(func(s *supervisor) { s.onExited(w) })
+}
+
+// start runs the process up to READY. If it returns an error there is no process
+// any more.
+func (w *worker) start(check bool) (Info, error) {
+	python, err := w.cfg.interpreter()
+	if err != nil {
+		return Info{}, err
+	}
+	zip, err := w.pool.shim.path()
+	if err != nil {
+		return Info{}, &BootError{Phase: "start", Message: err.Error(), Hint: "the directory for temporary files must be writable"}
+	}
+	if w.proc, err = startProcess([]string{python, zip}, w.cfg.environ()); err != nil {
+		return Info{}, &BootError{Phase: "start", Message: err.Error()}
+	}
+	w.pid.Store(int64(w.proc.pid))
+	w.log = w.log.With("pid", w.proc.pid)
+	w.output = &output{log: w.log}
+	go w.output.copyFrom(w.proc.output[0], "stdout", slog.LevelInfo)
+	go w.output.copyFrom(w.proc.output[1], "stderr", slog.LevelWarn)
+	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logRecords)
+	if err != nil {
+		return Info{}, w.bootFailed(err)
+	}
+	return info, nil
+}
+
+// bootFailed reaps a process whose handshake has failed.
+func (w *worker) bootFailed(err error) error {
+	var exit *exitState
+	select {
+	case <-w.proc.exited:
+		exit = &w.proc.exit
+	case <-w.ctx.Done():
+	case <-time.After(exitPatience):
+		// It has said why, or hangs.
+	}
+	w.proc.kill()
+	<-w.proc.exited
+	w.proc.link.Close()
+	w.proc.control.Close()
+	return explain(err, w.cfg.BootTimeout, exit, w.output.lastLines())
+}
+
+// exitPatience is how long a process may take to exit by itself once it has no
+// reason to go on.
+const exitPatience = time.Second
+
+// adopt gives the link to the loop.
+func (w *worker) adopt() error {
+	var err error
+	w.control, err = newControl(w.proc.control, controlEvents{
+		recalled: func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
+		pong:     func([]byte) { w.lastPong.Store(time.Now().UnixNano()) },
+		stacks:   func(_ uint32, threads map[string]any) { w.post(func(l *link) { l.onStacks(threads) }) },
+		broken:   w.linkEnded,
+	})
+	if err != nil {
+		return w.bootFailed(err)
+	}
+	fd, err := detach(w.proc.link)
+	if err != nil {
+		return w.bootFailed(err)
+	}
+	w.lastPong.Store(time.Now().UnixNano())
+	err = w.loop.Adopt(fd, func(c loop.Conn) loop.Session {
+		w.link = newLink(w, c)
+		w.pool.supervisor.post(func(s *supervisor) { s.onReady(w) })
+		go w.control.read()
+		return w.link
+	})
+	if err != nil {
+		return w.bootFailed(err)
+	}
+	return nil
+}
+
+// post runs fn on the link's loop.
+func (w *worker) post(fn func(l *link)) { w.loop.Post(func() { fn(w.link) }) }
+
+// recall asks for calls back that the worker has not started.
+func (w *worker) recall(n int) { w.post(func(l *link) { l.recall(n) }) }
+
+// retire asks the supervisor for a replacement, after which the worker finishes
+// what it has.
+func (w *worker) retire(reason string) {
+	w.pool.supervisor.post(func(s *supervisor) { s.replace(w, reason) })
+}
+
+// kill ends the process at once.
+func (w *worker) kill(reason string) {
+	w.pool.supervisor.post(func(s *supervisor) { s.kill(w, reason) })
+}
+
+// linkEnded is called when one of the sockets has ended before the process did.
+func (w *worker) linkEnded(cause error) {
+	var v violation
+	var syntax *marshal.SyntaxError
+	if errors.As(cause, &v) || errors.As(cause, &syntax) {
+		w.log.Error("worker sent what it may not", "error", cause)
+		w.kill("it broke the link's protocol")
+		return
+	}
+	w.pool.supervisor.post(func(s *supervisor) { s.onLinkEnded(w) })
+}
+
+// linkFinished is called when every call has its outcome.
+func (w *worker) linkFinished() { w.control.close() }
+
+// logRecords passes a LOG frame to the log.
+func (w *worker) logRecords(payload []byte) {
+	v, err := marshal.Decode(payload)
+	records, ok := v.([]any)
+	if err != nil || !ok {
+		w.log.Warn("worker sent a log record that cannot be read", "error", err)
+		return
+	}
+	for _, r := range records {
+		if f, ok := r.([]any); ok && len(f) == 4 {
+			w.logRecord(f)
+		}
+	}
+}
+
+func (w *worker) logRecord(f []any) {
+	level, _ := f[0].(int64)
+	logger, _ := f[1].(string)
+	message, _ := f[2].(string)
+	w.log.Log(context.Background(), slogLevel(level), message, "logger", logger)
+}
+
+// slogLevel turns one of Python's logging levels into slog's: both have the same
+// names in the same order, in steps of 10 and of 4.
+func slogLevel(python int64) slog.Level { return slog.Level((python - 20) * 4 / 10) }
+
+func pythonLevel(l slog.Level) int64 { return int64(l)*10/4 + 20 }
