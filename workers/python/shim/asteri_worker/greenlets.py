@@ -59,7 +59,7 @@ class GreenletHost(Host):
         self._busy = False  # the runner is in a call
         self._idle = []  # greenlets that wait to be the runner
         self._greenlets = []  # all of them: as many as calls ever waited at once
-        self.finished = Event()  # SHUTDOWN came and every call has ended
+        self.on_finished = None  # called when SHUTDOWN came and every call has ended; set before start()
 
     def start(self):
         self._readable.start(self._on_readable)
@@ -73,7 +73,7 @@ class GreenletHost(Host):
             return
         except (LinkClosed, OSError):
             self._readable.stop()
-            self.finished.set()
+            self.on_finished()
             return
         if self.intake.waiting:
             self._go()
@@ -137,7 +137,7 @@ class GreenletHost(Host):
 
     def _finish_if_done(self):
         if self.closing and not (self.running or self.intake.waiting):
-            self.finished.set()
+            self.on_finished()
 
     def wait(self, response):
         self.link.flush()

@@ -6,12 +6,18 @@ from ..errors import Failure
 
 def prepare(hello):
     """Monkey-patches the process before the application is imported. Raises Failure when gevent is missing."""
+    require()
+    from gevent import monkey
+
+    monkey.patch_all()
+
+
+def require():
     try:
-        from gevent import monkey
+        import gevent  # noqa: F401
     except ImportError as error:
         raise Failure("library", "gevent is not installed in this Python (%s)" % sys.executable, "pip install gevent",
                       type(error).__name__) from None
-    monkey.patch_all()
 
 
 def describe(hello, interface):
@@ -19,10 +25,14 @@ def describe(hello, interface):
 
 
 def run(worker):
+    from gevent.event import Event
+
     from ..greenlets import GreenletHost  # patches must come first
 
     host = GreenletHost(worker)
+    finished = Event()
+    host.on_finished = finished.set
     worker.ready()
     host.start()
-    host.finished.wait()
+    finished.wait()
     host.link.finish()

@@ -36,7 +36,19 @@ class Sync(Host):
         self._readable.register(worker.sock, select.POLLIN)
 
     def serve(self):
+        self.start_watch()
+        while not self.closing:
+            try:
+                self.read()
+            except LinkClosed:
+                return
+            self.run_waiting()
+
+    def start_watch(self):
         start_new_thread(self._watch.watch, ())
+
+    def run_waiting(self):
+        """Runs the requests that wait, and sends all answers."""
         start, call, tail = self.intake.waiting.popleft, self._gateway.call, self._tail
         link, watch = self.link, self._watch
         flushed = monotonic()
@@ -45,14 +57,7 @@ class Sync(Host):
                 request = start()
             except IndexError:
                 link.flush()
-                if self.closing:
-                    return
-                try:
-                    self.read()
-                except LinkClosed:
-                    return
-                flushed = monotonic()
-                continue
+                return
             watch.calls += 1
             if watch.parked:
                 watch.unpark()

@@ -1,0 +1,49 @@
+"""gtornado: Tornado's IOLoop in a gevent-patched process. WSGI calls and synchronous handler methods run in greenlets, so
+what waits cooperatively in one of them stops neither the loop nor the others."""
+from .. import loader
+from . import gevent, tornado
+
+
+def prepare(hello):
+    """Monkey-patches the process before the application is imported. Raises Failure for a missing library."""
+    tornado.prepare(hello)
+    gevent.require()
+    from .. import greenhub
+
+    greenhub.install()
+    gevent.prepare(hello)
+
+
+def describe(hello, interface):
+    return hello["worker_connections"], "whole" if interface == loader.WSGI else "stream"
+
+
+def run(worker):
+    from .. import greenloop, loops  # patches must come first
+
+    loop = greenloop.GreenLoop()
+    if worker.interface == loader.WSGI:
+        serve = _serve_wsgi
+    else:
+        greenloop.run_handlers_in_greenlets(loop)
+        serve = tornado.serve_native
+    try:
+        loops.run(loop, serve(worker, loop))
+    finally:
+        if worker.link is not None:
+            worker.link.finish()
+
+
+async def _serve_wsgi(worker, loop):
+    """The hub reads the link and runs the calls; the IOLoop runs beside them, for what applications give it."""
+    from tornado.ioloop import IOLoop
+
+    from ..greenlets import GreenletHost
+
+    IOLoop.current()
+    host = GreenletHost(worker)
+    ended = loop.create_future()
+    host.on_finished = lambda: ended.done() or ended.set_result(None)
+    worker.ready()
+    host.start()
+    await ended

@@ -1,0 +1,77 @@
+"""tornado: Tornado's IOLoop (asyncio). A native Application, or WSGI calls one at a time on the loop itself."""
+import importlib.util
+import sys
+
+from .. import loader
+from ..errors import Failure, LinkClosed
+from .sync import Sync
+
+
+def prepare(hello):
+    """Raises Failure when tornado is missing. Does not import it: gtornado must patch first."""
+    if importlib.util.find_spec("tornado") is None:
+        raise Failure("library", "tornado is not installed in this Python (%s)" % sys.executable, "pip install tornado",
+                      "ModuleNotFoundError")
+
+
+def describe(hello, interface):
+    return (1, "whole") if interface == loader.WSGI else (hello["worker_connections"], "stream")
+
+
+def run(worker):
+    from .. import loops
+
+    kind = worker.hello["loop"]
+    loop = loops.new_loop("asyncio" if kind == "auto" else kind)  # as Tornado itself: uvloop only if asked for
+    if worker.interface == loader.WSGI:
+        loops.run(loop, _serve_wsgi(worker, loop))
+        return
+    try:
+        loops.run(loop, serve_native(worker, loop))
+    finally:
+        if worker.link is not None:
+            worker.link.finish()
+
+
+async def serve_native(worker, loop):
+    from .. import tornado_app
+
+    tornado_app.abort_truncated_responses()
+    server = tornado_app.TornadoServer(worker, loop)
+    worker.ready()
+    await server.serve()
+
+
+async def _serve_wsgi(worker, loop):
+    from tornado.ioloop import IOLoop
+
+    IOLoop.current()  # for applications that add callbacks to it
+    host = InlineWSGI(worker, loop)
+    worker.ready()
+    await host.serve_on_loop()
+
+
+class InlineWSGI(Sync):
+    """WSGIContainer's semantics: a call runs on the loop and stops it until it returns."""
+
+    def __init__(self, worker, loop):
+        super().__init__(worker)
+        self._loop = loop
+        self._ended = loop.create_future()
+
+    async def serve_on_loop(self):
+        self.start_watch()
+        self._loop.add_reader(self.link.sock.fileno(), self._on_readable)
+        try:
+            await self._ended
+        finally:
+            self._loop.remove_reader(self.link.sock.fileno())
+
+    def _on_readable(self):
+        try:
+            self.read()
+        except (LinkClosed, OSError):
+            self.closing = True
+        self.run_waiting()
+        if self.closing and not self._ended.done():
+            self._ended.set_result(None)

@@ -1,0 +1,322 @@
+"""Native Tornado applications: an HTTPConnection whose other side is the link.
+
+Tornado's own HTTP/1 code is not used. What it would do between a socket and `Application` (its documented httputil
+interfaces HTTPServerConnectionDelegate, HTTPMessageDelegate and HTTPConnection) is done here.
+"""
+import asyncio
+from collections import deque
+from contextvars import copy_context
+from itertools import chain
+
+from tornado import httputil, iostream, web
+
+from .errors import message_of, traceback_of
+from .link import ABORT, DATA, END, ERROR, INFORM, START, WHOLE_BODY, frame, start_frame, value_frame, window_frame
+from .logs import ERROR as LOG_ERROR
+from .loops import LoopServer
+
+
+class Context:
+    """The attributes of a connection that HTTPServerRequest and access logs look at."""
+
+    def __init__(self, client, scheme):
+        self.address = client
+        self.remote_ip = client[0] if client is not None and client[1] is not None else "0.0.0.0"
+        self.protocol = scheme
+
+    def __str__(self):
+        return self.remote_ip
+
+
+class Connection(httputil.HTTPConnection):
+    """One request and its response, on the event loop."""
+
+    answer = None  # the whole response, when it is sent as one answer
+    ended = lingers = False
+    started = False  # START was queued
+    finished = False  # the response is whole
+    gone = False  # the client left
+    broken = None  # why the response must not end cleanly
+    delegate = None
+    task = None
+    _held = None  # (status, headers, body): a head that may still become a whole answer
+    _close_callback = None
+    _sent = _granted = 0
+    no_keep_alive = False
+
+    def __init__(self, server, request):
+        stream, _, scheme, _, _, _, _, client, _, body, _ = request
+        self.server = server
+        self.stream = stream
+        self.context = Context(client, scheme)
+        self._request = request
+        self._more = body is None  # more of the request body will come
+        self._pieces = deque()  # of the body, not yet given to the delegate
+        self._piece_came = None  # the Future that the feeding task waits on
+        self._pending = deque()  # (rest of a chunk, Future) that wait for the window
+
+    # The request.
+
+    def begin(self):
+        """Gives the request to the application."""
+        _, method, _, version, path, query, headers, _, _, body, _ = self._request
+        self._request = None
+        uri = path.decode("latin-1")
+        if query:
+            uri += "?" + query.decode("latin-1")
+        fields = httputil.HTTPHeaders()
+        try:
+            items = iter(headers)
+            for name, value in zip(items, items):
+                fields.add(name.decode("latin-1"), value.decode("latin-1"))
+            self.delegate = self.server.app.start_request(self.server, self)
+            prepared = self.delegate.headers_received(httputil.RequestStartLine(method, uri, "HTTP/" + version), fields)
+            if prepared is None and not self._more:
+                if body:
+                    prepared = self.delegate.data_received(body)
+                if prepared is None:
+                    self.delegate.finish()
+                    return
+                body = b""
+        except Exception as error:
+            self._refuse(error)
+            return
+        if body:
+            self._pieces.append(body)
+        self.task = asyncio.ensure_future(self._feed(prepared))
+
+    async def _feed(self, prepared):
+        """Gives the body to a handler that takes it piece by piece."""
+        unacknowledged, window = 0, self.server.body_window
+        try:
+            if prepared is not None:
+                await prepared
+            while self._pieces or self._more:
+                if not self._pieces:
+                    self._piece_came = self.server.loop.create_future()
+                    await self._piece_came
+                    continue
+                piece = self._pieces.popleft()
+                if not self.finished:
+                    accepted = self.delegate.data_received(piece)
+                    if accepted is not None:
+                        await accepted
+                unacknowledged += len(piece)
+                if self._more and unacknowledged * 2 >= window:
+                    self.server.queue(window_frame(self.stream, unacknowledged))
+                    unacknowledged = 0
+            if not (self.finished or self.gone):
+                self.delegate.finish()
+        except Exception as error:
+            self._refuse(error)
+
+    def on_body(self, data, end, broken):
+        if data:
+            self._pieces.append(data)
+        if broken:
+            self.on_cancel(True)
+        elif end:
+            self._more = False
+        self._wake_feeder()
+
+    def _wake_feeder(self):
+        came, self._piece_came = self._piece_came, None
+        if came is not None and not came.done():
+            came.set_result(None)
+
+    def _refuse(self, error):
+        """The request did not reach a handler, or its body did not."""
+        if self.ended:
+            return
+        if isinstance(error, httputil.HTTPInputError) and not self.started:
+            self._held = (400, ("Content-Type", "text/plain"), b"Bad Request")
+            self.finish()
+        elif not (self.gone and isinstance(error, iostream.StreamClosedError)):
+            self._end_badly(message_of(error), traceback_of(error))
+
+    def set_close_callback(self, callback):
+        self._close_callback = callback
+
+    def on_cancel(self, hard):
+        """The client left; after a soft cancel it still reads what comes."""
+        if self.finished:
+            return
+        if hard:
+            self.gone = True
+        callback, self._close_callback = self._close_callback, None
+        try:
+            if hard and self._more and self.delegate is not None:
+                self.delegate.on_connection_close()
+            elif callback is not None:
+                callback()
+        except Exception as error:
+            self.server.log(LOG_ERROR, traceback_of(error), self.stream)
+        if hard:
+            self._more = False
+            self._pieces.clear()
+            self._fail_pending()
+            self._wake_feeder()
+            self._end()
+
+    # The response: httputil.HTTPConnection.
+
+    def write_headers(self, start_line, headers, chunk=None):
+        if self.gone:
+            return _failed(self.server.loop.create_future())
+        if isinstance(start_line, httputil.RequestStartLine):
+            raise ValueError("a server does not send requests")
+        items = tuple(chain.from_iterable(headers.get_all()))
+        if 100 <= start_line.code < 200:
+            self.server.queue(start_frame(INFORM, self.stream, start_line.code, items))
+            return self._resolved()
+        self._held = (start_line.code, items, bytes(chunk or b""))
+        self.server.hold(self)
+        return self._resolved() if len(self._held[2]) <= self.server.response_window else self.open()
+
+    def write(self, chunk):
+        if self.gone:
+            return _failed(self.server.loop.create_future())
+        self.open()
+        return self._send(chunk)
+
+    def finish(self):
+        if self.finished or self.gone:
+            return
+        self.finished = True
+        self._close_callback = None
+        held, self._held = self._held, None
+        if self.broken is not None:
+            self._end_badly(self.broken)
+        elif held is not None and len(held[2]) <= WHOLE_BODY:
+            self.answer = (self.stream, *held)
+            self.ended = True
+            self.server.answered(self)
+            self.server.ended(self)
+        else:
+            if held is not None:
+                self._held = held
+                self.open()
+            if not self._pending:
+                self._send_end()
+
+    def open(self):
+        """Begins to stream a response whose head was held back. Returns the Future of its first chunk."""
+        held, self._held = self._held, None
+        if held is None or self.gone:
+            return None
+        self.server.queue(start_frame(START, self.stream, held[0], held[1]))
+        self.started = True
+        self._granted = self.server.response_window
+        return self._send(held[2])
+
+    def detach(self):
+        raise NotImplementedError("this connection cannot be taken over by the application")
+
+    def _resolved(self):
+        future = self.server.loop.create_future()
+        future.set_result(None)
+        return future
+
+    def _send(self, chunk):
+        if not chunk:
+            return self._resolved()
+        future = self.server.loop.create_future()
+        self._pending.append((memoryview(chunk), future))
+        self._pump()
+        return future
+
+    def on_window(self, count):
+        self._granted += count
+        self._pump()
+        if self.finished and not self._pending and not self.ended:
+            self._send_end()
+
+    def _pump(self):
+        """Sends what the window allows."""
+        while self._pending:
+            rest, future = self._pending[0]
+            room = self._granted - self._sent
+            if room <= 0:
+                return
+            part, rest = rest[:room], rest[room:]
+            self._sent += len(part)
+            self.server.queue(frame(DATA, self.stream, part))
+            if len(rest):
+                self._pending[0] = (rest, future)
+                return
+            self._pending.popleft()
+            if not future.done():
+                future.set_result(None)
+
+    def _send_end(self):
+        self.server.queue(frame(DATA, self.stream, b"", END))
+        self._end()
+
+    def _end_badly(self, message, traceback=""):
+        self.finished = True
+        self._fail_pending()
+        if self.started:
+            if traceback:
+                self.server.log(LOG_ERROR, traceback, self.stream)
+            self.server.queue(value_frame(ABORT, self.stream, (message,)))
+        else:
+            self.server.queue(value_frame(ERROR, self.stream, (message, traceback)))
+        self._end()
+
+    def _fail_pending(self):
+        while self._pending:
+            _, future = self._pending.popleft()
+            if not future.done():
+                _failed(future)
+
+    def _end(self):
+        if not self.ended:
+            self.ended = True
+            self.server.ended(self)
+
+
+def _failed(future):
+    future.set_exception(iostream.StreamClosedError())
+    future.exception()  # many handlers do not look at the Future of a write: that is no error to report
+    return future
+
+
+class TornadoServer(LoopServer):
+    """Serves a native Tornado application."""
+
+    def __init__(self, worker, loop):
+        super().__init__(worker, loop)
+        self.app = worker.app
+        self._context = copy_context()
+        self._opening = []  # connections that hold a head back until the end of the iteration
+
+    def begin(self, request):
+        connection = Connection(self, request)
+        self.cycles[connection.stream] = connection
+        # A context of its own: what a handler's initialize() sets must not reach the next request.
+        self._context.copy().run(connection.begin)
+        if self.intake.leaving(connection.stream):
+            connection.on_cancel(False)
+
+    def hold(self, connection):
+        self._opening.append(connection)
+        self.flush_soon()
+
+    def _flush(self):
+        opening, self._opening = self._opening, []
+        for connection in opening:
+            connection.open()
+        super()._flush()
+
+
+def abort_truncated_responses():
+    """RequestHandler.send_error after the headers were sent ends the response as if it were whole. Through the link it
+    ends in a reset, so that nobody takes a truncated body for a complete one."""
+    send_error = web.RequestHandler.send_error
+
+    def send_error_or_abort(self, status_code=500, **kwargs):
+        if self._headers_written and isinstance(self.request.connection, Connection):
+            self.request.connection.broken = "the handler failed after its response had begun"
+        send_error(self, status_code, **kwargs)
+
+    web.RequestHandler.send_error = send_error_or_abort
