@@ -410,9 +410,10 @@ func (x *exchange) end(h *asteri.Header, err error) {
 		x.observe(h, err)
 	}
 	x.session.exchangeOver(x)
-	if x.sink != nil {
-		x.failBody(asteri.ErrClosed)
+	if err == nil {
+		err = asteri.ErrClosed
 	}
+	x.failBody(err)
 }
 
 func (x *exchange) markOver() {
