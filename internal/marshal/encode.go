@@ -21,9 +21,10 @@ type Encoder struct {
 	atoms []uint32 // by Atom.id: index into that table, plus 1
 }
 
-// Atom is a str that is written often. Within one document its first occurrence
-// is written in full and the others as a reference; Python interns it, so that
-// the keys of all environs are the same objects with their hashes known.
+// Atom is a str or bytes object that is written often. Within one document its
+// first occurrence is written in full and the others as a reference. Python
+// interns the strs, so that the keys of all environs are the same objects with
+// their hashes known.
 type Atom struct {
 	id   int
 	full []byte
@@ -32,12 +33,23 @@ type Atom struct {
 // Atoms makes the atoms of an encoder's vocabulary.
 type Atoms struct{ n int }
 
-// New returns an atom for s, which is ASCII of at most 255 bytes.
+// New returns an atom for a str, which is ASCII of at most 255 bytes.
 func (a *Atoms) New(s string) *Atom {
 	if len(s) > 255 || !isASCII(s) {
 		panic("marshal: atom is not short ASCII: " + s)
 	}
-	full := append([]byte{typeShortInterned | flagRef, byte(len(s))}, s...)
+	return a.add(append([]byte{typeShortInterned | flagRef, byte(len(s))}, s...))
+}
+
+// NewBytes returns an atom for a bytes object.
+func (a *Atoms) NewBytes(s string) *Atom {
+	var e Encoder
+	e.Bytes([]byte(s))
+	e.Buf[0] |= flagRef
+	return a.add(e.Buf)
+}
+
+func (a *Atoms) add(full []byte) *Atom {
 	a.n++
 	return &Atom{id: a.n - 1, full: full}
 }

@@ -106,16 +106,16 @@ func TestLatin1(t *testing.T) {
 
 func TestAtomIsWrittenOnceInADocument(t *testing.T) {
 	var set Atoms
-	host, get := set.New("HTTP_HOST"), set.New("GET")
+	host, get, raw := set.New("HTTP_HOST"), set.New("GET"), set.NewBytes("host")
 	var e Encoder
 	for range 2 { // the second document must not refer to the first
 		e.Reset(e.Buf[:0], &set)
-		encode(&e, []any{host, get, host, []any{get, host}})
+		encode(&e, []any{host, get, raw, host, []any{get, raw, host}})
 		if n := bytes.Count(e.Buf, []byte("HTTP_HOST")); n != 1 {
 			t.Errorf("the atom was written %d times", n)
 		}
 		got, err := Decode(e.Buf)
-		want := []any{"HTTP_HOST", "GET", "HTTP_HOST", []any{"GET", "HTTP_HOST"}}
+		want := []any{"HTTP_HOST", "GET", []byte("host"), "HTTP_HOST", []any{"GET", []byte("host"), "HTTP_HOST"}}
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %v, %v", got, err)
 		}
