@@ -90,11 +90,11 @@ func (l *Loop) Now() time.Time { return l.now }
 // Post runs fn on the loop's goroutine, in its next tick. It may be called from
 // any goroutine. It returns false, and fn will not run, once the loop has ended.
 func (l *Loop) Post(fn func()) bool {
-	queued, wake := l.mail.add(fn)
-	if wake {
-		_ = l.poll.Wake() // fails only for a closed poller: the loop has ended
+	if !l.mail.add(fn) {
+		return false
 	}
-	return queued
+	_ = l.poll.Wake() // fails only for a closed poller: the loop has ended
+	return true
 }
 
 // TakeOwnership tells a debug build that the calling goroutine, a coroutine
@@ -159,12 +159,11 @@ func (l *Loop) wait() {
 		return
 	}
 	runtime.Gosched()
-	if !l.mail.sleep() {
-		return
+	if !l.mail.empty() {
+		return // the first look has used up the wake-up for it
 	}
 	l.busy.sleeping(l.now)
 	l.look(l.sleepTime())
-	l.mail.wake()
 	l.busy.awake(l.now)
 }
 

@@ -87,7 +87,9 @@ func (c *conn) endOfInput() {
 	case stateLingering:
 		c.close(Flushed)
 	case stateOpen:
-		c.tellEOF()
+		if c.paused || !c.queuedAgain { // else it is told behind what is kept
+			c.tellEOF()
+		}
 		c.updateInterest()
 	}
 }

@@ -28,7 +28,7 @@ var faults = map[string]struct {
 		func(s *script, fail func()) {
 			s.onData = func(*script, []byte) (int, error) { fail(); return 0, nil }
 		},
-		func(t *testing.T, c net.Conn) { send(t, c, "?") },
+		ask,
 	},
 	"OnEOF": {
 		func(s *script, fail func()) { s.onEOF = func(*script) { fail() } },
@@ -36,25 +36,23 @@ var faults = map[string]struct {
 	},
 	"OnTimer": {
 		func(s *script, fail func()) {
-			s.SetTimer(0, time.Millisecond)
+			s.onData = func(s *script, in []byte) (int, error) { s.SetTimer(0, time.Millisecond); return len(in), nil }
 			s.onTimer = func(*script, loop.Timer) { fail() }
 		},
-		func(*testing.T, net.Conn) {},
+		ask,
 	},
 	"OnDrain": {
 		func(s *script, fail func()) {
 			s.onData = func(s *script, in []byte) (int, error) { s.Write(make([]byte, 1<<20)); return len(in), nil }
 			s.onDrain = func(*script) { fail() }
 		},
-		func(t *testing.T, c net.Conn) { send(t, c, "?") },
+		ask,
 	},
 	"Post": {
-		func(s *script, fail func()) { s.Post(fail) },
-		func(*testing.T, net.Conn) {},
-	},
-	"NewSession": {
-		func(_ *script, fail func()) { fail() },
-		func(*testing.T, net.Conn) {},
+		func(s *script, fail func()) {
+			s.onData = func(s *script, in []byte) (int, error) { s.Post(fail); return len(in), nil }
+		},
+		ask,
 	},
 	"resumed OnData": {
 		func(s *script, fail func()) {
@@ -64,6 +62,8 @@ var faults = map[string]struct {
 		nil, // resumed below
 	},
 }
+
+func ask(t *testing.T, c net.Conn) { t.Helper(); send(t, c, "?") }
 
 func TestFailuresAreConfined(t *testing.T) {
 	for call, f := range faults {
@@ -91,7 +91,7 @@ func TestFailuresAreConfined(t *testing.T) {
 					conn.Post(conn.ResumeRead)
 				}
 				expectEnd(t, victim)
-				if call != "NewSession" && awaited(t, closed, "OnClose") == nil {
+				if awaited(t, closed, "OnClose") == nil {
 					t.Error("the session ended without a cause")
 				}
 				ping(t, bystander)
@@ -101,6 +101,26 @@ func TestFailuresAreConfined(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Without a session there is nobody to tell, but the connection has to go.
+func TestFailureInNewSession(t *testing.T) {
+	for how, fail := range failures {
+		t.Run(how, func(t *testing.T) {
+			leakcheck.Check(t)
+			e := start(t, loop.Config{Loops: 1})
+			bad := serve(t, e, "127.0.0.1:0", func(*script) { fail() })
+			good := serve(t, e, "127.0.0.1:0", func(*script) {})
+			// The reset may be as fast as the connection.
+			if c, err := net.Dial("tcp", bad.String()); err == nil {
+				must(t, c.SetDeadline(time.Now().Add(patience)))
+				expectEnd(t, c)
+				must(t, c.Close())
+			}
+			ping(t, dial(t, good))
+			waitFor(t, "the failure is counted", func() bool { return e.Stats().Loops[0].Panics == 1 })
+		})
 	}
 }
 
