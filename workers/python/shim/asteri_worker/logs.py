@@ -20,12 +20,11 @@ class Log:
 class ErrorStream:
     """`wsgi.errors` of one request: whole lines go to the log, tagged with the request's stream."""
 
-    __slots__ = ("_log", "_stream", "_partial")
+    _partial = ""  # what came after the last newline
 
     def __init__(self, log, stream):
         self._log = log
         self._stream = stream
-        self._partial = ""
 
     def write(self, text):
         *lines, self._partial = (self._partial + text).split("\n")

@@ -15,6 +15,7 @@ from .link import (
 from .logs import ERROR as LOG_ERROR
 from .logs import ErrorStream
 
+_BytesIO, _open = io.BytesIO, os.fdopen
 _INLINE_FILE = 16 << 10  # below this, reading a file costs less than passing its descriptor
 
 
@@ -118,6 +119,7 @@ class Response:
     # Class attributes, so that a plain call sets none of them.
     status = None
     headers = ()
+    held = False  # the answer was put into the tail
     started = False  # START was queued
     gone = False  # the client left
     sent = granted = 0  # the window: bytes written by the call, bytes allowed by the front
@@ -128,8 +130,7 @@ class Response:
     def __init__(self, host, stream, tail):
         self.host = host
         self.stream = stream
-        self.tail = tail  # holds the answer while the call still runs; see BlockingLink.linger
-        self.held = False  # the answer was put into the tail
+        self.tail = tail  # holds the answer while the call still runs; see Link.linger
 
     def start_response(self, status, headers, exc_info=None):
         if exc_info is not None:
@@ -326,9 +327,10 @@ class Gateway:
     def __init__(self, app, host, hello, multithread):
         self._app = app
         self._host = host
-        self._answers = host.link.answers
+        self._answer = host.link.answers.append
         self._root = hello["root_path"].rstrip("/")
-        self._base = {
+        self._bases = {}  # (scheme, version, server) -> the part of the environ that such requests share
+        self._constants = {
             "wsgi.version": (1, 0),
             "wsgi.multithread": multithread,
             "wsgi.multiprocess": bool(hello["multiprocess"]),
@@ -337,6 +339,8 @@ class Gateway:
             "wsgi.file_wrapper": FileWrapper,
             "SERVER_SOFTWARE": hello["server_software"],
             "SCRIPT_NAME": "",
+            "REMOTE_ADDR": "",
+            "REMOTE_PORT": "",
         }
 
     def call(self, request, tail):
@@ -349,7 +353,7 @@ class Gateway:
             if type(result) is list and not response.started and response.status is not None:
                 body = result[0] if len(result) == 1 else b"".join(result)
                 if type(body) is bytes and len(body) <= WHOLE_BODY:
-                    self._answers.append((stream, response.status, flat(response.headers), body))
+                    self._answer((stream, response.status, flat(response.headers), body))
                     return
             self._deliver(result, response)
             response.release()
@@ -373,34 +377,43 @@ class Gateway:
 
     def _environ(self, request, response):
         stream, method, scheme, version, path, query, headers, client, server, body, length = request
-        environ = self._base.copy()
+        base = self._bases.get((scheme, version, server)) or self._base(scheme, version, server)
+        environ = base.copy()
+        items = iter(headers)
+        environ.update(zip(items, items))
         raw = path.decode("latin-1")
         environ["REQUEST_METHOD"] = method
-        environ["wsgi.url_scheme"] = scheme
-        environ["SERVER_PROTOCOL"] = "HTTP/" + version
         environ["QUERY_STRING"] = query
         environ["RAW_URI"] = environ["REQUEST_URI"] = raw + "?" + query if query else raw
         environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in raw else raw
-        items = iter(headers)
-        environ.update(zip(items, items))
-        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = ("", "") if client is None else _address(client)
-        if server is not None and server[1] is not None:
-            environ["SERVER_NAME"], environ["SERVER_PORT"] = server[0], str(server[1])
-        else:
+        if client is not None:
+            host, port = client
+            environ["REMOTE_ADDR"] = host
+            environ["REMOTE_PORT"] = "" if port is None else str(port)
+        if "SERVER_NAME" not in environ:
             environ["SERVER_NAME"], environ["SERVER_PORT"] = _named_by_host(environ.get("HTTP_HOST", ""), scheme)
         if self._root:
             self._mount(environ)
         environ["wsgi.errors"] = ErrorStream(self._host.log, stream)
         if body.__class__ is int:
             descriptor = self._host.control.take_descriptor(stream)
-            environ["wsgi.input"] = response.input = os.fdopen(descriptor, "rb")
+            environ["wsgi.input"] = response.input = _open(descriptor, "rb")
         else:
-            environ["wsgi.input"] = io.BytesIO(body or b"")
+            environ["wsgi.input"] = _BytesIO(body or b"")
         if length > 0 and "CONTENT_LENGTH" not in environ:
             # The body came chunked and is whole now: applications that read only by CONTENT_LENGTH get it too.
             environ["CONTENT_LENGTH"] = str(length)
             environ.pop("HTTP_TRANSFER_ENCODING", None)
         return environ
+
+    def _base(self, scheme, version, server):
+        base = {**self._constants, "wsgi.url_scheme": scheme, "SERVER_PROTOCOL": "HTTP/" + version}
+        if server is not None and server[1] is not None:
+            base["SERVER_NAME"], base["SERVER_PORT"] = server[0], str(server[1])
+        if len(self._bases) > 100:  # a server listens on few addresses; a wildcard on a host with many could show more
+            self._bases.clear()
+        self._bases[scheme, version, server] = base
+        return base
 
     def _mount(self, environ):
         """SCRIPT_NAME is the root path; it is taken off a path that begins with it (a proxy may have done so already)."""
@@ -408,11 +421,6 @@ class Gateway:
         environ["SCRIPT_NAME"] = root
         if path == root or path.startswith(root + "/"):
             environ["PATH_INFO"] = path[len(root):]
-
-
-def _address(client):
-    host, port = client
-    return host, "" if port is None else str(port)
 
 
 def _named_by_host(host, scheme):
