@@ -68,12 +68,15 @@ func (p *Poller) Wait(dst []Event, max time.Duration) ([]Event, error) {
 
 	var n int
 	var err error
-	if max != 0 && p.waker.sleep() {
+	switch {
+	case max == 0:
+		n, err = look(p.fd, raw)
+	case p.waker.sleep():
 		n, err = unix.EpollWait(p.fd, raw, milliseconds(max))
-	} else {
+		p.waker.rise()
+	default: // woken
 		n, err = look(p.fd, raw)
 	}
-	p.waker.rise()
 	if err != nil {
 		if err == unix.EINTR {
 			return dst, nil

@@ -128,7 +128,8 @@ func (p *Poller) Wait(dst []Event, max time.Duration) ([]Event, error) {
 	}
 	raw := p.raw[:cap(dst)]
 
-	if max != 0 && !p.waker.sleep() {
+	asleep := max != 0 && p.waker.sleep()
+	if !asleep {
 		max = 0
 	}
 	var timeout *unix.Timespec
@@ -137,7 +138,9 @@ func (p *Poller) Wait(dst []Event, max time.Duration) ([]Event, error) {
 		timeout = &ts
 	}
 	n, err := unix.Kevent(p.fd, nil, raw, timeout)
-	p.waker.rise()
+	if asleep {
+		p.waker.rise()
+	}
 	if err != nil {
 		if err == unix.EINTR {
 			return dst, nil

@@ -78,9 +78,10 @@ type System interface {
 	// without events, and is no error; so may, rarely, a wake-up whose
 	// purpose the Wait before has served.
 	Wait(dst []Event, max time.Duration) ([]Event, error)
-	// Wake makes the current Wait return, or else the next one. It may be
-	// called from any goroutine, also after Close; calls before that return
-	// are coalesced, and what was done before them is seen after it.
+	// Wake makes the Wait that waits now return, or else the next one that
+	// would wait; one that only looks does not count. It may be called from
+	// any goroutine, also after Close; calls before that return are
+	// coalesced, and what was done before them is seen after it.
 	Wake() error
 	// Close releases the poller. Registered descriptors stay open. A second
 	// Close does nothing.

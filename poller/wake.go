@@ -7,9 +7,9 @@ import (
 
 // What the owner of a poller is doing, as far as a wake-up is concerned.
 const (
-	running uint32 = iota // not in Wait, or not able to sleep there
-	asleep                // in Wait, or about to sleep there
-	woken                 // a wake-up is due: this Wait or the next must not sleep
+	running uint32 = iota // not in a Wait that may sleep
+	asleep                // sleeping, or about to
+	woken                 // a wake-up is due: the owner must not sleep, or not go on sleeping
 )
 
 // waker coalesces wake-ups. Only the first one of an owner that sleeps costs a
@@ -37,21 +37,20 @@ func (w *waker) wake() error {
 	return w.signal.raise()
 }
 
-// sleep announces that the owner is about to sleep. It returns false if it must
-// not because a wake-up is due.
+// sleep announces that the owner is about to sleep. If it returns false, a
+// wake-up was due, and the owner must return instead.
 func (w *waker) sleep() bool {
-	return w.phase.CompareAndSwap(running, asleep)
+	if w.phase.CompareAndSwap(running, asleep) {
+		return true
+	}
+	w.rise()
+	return false
 }
 
-// rise says that the owner has returned from the system. Whatever was handed
-// over before a wake-up that this call takes back is visible to the owner
-// afterwards. The signal itself may arrive later, and then ends one more Wait
-// for nothing.
-func (w *waker) rise() {
-	if w.phase.Load() != running {
-		w.phase.Store(running)
-	}
-}
+// rise takes back wake-ups: what was handed over before them is visible to the
+// owner from here on. The signal of one may still be on its way; it then ends
+// one more Wait for nothing.
+func (w *waker) rise() { w.phase.Store(running) }
 
 func (w *waker) close() error {
 	w.mu.Lock()

@@ -25,6 +25,17 @@ func TestWakeBeforeWait(t *testing.T) {
 	}
 }
 
+// An owner may look before it waits: the look must not take the wake-up away.
+func TestLookingKeepsTheWakeUp(t *testing.T) {
+	watch(t)
+	p := open(t)
+	must(t, p.Wake())
+	for range 3 {
+		look(t, p)
+	}
+	wait(t, p, -1)
+}
+
 func TestWakeEndsAWait(t *testing.T) {
 	watch(t)
 	p := open(t)
