@@ -43,6 +43,7 @@ type headFacts struct {
 	server  bool
 	close   bool
 	upgrade bool
+	final   bool // the whole response is known: nobody will read the request body
 }
 
 // appendFields appends the field lines of h, except for those that the session
@@ -138,7 +139,7 @@ func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int
 	if status < 200 || status > 599 {
 		return b, misuse("status " + strconv.Itoa(status) + " is not from 200 to 599")
 	}
-	var facts headFacts
+	facts := headFacts{final: length != lengthUnknown}
 	b = append(b, statusLines[status-100]...)
 	b, err := appendFields(b, h, &facts)
 	switch {
@@ -201,7 +202,7 @@ func (x *exchange) appendFraming(b []byte, status int, length int64) []byte {
 func (x *exchange) appendConnection(b []byte, facts *headFacts) []byte {
 	s := x.session
 	switch {
-	case facts.close, s.stopping, x.framing == frameClose, s.eof && !s.paused, x.bodyUnwanted():
+	case facts.close, s.stopping, x.framing == frameClose, s.eof && !s.paused, x.bodyUnwanted(facts.final):
 		x.keepAlive = false
 	}
 	switch {
@@ -218,14 +219,14 @@ func (x *exchange) appendConnection(b []byte, facts *headFacts) []byte {
 }
 
 // bodyUnwanted tells whether the rest of the request body is in the way: nobody
-// reads it, and it is long, or the client waits to be asked for it (RFC 9110
-// section 10.1.1).
-func (x *exchange) bodyUnwanted() bool {
+// reads it, and the client waits to be asked for it (RFC 9110 section 10.1.1), or
+// it is long and nobody will.
+func (x *exchange) bodyUnwanted(final bool) bool {
 	body := &x.session.body
 	if body.done() || x.sink != nil {
 		return false
 	}
-	return x.expects100 || body.kind == bodyFixed && body.left > maxDiscard
+	return x.expects100 || final && body.kind == bodyFixed && body.left > maxDiscard
 }
 
 // appendRefusal appends a whole response to a request that could not be parsed.

@@ -272,6 +272,8 @@ func (s *session) exchangeOver(x *exchange) {
 		s.phase = phaseClosing
 	case s.body.done():
 		s.phase = phaseHead
+	case s.body.kind == bodyFixed && s.body.left > maxDiscard:
+		s.phase = phaseClosing
 	default:
 		s.phase = phaseBody
 	}
