@@ -298,8 +298,11 @@ func (x *exchange) account(n int64) error {
 
 // SendFile queues a part of a file as content.
 func (x *exchange) SendFile(f *os.File, off, n int64) error {
-	err := x.account(n)
-	if err != nil || n <= 0 || x.framing == frameNone {
+	err := error(misuse("file range of negative length"))
+	if n >= 0 {
+		err = x.account(n)
+	}
+	if err != nil || n == 0 || x.framing == frameNone {
 		return errors.Join(err, f.Close())
 	}
 	s := x.session

@@ -222,10 +222,16 @@ func (s *session) readBody(p []byte) int {
 func (s *session) discard(n int) {
 	switch s.discarded += n; {
 	case s.body.done():
-		s.phase = phaseHead
+		s.nextRequest()
 	case s.discarded > maxDiscard:
 		s.phase = phaseClosing
 	}
+}
+
+// nextRequest lets the next request begin, and its deadline.
+func (s *session) nextRequest() {
+	s.phase = phaseHead
+	s.timer = timerNone
 }
 
 // bodyFailed ends a body that is malformed, too long, too slow or cut short. An
@@ -271,7 +277,7 @@ func (s *session) exchangeOver(x *exchange) {
 	case !x.keepAlive || s.stopping:
 		s.phase = phaseClosing
 	case s.body.done():
-		s.phase = phaseHead
+		s.nextRequest()
 	case s.body.kind == bodyFixed && s.body.left > maxDiscard:
 		s.phase = phaseClosing
 	default:

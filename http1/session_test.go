@@ -423,6 +423,24 @@ func TestDeadlines(t *testing.T) {
 			t.Error("an idle connection is not just closed")
 		}
 	})
+	t.Run("keep-alive behind a body that was read", func(t *testing.T) {
+		c := start(post("2", "") + "h")
+		x := k.last(t)
+		x.ReadBody(endFunc(func() { must(t, x.Respond(200, nil, nil)) }))
+		c.runPosts()
+		c.feed([]byte("i"))
+		if c.timers[readTimer] != 3*time.Second {
+			t.Errorf("timer %v", c.timers[readTimer])
+		}
+	})
+	t.Run("keep-alive behind a body that was dropped", func(t *testing.T) {
+		c := newFakeConn(hello, timeouts)
+		c.feed([]byte(post("2", "") + "h"))
+		c.feed([]byte("i"))
+		if c.timers[readTimer] != 3*time.Second {
+			t.Errorf("timer %v", c.timers[readTimer])
+		}
+	})
 	t.Run("none while answering", func(t *testing.T) {
 		c := start(get)
 		c.expire()
@@ -508,6 +526,13 @@ func TestDeadlines(t *testing.T) {
 		}
 	})
 }
+
+// endFunc is a sink that waits for the end of the body.
+type endFunc func()
+
+func (endFunc) OnBody([]byte)          {}
+func (f endFunc) OnEnd(*asteri.Header) { f() }
+func (endFunc) OnError(error)          {}
 
 func TestShutdown(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
@@ -670,6 +695,9 @@ func TestSendFile(t *testing.T) {
 		}
 	}
 	f := open()
+	if err := k.last(t).SendFile(open(), 0, -1); err == nil {
+		t.Error("a negative length is taken")
+	}
 	if err := k.last(t).SendFile(f, 0, 1); !errors.Is(err, asteri.ErrClosed) {
 		t.Error(err)
 	}
