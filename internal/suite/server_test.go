@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -106,24 +107,26 @@ func app(name, model string, more ...string) []string {
 
 var listening = regexp.MustCompile(`(?m)\b(?:https?://((?:\[[0-9a-f:]+\]|[0-9.]+):[0-9]+)|unix:(/\S+))`)
 
-// awaitReady waits for the line that names the listener, and for the pool.
+// awaitReady waits for the start banner, which is printed when the application
+// is ready, and takes the first listener from it.
 func (s *server) awaitReady() {
 	s.t.Helper()
+	s.awaitLog(`Running .*event loop`)
 	s.addr = s.listeners()[0]
-	s.awaitLog(`(?i)\bready\b`)
 }
 
-// listeners waits for the start banner and returns the addresses it names.
+// listeners returns the addresses that the banner names.
 func (s *server) listeners() []string {
 	s.t.Helper()
 	var found []string
-	s.eventually("the banner names a listener", func() bool {
-		found = nil
-		for _, m := range listening.FindAllStringSubmatch(s.log.text(), -1) {
-			found = append(found, m[1]+m[2])
+	for _, m := range listening.FindAllStringSubmatch(s.log.text(), -1) {
+		if addr := m[1] + m[2]; !slices.Contains(found, addr) {
+			found = append(found, addr)
 		}
-		return len(found) > 0
-	})
+	}
+	if len(found) == 0 {
+		s.t.Fatalf("the banner names no listener\n%s", s.log.text())
+	}
 	return found
 }
 
