@@ -2,8 +2,7 @@ package http1
 
 import (
 	"errors"
-	"os"
-	"strconv"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -140,218 +139,43 @@ func (x *exchange) Post(fn func()) bool {
 	return x.home.Post(func() { x.call(event{kind: callFunc, fn: fn}) })
 }
 
-// Inform sends an interim response.
-func (x *exchange) Inform(status int, h *asteri.Header) error {
-	switch {
-	case x.over:
-		return asteri.ErrClosed
-	case x.started:
-		return misuse("interim response after the final one")
-	case status < 100 || status > 199 || status == 101:
-		return misuse("status " + strconv.Itoa(status) + " is not an interim one")
-	case x.req.Proto == asteri.HTTP10:
-		return nil
+// OnCancel sets the function to call when nobody waits any more.
+func (x *exchange) OnCancel(fn func(cause error)) {
+	x.kept = true
+	x.onCancel = fn
+	if x.cause != nil && fn != nil {
+		cause := x.cause
+		x.home.Post(func() { x.call(event{kind: callCancel, err: cause}) })
 	}
-	at := x.session.at
-	var facts headFacts
-	b, err := appendFields(append(at.buf[:0], statusLines[status-100]...), h, &facts)
-	switch {
-	case err != nil:
-		return err
-	case facts.length != lengthUnknown || facts.close || facts.upgrade:
-		return misuse("field that may not stand in an interim response")
-	}
-	if status == 100 {
-		x.expects100 = false
-	}
-	b = append(b, '\r', '\n')
-	x.send(b)
-	at.putBuf(b)
-	return nil
 }
 
-// Start begins the final response.
-func (x *exchange) Start(status int, h *asteri.Header) error {
-	if err := x.mayStart(); err != nil {
-		return err
+// cancel reports that nobody waits for the answer any more, or may not.
+func (x *exchange) cancel(cause error) {
+	x.cause = cause
+	if x.onCancel != nil {
+		x.call(event{kind: callCancel, err: cause})
 	}
-	at := x.session.at
-	b, err := x.appendHead(at.buf[:0], status, h, lengthUnknown)
-	if err != nil {
-		return err
-	}
-	x.started = true
-	if at.settings.Observer != nil {
-		x.header.CopyFrom(h)
-	}
-	x.send(b)
-	at.putBuf(b)
-	return nil
 }
 
-func (x *exchange) mayStart() error {
-	switch {
-	case x.over:
-		return asteri.ErrClosed
-	case x.started:
-		return misuse("response has begun already")
+// OnDrain sets the function to call when the queue is short. A queue that was
+// never above the high-water mark since it was last short counts as short: the
+// loop announces only the fall from there.
+func (x *exchange) OnDrain(fn func()) {
+	if x.over {
+		return
 	}
-	return nil
+	x.onDrain = fn
+	if !x.session.high {
+		x.kept = true
+		x.home.Post(x.drained)
+	}
 }
 
-// oneWrite is the size up to which content is put behind its head or its chunk
-// size before it is queued: copying it twice is cheaper than queueing twice.
-const oneWrite = 4 << 10
-
-// Respond answers with a body that is known as a whole.
-func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
-	if err := x.mayStart(); err != nil {
-		return err
+func (x *exchange) drained() {
+	if fn := x.onDrain; fn != nil && !x.over && !x.session.high {
+		x.onDrain = nil
+		x.call(event{kind: callFunc, fn: fn})
 	}
-	at := x.session.at
-	b, err := x.appendHead(at.buf[:0], status, h, int64(len(body)))
-	if err != nil {
-		return err
-	}
-	x.started = true
-	x.left = 0
-	x.content = int64(len(body))
-	whole := x.framing != frameNone && len(body) <= oneWrite
-	if whole {
-		b = append(b, body...)
-	}
-	x.send(b)
-	at.putBuf(b)
-	if !whole && x.framing != frameNone {
-		x.send(body)
-	}
-	x.end(h, nil)
-	return nil
-}
-
-// send queues bytes for the client.
-func (x *exchange) send(p []byte) (queued int) {
-	x.sent += int64(len(p))
-	return x.session.wrote(x.session.conn.Write(p))
-}
-
-// wrote notes whether writers should wait; OnDrain will tell when not any more.
-func (s *session) wrote(queued int) int {
-	if queued >= asteri.HighWater {
-		s.high = true
-	}
-	return queued
-}
-
-// Write queues content.
-func (x *exchange) Write(p []byte) (queued int, err error) {
-	if err := x.account(int64(len(p))); err != nil {
-		return 0, err
-	}
-	switch {
-	case len(p) == 0 || x.framing == frameNone:
-		return x.session.conn.Queued(), nil
-	case x.framing != frameChunked:
-		return x.send(p), nil
-	}
-	at := x.session.at
-	b := appendChunkSize(at.buf[:0], int64(len(p)))
-	if len(p) <= oneWrite {
-		b = append(b, p...)
-		b = append(b, '\r', '\n')
-		queued = x.send(b)
-	} else {
-		x.send(b)
-		x.send(p)
-		queued = x.send(crlf)
-	}
-	at.putBuf(b)
-	return queued, nil
-}
-
-var crlf = []byte("\r\n")
-
-func appendChunkSize(b []byte, n int64) []byte {
-	b = strconv.AppendInt(b, n, 16)
-	return append(b, '\r', '\n')
-}
-
-// account counts n bytes of content, and ends the exchange if they are more than
-// the response announced.
-func (x *exchange) account(n int64) error {
-	switch {
-	case x.over:
-		return asteri.ErrClosed
-	case !x.started:
-		return misuse("content before the response has begun")
-	case x.framing == frameLength && n > x.left:
-		err := misuse("more content than the Content-Length")
-		x.Abort(err)
-		return err
-	}
-	x.content += n
-	if x.framing == frameLength {
-		x.left -= n
-	}
-	return nil
-}
-
-// SendFile queues a part of a file as content.
-func (x *exchange) SendFile(f *os.File, off, n int64) error {
-	err := error(misuse("file range of negative length"))
-	if n >= 0 {
-		err = x.account(n)
-	}
-	if err != nil || n == 0 || x.framing == frameNone {
-		return errors.Join(err, f.Close())
-	}
-	s := x.session
-	if x.framing == frameChunked {
-		x.send(appendChunkSize(nil, n))
-	}
-	x.sent += n
-	s.wrote(s.conn.SendFile(f, off, n))
-	if x.framing == frameChunked {
-		x.send(crlf)
-	}
-	return nil
-}
-
-// Finish ends the response.
-func (x *exchange) Finish(trailer *asteri.Header) error {
-	switch {
-	case x.over:
-		return asteri.ErrClosed
-	case !x.started:
-		err := misuse("handler finished without a response")
-		x.complain(err)
-		x.Abort(err)
-		return err
-	case x.framing == frameLength && x.left > 0:
-		err := misuse("less content than the Content-Length")
-		x.complain(err)
-		x.Abort(err)
-		return err
-	}
-	if x.framing == frameChunked {
-		at := x.session.at
-		b, err := appendTrailer(at.buf[:0], trailer)
-		if err != nil {
-			x.complain(err)
-			x.Abort(err)
-			return err
-		}
-		x.send(b)
-		at.putBuf(b)
-	}
-	x.end(&x.header, nil)
-	return nil
-}
-
-// complain logs a mistake of the application that its code may not see.
-func (x *exchange) complain(err error) {
-	x.session.at.settings.Logger.Error("application error",
-		"error", err, "method", x.req.Method, "path", string(x.req.Path))
 }
 
 // Abort ends the exchange without a clean end.
@@ -419,6 +243,28 @@ func (x *exchange) end(h *asteri.Header, err error) {
 	x.failBody(err)
 }
 
+// lost ends the exchange whose connection is gone.
+func (x *exchange) lost(cause error) {
+	x.markOver()
+	if x.session.at.settings.Observer != nil {
+		x.observe(&x.header, cause)
+	}
+	x.failBody(cause)
+	x.cancel(cause)
+}
+
+// goneCause puts the loop's reason for a connection's end into the words of the
+// handler contract.
+func goneCause(cause error) error {
+	switch {
+	case errors.Is(cause, loop.PeerClosed):
+		return asteri.ErrClientGone
+	case errors.Is(cause, loop.DrainExpired):
+		return asteri.ErrStopping
+	}
+	return fmt.Errorf("%w: %w", asteri.ErrClientGone, cause)
+}
+
 func (x *exchange) markOver() {
 	x.over = true
 	x.onDrain = nil
@@ -443,12 +289,8 @@ func (x *exchange) observe(h *asteri.Header, err error) {
 	})
 }
 
-// lost ends the exchange whose connection is gone.
-func (x *exchange) lost(cause error) {
-	x.markOver()
-	if x.session.at.settings.Observer != nil {
-		x.observe(&x.header, cause)
-	}
-	x.failBody(cause)
-	x.cancel(cause)
+// complain logs a mistake of the application that its code may not see.
+func (x *exchange) complain(err error) {
+	x.session.at.settings.Logger.Error("application error",
+		"error", err, "method", x.req.Method, "path", string(x.req.Path))
 }

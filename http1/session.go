@@ -44,19 +44,6 @@ const (
 	phaseOver                 // nothing: the session has let go of the connection
 )
 
-// timerKind is what the session's only timer stands for. A timer that has become
-// none is left to run out and ignored then, which is cheaper than stopping it.
-type timerKind uint8
-
-const (
-	timerNone timerKind = iota
-	timerKeepAlive
-	timerHeader
-	timerBody
-)
-
-const readTimer loop.Timer = 0
-
 // maxDiscard is how many bytes of a body that nobody wants are read in order to
 // keep the connection. Beyond it, closing is cheaper for both sides.
 const maxDiscard = 256 << 10
@@ -338,24 +325,6 @@ func (s *session) OnDrain() {
 	}
 }
 
-// OnTimer enforces the deadline that the timer stands for.
-func (s *session) OnTimer(loop.Timer) {
-	kind := s.timer
-	s.timer = timerNone
-	switch kind {
-	case timerKeepAlive:
-		s.close(false)
-	case timerHeader:
-		if s.head == nil {
-			s.close(false)
-			return
-		}
-		s.refuse(s.head, errTimeout("head did not become complete in time"))
-	case timerBody:
-		s.bodyFailed(errTimeout("content did not arrive in time"))
-	}
-}
-
 // OnShutdown closes the connection once it has nothing in hand.
 func (s *session) OnShutdown() {
 	s.stopping = true
@@ -407,47 +376,10 @@ func (s *session) resume() {
 	s.conn.ResumeRead()
 }
 
-// arm sets the timer for what is waited for.
-func (s *session) arm() {
-	t := &s.at.settings.Timeouts
-	switch {
-	case s.phase == phaseOver:
-	case s.paused:
-		s.timer = timerNone
-	case s.phase == phaseBody && (s.x == nil || s.x.sink != nil):
-		s.armBody()
-	case s.phase != phaseHead:
-		s.timer = timerNone
-	case s.head != nil:
-		if s.timer != timerHeader {
-			s.startTimer(timerHeader, t.Header)
-		}
-	case s.timer == timerNone:
-		s.startTimer(timerKeepAlive, t.KeepAlive)
+// wrote notes whether writers should wait; OnDrain will tell when not any more.
+func (s *session) wrote(queued int) int {
+	if queued >= asteri.HighWater {
+		s.high = true
 	}
-}
-
-func (s *session) startTimer(k timerKind, d time.Duration) {
-	s.timer = k
-	s.conn.SetTimer(readTimer, d) // stops it if there is no such deadline
-}
-
-// armBody waits for the next bytes of a body, unless they have come too slowly.
-func (s *session) armBody() {
-	t := &s.at.settings.Timeouts
-	if t.Body > 0 && s.bodyWaited > t.Body && s.body.received < rateBytes(t.BodyRate, s.bodyWaited) {
-		s.bodyFailed(errTimeout("content arrives too slowly"))
-		return
-	}
-	s.bodySince = s.at.nanos()
-	s.startTimer(timerBody, t.Body)
-}
-
-func (s *session) countBodyTime() {
-	s.bodyWaited += time.Duration(s.at.nanos() - s.bodySince)
-}
-
-// rateBytes is how many bytes come in d at rate bytes a second.
-func rateBytes(rate int, d time.Duration) int64 {
-	return int64(float64(rate) * d.Seconds())
+	return queued
 }

@@ -30,7 +30,12 @@ const patience = 20 * time.Second
 // stops it gracefully.
 func serve(t *testing.T, h asteri.HandlerFunc, opts ...asteri.Option) (addr string, stop func()) {
 	t.Helper()
-	eng, err := loop.New(loop.Config{Loops: 2, GracefulTimeout: patience})
+	return serveOn(t, 2, h, opts...)
+}
+
+func serveOn(t *testing.T, loops int, h asteri.HandlerFunc, opts ...asteri.Option) (addr string, stop func()) {
+	t.Helper()
+	eng, err := loop.New(loop.Config{Loops: loops, GracefulTimeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -411,10 +416,10 @@ func (e *tunnelEcho) OnEnd(*asteri.Header) { e.Close() }
 func (e *tunnelEcho) OnError(error)        {}
 
 // TestGracefulStop: the request in flight is answered, idle connections are
-// closed.
+// closed. With one loop, all its sessions have heard of the stop once one has.
 func TestGracefulStop(t *testing.T) {
 	began := make(chan asteri.Exchange, 1)
-	addr, stop := serve(t, func(x asteri.Exchange) {
+	addr, stop := serveOn(t, 1, func(x asteri.Exchange) {
 		if string(x.Request().Path) == "/wait" {
 			began <- x
 			return

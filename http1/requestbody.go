@@ -1,0 +1,73 @@
+package http1
+
+import (
+	"github.com/asteri/asteri-loop"
+)
+
+// ReadBody begins the delivery of the request body.
+func (x *exchange) ReadBody(sink asteri.BodySink) {
+	x.kept = true
+	switch {
+	case x.over:
+		x.call(event{kind: callError, sink: sink, err: x.endCause()})
+		return
+	case x.sink != nil:
+		x.call(event{kind: callError, sink: sink, err: misuse("the body is being read already")})
+		return
+	}
+	x.sink = sink
+	s := x.session
+	switch {
+	case s.phase == phaseDrop:
+		x.failBody(asteri.ErrHalfClosed)
+		return
+	case s.body.done():
+		x.endBody(nil)
+		return
+	case x.expects100 && !x.started:
+		x.send(continueLine)
+	}
+	x.expects100 = false
+	if !s.inData {
+		s.resume()
+		s.arm()
+	}
+}
+
+var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+func (x *exchange) endCause() error {
+	if x.cause != nil {
+		return x.cause
+	}
+	return asteri.ErrClosed
+}
+
+// Consumed gives back a part of the body window.
+func (x *exchange) Consumed(n int) {
+	x.window -= n
+	if s := x.session; s != nil && s.x == x && s.phase == phaseBody && !s.inData && x.window < asteri.BodyWindow {
+		s.resume()
+		s.arm()
+	}
+}
+
+func (x *exchange) deliver(p []byte) {
+	x.window += len(p)
+	x.call(event{kind: callBody, sink: x.sink, p: p})
+}
+
+// endBody and failBody make the last call of the sink.
+func (x *exchange) endBody(trailer *asteri.Header) {
+	if x.sink != nil && !x.bodyEnded {
+		x.bodyEnded = true
+		x.call(event{kind: callEnd, sink: x.sink, trailer: trailer})
+	}
+}
+
+func (x *exchange) failBody(err error) {
+	if x.sink != nil && !x.bodyEnded {
+		x.bodyEnded = true
+		x.call(event{kind: callError, sink: x.sink, err: err})
+	}
+}
