@@ -55,17 +55,17 @@ func prepare(ctx context.Context, root, tmp, binary string) (peers.Place, error)
 }
 
 // ownBinary puts the server under test at to: a copy of the binary given, or
-// one built from the tree.
+// one built from the tree. What is there goes first: a running program cannot
+// be written over, and go build will not replace what it did not make.
 func ownBinary(ctx context.Context, root, from, to string) error {
+	if err := os.Remove(to); err != nil && !os.IsNotExist(err) {
+		return err
+	}
 	if from == "" {
 		return build(ctx, root, "./cmd/asteri-loop", to)
 	}
 	b, err := os.ReadFile(from)
 	if err != nil {
-		return err
-	}
-	// Written anew: a running copy of the old file must not be overwritten.
-	if err := os.Remove(to); err != nil && !os.IsNotExist(err) {
 		return err
 	}
 	return os.WriteFile(to, b, 0o755)
