@@ -111,9 +111,9 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func send(t testing.TB, c net.Conn, p string) {
+func send(t testing.TB, c io.Writer, p string) {
 	t.Helper()
-	_, err := c.Write([]byte(p))
+	_, err := io.WriteString(c, p)
 	must(t, err)
 }
 

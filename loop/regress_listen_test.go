@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +35,8 @@ func TestMain(m *testing.M) {
 }
 
 // serveWithFewDescriptors tells its address on standard output and serves until
-// standard input ends.
+// standard input ends. Each line there is answered with how often the loops have
+// turned.
 func serveWithFewDescriptors(limit string) error {
 	var max uint32
 	if _, err := fmt.Sscan(limit, &max); err != nil {
@@ -56,8 +56,14 @@ func serveWithFewDescriptors(limit string) error {
 	fmt.Println(ln.Addr())
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
+		defer cancel()
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			var turns uint64
+			for _, l := range e.Stats().Loops {
+				turns += l.Ticks
+			}
+			fmt.Println(turns)
+		}
 	}()
 	return e.Run(ctx)
 }
@@ -81,9 +87,9 @@ func TestFewDescriptors(t *testing.T) {
 			t.Errorf("the server ended with %v", err)
 		}
 	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	must(t, err)
-	addr, err := net.ResolveTCPAddr("tcp", strings.TrimSpace(line))
+	said := bufio.NewScanner(stdout)
+	said.Scan()
+	addr, err := net.ResolveTCPAddr("tcp", said.Text())
 	must(t, err)
 
 	answers := make(chan net.Conn, clients)
@@ -101,9 +107,20 @@ func TestFewDescriptors(t *testing.T) {
 	for len(served) < atLeast {
 		served = append(served, awaited(t, answers, "answer while descriptors last"))
 	}
-	// The ones that fit stay connected until the others must have been
-	// refused a descriptor, then leave one after the other.
+	// Those that fit stay for a while. The listener is ready all the time, but
+	// the loops must not spin: ten tries a second and their wake-ups are few.
+	turns := func() (n int) {
+		send(t, stdin, "\n")
+		said.Scan()
+		_, err := fmt.Sscan(said.Text(), &n)
+		must(t, err)
+		return n
+	}
+	before := turns()
 	time.Sleep(300 * time.Millisecond)
+	if n := turns() - before; n > 100 {
+		t.Errorf("the loops turned %d times while nobody could be accepted", n)
+	}
 	for answered := len(served); answered < clients; answered++ {
 		must(t, served[0].Close())
 		served = append(served[1:], awaited(t, answers, "answer after others have left"))

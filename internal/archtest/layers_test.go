@@ -47,6 +47,8 @@ var layers = map[string]layer{
 	"internal/accesslog": {imports: []string{root, "internal"}},
 	// Settings, checked by those who read them.
 	"internal/config": {imports: []string{"internal", "internal/accesslog"}},
+	// The application of a server that was given none.
+	"internal/demo": {imports: []string{root, "workers", "internal"}},
 	// Handlers in front of handlers.
 	"internal/edge": {imports: []string{root, "internal"}},
 	// A foreign protocol towards applications.
@@ -58,13 +60,13 @@ var layers = map[string]layer{
 	// The one place where all is put together.
 	"cmd": {imports: []string{
 		root, "loop", "http1", "http2", "http3", "workers", "status",
-		"internal", "internal/accesslog", "internal/config", "internal/edge", "internal/uwsgi",
+		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/uwsgi",
 	}},
 	// An embedder has the public packages only.
 	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status"}},
 	"bench": {imports: []string{
 		root, "poller", "loop", "http1", "http2", "http3", "workers", "status",
-		"internal", "internal/accesslog", "internal/config", "internal/edge", "internal/uwsgi",
+		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/uwsgi",
 	}},
 }
 
