@@ -160,6 +160,7 @@ class Front:
         elif kind == FILE:
             path, offset, count = loads(payload)
             assert path is None
+            self.changed.wait_for(lambda: number in self.fds, DEADLINE)  # the two sockets race
             fd = self.fds.pop(number)
             with os.fdopen(fd, "rb") as f:
                 f.seek(offset)
