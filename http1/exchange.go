@@ -202,11 +202,8 @@ func (x *exchange) Abort(cause error) {
 // cannot go on.
 func (x *exchange) fail(cause *asteri.StatusError) {
 	x.keepAlive = false
-	x.cause = cause
 	x.respondError(cause, cause)
-	if x.onCancel != nil {
-		x.call(event{kind: callCancel, err: cause})
-	}
+	x.cancel(cause)
 }
 
 func (x *exchange) respondError(refusal *asteri.StatusError, cause error) {
@@ -289,8 +286,11 @@ func (x *exchange) observe(h *asteri.Header, err error) {
 	})
 }
 
-// complain logs a mistake of the application that its code may not see.
-func (x *exchange) complain(err error) {
+// mistake ends the exchange for a mistake of the application, which is logged:
+// whoever could handle the error has finished.
+func (x *exchange) mistake(err error) error {
 	x.session.at.settings.Logger.Error("application error",
 		"error", err, "method", x.req.Method, "path", string(x.req.Path))
+	x.Abort(err)
+	return err
 }

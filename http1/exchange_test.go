@@ -43,6 +43,11 @@ func TestRespond(t *testing.T) {
 	}
 }
 
+func TestRespondNotModified(t *testing.T) {
+	_, out := answer(t, get, func(x asteri.Exchange) { must(t, x.Respond(304, nil, nil)) })
+	wantLacks(t, out, "Content-Length") // it would be that of the content not sent
+}
+
 func TestRespondWithLargeBody(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789abcdef"), 4096)
 	_, out := answer(t, get, func(x asteri.Exchange) { must(t, x.Respond(200, nil, body)) })

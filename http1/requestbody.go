@@ -1,8 +1,6 @@
 package http1
 
-import (
-	"github.com/asteri/asteri-loop"
-)
+import "github.com/asteri/asteri-loop"
 
 // ReadBody begins the delivery of the request body.
 func (x *exchange) ReadBody(sink asteri.BodySink) {

@@ -183,23 +183,15 @@ func (x *exchange) Finish(trailer *asteri.Header) error {
 	case x.over:
 		return asteri.ErrClosed
 	case !x.started:
-		err := misuse("handler finished without a response")
-		x.complain(err)
-		x.Abort(err)
-		return err
+		return x.mistake(misuse("handler finished without a response"))
 	case x.framing == frameLength && x.left > 0:
-		err := misuse("less content than the Content-Length")
-		x.complain(err)
-		x.Abort(err)
-		return err
+		return x.mistake(misuse("less content than the Content-Length"))
 	}
 	if x.framing == frameChunked {
 		at := x.session.at
 		b, err := appendTrailer(at.buf[:0], trailer)
 		if err != nil {
-			x.complain(err)
-			x.Abort(err)
-			return err
+			return x.mistake(err)
 		}
 		x.send(b)
 		at.putBuf(b)

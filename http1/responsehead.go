@@ -76,30 +76,21 @@ func appendField(b []byte, f asteri.Field) []byte {
 }
 
 // note takes account of a field; own says that the session writes it itself.
-// Fields that speak about the connection are not the application's business
-// (RFC 9110 section 7.6.1), except that it may ask for the connection to be
-// closed.
 func (facts *headFacts) note(f asteri.Field) (own bool, err error) {
+	if isConnectionField(f.Name) {
+		return false, errConnectionField(f.Name)
+	}
 	switch len(f.Name) {
-	case len("te"):
-		if foldIs(f.Name, "te") {
-			return false, misuseOf("connection-specific field", f.Name)
-		}
 	case len("date"):
 		facts.date = facts.date || foldIs(f.Name, "date")
 	case len("server"):
 		facts.server = facts.server || foldIs(f.Name, "server")
 	case len("upgrade"):
-		if foldIs(f.Name, "upgrade") {
-			facts.upgrade = true
-		}
+		facts.upgrade = facts.upgrade || foldIs(f.Name, "upgrade")
 	case len("connection"):
-		if foldIs(f.Name, "keep-alive") {
-			return false, misuseOf("connection-specific field", f.Name)
-		}
 		if foldIs(f.Name, "connection") {
 			if !foldIs(f.Value, "close") {
-				return false, misuseOf("connection-specific field", f.Name)
+				return false, errConnectionField(f.Name)
 			}
 			facts.close = true
 			return true, nil
@@ -108,16 +99,30 @@ func (facts *headFacts) note(f asteri.Field) (own bool, err error) {
 		if foldIs(f.Name, "content-length") {
 			return true, facts.noteLength(f)
 		}
-	case len("proxy-connection"):
-		if foldIs(f.Name, "proxy-connection") {
-			return false, misuseOf("connection-specific field", f.Name)
-		}
-	case len("transfer-encoding"):
-		if foldIs(f.Name, "transfer-encoding") {
-			return false, misuseOf("connection-specific field", f.Name)
-		}
 	}
 	return false, nil
+}
+
+// isConnectionField tells whether a field speaks about the connection, which is
+// not the application's business (RFC 9110 section 7.6.1). Two more do that and
+// are judged where they stand: an application may ask for the connection to be
+// closed, and it names protocols in an upgrade, or in 426 (Upgrade Required).
+func isConnectionField(name []byte) bool {
+	switch len(name) {
+	case len("te"):
+		return foldIs(name, "te")
+	case len("keep-alive"):
+		return foldIs(name, "keep-alive")
+	case len("proxy-connection"):
+		return foldIs(name, "proxy-connection")
+	case len("transfer-encoding"):
+		return foldIs(name, "transfer-encoding")
+	}
+	return false
+}
+
+func errConnectionField(name []byte) error {
+	return &asteri.ResponseError{Reason: "field is about the connection", Name: string(name)}
 }
 
 func (facts *headFacts) noteLength(f asteri.Field) error {
@@ -145,8 +150,8 @@ func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int
 	switch {
 	case err != nil:
 		return b, err
-	case facts.upgrade && status != 426: // Upgrade Required names the protocols
-		return b, misuseOf("connection-specific field", []byte("Upgrade"))
+	case facts.upgrade && status != 426:
+		return b, errConnectionField([]byte("Upgrade"))
 	case length == lengthUnknown:
 		length = facts.length
 	case facts.length != lengthUnknown:
@@ -154,7 +159,7 @@ func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int
 	}
 	x.status = status
 	x.chooseFraming(status, length)
-	b = x.appendFraming(b, status, length)
+	b = x.appendFraming(b, status, length, facts.final)
 	b = x.appendConnection(b, &facts)
 	at := x.session.at
 	if !facts.server {
@@ -183,15 +188,15 @@ func (x *exchange) chooseFraming(status int, length int64) {
 
 // appendFraming appends the field that delimits the content. A response without
 // content to HEAD, or 304, keeps the length that its content would have (RFC
-// 9110 section 8.6); 204 must not have one.
-func (x *exchange) appendFraming(b []byte, status int, length int64) []byte {
+// 9110 section 8.6), if the handler gave it; 204 must not have one.
+func (x *exchange) appendFraming(b []byte, status int, length int64, final bool) []byte {
 	switch {
 	case x.framing == frameChunked:
 		return append(b, "Transfer-Encoding: chunked\r\n"...)
-	case status == 204 || length == lengthUnknown && status != 205:
-		return b
 	case status == 205:
 		length = 0
+	case length == lengthUnknown, status == 204, status == 304 && final:
+		return b
 	}
 	b = append(b, "Content-Length: "...)
 	b = strconv.AppendInt(b, length, 10)
