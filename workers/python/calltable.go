@@ -18,8 +18,7 @@ type callTable struct {
 	// oldest ones for it, as many as the capacity. Clocks run from then on.
 	capacity int
 	running  int
-	waiting  []*call // from waitFrom on, in order; calls that have left may still be in it
-	waitFrom int
+	waiting  []*call // in order; at most as many as the credit
 }
 
 func (t *callTable) init(capacity int) {
@@ -48,17 +47,8 @@ func (t *callTable) add(c *call, now time.Time) {
 	if t.running < t.capacity {
 		t.start(c, now)
 	} else {
-		t.wait(c)
+		t.waiting = append(t.waiting, c)
 	}
-}
-
-func (t *callTable) wait(c *call) {
-	if t.waitFrom > 0 && len(t.waiting) == cap(t.waiting) {
-		n := copy(t.waiting, t.waiting[t.waitFrom:])
-		clear(t.waiting[n:])
-		t.waiting, t.waitFrom = t.waiting[:n], 0
-	}
-	t.waiting = append(t.waiting, c)
 }
 
 func (t *callTable) start(c *call, now time.Time) {
@@ -86,19 +76,14 @@ func (t *callTable) remove(c *call, now time.Time) {
 	}
 	c.id = 0
 	if c.started.IsZero() {
-		return // it was waiting, and is dropped from there when its turn comes
+		at := slices.Index(t.waiting, c)
+		t.waiting = slices.Delete(t.waiting, at, at+1)
+		return
 	}
 	t.running--
-	for t.running < t.capacity && t.waitFrom < len(t.waiting) {
-		next := t.waiting[t.waitFrom]
-		t.waiting[t.waitFrom] = nil
-		t.waitFrom++
-		if t.has(next) && next.started.IsZero() {
-			t.start(next, now)
-		}
-	}
-	if t.waitFrom == len(t.waiting) {
-		t.waiting, t.waitFrom = t.waiting[:0], 0
+	if len(t.waiting) > 0 {
+		t.start(t.waiting[0], now)
+		t.waiting = slices.Delete(t.waiting, 0, 1)
 	}
 }
 

@@ -22,8 +22,8 @@ type Config struct {
 	WorkerConnections int
 
 	// Timeout is how long a request may take until its response begins, and
-	// how long a worker may give no sign of life. Default 30 s; negative:
-	// no limit.
+	// half of how long a worker may give no sign of life. Default 30 s;
+	// negative: no limit.
 	Timeout time.Duration
 	// GracefulTimeout is how long a worker that retires may go on with the
 	// requests it has. Default 30 s.

@@ -106,8 +106,8 @@ func (l *link) onStacks(threads map[string]any) {
 func (l *link) recall(n int) {
 	var ids []uint32
 	if !l.closed {
-		for _, c := range l.calls.waiting[l.calls.waitFrom:] {
-			if len(ids) < n && l.calls.has(c) && c.started.IsZero() && !c.begun && c.bodyKind != bodyStreamed {
+		for _, c := range l.calls.waiting {
+			if len(ids) < n && !c.begun && c.bodyKind != bodyStreamed {
 				ids = append(ids, c.id)
 			}
 		}

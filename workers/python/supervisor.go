@@ -447,8 +447,9 @@ func (s *supervisor) steady(now time.Time) bool {
 	return len(live) == s.wanted
 }
 
-// ping asks workers for a sign of life, and kills those that gave none for the
-// timeout: stopped processes, or ones whose interpreter is blocked.
+// ping asks workers for a sign of life, and kills those that give none: stopped
+// processes, or ones whose interpreter is blocked. They get twice the timeout, so
+// that a request which hangs with its process has its 504 before.
 func (s *supervisor) ping(now time.Time) {
 	limit := s.config.Timeout
 	if limit <= 0 || now.Before(s.pingAt) {
@@ -459,7 +460,7 @@ func (s *supervisor) ping(now time.Time) {
 		if !w.is(stateReady, stateDraining) {
 			continue
 		}
-		if silent := now.Sub(time.Unix(0, w.lastPong.Load())); silent > limit {
+		if silent := now.Sub(time.Unix(0, w.lastPong.Load())); silent > 2*limit {
 			s.kill(w, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
 			continue
 		}

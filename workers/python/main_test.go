@@ -1,0 +1,267 @@
+package python
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asteri/asteri-loop/http1"
+	"github.com/asteri/asteri-loop/internal/leakcheck"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// fakeVariable makes this test program a worker; its value is not used.
+const fakeVariable = "ASTERI_TEST_FAKE_WORKER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(fakeVariable) != "" {
+		os.Exit(fakeWorker())
+	}
+	os.Exit(m.Run())
+}
+
+// patience is how long a test waits for something that must happen.
+const patience = 20 * time.Second
+
+// eventually waits until ok returns true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("did not happen: " + what)
+		}
+	}
+}
+
+// logBuffer collects a log.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func (b *logBuffer) has(s string) bool { return strings.Contains(b.String(), s) }
+
+// server is an engine that serves a pool on a port of its own.
+type server struct {
+	t    *testing.T
+	eng  *loop.Engine
+	pool *Pool
+	log  *logBuffer
+	addr string
+	http *http.Client
+}
+
+// serve starts a server. loops is the number of event loops; with two, requests
+// and links live on different ones.
+func serve(t *testing.T, loops int, cfg Config) *server {
+	t.Helper()
+	leakcheck.Check(t)
+	s := &server{t: t, log: new(logBuffer)}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(s.log.String())
+		}
+	})
+	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Logger = logger
+	if cfg.TempDir == "" {
+		cfg.TempDir = t.TempDir()
+	}
+	var err error
+	if s.eng, err = loop.New(loop.Config{Loops: loops, Logger: logger}); err != nil {
+		t.Fatal(err)
+	}
+	s.eng.Start()
+	t.Cleanup(func() { s.eng.Close() })
+	if s.pool, err = Start(s.eng, cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	ln, err := s.eng.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(s.pool)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = ln.Addr().String()
+	s.http = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: patience}}
+	return s
+}
+
+func (s *server) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s.pool.Stop(ctx)
+}
+
+func (s *server) ready() Info {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	info, err := s.pool.Ready(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return info
+}
+
+// serveFake starts a server whose workers are fake ones.
+func serveFake(t *testing.T, loops int, cfg Config) *server {
+	t.Helper()
+	fake(&cfg)
+	s := serve(t, loops, cfg)
+	s.ready()
+	return s
+}
+
+func fake(cfg *Config) {
+	cfg.Interpreter, _ = os.Executable()
+	cfg.Env = append(cfg.Env, fakeVariable+"=1")
+	if cfg.App == "" {
+		cfg.App = "ok"
+	}
+}
+
+// reply is what a client got. err is set if the response did not end cleanly.
+type clientReply struct {
+	status int
+	header http.Header
+	body   []byte
+	err    error
+}
+
+func (s *server) do(method, path string, body io.Reader) clientReply {
+	req, err := http.NewRequest(method, "http://"+s.addr+path, body)
+	if err != nil {
+		return clientReply{err: err}
+	}
+	return s.send(req)
+}
+
+func (s *server) send(req *http.Request) clientReply {
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return clientReply{err: err}
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return clientReply{resp.StatusCode, resp.Header, b, err}
+}
+
+func (s *server) get(path string) clientReply { return s.do("GET", path, nil) }
+
+// expect fails the test unless the answer is as it should be.
+func (s *server) expect(r clientReply, status int, body string) {
+	s.t.Helper()
+	if r.err != nil || r.status != status || body != "" && string(r.body) != body {
+		s.t.Errorf("got %d %.200q, %v; want %d %.200q", r.status, r.body, r.err, status, body)
+	}
+}
+
+// async sends a request and returns where its answer comes.
+func (s *server) async(method, path string) <-chan clientReply {
+	c := make(chan clientReply, 1)
+	go func() { c <- s.do(method, path, nil) }()
+	return c
+}
+
+func (s *server) wait(c <-chan clientReply) clientReply {
+	s.t.Helper()
+	select {
+	case r := <-c:
+		return r
+	case <-time.After(patience):
+		s.t.Fatal("no answer")
+		panic("unreachable")
+	}
+}
+
+// dial opens a connection and sends raw bytes on it.
+func (s *server) dial(raw string) net.Conn {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, raw); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+// worker returns the status of the only worker that is in one of the states, or
+// false.
+func (s *server) worker(states ...string) (WorkerStatus, bool) {
+	var found []WorkerStatus
+	for _, w := range s.pool.Snapshot().Workers {
+		for _, st := range states {
+			if w.State == st {
+				found = append(found, w)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return WorkerStatus{}, false
+	}
+	return found[0], true
+}
+
+// waitFor waits for the only worker to be in a state.
+func (s *server) waitFor(states ...string) WorkerStatus {
+	s.t.Helper()
+	var w WorkerStatus
+	eventually(s.t, fmt.Sprint("one worker ", states), func() (ok bool) {
+		w, ok = s.worker(states...)
+		return ok
+	})
+	return w
+}
+
+// count returns how many workers are in one of the states.
+func (s *server) count(states ...string) int {
+	n := 0
+	for _, w := range s.pool.Snapshot().Workers {
+		for _, st := range states {
+			if w.State == st {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// app writes a Python module into a new directory and returns its path.
+func app(t *testing.T, source string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	writeApp(t, dir, source)
+	return dir
+}
+
+func writeApp(t *testing.T, dir, source string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "app.py"), []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
