@@ -11,8 +11,11 @@ import (
 
 // announceStart says what is starting.
 func (s *server) announceStart() {
-	if !s.logs.terminal {
+	switch {
+	case !s.logs.terminal:
 		s.logs.Info("Starting asteri-loop " + version)
+	case s.cfg.App != "": // which may take its time
+		s.logs.Info("Starting " + s.cfg.App)
 	}
 }
 

@@ -22,6 +22,9 @@ type logs struct {
 	level  slog.LevelVar
 	output *logging.Output
 	access *accesslog.Log
+	// observing says that requests are logged at all, which is decided at
+	// the start: a protocol without an observer has less to do.
+	observing bool
 }
 
 // flushTimeout is how long the end of the server waits for the access log.
@@ -42,7 +45,7 @@ func openLogs(cfg *config.Config) (*logs, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.access = accesslog.New(out, format, l.Logger)
+	l.access, l.observing = accesslog.New(out, format, l.Logger), out != nil
 	return l, nil
 }
 
@@ -101,6 +104,9 @@ func (l *logs) reopen(cfg *config.Config) error {
 	}
 	l.setLevel(cfg)
 	l.access.Replace(format, out)
+	if out != nil && !l.observing {
+		l.Warn("An access log where there was none at the start needs a restart")
+	}
 	return l.output.Replace(file)
 }
 

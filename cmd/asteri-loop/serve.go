@@ -68,11 +68,18 @@ func serve(input config.Input, cfg *config.Config) int {
 func (s *server) run() int {
 	signals := watchSignals()
 	s.announceStart()
+	status := s.serve(signals)
+	s.close()
+	if status == exitOK {
+		s.logs.Info("Stopped")
+	}
+	return status
+}
+
+func (s *server) serve(signals *signals) int {
 	if err := s.open(); err != nil {
-		s.close()
 		return s.fail(exitFailure, "The server cannot start", err)
 	}
-	defer s.close()
 	if stop, err := s.awaitReady(signals); err != nil {
 		return s.fail(exitBoot, "The application cannot be started", err)
 	} else if stop {
@@ -81,7 +88,6 @@ func (s *server) run() int {
 	s.state.Store(nil)
 	s.announceReady()
 	s.control(signals)
-	s.logs.Info("Stopped")
 	return exitOK
 }
 
@@ -93,14 +99,11 @@ func (s *server) open() (err error) {
 	if s.engine, err = newEngine(s.cfg, s.logs); err != nil {
 		return err
 	}
+	s.engine.Start() // workers are connected to running loops
 	if s.app, err = newApplication(s.engine, s.cfg, s.logs); err != nil {
 		return err
 	}
-	if err := s.listen(); err != nil {
-		return err
-	}
-	s.engine.Start()
-	return nil
+	return s.listen()
 }
 
 func (s *server) openTLS() (err error) {
@@ -187,7 +190,7 @@ func (s *server) report() status.Report {
 	doc := status.Report{
 		Server: status.Server{
 			Name: "asteri-loop", Version: version, PID: os.Getpid(),
-			Started: s.started.UTC().Round(time.Millisecond), Uptime: time.Since(s.started).Round(time.Millisecond).Seconds(),
+			Started: s.started.UTC().Round(time.Millisecond), Uptime: seconds(time.Since(s.started)),
 		},
 		Application: s.app.Describe().Application,
 		Handshakes:  stats.Handshakes,
@@ -202,3 +205,6 @@ func (s *server) report() status.Report {
 	s.app.Report(&doc)
 	return doc
 }
+
+// seconds is for JSON: no more digits than mean something.
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -112,7 +113,7 @@ func TestServerNamesAndReload(t *testing.T) {
 	p := start(t, dir, "--certfile", a, "--certfile", b)
 	address := strings.TrimPrefix(p.url("https"), "https://")
 	names := func(server string) []string {
-		conn, err := tls.Dial("tcp", address, &tls.Config{ServerName: server, InsecureSkipVerify: true})
+		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", address, &tls.Config{ServerName: server, InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
 		}

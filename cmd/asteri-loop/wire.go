@@ -43,7 +43,7 @@ func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 
 // exchangeOptions are the settings of every protocol.
 func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
-	return []asteri.Option{
+	opts := []asteri.Option{
 		asteri.WithLimits(asteri.Limits{
 			RequestLine: limit(int(cfg.LimitRequestLine)),
 			Fields:      limit(cfg.LimitRequestFields),
@@ -57,9 +57,12 @@ func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
 			BodyRate:  limit(int(cfg.MinBodyRate)),
 			KeepAlive: limit(cfg.KeepAlive),
 		}),
-		asteri.WithObserver(l.access),
 		asteri.WithLogger(l.Logger),
 	}
+	if l.observing {
+		opts = append(opts, asteri.WithObserver(l.access))
+	}
+	return opts
 }
 
 // limit translates "0 is no limit", as users say it, into the spelling of package
@@ -83,7 +86,8 @@ func (s *server) handler() asteri.Handler {
 	return status.Handler(s.app, status.Options{Allow: allow, Ready: s.health, Report: s.report})
 }
 
-// listen opens the ports. They accept once the engine runs.
+// listen opens the ports. Requests that come before the application is ready
+// wait in its queue.
 func (s *server) listen() error {
 	opts := exchangeOptions(s.cfg, s.logs)
 	spoken := protocols(s.handler(), opts)

@@ -104,7 +104,6 @@ var settings = []*Setting{
 	}, {
 		Name: "queue_size", Flags: []string{"queue-size"}, Group: groupWorkers, Meta: "INT", Default: "1024",
 		Help: "The number of requests that may wait for a worker. Those beyond it get 503.",
-		Live: true,
 		at:   func(c *Config) value { return number(&c.QueueSize, 1, 1<<20) },
 	}, {
 		Name: "response_spool_max", Flags: []string{"response-spool-max"}, Group: groupWorkers, Meta: "SIZE", Default: "1GiB",
@@ -223,7 +222,7 @@ var settings = []*Setting{
 
 	{
 		Name: "access_logfile", Aliases: []string{"accesslog"}, Flags: []string{"access-logfile"}, Group: groupLogging, Meta: "FILE", Default: "auto", Live: true,
-		Help: "Where to log requests: a file, - for standard output, none, or auto: standard output if it is a terminal, else none.",
+		Help: "Where to log requests: a file, - for standard output, none, or auto: standard output if it is a terminal, else none. A reload does not begin a log where there was none.",
 		at:   func(c *Config) value { return text(&c.AccessLogfile, nil) },
 	}, {
 		Name: "access_logformat", Aliases: []string{"access_log_format"}, Flags: []string{"access-logformat"}, Group: groupLogging, Meta: "FORMAT", Live: true,

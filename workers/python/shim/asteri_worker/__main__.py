@@ -94,7 +94,7 @@ def _serve(worker):
         _model(wanted).prepare(hello)
     worker.app = loader.load(hello["app"])
     worker.interface = loader.detect(worker.app, wanted)
-    worker.model, worker.why = loader.choose(worker.interface, wanted)
+    worker.model, worker.why = loader.choose(worker.interface, wanted, hello["threads"])
     model = _model(worker.model)
     if not wanted:
         model.prepare(hello)

@@ -231,8 +231,10 @@ _NEEDS = {ASGI: "needs an asyncio event loop", TORNADO: "needs Tornado's IOLoop"
 _NAMES = {WSGI: "a WSGI", ASGI: "an ASGI", TORNADO: "a Tornado"}
 
 
-def choose(interface, wanted):
+def choose(interface, wanted, threads=1):
     """The model that runs and why, or Failure (phase "combination")."""
+    if not wanted and interface == WSGI and threads > 1:
+        return "gthread", "a WSGI application with several threads runs under gthread"
     if not wanted:
         return _AUTOMATIC[interface]
     native = _NATIVE.get(interface)

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/logging"
+	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/status"
+	"github.com/asteri/asteri-loop/workers/python"
+)
+
+// pythonApp is a Python application and the pool of workers that run it.
+type pythonApp struct {
+	*python.Pool
+	cfg   *config.Config
+	log   *logs
+	ready atomic.Bool
+}
+
+func newPythonApp(eng *loop.Engine, cfg *config.Config, l *logs) (application, error) {
+	pool, err := python.Start(eng, pythonConfig(cfg, l))
+	if err != nil {
+		return nil, err
+	}
+	return &pythonApp{Pool: pool, cfg: cfg, log: l}, nil
+}
+
+func pythonConfig(cfg *config.Config, l *logs) python.Config {
+	c := python.Config{
+		App:               cfg.App,
+		Model:             cfg.WorkerClass,
+		Workers:           cfg.Workers,
+		Threads:           cfg.Threads,
+		WorkerConnections: cfg.WorkerConnections,
+		Timeout:           limit(cfg.Timeout),
+		GracefulTimeout:   cfg.GracefulTimeout,
+		QueueSize:         cfg.QueueSize,
+		Interpreter:       cfg.Python,
+		Chdir:             cfg.Chdir,
+		PythonPath:        cfg.PythonPath,
+		Env:               cfg.Env,
+		RootPath:          cfg.RootPath,
+		Lifespan:          cfg.AsgiLifespan,
+		Loop:              cfg.AsgiLoop,
+		ResponseSpoolMax:  cfg.ResponseSpoolMax,
+		ServerSoftware:    software(),
+		Logger:            l.Logger,
+	}
+	if level, err := logging.Level(cfg.LogLevel); err == nil {
+		c.LogLevel = level
+	}
+	return c
+}
+
+// Ready waits for the first worker.
+func (a *pythonApp) Ready(ctx context.Context) error {
+	_, err := a.Pool.Ready(ctx)
+	a.ready.Store(err == nil)
+	return a.log.explainBoot(err)
+}
+
+// errNoWorker is the answer of /readyz while all workers are starting or gone.
+var errNoWorker = errors.New("no worker is ready")
+
+// Health tells whether there is a worker that takes requests.
+func (a *pythonApp) Health() error {
+	for _, w := range a.Snapshot().Workers {
+		if w.State == "IDLE" || w.State == "BUSY" {
+			return nil
+		}
+	}
+	return errNoWorker
+}
+
+// Describe tells what the workers have found.
+func (a *pythonApp) Describe() description {
+	d := description{Application: status.Application{Name: a.cfg.App}, Workers: a.cfg.Workers}
+	if !a.ready.Load() {
+		return d
+	}
+	if info, err := a.Pool.Ready(context.Background()); err == nil { // which now does not wait
+		d.Interface, d.Model, d.Why = info.Interface, info.Model, info.Why
+		d.Runtime = info.Implementation + " " + info.Python
+	}
+	return d
+}
+
+// Report lists the workers.
+func (a *pythonApp) Report(r *status.Report) {
+	s := a.Snapshot()
+	r.Queue = &status.Queue{Waiting: s.Queued, Capacity: s.QueueSize}
+	for _, w := range s.Workers {
+		r.Workers = append(r.Workers, status.Worker{
+			PID: w.PID, Model: w.Model, State: w.State, InFlight: w.InFlight, Served: w.Served,
+			Age: seconds(time.Since(w.Started)),
+		})
+	}
+}
+
+// Reload replaces the workers.
+func (a *pythonApp) Reload(ctx context.Context, next *config.Config) error {
+	c := pythonConfig(next, a.log)
+	c.GracefulTimeout = a.cfg.GracefulTimeout // as long as the front's own
+	return a.log.explainBoot(a.Pool.Reload(ctx, c))
+}
+
+// checkPython imports the application as a worker would.
+func checkPython(cfg *config.Config, l *logs) error {
+	info, err := python.Check(context.Background(), pythonConfig(cfg, l))
+	if err != nil {
+		return l.explainBoot(err)
+	}
+	l.Info("The application can be served", "app", cfg.App, "interface", info.Interface, "model", info.Model, "python", info.Python)
+	return nil
+}
+
+// explainBoot logs the traceback of a worker that did not start, if there is one,
+// and returns the rest in one line, with what to do about it.
+func (l *logs) explainBoot(err error) error {
+	var boot *python.BootError
+	if !errors.As(err, &boot) {
+		return err
+	}
+	if boot.Traceback != "" {
+		l.Error("A worker did not start", "phase", boot.Phase, "traceback", boot.Traceback)
+	}
+	text := boot.Message
+	if boot.Hint != "" {
+		text += " (" + boot.Hint + ")"
+	}
+	return errors.New(text)
+}
