@@ -233,7 +233,10 @@ func statuses(t testing.TB, out []byte, requests []*seen) (list []int) {
 		if _, err := io.ReadAll(resp.Body); err != nil {
 			t.Fatalf("invalid content: %v in %q", err, out)
 		}
-		if resp.StatusCode == 100 {
+		if resp.StatusCode == 101 {
+			return append(list, 101)
+		}
+		if resp.StatusCode < 200 {
 			continue
 		}
 		list = append(list, resp.StatusCode)
