@@ -287,6 +287,10 @@ class Front:
     def touch(self, name):
         open(os.path.join(self.directory, name), "w").close()
 
+    def remove(self, *names):
+        for name in names:
+            os.unlink(os.path.join(self.directory, name))
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()

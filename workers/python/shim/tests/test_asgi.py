@@ -333,6 +333,7 @@ class HTTP(unittest.TestCase):
             front.cancel(stream, hard)
             front.wait_done(stream)
             front.wait_file("http.disconnect")
+            front.remove("waiting", "http.disconnect")
             if not hard:
                 self.assertEqual(bytes(stream.body), b"after")
         front.call("/after")
