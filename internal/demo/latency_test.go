@@ -8,17 +8,19 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/loop"
+	"golang.org/x/sys/unix"
 )
 
-// TestSleepKeepsItsLatency keeps all loops busy with /plaintext, and looks at how
-// late /sleep/1 is. Without the loops yielding to other goroutines, timers and
-// workers wait for the runtime's preemption again and again. The bound is far
-// above what is measured, and the clients share the processors with the server.
+// TestSleepKeepsItsLatency looks at how late /sleep/1 is while clients ask for as
+// much of /plaintext as the server can make. The clients share its processors,
+// hence a bound far above what is measured.
 func TestSleepKeepsItsLatency(t *testing.T) {
 	const bound = 200 * time.Millisecond
 	for _, model := range models {
@@ -37,15 +39,123 @@ func TestSleepKeepsItsLatency(t *testing.T) {
 			eng.Start()
 			addr := ln.Addr().String()
 			stop := saturate(t, addr, 4*len(eng.Loops()))
-			late := sleepLatencies(t, addr, 100)
-			served := stop()
-			p50, p99 := late[len(late)/2], late[len(late)*99/100]
-			t.Logf("/sleep/1 took p50 %v, p99 %v beside %d of /plaintext", p50, p99, served)
-			if p99 > bound {
-				t.Errorf("p99 of /sleep/1 is %v", p99)
-			}
+			defer stop()
+			bestOf(t, bound, func() time.Duration {
+				late := sleepLatencies(t, addr, 100)
+				return late[len(late)*99/100]
+			})
 		})
 	}
+}
+
+// bestOf fails the test if what is measured stays above bound three times: once
+// may be the machine's fault.
+func bestOf(t *testing.T, bound time.Duration, measure func() time.Duration) {
+	t.Helper()
+	var got [3]time.Duration
+	for i := range got {
+		if got[i] = measure(); got[i] <= bound {
+			t.Logf("took %v", got[i])
+			return
+		}
+	}
+	t.Errorf("took %v, more than %v each time", got, bound)
+}
+
+// TestSleepBesideLoopsThatNeverRest has every loop busy without an end, so that no
+// processor is ever free. Loops that do not yield to announced work leave a timer
+// and a worker to the runtime's preemption: 10 ms and more each time.
+func TestSleepBesideLoopsThatNeverRest(t *testing.T) {
+	const bound = 8 * time.Millisecond
+	for _, model := range models {
+		t.Run(model, func(t *testing.T) {
+			h := newDemo(t, model)
+			eng, err := loop.New(loop.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			eng.Start()
+			defer eng.Close()
+			for _, l := range eng.Loops() {
+				keepBusy(t, l)
+			}
+			bestOf(t, bound, func() time.Duration {
+				s := &sleeper{h: h, home: eng.Loops()[0], left: 21, done: make(chan struct{})}
+				s.home.Post(s.next)
+				<-s.done
+				slices.Sort(s.took)
+				return s.took[len(s.took)/2]
+			})
+		})
+	}
+}
+
+// keepBusy has a loop pass bytes between two of its own connections for ever.
+func keepBusy(t *testing.T, l *loop.Loop) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, fd := range fds {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Adopt(fd, func(c loop.Conn) loop.Session {
+			if i == 0 {
+				c.Write([]byte("ball"))
+			}
+			return player{c}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// player sends back what it gets.
+type player struct{ conn loop.Conn }
+
+func (p player) OnData(in []byte) (int, error) { p.conn.Write(in); return len(in), nil }
+func (p player) OnEOF()                        { p.conn.CloseWhenFlushed(false) }
+func (p player) OnDrain()                      {}
+func (p player) OnTimer(loop.Timer)            {}
+func (p player) OnShutdown()                   { p.conn.CloseWhenFlushed(false) }
+func (p player) OnClose(error)                 {}
+
+// sleeper asks for /sleep/1 again and again, without leaving the loop: a client's
+// goroutine would be late itself.
+type sleeper struct {
+	asteri.Exchange // what is not implemented is not used
+	h               asteri.Handler
+	home            asteri.Executor
+	left            int
+	start           time.Time
+	took            []time.Duration
+	done            chan struct{}
+}
+
+func (s *sleeper) next() {
+	if s.left == 0 {
+		close(s.done)
+		return
+	}
+	s.left--
+	s.start = time.Now()
+	s.h.ServeExchange(s)
+}
+
+func (s *sleeper) Request() *asteri.Request {
+	return &asteri.Request{Method: "GET", Path: []byte("/sleep/1")}
+}
+
+func (s *sleeper) Home() asteri.Executor    { return s.home }
+func (s *sleeper) Post(fn func()) bool      { return s.home.Post(fn) }
+func (s *sleeper) OnCancel(func(err error)) {}
+
+func (s *sleeper) Respond(int, *asteri.Header, []byte) error {
+	s.took = append(s.took, time.Since(s.start))
+	s.home.Post(s.next)
+	return nil
 }
 
 // sleepLatencies returns how long so many requests for /sleep/1 took, in order.
@@ -68,15 +178,13 @@ func sleepLatencies(t *testing.T, addr string, n int) []time.Duration {
 	return took
 }
 
-// saturate keeps so many connections full of pipelined requests. stop ends that
-// and returns how many were answered.
-func saturate(t *testing.T, addr string, conns int) (stop func() (served int)) {
+// saturate keeps so many connections full of pipelined requests until stop is
+// called.
+func saturate(t *testing.T, addr string, conns int) (stop func()) {
 	t.Helper()
 	const batch = 64
 	requests := bytes.Repeat([]byte("GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n"), batch)
-	var mu sync.Mutex
-	var done bool
-	total := 0
+	var over atomic.Bool
 	var running sync.WaitGroup
 	for range conns {
 		conn, err := net.Dial("tcp", addr)
@@ -86,13 +194,7 @@ func saturate(t *testing.T, addr string, conns int) (stop func() (served int)) {
 		running.Go(func() {
 			defer conn.Close()
 			answers := bufio.NewReaderSize(conn, 64<<10)
-			for {
-				mu.Lock()
-				over := done
-				mu.Unlock()
-				if over {
-					return
-				}
+			for !over.Load() {
 				if _, err := conn.Write(requests); err != nil {
 					t.Error(err)
 					return
@@ -103,18 +205,12 @@ func saturate(t *testing.T, addr string, conns int) (stop func() (served int)) {
 						return
 					}
 				}
-				mu.Lock()
-				total += batch
-				mu.Unlock()
 			}
 		})
 	}
-	return func() int {
-		mu.Lock()
-		done = true
-		mu.Unlock()
+	return func() {
+		over.Store(true)
 		running.Wait()
-		return total
 	}
 }
 
