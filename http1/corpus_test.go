@@ -3,6 +3,7 @@ package http1
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -219,7 +220,7 @@ func statuses(t testing.TB, out []byte, requests []*seen) (list []int) {
 	t.Helper()
 	br := bufio.NewReader(bytes.NewReader(out))
 	for i := 0; ; {
-		if _, err := br.Peek(1); err == io.EOF {
+		if _, err := br.Peek(1); errors.Is(err, io.EOF) {
 			return list
 		}
 		method := "GET"

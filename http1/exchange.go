@@ -126,8 +126,10 @@ func (x *exchange) reset() {
 // reusable tells whether nobody can have kept x: see asteri.Exchange.
 func (x *exchange) reusable() bool { return !x.kept && !x.posted.Load() }
 
+// Request returns the request.
 func (x *exchange) Request() *asteri.Request { return &x.req }
 
+// Home returns the loop.
 func (x *exchange) Home() asteri.Executor { return x.home }
 
 // Post runs fn on the loop. A panic of fn ends the exchange, not the loop.

@@ -271,7 +271,7 @@ func TestHalfClose(t *testing.T) {
 	var causes []error
 	x.OnCancel(func(err error) { causes = append(causes, err) })
 	c.feedEOF()
-	if len(causes) != 1 || causes[0] != asteri.ErrHalfClosed || !c.open() {
+	if len(causes) != 1 || !errors.Is(causes[0], asteri.ErrHalfClosed) || !c.open() {
 		t.Fatalf("causes %v, open %v", causes, c.open())
 	}
 	must(t, x.Respond(200, nil, []byte("still")))
@@ -701,7 +701,7 @@ func TestSendFile(t *testing.T) {
 	if err := k.last(t).SendFile(f, 0, 1); !errors.Is(err, asteri.ErrClosed) {
 		t.Error(err)
 	}
-	if _, err := f.Read(make([]byte, 1)); err == nil || err == io.EOF {
+	if _, err := f.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Error("the file was not closed")
 	}
 }

@@ -441,7 +441,7 @@ func TestGracefulStop(t *testing.T) {
 		stop()
 		close(stopped)
 	}()
-	if _, err := idleReader.ReadByte(); err != io.EOF {
+	if _, err := idleReader.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("idle connection: %v", err)
 	}
 	x.Post(func() { _ = x.Respond(200, nil, []byte("done")) })
