@@ -6,10 +6,13 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"os"
+	"path/filepath"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python"
 )
 
 // An HTTP server with a handler that runs on the event loops themselves.
@@ -43,6 +46,62 @@ func Example() {
 	// 200 you asked for /tea
 	// stopped: <nil>
 }
+
+// A server that answers some routes in Go and leaves the rest to a Python
+// application. The application is a file here; mostly it is a "module:attr".
+func Example_python() {
+	dir, err := os.MkdirTemp("", "asteri-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "shop.py")
+	if err := os.WriteFile(file, []byte(shop), 0o600); err != nil {
+		log.Fatal(err)
+	}
+
+	engine, err := loop.New(loop.Config{Adaptive: true}) // leave the cores to Python
+	if err != nil {
+		log.Fatal(err)
+	}
+	engine.Start() // the loops also carry the links to the workers
+	pool, err := python.Start(engine, python.Config{App: file, Model: "gthread", Workers: 2, Threads: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	app := asteri.HandlerFunc(func(x asteri.Exchange) {
+		if string(x.Request().Path) == "/ping" {
+			_ = x.Respond(200, nil, []byte("Go answers /ping\n"))
+			return
+		}
+		pool.ServeExchange(x)
+	})
+	listener, err := engine.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(app)}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := pool.Ready(ctx); err != nil {
+		log.Fatal(err) // for example, the traceback of a failed import
+	}
+
+	show("http://" + listener.Addr().String() + "/ping")
+	show("http://" + listener.Addr().String() + "/cart")
+
+	engine.Drain() // first the clients, then the workers, then the loops
+	pool.Stop(ctx)
+	fmt.Println("stopped:", engine.Close())
+	// Output:
+	// 200 Go answers /ping
+	// 200 Python answers /cart
+	// stopped: <nil>
+}
+
+const shop = `
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"Python answers %s\n" % environ["PATH_INFO"].encode("latin-1")]
+`
 
 // show prints what a URL answers.
 func show(url string) {
