@@ -78,7 +78,7 @@ class Cycle:
         body = request[9]
         self.more = body is None  # more of the body will come
         self.body = [body] if body else []
-        self.first = True  # receive() has not told of the body yet
+        self.end_untold = True  # receive() has not said yet that the body is complete
 
     async def run(self, app, scope):
         """The application's task."""
@@ -100,14 +100,14 @@ class Cycle:
 
     async def receive(self):
         while True:
-            if self.body or (self.first and not self.more):
+            if self.body or (self.end_untold and not self.more):
                 return self._take_body()
             if (self.left and not self.more) or self.gone or self.complete:
                 return {"type": "http.disconnect"}
             await self._wait()
 
     def _take_body(self):
-        self.first = False
+        self.end_untold = self.more
         body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
         self.body = []
         if self.more:
@@ -121,7 +121,7 @@ class Cycle:
         if data:
             self.body.append(data)
         if broken:
-            self.more, self.first, self.gone = False, False, True
+            self.more, self.end_untold, self.gone = False, False, True
             self.body = []
         elif end:
             self.more = False

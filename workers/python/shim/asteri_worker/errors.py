@@ -1,8 +1,9 @@
 """The errors of the worker itself, and how an application's errors are shown."""
+import importlib
 import os
 import traceback
 
-_HOME = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_SILENT = (os.path.dirname(os.path.abspath(__file__)) + os.sep, importlib.__file__, "<frozen importlib")
 
 
 class Failure(Exception):
@@ -32,9 +33,10 @@ def message_of(error):
 
 
 def traceback_of(error):
-    """The traceback of error without the leading frames of this package, which say nothing about the application."""
+    """The traceback of error without the leading frames of this package and of the import machinery, which say nothing
+    about the application."""
     tb = error.__traceback__
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_HOME):
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_SILENT):
         tb = tb.tb_next
     # Nothing of the application is on the stack (the shim found a broken rule): the message is all there is to say.
     return "".join(traceback.format_exception(type(error), error, tb))

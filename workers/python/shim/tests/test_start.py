@@ -1,0 +1,328 @@
+"""Start-up: finding the application, choosing the model, failures, and what the process leaves the application."""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from .front import PING, PONG, RETIRE, SHIM, STOP, Front
+from .models import WSGI_MODELS, has
+
+WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'wsgi']\napplication = app\n"
+ASGI = """
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"asgi"})
+"""
+
+
+class Application(unittest.TestCase):
+    def started(self, app, **kwargs):
+        """The body that an APP answers with, or its failure."""
+        with Front(app=app, **kwargs) as front:
+            if front.failed:
+                self.assertEqual(front.process.wait(10), 3)
+                return front.failed
+            return bytes(front.call("/").body).decode()
+
+    def test_forms(self):
+        named = """
+        def make(name):
+            def app(environ, start_response):
+                start_response('200 OK', [])
+                return [name.encode()]
+            return app
+        app = make("app")
+        application = make("application")
+        def create(*args, **kwargs):
+            return make(repr((args, sorted(kwargs.items()))))
+        class holder:
+            app = staticmethod(make("held"))
+            create = staticmethod(create)
+        """
+        only_app = "from named import make\napp = make('only app')\n"
+        files = {
+            "named.py": named, "only.py": only_app, "package/__init__.py": "", "package/inner.py": "from . import other\nfrom named import make\napp = make(other.NAME)\n",
+            "package/other.py": "NAME = 'relative'", "folder/script.py": "import beside\nfrom named import make\napp = make(beside.NAME)\n",
+            "folder/beside.py": "NAME = 'beside'",
+        }
+        for app, expected in (
+            ("named", "application"), ("named:app", "app"), ("only", "only app"), ("named:create()", "((), [])"),
+            ("named:create('a', 2, debug=True)", "(('a', 2), [('debug', True)])"), ("named:holder.app", "held"),
+            ("named:holder.create([1])", "(([1],), [])"), ("named.py", "application"), ("named.py:app", "app"),
+            ("named.py:create(1)", "((1,), [])"), ("package.inner:app", "relative"), ("package/inner.py", "relative"),
+            ("./package/inner.py:app", "relative"), ("folder/script.py", "beside"),
+        ):
+            with self.subTest(app=app):
+                self.assertEqual(self.started(app, files=files), expected)
+
+    def test_failures(self):
+        files = {
+            "raises.py": "import raises_inner\n", "raises_inner.py": "def f():\n    raise RuntimeError('at import')\nf()\n",
+            "syntax.py": "def broken(:\n", "missing.py": "import no_such_library_of_anyone\n", "exits.py": "import sys; sys.exit(1)\n",
+            "empty.py": "x = 1\n", "factory.py": WSGI + "def create_app():\n    return app\ndef needs(name):\n    return app\ndel application\ndel app\n",
+            "classes.py": "class App:\n    def __init__(self):\n        pass\n    async def __call__(self, s, r, t):\n        pass\n",
+        }
+        for app, phase, kind, message, hint in (
+            ("nowhere:app", "import", "ModuleNotFoundError", "no module named 'nowhere'", "--chdir"),
+            ("nowhere.deep:app", "import", "ModuleNotFoundError", "no module named 'nowhere'", "--chdir"),
+            ("nowhere.py", "import", "ModuleNotFoundError", "no module named 'nowhere'", ""),
+            ("no/where.py", "import", "FileNotFoundError", "there is no file", ""),
+            ("raises:app", "import", "RuntimeError", "at import", ""),
+            ("syntax:app", "import", "SyntaxError", "SyntaxError", ""),
+            ("missing:app", "import", "ModuleNotFoundError", "no_such_library_of_anyone", "install"),
+            ("exits:app", "import", "SystemExit", "SystemExit: 1", ""),
+            ("empty:x", "import", "TypeError", "not callable", ""),
+            ("empty:y", "import", "AttributeError", "no attribute 'y'", ""),
+            ("empty", "import", "AttributeError", "'application' or 'app'", "empty:ATTRIBUTE"),
+            ("factory", "import", "AttributeError", "'application' or 'app'", "factory:create_app()"),
+            ("factory:create_app", "import", "TypeError", "factory", "()"),
+            ("factory:needs", "import", "TypeError", "one argument", ""),
+            ("factory:needs()", "import", "TypeError", "needs()", ""),
+            ("factory:needs(open)", "import", "SyntaxError", "literal", ""),
+            ("factory:1+1", "import", "SyntaxError", "literal", ""),
+            ("classes:App", "import", "TypeError", "class", "()"),
+            (":app", "import", "import", "module", ""),
+        ):
+            with self.subTest(app=app):
+                failed = self.started(app, files=files)
+                self.assertIsInstance(failed, dict)
+                self.assertEqual((failed["phase"], failed["kind"]), (phase, kind), failed)
+                self.assertIn(message, failed["message"])
+                self.assertNotIn("\n", failed["message"])
+                self.assertIn(hint, failed["hint"])
+        failed = self.started("raises:app", files=files)
+        self.assertIn("raises_inner.py", failed["traceback"])
+        self.assertNotIn("asteri_worker", failed["traceback"])
+        self.assertNotIn("importlib", failed["traceback"])
+
+    def test_detection(self):
+        files = {
+            "shapes.py": """
+            import functools
+            def plain(environ, start_response):
+                start_response("200 OK", []); return [b"wsgi"]
+            class Instance:
+                def __call__(self, environ, start_response):
+                    return plain(environ, start_response)
+            instance = Instance()
+            method = instance.__call__
+            class Iterable:
+                def __init__(self, environ, start_response):
+                    start_response("200 OK", [])
+                def __iter__(self):
+                    return iter([b"wsgi"])
+            def decorate(f):
+                @functools.wraps(f)
+                def wrapper(*args, **kwargs):
+                    return f(*args, **kwargs)
+                return wrapper
+            wsgi_decorated = decorate(plain)
+            async def coroutine(scope, receive, send):
+                await send({"type": "http.response.start", "status": 200})
+                await send({"type": "http.response.body", "body": b"asgi"})
+            asgi_decorated = decorate(coroutine)
+            asgi_partial = functools.partial(coroutine)
+            class Async:
+                async def __call__(self, scope, receive, send):
+                    await coroutine(scope, receive, send)
+            asgi_instance = Async()
+            def returns_coroutine(scope, receive, send):
+                return coroutine(scope, receive, send)
+            def unknown(*args):
+                return coroutine(*args)
+            """,
+        }
+        for name in ("plain", "instance", "method", "Iterable", "wsgi_decorated"):
+            with self.subTest(name=name):
+                self.assertEqual(self.started("shapes:" + name, files=files), "wsgi")
+        for name in ("coroutine", "asgi_decorated", "asgi_partial", "asgi_instance", "returns_coroutine"):
+            with self.subTest(name=name):
+                self.assertEqual(self.started("shapes:" + name, files=files), "asgi")
+        self.assertEqual(self.started("shapes:unknown", files=files, model="asgi"), "asgi")
+
+
+class Models(unittest.TestCase):
+    def test_automatic(self):
+        cases = [(WSGI, 1, "wsgi", "sync"), (WSGI, 4, "wsgi", "gthread"), (ASGI, 4, "asgi", "asgi")]
+        if has("tornado"):
+            cases.append(("import tornado.web\napp = tornado.web.Application([])", 1, "tornado", "tornado"))
+        for source, threads, interface, model in cases:
+            with self.subTest(model=model), Front(source, threads=threads) as front:
+                self.assertEqual((front.ready["interface"], front.ready["model"]), (interface, model))
+                self.assertIn("runs under " + model, front.ready["why"])
+                self.assertEqual(front.ready["pid"], front.process.pid)
+
+    def test_combinations_that_cannot_work(self):
+        tornado = "import tornado.web\napp = tornado.web.Application([])"
+        cases = [(ASGI, m, "-k asgi") for m in WSGI_MODELS if m != "asgi"]
+        if has("tornado"):
+            cases += [(tornado, m, "-k tornado or -k gtornado") for m in WSGI_MODELS if "tornado" not in m]
+        for source, model, hint in cases:
+            with self.subTest(model=model), Front(source, model) as front:
+                self.assertEqual((front.failed["phase"], front.failed["hint"]), ("combination", "use " + hint))
+                self.assertIn("cannot run under " + model, front.failed["message"])
+                self.assertEqual(front.process.wait(10), 3)
+
+    def test_missing_libraries(self):
+        with tempfile.TemporaryDirectory() as home:
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
+            for model, library in (("gevent", "gevent"), ("tornado", "tornado"), ("gtornado", "tornado")):
+                with self.subTest(model=model), Front(WSGI, model, python=home + "/bin/python") as front:
+                    self.assertEqual((front.failed["phase"], front.failed["hint"]), ("library", "pip install " + library))
+            with Front(ASGI, "asgi", loop="uvloop", python=home + "/bin/python") as front:
+                self.assertEqual((front.failed["phase"], front.failed["hint"]), ("library", "pip install uvloop"))
+            for model, source in (("sync", WSGI), ("gthread", WSGI), ("asgi", ASGI)):
+                with Front(source, model, python=home + "/bin/python") as front:
+                    self.assertEqual(front.call("/").status, 200)
+
+    def test_check(self):
+        with Front(WSGI, check=True) as front:
+            self.assertEqual((front.ready["interface"], front.process.wait(10)), ("wsgi", 0))
+        with Front("raise ValueError('x')", check=True) as front:
+            self.assertEqual((front.failed["kind"], front.process.wait(10)), ("ValueError", 3))
+
+    def test_unknown_version(self):
+        with Front(WSGI, version=99) as front:
+            self.assertEqual((front.failed["phase"], front.process.wait(10)), ("handshake", 3))
+
+    def test_monkey_patch_comes_before_the_import(self):
+        source = """
+        import socket
+        PATCHED = socket.socket.__module__
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return [PATCHED.encode()]
+        """
+        for model in WSGI_MODELS:
+            with self.subTest(model=model), Front(source, model) as front:
+                self.assertEqual("gevent" in front.call("/").body.decode(), model in ("gevent", "gtornado"))
+
+
+class Process(unittest.TestCase):
+    SOURCE = """
+    import multiprocessing, os, signal, subprocess, sys
+    AT_IMPORT = (list(sys.argv), list(sys.path), sorted(os.environ), os.getcwd())
+    def links():
+        # The sockets among a process's first descriptors, by what they point to.
+        found = []
+        for fd in (3, 4):
+            try:
+                found.append(os.readlink("/proc/self/fd/%d" % fd))
+            except OSError:
+                found.append("")
+        return found
+    OWN = links()
+    def child(queue):
+        queue.put([name for name in links() if name in OWN])
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        name = environ["PATH_INFO"].strip("/")
+        if name == "import":
+            return [repr(AT_IMPORT).encode()]
+        if name == "exec":
+            out = subprocess.check_output([sys.executable, "-c",
+                "import os, signal; print([os.readlink(f) for f in ('/proc/self/fd/%d' % n for n in range(20))"
+                " if os.path.lexists(f)], signal.getsignal(2) is signal.default_int_handler,"
+                " signal.getsignal(15) is signal.SIG_DFL)"]).decode()
+            return [repr(([n for n in OWN if n in out], out.split("] ")[1].split())).encode()]
+        if name == "fork":
+            pid = os.fork()
+            if not pid:
+                held = [n for n in links() if n in OWN]
+                ok = not held and signal.getsignal(15) is signal.SIG_DFL
+                os._exit(0 if ok else 1)
+            return [str(os.waitpid(pid, 0)[1]).encode()]
+        if name in ("spawn", "forkserver"):
+            context = multiprocessing.get_context(name)
+            queue = context.Queue()
+            process = context.Process(target=child, args=(queue,))
+            process.start()
+            held = queue.get(timeout=20)
+            process.join()
+            return [repr((held, process.exitcode)).encode()]
+        if name == "print":
+            print("to stdout")
+            print("to stderr", file=sys.stderr)
+            return [b""]
+        if name == "logging":
+            import logging
+            logging.getLogger("mine").warning("a warning")
+            return [repr(logging.getLogger().handlers).encode()]
+        return [b"ok"]
+    """
+
+    def test_no_trace(self):
+        with Front(self.SOURCE, "sync", pythonpath=["/extra/one", "/extra/two"]) as front:
+            argv, path, environment, directory = eval(front.call("/import").body)
+            self.assertEqual((argv, directory), (["asteri-loop"], front.directory))
+            self.assertEqual(path[:3], [front.directory, "/extra/one", "/extra/two"])
+            self.assertNotIn(SHIM, path)
+            self.assertFalse([name for name in environment if "ASTERI" in name])
+
+    def test_children_do_not_hold_the_link(self):
+        for model in ("sync", "gthread", "asgi"):
+            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+                self.assertEqual(eval(front.call("/exec").body), ([], ["True", "True"]))
+                self.assertEqual(bytes(front.call("/fork").body), b"0")
+                self.assertEqual(eval(front.call("/spawn").body), ([], 0))
+                self.assertEqual(bytes(front.call("/").body), b"ok")
+
+    def test_output_and_logging(self):
+        with Front(self.SOURCE, "sync") as front:
+            self.assertEqual(bytes(front.call("/logging").body), b"[]")
+            front.call("/print")
+            self.assertEqual(front.output(), "a warning\nto stdout\nto stderr\n")
+
+    def test_signals(self):
+        for model in WSGI_MODELS:
+            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+                front.process.send_signal(signal.SIGINT)
+                self.assertEqual(bytes(front.call("/").body), b"ok")
+                front.process.send_signal(signal.SIGTERM)
+                front.wait(lambda: front.retired, "RETIRE")
+                self.assertEqual(bytes(front.call("/").body), b"ok")
+                self.assertEqual((front.shutdown(), front.output()), (0, ""))
+
+    def test_end_of_the_front(self):
+        blocking = "import time\ndef app(e, s):\n open('in', 'w').close()\n while True:\n  time.sleep(1)\n"
+        for model in WSGI_MODELS:
+            with self.subTest(model=model), Front(blocking, model) as front:
+                front.start("/")
+                front.wait_file("in")
+                front.control.shutdown(2)
+                self.assertEqual(front.process.wait(10), 0)
+
+    def test_end_of_the_front_during_the_import(self):
+        with Front("import time\nopen('in', 'w').close()\nwhile True:\n    time.sleep(1)\n", wait=False) as front:
+            front.wait_file("in")
+            front.control_frame(PING, raw=b"abcdefgh")
+            self.assertEqual(front.reply(PONG), b"abcdefgh")
+            front.control_frame(STOP, raw=b"")
+            self.assertEqual(front.process.wait(10), 0)
+
+    def test_end_of_the_link(self):
+        for model in WSGI_MODELS:
+            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+                front.call("/")
+                front.link.shutdown(1)
+                self.assertEqual((front.process.wait(10), front.output()), (0, ""))
+
+    def test_atexit_runs(self):
+        source = "import atexit\natexit.register(lambda: open('left', 'w').close())\n" + WSGI
+        for model in WSGI_MODELS:
+            with self.subTest(model=model), Front(source, model) as front:
+                front.call("/")
+                self.assertEqual(front.shutdown(), 0)
+                self.assertTrue(front.exists("left"))
+
+    def test_started_by_hand(self):
+        result = subprocess.run([sys.executable, SHIM], capture_output=True, text=True, stdin=subprocess.DEVNULL, close_fds=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("is started by asteri-loop", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
