@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +41,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		Timeout:           limit(cfg.Timeout),
 		GracefulTimeout:   cfg.GracefulTimeout,
 		QueueSize:         cfg.QueueSize,
-		Interpreter:       cfg.Python,
+		Interpreter:       interpreter(cfg.Python),
 		Chdir:             cfg.Chdir,
 		PythonPath:        cfg.PythonPath,
 		Env:               cfg.Env,
@@ -54,6 +56,14 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		c.LogLevel = level
 	}
 	return c
+}
+
+// interpreter finds the Python of a virtual environment.
+func interpreter(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return filepath.Join(path, "bin", "python")
+	}
+	return path
 }
 
 // Ready waits for the first worker.
