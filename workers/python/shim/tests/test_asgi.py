@@ -52,6 +52,15 @@ async def do_scope(scope, receive, send):
 async def do_echo(scope, receive, send):
     await answer(send, await body_of(receive))
 
+async def do_piecewise(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    more = True
+    while more:
+        message = await receive()
+        assert message["type"] == "http.request", message
+        more = message["more_body"]
+        await send({"type": "http.response.body", "body": message["body"], "more_body": more})
+
 async def do_slowecho(scope, receive, send):
     await go()
     await answer(send, await body_of(receive))
@@ -255,6 +264,16 @@ class HTTP(unittest.TestCase):
         front.body(stream, b"", END)
         front.wait_done(stream)
         self.assertEqual(bytes(stream.body), b"")
+
+    @every_loop()
+    def test_end_of_a_body_that_was_read(self, front):
+        stream = front.start("/piecewise", method="POST", body=None)
+        front.body(stream, b"all")
+        front.wait(lambda: bytes(stream.body) == b"all", "the piece to come back")
+        front.body(stream, b"", END)
+        front.wait_done(stream)
+        self.assertEqual(bytes(stream.body), b"all")
+        self.assertNotIn(ABORT, stream.kinds)
 
     @every_loop()
     def test_body_window(self, front):
