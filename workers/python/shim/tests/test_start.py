@@ -215,8 +215,8 @@ class Process(unittest.TestCase):
                 found.append("")
         return found
     OWN = links()
-    def child(queue):
-        queue.put([name for name in links() if name in OWN])
+    def child(queue, own):
+        queue.put([name for name in links() if name in own])
     def app(environ, start_response):
         start_response("200 OK", [])
         name = environ["PATH_INFO"].strip("/")
@@ -238,7 +238,7 @@ class Process(unittest.TestCase):
         if name in ("spawn", "forkserver"):
             context = multiprocessing.get_context(name)
             queue = context.Queue()
-            process = context.Process(target=child, args=(queue,))
+            process = context.Process(target=child, args=(queue, OWN))
             process.start()
             held = queue.get(timeout=20)
             process.join()
