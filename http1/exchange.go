@@ -43,6 +43,7 @@ type exchange struct {
 	onCancel func(error)
 	onDrain  func()
 	cause    error // why nobody waits for the answer any more
+	told     bool  // onCancel knows
 }
 
 var _ asteri.Exchange = (*exchange)(nil)
@@ -103,24 +104,19 @@ func (h *head) copyFields(dst *asteri.Header, p []byte) {
 	}
 }
 
-// reset prepares x for another request. It keeps its memory.
+// reset prepares x, which nobody kept, for another request. It keeps its memory.
+// What begin sets is left, and so is what only an exchange has that was kept.
 func (x *exchange) reset() {
-	arena, fields, header := x.arena[:0], x.req.Header, x.header
-	fields.Reset()
-	header.Reset()
-	x.over = false
 	x.session = nil
-	x.req.Peer = nil // begin sets all the rest of req
-	x.req.Header = fields
-	x.arena = arena
-	x.header = header
-	x.sink = nil
-	x.window = 0
-	x.bodyEnded = false
+	x.req.Peer = nil
+	x.req.Header.Reset()
+	x.arena = x.arena[:0]
+	x.header.Reset()
+	x.over = false
 	x.started = false
 	x.status = 0
 	x.content, x.sent = 0, 0
-	x.onCancel, x.onDrain, x.cause = nil, nil, nil
+	x.cause = nil
 }
 
 // reusable tells whether nobody can have kept x: see asteri.Exchange.
@@ -145,18 +141,27 @@ func (x *exchange) Post(fn func()) bool {
 func (x *exchange) OnCancel(fn func(cause error)) {
 	x.kept = true
 	x.onCancel = fn
-	if x.cause != nil && fn != nil {
-		cause := x.cause
-		x.home.Post(func() { x.call(event{kind: callCancel, err: cause}) })
+	x.told = false
+	if x.cause != nil {
+		x.home.Post(x.tellCause)
 	}
 }
 
-// cancel reports that nobody waits for the answer any more, or may not.
+// cancel notes that nobody waits for the answer any more, or may not.
 func (x *exchange) cancel(cause error) {
 	x.cause = cause
-	if x.onCancel != nil {
-		x.call(event{kind: callCancel, err: cause})
+	x.told = false
+	x.tellCause()
+}
+
+// tellCause reports each cause once. That the client half-closed is no news once
+// it has been answered.
+func (x *exchange) tellCause() {
+	if x.told || x.onCancel == nil || x.over && errors.Is(x.cause, asteri.ErrHalfClosed) {
+		return
 	}
+	x.told = true
+	x.call(event{kind: callCancel, err: x.cause})
 }
 
 // OnDrain sets the function to call when the queue is short. A queue that was

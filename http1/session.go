@@ -151,6 +151,9 @@ func (s *session) readHead(p []byte) int {
 // again.
 func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 	s.x = x
+	if s.eof {
+		x.cause = asteri.ErrHalfClosed // OnCancel reports it
+	}
 	s.timer = timerNone
 	s.bodyWaited = 0
 	s.phase = phaseWait

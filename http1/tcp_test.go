@@ -253,7 +253,8 @@ func TestHalfClosedClient(t *testing.T) {
 		x.OnCancel(func(cause error) { causes <- cause })
 		go func() {
 			<-release
-			x.Post(func() { _ = x.Respond(200, nil, x.Request().Path) })
+			// Posted twice, so that what OnCancel has to report comes first.
+			x.Post(func() { x.Post(func() { _ = x.Respond(200, nil, x.Request().Path) }) })
 		}()
 	})
 	c := dial(t, addr)
@@ -266,6 +267,9 @@ func TestHalfClosedClient(t *testing.T) {
 	}
 	close(release)
 	got, err := io.ReadAll(c)
+	if cause := receive(t, causes, "cause of the second"); !errors.Is(cause, asteri.ErrHalfClosed) {
+		t.Errorf("cause %v", cause)
+	}
 	if err != nil || strings.Count(string(got), "HTTP/1.1 200 OK") != 2 || !strings.HasSuffix(string(got), "/2") {
 		t.Errorf("%v, got %q", err, got)
 	}
