@@ -12,7 +12,12 @@
 // HTTP/1.0, a missing, repeated or invalid Host, fragments and invalid
 // percent-encodings in a target, and framing fields in trailers. Empty lines
 // before a request are skipped. CONNECT is refused with 501: this is not a
-// proxy. Underscores in field names pass.
+// proxy. Underscores in field names pass. A minor version above 1 is served as
+// HTTP/1.1.
+//
+// A client that half-closes is still answered; if it does so within a head or a
+// body, it is answered 400. Every refusal closes the connection, but lingers, so
+// that a client that is still sending gets to read it.
 package http1
 
 import (
