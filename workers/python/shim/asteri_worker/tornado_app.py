@@ -43,6 +43,8 @@ class Connection(httputil.HTTPConnection):
     _close_callback = None
     _sent = _granted = 0
     no_keep_alive = False
+    _most_body = float("inf")  # bytes that the handler takes
+    _received = 0
 
     def __init__(self, server, request):
         stream, _, scheme, _, _, _, _, client, _, body, _ = request
@@ -73,7 +75,7 @@ class Connection(httputil.HTTPConnection):
             prepared = self.delegate.headers_received(httputil.RequestStartLine(method, uri, "HTTP/" + version), fields)
             if prepared is None and not self._more:
                 if body:
-                    prepared = self.delegate.data_received(body)
+                    prepared = self._give(body)
                 if prepared is None:
                     self.delegate.finish()
                     return
@@ -98,7 +100,7 @@ class Connection(httputil.HTTPConnection):
                     continue
                 piece = self._pieces.popleft()
                 if not self.finished:
-                    accepted = self.delegate.data_received(piece)
+                    accepted = self._give(piece)
                     if accepted is not None:
                         await accepted
                 unacknowledged += len(piece)
@@ -109,6 +111,19 @@ class Connection(httputil.HTTPConnection):
                 self.delegate.finish()
         except Exception as error:
             self._refuse(error)
+
+    def _give(self, piece):
+        self._received += len(piece)
+        if self._received > self._most_body:
+            raise httputil.HTTPInputError("the body is longer than the handler takes")
+        return self.delegate.data_received(piece)
+
+    def set_max_body_size(self, size):
+        """As on Tornado's own connections: for handlers with stream_request_body, which call it in prepare()."""
+        self._most_body = size
+
+    def set_body_timeout(self, timeout):
+        """As on Tornado's own connections; here the server times bodies, and no handler can give a client longer."""
 
     def on_body(self, data, end, broken):
         if data:

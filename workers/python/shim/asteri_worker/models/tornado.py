@@ -1,4 +1,5 @@
 """tornado: Tornado's IOLoop (asyncio). A native Application, or WSGI calls one at a time on the loop itself."""
+import asyncio
 import importlib.util
 import sys
 
@@ -72,6 +73,13 @@ class InlineWSGI(Sync):
             self.read()
         except (LinkClosed, OSError):
             self.closing = True
-        self.run_waiting()
+        # What a WSGI application does is not a coroutine's doing: with a running loop in sight Django would refuse to touch
+        # its database, and asyncio.run would fail.
+        loop = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            self.run_waiting()
+        finally:
+            asyncio._set_running_loop(loop)
         if self.closing and not self._ended.done():
             self._ended.set_result(None)

@@ -1,0 +1,167 @@
+"""The pieces of the link that need no worker process: frames, answers that marshal refuses, recalls."""
+import os
+import random
+import socket
+import sys
+import threading
+import unittest
+from marshal import dumps, loads
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from asteri_worker import link  # noqa: E402
+from asteri_worker.control import Intake  # noqa: E402
+from asteri_worker.errors import LinkClosed  # noqa: E402
+from asteri_worker.link import after, frame  # noqa: E402
+
+
+class Frames(unittest.TestCase):
+    def read_all(self, data, cut):
+        """The frames that a reader makes of data sent in pieces that cut() gives the sizes of."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            reader, frames = link.FrameReader(ours), []
+            while data:
+                size = cut()
+                theirs.sendall(data[:size])
+                data = data[size:]
+                frames += reader.receive()
+            theirs.close()
+            with self.assertRaises(LinkClosed):
+                while True:
+                    frames += reader.receive()
+            return frames
+
+    def test_every_cut(self):
+        requests = [(1, "GET", b"x"), (2, "POST", None)]
+        data = frame(link.REQUESTS, 0, dumps(requests, 4)) + frame(link.BODY, 2, b"", 1) + frame(link.WINDOW, 1, b"1234")
+        expected = [(link.REQUESTS, 0, 0, requests), (link.BODY, 1, 2, b""), (link.WINDOW, 0, 1, b"1234")]
+        self.assertEqual(self.read_all(data, lambda: 1), expected)
+        chance = random.Random(1)
+        for _ in range(50):
+            self.assertEqual(self.read_all(data, lambda: chance.randint(1, 40)), expected)
+
+    def test_large_frames(self):
+        chance = random.Random(2)
+        bodies = [chance.randbytes(n) if hasattr(chance, "randbytes") else os.urandom(n) for n in (10, 700000, 3, 300000, 2000000, 5)]
+        data = b"".join(frame(link.BODY, 1, body) for body in bodies)
+        frames = self.read_all(data, lambda: chance.randint(1, 100000))
+        self.assertEqual([f[3] for f in frames], bodies)
+
+    def test_oversized_frame(self):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            reader = link.FrameReader(ours)
+            theirs.sendall(b"\xff\xff\xff\x7f" + bytes(8))
+            reader.receive()
+            theirs.sendall(b"x")
+            with self.assertRaises(LinkClosed):
+                reader.receive()
+
+    def test_stream_order(self):
+        self.assertTrue(after(2, 1))
+        self.assertFalse(after(1, 1))
+        self.assertFalse(after(1, 2))
+        self.assertTrue(after(1, 0xFFFFFFFF))
+        self.assertFalse(after(0xFFFFFFFF, 1))
+
+
+class Text(str):
+    pass
+
+
+class Answers(unittest.TestCase):
+    def sent(self, *answers):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            blocking = link.BlockingLink(ours)
+            blocking.answers.extend(answers)
+            writer = threading.Thread(target=lambda: (blocking.flush(), ours.shutdown(socket.SHUT_WR)))
+            writer.start()
+            data = b""
+            while True:
+                piece = theirs.recv(1 << 20)
+                if not piece:
+                    break
+                data += piece
+            writer.join()
+        frames = []
+        while data:
+            length, kind, _, _, stream = link._HEADER.unpack_from(data)
+            payload = data[12:12 + length]
+            frames.append((kind, stream, loads(payload) if payload else None))
+            data = data[12 + length:]
+        return frames
+
+    def test_one_frame_a_batch(self):
+        answers = [(n, 200, ("A", "b"), b"body") for n in range(50)]
+        self.assertEqual(self.sent(*answers), [(link.ANSWERS, 0, answers)])
+
+    def test_odd_values_spoil_only_their_own_answer(self):
+        frames = self.sent((1, 200, (), b""), (2, 200, (Text("X"), Text("\xe9"), b"Y", bytearray(b"z")), b""),
+                           (3, 200, (Text("X"), Text("\u20ac")), b""), (4, 200, (1, 2, Text("x")), b"", True), (5, 200, (), b""))
+        answers = [a for kind, _, payload in frames if kind == link.ANSWERS for a in payload]
+        self.assertEqual(answers, [(1, 200, (), b""), (2, 200, ("X", "\xe9", b"Y", b"z"), b""), (5, 200, (), b"")])
+        self.assertEqual([(k, s) for k, s, _ in frames if k != link.ANSWERS], [(link.ERROR, 3), (link.DONE, 3), (link.ERROR, 4)])
+
+    def test_batches_larger_than_a_frame(self):
+        answers = [(n, 200, (), bytes(65536)) for n in range(300)]
+        frames = self.sent(*answers)
+        self.assertGreater(len(frames), 1)
+        self.assertEqual([a for _, _, payload in frames for a in payload], answers)
+        frames = self.sent((1, 200, ("X", "x" * (17 << 20)), b""))
+        self.assertEqual([k for k, _, _ in frames], [link.ERROR, link.DONE])
+
+
+class Recalls(unittest.TestCase):
+    def setUp(self):
+        self.intake = Intake()
+
+    def test_waiting_unread_and_started(self):
+        self.intake.add([(1,), (2,), (3,)])
+        self.intake.waiting.popleft()
+        self.assertEqual(self.intake.recall([1, 2, 5]), [2, 5])
+        self.assertEqual(self.intake.add([(4,), (5,), (6,)]), [])
+        self.assertEqual([r[0] for r in self.intake.waiting], [3, 4, 6])
+        self.assertEqual(self.intake.recall([5, 2]), [])
+
+    def test_cancel(self):
+        self.intake.add([(1,), (2,)])
+        self.intake.waiting.popleft()
+        self.assertIs(self.intake.cancel(1, True), False)
+        self.assertIs(self.intake.cancel(2, False), False)
+        self.assertIs(self.intake.cancel(2, True), True)
+        self.assertIs(self.intake.cancel(3, True), None)
+        self.assertIs(self.intake.cancel(4, False), None)
+        self.assertEqual(self.intake.add([(3,), (4,)]), [3])
+        self.assertTrue(self.intake.leaving(4))
+        self.assertEqual([r[0] for r in self.intake.waiting], [4])
+        self.intake.add([(5,)])
+        self.assertFalse(self.intake.leaving(4))
+
+    def test_a_request_is_started_or_given_back_never_both(self):
+        """Two threads race for the same requests."""
+        started, given = [], []
+        self.intake.add([(n,) for n in range(1, 20001)])
+
+        def start():
+            try:
+                while True:
+                    started.append(self.intake.waiting.popleft()[0])
+            except IndexError:
+                pass
+
+        def recall():
+            for n in range(20000, 0, -7):
+                given.extend(self.intake.recall([n]))
+
+        threads = [threading.Thread(target=start), threading.Thread(target=recall)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(started + given), list(range(1, 20001)))
+
+
+if __name__ == "__main__":
+    unittest.main()
