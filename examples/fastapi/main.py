@@ -86,6 +86,7 @@ async def events(board: Board):
 
     async def feed():
         sent = {}
+        yield ": the response begins with its first bytes, so there are some at once\n\n"
         while True:
             async with board.changed:
                 await board.changed.wait_for(lambda: board.all != sent)

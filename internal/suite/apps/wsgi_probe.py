@@ -226,7 +226,7 @@ def header_injection(environ, start_response):
 
 
 def hop_by_hop(environ, start_response):
-    return text(start_response, "never sent", ("Transfer-Encoding", "chunked"))
+    return text(start_response, "never chunked", ("Transfer-Encoding", "chunked"))
 
 
 def not_bytes(environ, start_response):
@@ -262,4 +262,9 @@ ROUTES = {
     "/never-started": never_started, "/subclassed": subclassed,
 }
 
-validated = validator(app)
+checked = validator(app)
+
+
+def validated(environ, start_response):
+    """With the signature that tells WSGI from ASGI, which the validator's own lacks."""
+    return checked(environ, start_response)
