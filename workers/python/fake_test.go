@@ -50,23 +50,20 @@ func TestAnswers(t *testing.T) {
 
 func TestRequestBodies(t *testing.T) {
 	bothLoops(t, func(t *testing.T, loops int) {
-		for _, app := range []string{"ok", "stream"} {
-			s := serveFake(t, loops, Config{App: app})
-			large := "file 300000 300000 300000"
-			if app == "stream" {
-				large = "streamed 300000 300000"
-			}
-			s.expect(s.do("POST", "/body", strings.NewReader("x")), 200, "inline 1 1")
-			s.expect(s.do("POST", "/body", bytes.NewReader(make([]byte, 300_000))), 200, large)
-			chunked := io.MultiReader(bytes.NewReader(make([]byte, 1000)))
-			r := s.do("POST", "/body", chunked)
-			if app == "ok" {
-				s.expect(r, 200, "inline 1000 1000")
-			} else {
-				s.expect(r, 200, "streamed 1000 -1")
-			}
-		}
+		t.Run("whole", func(t *testing.T) {
+			testBodies(t, loops, "ok", "file 300000 300000 300000", "inline 1000 1000")
+		})
+		t.Run("streamed", func(t *testing.T) {
+			testBodies(t, loops, "stream", "streamed 300000 300000", "streamed 1000 -1")
+		})
 	})
+}
+
+func testBodies(t *testing.T, loops int, app, large, chunked string) {
+	s := serveFake(t, loops, Config{App: app})
+	s.expect(s.do("POST", "/body", strings.NewReader("x")), 200, "inline 1 1")
+	s.expect(s.do("POST", "/body", bytes.NewReader(make([]byte, 300_000))), 200, large)
+	s.expect(s.do("POST", "/body", io.MultiReader(bytes.NewReader(make([]byte, 1000)))), 200, chunked)
 }
 
 func TestHeaderOfAnAnswer(t *testing.T) {

@@ -354,7 +354,7 @@ func (p *fakeProcess) run(r fakeRequest) {
 		time.Sleep(time.Hour)
 	case "/stop":
 		unix.Kill(os.Getpid(), unix.SIGSTOP)
-		p.answer(r, 200, "woke up")
+		time.Sleep(time.Hour)
 	default:
 		p.answer(r, 200, "hello")
 	}

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(fakeVariable) != "" {
 		os.Exit(fakeWorker())
 	}
+	if dir := os.Getenv(frontVariable); dir != "" {
+		os.Exit(frontProgram(dir))
+	}
 	os.Exit(m.Run())
 }
 
@@ -136,7 +139,8 @@ func serveFake(t *testing.T, loops int, cfg Config) *server {
 
 func fake(cfg *Config) {
 	cfg.Interpreter, _ = os.Executable()
-	cfg.Env = append(cfg.Env, fakeVariable+"=1")
+	// The race detector would make each process sleep a second at its exit.
+	cfg.Env = append(cfg.Env, fakeVariable+"=1", "GORACE=atexit_sleep_ms=0")
 	if cfg.App == "" {
 		cfg.App = "ok"
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 )
 
 // maxLine is the longest line of a worker's output that is logged as one
@@ -21,15 +22,24 @@ const (
 
 // output passes a worker's standard output and error to the log, line by line.
 type output struct {
-	log *slog.Logger
+	log     *slog.Logger
+	readers sync.WaitGroup
 
 	mu   sync.Mutex
 	tail []string // of standard error
 }
 
+// start begins to read both of the process's pipes.
+func (o *output) start(p *process) {
+	o.readers.Add(2)
+	go o.copyFrom(p.output[0], "stdout", slog.LevelInfo)
+	go o.copyFrom(p.output[1], "stderr", slog.LevelWarn)
+}
+
 // copyFrom reads r until its end, which may be long after the worker's if the
 // application has children that still write.
 func (o *output) copyFrom(r io.ReadCloser, source string, level slog.Level) {
+	defer o.readers.Done()
 	defer r.Close()
 	in := bufio.NewReaderSize(r, maxLine)
 	for {
@@ -56,8 +66,18 @@ func (o *output) line(s, source string, level slog.Level) {
 	o.log.Log(context.Background(), level, s, "source", source)
 }
 
-// lastLines returns the end of standard error.
+// lastLines returns the end of standard error, waiting a moment for it: a child of
+// the worker may keep the pipe open.
 func (o *output) lastLines() string {
+	complete := make(chan struct{})
+	go func() {
+		o.readers.Wait()
+		close(complete)
+	}()
+	select {
+	case <-complete:
+	case <-time.After(exitPatience):
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return strings.Join(o.tail, "\n")

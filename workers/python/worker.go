@@ -92,8 +92,7 @@ func (w *worker) start(check bool) (Info, error) {
 	w.pid.Store(int64(w.proc.pid))
 	w.log = w.log.With("pid", w.proc.pid)
 	w.output = &output{log: w.log}
-	go w.output.copyFrom(w.proc.output[0], "stdout", slog.LevelInfo)
-	go w.output.copyFrom(w.proc.output[1], "stderr", slog.LevelWarn)
+	w.output.start(w.proc)
 	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logRecords)
 	if err != nil {
 		return Info{}, w.bootFailed(err)

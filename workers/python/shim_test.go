@@ -1,0 +1,469 @@
+package python
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// The real worker: the embedded shim under python3.
+
+const wsgiApp = `
+import hashlib, os, sys, time
+
+def app(environ, start_response):
+    path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+    body = b"hello"
+    if path == "/die":
+        os.kill(os.getpid(), 9)
+    elif path == "/pid":
+        body = str(os.getpid()).encode()
+    elif path == "/sleep":
+        time.sleep(float(query))
+    elif path == "/raise":
+        raise RuntimeError("deliberate")
+    elif path == "/print":
+        print("on stdout", flush=True)
+        print("on stderr", file=sys.stderr, flush=True)
+        environ["wsgi.errors"].write("on wsgi.errors\n")
+    elif path == "/half":
+        def half():
+            yield b"x" * 100000
+            os._exit(7)
+        start_response("200 OK", [("Content-Length", "200000")])
+        return half()
+    elif path == "/digest":
+        h, n = hashlib.sha256(), 0
+        while True:
+            piece = environ["wsgi.input"].read(1 << 16)
+            if not piece:
+                break
+            h.update(piece)
+            n += len(piece)
+        body = ("%d %s" % (n, h.hexdigest())).encode()
+    elif path == "/large":
+        start_response("200 OK", [("Content-Type", "application/octet-stream")])
+        return (bytes([i % 251]) * 65536 for i in range(int(query)))
+    elif path == "/file":
+        start_response("200 OK", [("Content-Type", "text/x-python")])
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    elif path == "/environ":
+        body = repr(sorted((k, v) for k, v in environ.items() if isinstance(v, str) and k.startswith(("HTTP_", "SERVER_", "CONTENT_", "REMOTE_", "REQUEST_", "SCRIPT_", "PATH_", "QUERY_")))).encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+    return [body]
+`
+
+const asgiApp = `
+import asyncio, os
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError("no lifespan")
+    path = scope["path"]
+    body = b"hello"
+    if path == "/count":
+        n = 0
+        while True:
+            message = await receive()
+            n += len(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+        body = str(n).encode()
+    elif path == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for i in range(int(scope["query_string"])):
+            await send({"type": "http.response.body", "body": bytes([i % 251]) * 65536, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    elif path == "/events":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first\n", "more_body": True})
+        await asyncio.sleep(float(scope["query_string"]))
+        await send({"type": "http.response.body", "body": b"last\n"})
+        return
+    elif path == "/sleep":
+        await asyncio.sleep(float(scope["query_string"]))
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": body})
+`
+
+func serveApp(t *testing.T, source string, cfg Config) *server {
+	t.Helper()
+	cfg.App, cfg.Chdir = "app:app", app(t, source)
+	s := serve(t, 2, cfg)
+	s.ready()
+	return s
+}
+
+func TestModelsOfTheStandardLibrary(t *testing.T) {
+	for _, model := range []string{"sync", "gthread"} {
+		t.Run(model, func(t *testing.T) { testModel(t, model) })
+	}
+}
+
+func testModel(t *testing.T, model string) {
+	s := serveApp(t, wsgiApp, Config{Model: model, Threads: 4, Workers: 2})
+	s.expect(s.get("/"), 200, "hello")
+	s.expect(s.get("/raise"), 500, "")
+	if !s.log.has("deliberate") || !s.log.has("Traceback") {
+		t.Error("the log lacks the traceback")
+	}
+	if r := s.get("/"); fmt.Sprint(r.header.Values("Set-Cookie")) != "[a=1 b=2]" {
+		t.Errorf("cookies %q", r.header.Values("Set-Cookie"))
+	}
+	source, err := os.ReadFile(s.pool.config().Chdir + "/app.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.expect(s.get("/file"), 200, string(source))
+	s.get("/print")
+	eventually(t, "the output is logged", func() bool {
+		return s.log.has("on stdout") && s.log.has("on stderr") && s.log.has("on wsgi.errors")
+	})
+}
+
+func TestASGI(t *testing.T) {
+	s := serveApp(t, asgiApp, Config{})
+	if info := s.ready(); info.Model != "asgi" || info.Interface != "asgi" || info.Why == "" {
+		t.Errorf("got %+v", info)
+	}
+	s.expect(s.get("/"), 200, "hello")
+	s.expect(s.do("POST", "/count", strings.NewReader("12345")), 200, "5")
+}
+
+func TestEnvironOfTheApplication(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{RootPath: "/mount"})
+	req, err := http.NewRequest("POST", "http://"+s.addr+"/mount/environ?q=%20", strings.NewReader("abc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{
+		"Content-Type": {"text/plain"}, "X-Custom": {"1", "2"}, "Cookie": {"a=1", "b=2"},
+		"X_Custom": {"forged"}, "Accept": {"caf\xe9"},
+	}
+	got := string(s.send(req).body)
+	for _, want := range []string{
+		`('CONTENT_LENGTH', '3')`, `('CONTENT_TYPE', 'text/plain')`, `('HTTP_COOKIE', 'a=1; b=2')`, `('HTTP_X_CUSTOM', '1, 2')`,
+		`('HTTP_ACCEPT', 'café')`, `('QUERY_STRING', 'q=%20')`, `('SCRIPT_NAME', '/mount')`, `('PATH_INFO', '/environ')`,
+		`('REMOTE_ADDR', '127.0.0.1')`, `('HTTP_HOST', '` + s.addr + `')`, `('REQUEST_METHOD', 'POST')`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is missing in %s", want, got)
+		}
+	}
+	if strings.Contains(got, "forged") {
+		t.Error("a name with an underscore came through")
+	}
+}
+
+func TestKilledWhileIdleWorkingAndStarting(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{Model: "sync"})
+	// Working: a POST is not tried again.
+	s.expect(s.do("POST", "/die", nil), 502, "")
+	// Idle.
+	before := s.waitFor("IDLE").PID
+	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	var starting WorkerStatus
+	eventually(t, "a new worker starts", func() (ok bool) {
+		starting, ok = s.worker("STARTING")
+		return ok && starting.PID != 0
+	})
+	// Starting.
+	if err := syscall.Kill(starting.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a third worker", func() bool {
+		w, ok := s.worker("IDLE")
+		return ok && w.PID != before && w.PID != starting.PID
+	})
+	s.expect(s.get("/"), 200, "hello")
+}
+
+func TestIdempotentRequestIsTriedAgain(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{Model: "sync"})
+	pid, err := strconv.Atoi(string(s.get("/pid").body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := s.async("GET", "/sleep?0.5")
+	s.waitFor("BUSY")
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(s.wait(answer), 200, "hello")
+}
+
+func TestExitInTheMiddleOfABody(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{Model: "sync"})
+	if r := s.get("/half"); r.err == nil {
+		t.Errorf("ended cleanly: %d, %d bytes", r.status, len(r.body))
+	}
+	eventually(t, "a new worker", func() bool { return s.get("/").status == 200 })
+}
+
+func TestHangIsAnswered504(t *testing.T) {
+	for _, model := range []string{"sync", "gthread"} {
+		t.Run(model, func(t *testing.T) {
+			s := serveApp(t, wsgiApp, Config{Model: model, Threads: 2, Timeout: 500 * time.Millisecond, QueueTimeout: patience})
+			s.expect(s.get("/sleep?3600"), 504, "")
+			s.expect(s.get("/"), 200, "hello")
+			eventually(t, "the worker is gone", func() bool { return s.log.has("only requests that took too long are left") })
+			if !s.log.has("time.sleep(float(query))") {
+				t.Error("the log does not show where the application hangs")
+			}
+		})
+	}
+}
+
+// The other requests of a worker with a hanging one are answered.
+func TestHangDoesNotCutOthers(t *testing.T) {
+	s := serveApp(t, asgiApp, Config{Timeout: 600 * time.Millisecond})
+	hanging := s.async("GET", "/sleep?3600")
+	events := s.async("GET", "/events?1.5")
+	s.expect(s.wait(hanging), 504, "")
+	s.expect(s.wait(events), 200, "first\nlast\n")
+}
+
+func TestApplicationThatCannotBeImported(t *testing.T) {
+	cfg := Config{App: "app:app", Chdir: app(t, "import no_such_module_at_all\n")}
+	s := serve(t, 1, cfg)
+	_, err := s.pool.Ready(context.Background())
+	var boot *BootError
+	if !errors.As(err, &boot) || boot.Phase != "import" || !strings.Contains(boot.Traceback, "no_such_module_at_all") {
+		t.Errorf("got %#v", err)
+	}
+	cfg.TempDir, cfg.Logger = t.TempDir(), slog.New(slog.DiscardHandler)
+	if _, err = Check(context.Background(), cfg); !errors.As(err, &boot) {
+		t.Errorf("Check: %v", err)
+	}
+	writeApp(t, cfg.Chdir, wsgiApp)
+	if info, err := Check(context.Background(), cfg); err != nil || info.Interface != "wsgi" {
+		t.Errorf("Check: %+v, %v", info, err)
+	}
+}
+
+func TestReloadWithABrokenApplication(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{Workers: 2})
+	cfg := *s.pool.config()
+	writeApp(t, cfg.Chdir, "def app(:\n")
+	var boot *BootError
+	if err := s.pool.Reload(context.Background(), cfg); !errors.As(err, &boot) || !strings.Contains(boot.Traceback, "SyntaxError") {
+		t.Errorf("got %v", err)
+	}
+	s.expect(s.get("/"), 200, "hello")
+	writeApp(t, cfg.Chdir, strings.ReplaceAll(wsgiApp, `b"hello"`, `b"new"`))
+	if err := s.pool.Reload(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(s.get("/"), 200, "new")
+}
+
+// An application that changes from WSGI to ASGI: requests that wait meanwhile
+// reach it too.
+func TestReloadChangesTheInterface(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{})
+	cfg := *s.pool.config()
+	writeApp(t, cfg.Chdir, asgiApp)
+	if err := s.pool.Reload(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(s.do("POST", "/count", bytes.NewReader(make([]byte, 200_000))), 200, "200000")
+}
+
+// No request is lost by reloads under load.
+func TestReloadsUnderLoad(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{Model: "gthread", Threads: 2, Workers: 2})
+	stop := make(chan struct{})
+	failed := make(chan clientReply, 4)
+	for range 4 {
+		go func() {
+			for {
+				select {
+				case <-stop:
+					failed <- clientReply{status: 200}
+					return
+				default:
+				}
+				if r := s.do("POST", "/", nil); r.err != nil || r.status != 200 {
+					failed <- r
+					return
+				}
+			}
+		}()
+	}
+	for range 3 {
+		if err := s.pool.Reload(context.Background(), *s.pool.config()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	for range 4 {
+		s.expect(s.wait(failed), 200, "")
+	}
+}
+
+const large = 64 << 20
+
+// pattern is the content of large bodies: blocks of one byte each.
+func pattern() io.Reader { return io.LimitReader(&patternReader{}, large) }
+
+type patternReader struct {
+	n    int
+	left []byte
+}
+
+func (r *patternReader) Read(p []byte) (int, error) {
+	if len(r.left) == 0 {
+		r.left = bytes.Repeat([]byte{byte(r.n % 251)}, 65536)
+		r.n++
+	}
+	n := copy(p, r.left)
+	r.left = r.left[n:]
+	return n, nil
+}
+
+func patternSum() string {
+	h := sha256.New()
+	io.Copy(h, pattern())
+	return fmt.Sprintf("%x", h.Sum(nil))
+}
+
+// Large bodies pass both ways, whole, while the server's memory stays small.
+func TestLargeBodies(t *testing.T) {
+	sum := patternSum()
+	for name, source := range map[string]string{"wsgi": wsgiApp, "asgi": asgiApp} {
+		t.Run(name, func(t *testing.T) {
+			s := serveApp(t, source, Config{})
+			before := residentMemory(t)
+			if name == "wsgi" {
+				s.expect(s.do("POST", "/digest", pattern()), 200, fmt.Sprintf("%d %s", large, sum))
+			} else {
+				s.expect(s.do("POST", "/count", pattern()), 200, strconv.Itoa(large))
+			}
+			resp, err := s.http.Get("http://" + s.addr + "/large?1024")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			h := sha256.New()
+			n, err := io.Copy(h, resp.Body)
+			if err != nil || n != large || fmt.Sprintf("%x", h.Sum(nil)) != sum {
+				t.Errorf("got %d bytes, %v", n, err)
+			}
+			if grown := residentMemory(t) - before; grown > 32<<20 {
+				t.Errorf("memory has grown by %d MiB", grown>>20)
+			}
+		})
+	}
+}
+
+// residentMemory returns the bytes of this process that are in memory.
+func residentMemory(t *testing.T) int {
+	t.Helper()
+	out, err := exec.Command("ps", "-o", "rss=", "-p", strconv.Itoa(os.Getpid())).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kib, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
+// frontVariable makes this test program a server that prints its worker's pid.
+const frontVariable = "ASTERI_TEST_FRONT"
+
+func frontProgram(dir string) int {
+	eng, err := loop.New(loop.Config{Loops: 1})
+	if err != nil {
+		return 1
+	}
+	eng.Start()
+	pool, err := Start(eng, Config{App: "app:app", Chdir: dir, TempDir: dir})
+	if err != nil {
+		return 1
+	}
+	if _, err := pool.Ready(context.Background()); err != nil {
+		return 1
+	}
+	for _, w := range pool.Snapshot().Workers {
+		fmt.Println(w.PID)
+	}
+	select {}
+}
+
+// A front that is killed leaves no worker behind.
+func TestNoOrphans(t *testing.T) {
+	front := exec.Command(os.Args[0])
+	front.Env = append(os.Environ(), frontVariable+"="+app(t, wsgiApp))
+	front.Stderr = os.Stderr
+	out, err := front.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := front.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := front.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	front.Wait()
+	eventually(t, "the worker ends", func() bool { return ended(pid) })
+}
+
+// ended tells whether a process is gone, or a zombie that its new parent has not
+// reaped.
+func ended(pid int) bool {
+	if syscall.Kill(pid, 0) == syscall.ESRCH {
+		return true
+	}
+	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
+	return err != nil || strings.HasPrefix(strings.TrimSpace(string(out)), "Z")
+}
+
+// The zip file comes back when something has cleaned it away.
+func TestShimIsWrittenAgain(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{Model: "sync"})
+	s.pool.shim.mu.Lock()
+	dir := s.pool.shim.dir
+	s.pool.shim.mu.Unlock()
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(s.do("POST", "/die", nil), 502, "")
+	eventually(t, "a new worker", func() bool { _, ok := s.worker("IDLE"); return ok })
+	s.stop()
+	left, err := os.ReadDir(s.pool.shim.temp)
+	if len(left) != 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
