@@ -184,7 +184,7 @@ def _forget_link():
 def _libraries():
     """Versions of the libraries in use that an operator may ask for."""
     found = {}
-    for name in ("tornado", "gevent", "uvloop", "greenlet", "django", "flask", "fastapi", "starlette"):
+    for name in ("tornado", "gevent", "greenlet", "uvloop"):
         module = sys.modules.get(name)
         version = getattr(module, "version" if name == "tornado" else "__version__", None)
         if isinstance(version, str):

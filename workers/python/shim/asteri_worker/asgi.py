@@ -160,8 +160,9 @@ class Cycle:
             body = message.get("body", b"")
             if body.__class__ is not bytes:
                 body = bytes(memoryview(body))  # refuses a str, which would be a response of another meaning
-            if message.get("more_body", False) or self.started or self.trailers or len(body) > WHOLE_BODY:
-                await self._stream(body, not message.get("more_body", False))
+            more = message.get("more_body", False)
+            if more or self.started or self.trailers or len(body) > WHOLE_BODY:
+                await self._stream(body, not more)
             else:
                 self.answer = (self.stream, self.status, self.headers, body)
                 self.complete = True

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import sys
+import traceback
 from _thread import allocate_lock, start_new_thread
 from array import array
 from collections import deque
@@ -218,10 +219,8 @@ class Control:
 
 def thread_stacks(stream, only=None):
     """The stacks of all threads, or of the one whose identifier is `only`, by thread name."""
-    import threading
-    import traceback
-
-    names = {t.ident: t.name for t in threading.enumerate()}
+    threading = sys.modules.get("threading")  # imported by this thread it would take it for the main one
+    names = {t.ident: t.name for t in threading.enumerate()} if threading else {}
     return {
         names.get(ident, "thread %d" % ident): "".join(traceback.format_stack(top))
         for ident, top in sys._current_frames().items()

@@ -16,6 +16,7 @@ from .logs import ERROR as LOG_ERROR
 from .logs import ErrorStream
 
 _BytesIO, _open = io.BytesIO, os.fdopen
+_DEPARTED = 1000
 _INLINE_FILE = 16 << 10  # below this, reading a file costs less than passing its descriptor
 
 
@@ -33,6 +34,7 @@ class Host:
         self.intake = control.intake
         self.response_window = worker.hello["response_window"]
         self.running = {}  # stream -> Response: started and not ended
+        self.departed = {}  # streams, ended ones mostly, whose client left while they were not running
         self.closing = False  # SHUTDOWN came
         control.on_cancel = self.cancel
         control.on_dropped = self.dropped
@@ -63,10 +65,18 @@ class Host:
 
     def cancel(self, stream, hard):
         """The client of a running stream left. A half-closed one still reads, so only a hard CANCEL counts."""
+        if not hard:
+            return
+        # On the control thread a call may be seen between its start and its entry in `running`: it looks into `departed`
+        # before it streams. A plain answer need not know.
+        self.departed[stream] = True
         response = self.running.get(stream)
-        if hard and response is not None:
+        if response is not None:
             response.gone = True
             self.wake(response)
+            del self.departed[stream]
+        elif len(self.departed) > _DEPARTED:
+            del self.departed[next(iter(self.departed))]
 
     def dropped(self, stream):
         """A request whose client left before it was started; any thread."""
@@ -148,7 +158,7 @@ class Response:
     def write(self, data):
         """The callable that start_response returns: sends at once."""
         self._check(data)
-        if data:
+        if data and (not self.held or self._unhold()):
             self._begin()
             self._send(data)
 
@@ -202,8 +212,10 @@ class Response:
             self.host.link.put(start_frame(START, self.stream, self.status, flat(self.headers)))
             self.granted = self.host.response_window
             self.started = True
+            if self.stream in self.host.departed:
+                self.gone = True
 
-    def _send(self, data, flags=0):
+    def _send(self, data):
         """Sends data within the window; waits for the front to take it."""
         host = self.host
         rest = memoryview(data).cast("B") if len(data) > self.granted - self.sent else data
@@ -216,7 +228,7 @@ class Response:
                 continue
             part, rest = rest[:room], rest[room:]
             self.sent += len(part)
-            host.link.put(frame(DATA, self.stream, part, 0 if len(rest) else flags))
+            host.link.put(frame(DATA, self.stream, part))
             host.flush()
             if not len(rest):
                 return

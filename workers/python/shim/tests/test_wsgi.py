@@ -78,6 +78,13 @@ def do_toolong(environ, start_response):
     text(start_response, ("Content-Length", "5"))
     return Body([b"exact", b"more"], "closed")
 
+def do_writelate(environ, start_response):
+    write = text(start_response, ("Content-Length", "5"))
+    def generate():
+        yield b"exact"
+        write(b"more")
+    return generate()
+
 def do_big(environ, start_response):
     text(start_response)
     return [b"x" * 1000000]
@@ -332,6 +339,7 @@ class EveryModel(unittest.TestCase):
         # As a stream the front sees the excess; as an answer already on its way the excess is dropped.
         self.assertIn(bytes(stream.body), (b"exactmore", b"exact"))
         self.assertTrue(front.exists("closed"))
+        self.assertIn(bytes(front.call("/writelate").body), (b"exactmore", b"exact"))
 
     @every_model(auto_window=False)
     def test_large_body_keeps_to_the_window(self, front):
