@@ -4,7 +4,6 @@
 package status
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -29,10 +28,12 @@ type Options struct {
 	// Allow are networks whose clients may look, beside this machine's.
 	Allow []netip.Prefix
 	// Ready returns why the server should get no traffic now, or nil. It is
-	// called on the event loop and must not block.
+	// called on the event loop and must not block. Without it the server is
+	// always ready.
 	Ready func() error
-	// Report fills in the report for JSONPath. It is called on the event loop
-	// and must not block.
+	// Report returns the document for JSONPath, but for what Ready says. It
+	// is called on the event loop and must not block. Without it the
+	// document is empty.
 	Report func() Report
 }
 
@@ -109,6 +110,12 @@ type Queue struct {
 // Clients that may not look get their /livez and /readyz from next, and 403 for
 // what begins with /asteri-status.
 func Handler(next asteri.Handler, o Options) asteri.Handler {
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	if o.Report == nil {
+		o.Report = func() Report { return Report{} }
+	}
 	return &handler{next: next, opts: o}
 }
 
@@ -125,7 +132,7 @@ func (h *handler) ServeExchange(x asteri.Exchange) {
 	case answer == nil:
 		h.next.ServeExchange(x)
 	case !mayLook(r, h.opts.Allow):
-		if bytes.HasPrefix(r.Path, []byte(pagePrefix)) {
+		if underPage(r.Path) {
 			refuse(x, http.StatusForbidden, "for clients on this machine only\n")
 			return
 		}
@@ -147,10 +154,16 @@ func (h *handler) route(path []byte) func(asteri.Exchange) {
 	case JSONPath:
 		return h.report
 	}
-	if string(path) == pagePrefix || bytes.HasPrefix(path, []byte(pagePrefix+"/")) {
+	if underPage(path) {
 		return notFound
 	}
 	return nil
+}
+
+// underPage tells whether path is the server's own, whoever asks.
+func underPage(path []byte) bool {
+	const n = len(pagePrefix)
+	return len(path) >= n && string(path[:n]) == pagePrefix && (len(path) == n || path[n] == '/' || string(path[n:]) == ".json")
 }
 
 func (h *handler) live(x asteri.Exchange) { respond(x, http.StatusOK, plainText, "ok\n") }

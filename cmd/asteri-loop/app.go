@@ -51,6 +51,7 @@ const demoModel = "gtornado"
 type demonstration struct {
 	asteri.Handler
 	about description
+	log   *logs
 }
 
 func newDemonstration(cfg *config.Config, l *logs) (*demonstration, error) {
@@ -68,10 +69,8 @@ func newDemonstration(cfg *config.Config, l *logs) (*demonstration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &demonstration{handler, description{
-		Application: status.Application{Interface: "go", Model: model},
-		Why:         why,
-	}}, nil
+	about := description{Application: status.Application{Interface: "go", Model: model}, Why: why}
+	return &demonstration{handler, about, l}, nil
 }
 
 func (d *demonstration) Ready(context.Context) error { return nil }
@@ -82,8 +81,8 @@ func (d *demonstration) Report(*status.Report)       {}
 // Reload has nothing to do: the code of the demonstration is the server's.
 func (d *demonstration) Reload(context.Context, *config.Config) error { return nil }
 
-// Scale has nothing to do either: there are no worker processes.
-func (d *demonstration) Scale(int) {}
+// Scale has nothing to do either.
+func (d *demonstration) Scale(int) { d.log.Info("The demonstration has no worker processes") }
 
 // Stop has nothing left to stop once the connections are drained.
 func (d *demonstration) Stop(context.Context) {}

@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/asteri/asteri-loop/internal/selfsigned"
@@ -83,20 +83,26 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// urls returns the addresses that clients may use, by scheme.
+// urls returns the addresses that clients may use: by scheme, except for Unix
+// sockets, which have no place in a URL.
 func (s *server) urls() []string {
 	var urls []string
 	for _, ln := range s.listeners {
+		addr := ln.Addr()
+		if addr.Network() == "unix" {
+			urls = append(urls, "unix:"+absolute(addr.String()))
+			continue
+		}
 		for _, scheme := range s.cfg.Protocols {
-			urls = append(urls, url(scheme, ln.Addr()))
+			urls = append(urls, scheme+"://"+addr.String())
 		}
 	}
 	return urls
 }
 
-func url(scheme string, addr net.Addr) string {
-	if addr.Network() == "unix" {
-		return scheme + "+unix:" + addr.String()
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
 	}
-	return scheme + "://" + addr.String()
+	return path
 }

@@ -114,7 +114,8 @@ func (a *pythonApp) Report(r *status.Report) {
 // Reload replaces the workers.
 func (a *pythonApp) Reload(ctx context.Context, next *config.Config) error {
 	c := pythonConfig(next, a.log)
-	c.GracefulTimeout = a.cfg.GracefulTimeout // as long as the front's own
+	// These two are the front's as well, where they need a restart.
+	c.GracefulTimeout, c.Chdir = a.cfg.GracefulTimeout, a.cfg.Chdir
 	return a.log.explainBoot(a.Pool.Reload(ctx, c))
 }
 

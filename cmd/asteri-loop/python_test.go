@@ -160,17 +160,21 @@ func TestGracefulStopFinishesPython(t *testing.T) {
 }
 
 func TestQuickStopLeavesNoWorker(t *testing.T) {
-	p := start(t, helloDir(t), "hello:app")
-	status := slow(t, p, "60000")
-	worker := report(t, p).Workers[0].PID
-	p.signal(syscall.SIGINT)
-	if s := p.exit(); s != exitOK {
-		t.Errorf("status %d", s)
+	for _, signals := range [][]syscall.Signal{{syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGQUIT}, {syscall.SIGHUP, syscall.SIGINT}} {
+		p := start(t, helloDir(t), "hello:app")
+		status := slow(t, p, "60000")
+		worker := report(t, p).Workers[0].PID
+		for _, sig := range signals {
+			p.signal(sig)
+		}
+		if s := p.exit(); s != exitOK {
+			t.Errorf("%v: status %d", signals, s)
+		}
+		if got := <-status; got == 200 {
+			t.Errorf("%v: the request was answered", signals)
+		}
+		eventually(t, "the worker's end", func() bool { return syscall.Kill(worker, 0) != nil })
 	}
-	if got := <-status; got == 200 {
-		t.Error("the request was answered")
-	}
-	eventually(t, "the worker's end", func() bool { return syscall.Kill(worker, 0) != nil })
 }
 
 func TestApplicationThatCannotStart(t *testing.T) {

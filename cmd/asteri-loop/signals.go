@@ -17,7 +17,7 @@ type signals struct{ c, ignored chan os.Signal }
 // the default actions either.
 func watchSignals() *signals {
 	s := &signals{c: make(chan os.Signal, 16), ignored: make(chan os.Signal, 1)}
-	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTTIN, syscall.SIGTTOU)
+	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
 	// A reader of our output that has gone must not take the server with it.
 	// Not signal.Ignore, which workers would inherit.
 	signal.Notify(s.ignored, syscall.SIGPIPE)
@@ -81,6 +81,8 @@ func (s *server) adjust(sig os.Signal) {
 		if err := s.logs.reopen(s.live.Load()); err != nil {
 			s.logs.Error("Cannot reopen the logs: " + err.Error())
 		}
+	case syscall.SIGUSR2: // which would otherwise end the server
+		s.logs.Warn("USR2 has no meaning: start the new program after this one has stopped")
 	}
 }
 

@@ -169,7 +169,9 @@ func (l *Log) run() {
 			reported, last = lost, time.Now()
 		}
 	}
+	l.outMu.Lock()
 	l.out.Close()
+	l.outMu.Unlock()
 }
 
 // take returns what waits and leaves buffer's memory for what comes next.

@@ -5,6 +5,7 @@ package config
 
 import (
 	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -134,10 +135,5 @@ var Models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"
 // Serves tells whether scheme, "http" or "https", is to be spoken on the
 // server's ports.
 func (c *Config) Serves(scheme string) bool {
-	for _, p := range c.Protocols {
-		if p == scheme {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Protocols, scheme)
 }

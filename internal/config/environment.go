@@ -41,7 +41,7 @@ func readEnvironment(environ []string, into assignments) (warnings []string, err
 	return warnings, nil
 }
 
-func fromVariable(s *Setting, variable Variable, v string, into assignments) error {
+func fromVariable(s *setting, variable Variable, v string, into assignments) error {
 	values := []string{v}
 	if s.Many {
 		values = splitList(v)

@@ -11,7 +11,7 @@ import (
 // option notes the values of one option as they are; they are parsed once it is
 // known which source wins.
 type option struct {
-	setting *Setting
+	setting *setting
 	flag    string
 	into    assignments
 }
@@ -28,8 +28,8 @@ func (o *option) String() string { return "" }
 func (o *option) Type() string { return "" }
 
 // elements splits the options whose one value is a list.
-func elements(s *Setting, v string) []string {
-	if strings.HasSuffix(s.Meta, ",...") || s.Meta == "LIST" && s.Many {
+func elements(s *setting, v string) []string {
+	if s.Commas {
 		return splitList(v)
 	}
 	return []string{v}
@@ -66,7 +66,7 @@ func parseArgs(args []string) (assignments, error) {
 }
 
 // letter returns the letter for option i of s, or nothing.
-func letter(s *Setting, i int) string {
+func letter(s *setting, i int) string {
 	if i < len(s.Short) {
 		return s.Short[i : i+1]
 	}

@@ -44,7 +44,7 @@ const (
 	helpWidth  = 79
 )
 
-func writeOption(b *strings.Builder, s *Setting) {
+func writeOption(b *strings.Builder, s *setting) {
 	head := "  " + s.spelling()
 	b.WriteString(head)
 	column := len(head)
@@ -70,7 +70,7 @@ func writeOption(b *strings.Builder, s *Setting) {
 }
 
 // spelling lists the options of a setting, as in "-b, --bind ADDRESS".
-func (s *Setting) spelling() string {
+func (s *setting) spelling() string {
 	var parts []string
 	for i := range s.Short {
 		parts = append(parts, "-"+s.Short[i:i+1])
@@ -85,7 +85,7 @@ func (s *Setting) spelling() string {
 	return spelled
 }
 
-func (s *Setting) defaultNote() string {
+func (s *setting) defaultNote() string {
 	if s.Default == "" || s.Default == "0" || s.Meta == "" {
 		return ""
 	}
@@ -138,7 +138,7 @@ Exit status: 0 after a stop that was asked for, 1 if the server cannot start or 
 started.
 `
 
-func writeSection(b *strings.Builder, s *Setting) {
+func writeSection(b *strings.Builder, s *setting) {
 	fmt.Fprintf(b, "\n### %s\n\n%s\n", s.Name, escapeMarkdown(s.Help))
 	row := func(title, text string) {
 		if text != "" {

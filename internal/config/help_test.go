@@ -59,7 +59,7 @@ func TestHelp(t *testing.T) {
 // TestTable holds the rows to what the rest of the package takes for granted.
 func TestTable(t *testing.T) {
 	taken := make(map[string]string)
-	claim := func(s *Setting, name string) {
+	claim := func(s *setting, name string) {
 		if other, ok := taken[name]; ok {
 			t.Errorf("%s: %s belongs to %s already", s.Name, name, other)
 		}

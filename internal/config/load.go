@@ -28,7 +28,7 @@ type assigned struct {
 type assignments map[string]assigned
 
 // add records values of s, or of the settings that they stand for.
-func (a assignments) add(s *Setting, origin Origin, values ...string) error {
+func (a assignments) add(s *setting, origin Origin, values ...string) error {
 	for _, v := range values {
 		if s.expand != nil {
 			others, err := s.expand(v)
@@ -56,7 +56,7 @@ func (a assignments) add(s *Setting, origin Origin, values ...string) error {
 
 // put records one value. A repeated option replaces what it said before, but two
 // names for one setting must not contradict each other.
-func (a assignments) put(s *Setting, origin Origin, v string) error {
+func (a assignments) put(s *setting, origin Origin, v string) error {
 	had := a[s.Name]
 	if !s.Many {
 		if len(had.values) > 0 && had.origin.Name != origin.Name && had.values[0] != v {

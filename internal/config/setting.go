@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// Setting is one row of the table.
-type Setting struct {
+// setting is one row of the table.
+type setting struct {
 	// Name is the key in the configuration file. In the environment it is
 	// ASTERI_ and the name in capitals. Aliases, such as gunicorn's
 	// spelling, work in both places too.
@@ -26,8 +26,9 @@ type Setting struct {
 	// Help says what the setting does, in full sentences after the first
 	// word, without the default.
 	Help string
-	// Many says that the setting may be given several times.
-	Many bool
+	// Many says that the setting may be given several times, and Commas that
+	// one value may hold several, separated by commas.
+	Many, Commas bool
 	// Live says that a reload (SIGHUP) applies the setting. The others need
 	// a restart.
 	Live bool
@@ -54,10 +55,10 @@ type Variable struct {
 type replacement struct{ name, value string }
 
 // names returns the keys under which the setting may be given.
-func (s *Setting) names() []string { return append([]string{s.Name}, s.Aliases...) }
+func (s *setting) names() []string { return append([]string{s.Name}, s.Aliases...) }
 
 // variables returns the environment variables, the strongest first.
-func (s *Setting) variables() []Variable {
+func (s *setting) variables() []Variable {
 	if s.Command {
 		return nil
 	}
@@ -71,11 +72,8 @@ func (s *Setting) variables() []Variable {
 // prefix begins the name of each environment variable that is a setting.
 const prefix = "ASTERI_"
 
-// Settings returns all rows, in the order of their groups.
-func Settings() []*Setting { return settings }
-
 // find returns the setting that name is a key of, or nil.
-func find(name string) *Setting {
+func find(name string) *setting {
 	for _, s := range settings {
 		for _, n := range s.names() {
 			if n == name {

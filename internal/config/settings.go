@@ -16,7 +16,8 @@ const (
 	groupDebugging = "Debugging"
 )
 
-var settings = []*Setting{
+// settings are all rows, in the order of their groups.
+var settings = []*setting{
 	{
 		Name: "help", Short: "h", Flags: []string{"help"}, Group: groupGeneral, Command: true,
 		Help: "Show this text.",
@@ -135,7 +136,7 @@ var settings = []*Setting{
 		Help: "The Python interpreter, or the directory of a virtual environment. Without it: $VIRTUAL_ENV, .venv beside the application, python3.",
 		at:   func(c *Config) value { return text(&c.Python, nil) },
 	}, {
-		Name: "pythonpath", Aliases: []string{"python_path"}, Flags: []string{"pythonpath"}, Group: groupMechanics, Meta: "DIR,...", Many: true, Live: true,
+		Name: "pythonpath", Aliases: []string{"python_path"}, Flags: []string{"pythonpath"}, Group: groupMechanics, Meta: "DIR,...", Many: true, Commas: true, Live: true,
 		Help: "Directories to put in front of Python's module path, separated by commas.",
 		at:   func(c *Config) value { return list(&c.PythonPath, nil) },
 	}, {
@@ -207,7 +208,7 @@ var settings = []*Setting{
 		Help: "The cipher suites of TLS 1.2, by OpenSSL's or the standard names, separated by colons. Those of TLS 1.3 are fixed.",
 		at:   func(c *Config) value { return text(&c.Ciphers, nil) },
 	}, {
-		Name: "protocols", Flags: []string{"protocols"}, Group: groupSSL, Meta: "LIST", Many: true,
+		Name: "protocols", Flags: []string{"protocols"}, Group: groupSSL, Meta: "LIST", Many: true, Commas: true,
 		Help: "What the ports speak: http, https, or http,https for both on each port. Where it is https only, plain HTTP is redirected. Without it: https with --certfile, else both.",
 		at:   func(c *Config) value { return list(&c.Protocols, scheme) },
 	}, {
