@@ -50,16 +50,7 @@ func Example() {
 // A server that answers some routes in Go and leaves the rest to a Python
 // application. The application is a file here; mostly it is a "module:attr".
 func Example_python() {
-	dir, err := os.MkdirTemp("", "asteri-example-")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "shop.py")
-	if err := os.WriteFile(file, []byte(shop), 0o600); err != nil {
-		log.Fatal(err)
-	}
-
+	file := writeShop()
 	engine, err := loop.New(loop.Config{Adaptive: true}) // leave the cores to Python
 	if err != nil {
 		log.Fatal(err)
@@ -91,6 +82,7 @@ func Example_python() {
 	engine.Drain() // first the clients, then the workers, then the loops
 	pool.Stop(ctx)
 	fmt.Println("stopped:", engine.Close())
+	os.RemoveAll(filepath.Dir(file))
 	// Output:
 	// 200 Go answers /ping
 	// 200 Python answers /cart
@@ -103,14 +95,27 @@ def app(environ, start_response):
     return [b"Python answers %s\n" % environ["PATH_INFO"].encode("latin-1")]
 `
 
+// writeShop writes the application into a directory of its own.
+func writeShop() (file string) {
+	dir, err := os.MkdirTemp("", "asteri-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	file = filepath.Join(dir, "shop.py")
+	if err := os.WriteFile(file, []byte(shop), 0o600); err != nil {
+		log.Fatal(err)
+	}
+	return file
+}
+
 // show prints what a URL answers.
 func show(url string) {
 	res, err := http.Get(url)
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -79,8 +79,8 @@ func get(url string) string {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
 	if err != nil {
 		log.Fatal(err)
 	}

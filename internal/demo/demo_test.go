@@ -166,18 +166,20 @@ func TestSleepHoldsNobody(t *testing.T) {
 }
 
 func TestStream(t *testing.T) {
+	var want bytes.Buffer
+	for i := range streamLines {
+		want.Write(line(i))
+	}
+	running := make(map[string]*exchangetest.Exchange) // all at once: it takes its two seconds
 	for _, model := range models {
-		t.Run(model, func(t *testing.T) {
-			t.Parallel() // it takes its two seconds
-			got := request(t, exchangetest.NewExecutor(t), "GET", "/stream").Answer(newDemo(t, model))
-			var want bytes.Buffer
-			for i := range streamLines {
-				want.Write(line(i))
-			}
-			if !bytes.Equal(got.Body, want.Bytes()) || got.Err != nil {
-				t.Errorf("got %q, %v", got.Body, got.Err)
-			}
-		})
+		x := request(t, exchangetest.NewExecutor(t), "GET", "/stream")
+		x.Serve(newDemo(t, model))
+		running[model] = x
+	}
+	for model, x := range running {
+		if got := x.Wait(); !bytes.Equal(got.Body, want.Bytes()) || got.Err != nil {
+			t.Errorf("%s: got %q, %v", model, got.Body, got.Err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package exchangetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -82,7 +83,7 @@ func (x *Exchange) Cancel(cause error) {
 			return
 		}
 		x.cancelCause = cause
-		if cause != asteri.ErrHalfClosed {
+		if !errors.Is(cause, asteri.ErrHalfClosed) {
 			x.end(cause)
 		}
 		if x.onCancel != nil {

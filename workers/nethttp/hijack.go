@@ -93,17 +93,19 @@ func (h *hijacked) Write(p []byte) (int, error) {
 	default:
 	}
 	h.head = append(h.head, p...)
-	head, rest, whole := bytes.Cut(h.head, []byte("\r\n\r\n"))
+	end := bytes.Index(h.head, []byte("\r\n\r\n"))
 	switch {
-	case !whole && len(h.head) > maxHead:
+	case end >= 0:
+	case len(h.head) > maxHead:
 		return 0, &asteri.ResponseError{Reason: "head written to a hijacked connection is too long"}
-	case !whole:
+	default:
 		return len(p), nil
 	}
-	if err := h.take(head); err != nil {
+	end += len("\r\n\r\n")
+	if err := h.take(h.head[:end]); err != nil {
 		return 0, err
 	}
-	if _, err := h.become.Write(rest); err != nil {
+	if _, err := h.become.Write(h.head[end:]); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -111,10 +113,11 @@ func (h *hijacked) Write(p []byte) (int, error) {
 
 // take begins with a head that was written as bytes.
 func (h *hijacked) take(head []byte) error {
-	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(append(head, "\r\n\r\n"...))), h.w.request)
+	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), h.w.request)
 	if err != nil {
 		return &asteri.ResponseError{Reason: "head written to a hijacked connection: " + err.Error()}
 	}
+	res.Body.Close() // it is not there, but comes by Write
 	if len(res.TransferEncoding) > 0 {
 		return &asteri.ResponseError{Reason: "hijacked connection does not take content with", Name: "Transfer-Encoding"}
 	}

@@ -3,6 +3,7 @@ package nethttp
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -230,7 +231,7 @@ func (w *response) CloseNotify() <-chan bool {
 		ctx := w.request.Context()
 		go func() {
 			<-ctx.Done()
-			if context.Cause(ctx) != context.Canceled { // not by the handler's end
+			if !errors.Is(context.Cause(ctx), context.Canceled) { // not by the handler's end
 				gone <- true
 			}
 		}()
