@@ -44,16 +44,14 @@ func tcpAddress(s string) (string, error) {
 		s += ":" + defaultPort
 	}
 	host, port, err := net.SplitHostPort(s)
+	if err != nil || isNumber(host) {
+		return "", bad
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return "", bad
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return "", fmt.Errorf("port %q must be a number from 0 to 65535", port)
-	} else if isNumber(host) && host != "" {
-		return "", bad
-	} else {
-		return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 	}
+	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 }
 
 func isNumber(s string) bool {
