@@ -85,7 +85,7 @@ func Load(in Input) (*Config, error) {
 		return nil, err
 	}
 	path, given := configPath(options, variables)
-	all, file, err := readFile(filepath.Join(in.Dir, path), path, given)
+	all, file, err := readFile(c.resolve(path), path, given)
 	if err != nil {
 		return nil, err
 	}
@@ -148,10 +148,18 @@ func invalid(o Origin, v string, err error) error {
 // directory makes a path absolute. It is for directories that are entered, so
 // that a reload, which happens inside, means the same one.
 func (c *Config) directory(path string) (string, error) {
-	if path == "" || filepath.IsAbs(path) {
-		return path, nil
+	if path == "" {
+		return "", nil
 	}
-	return filepath.Join(c.dir, path), nil
+	return c.resolve(path), nil
+}
+
+// resolve makes a path absolute.
+func (c *Config) resolve(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(c.dir, path)
 }
 
 // Restart returns the settings that differ between c and next but that a reload

@@ -299,3 +299,17 @@ func TestChdirIsRelativeToTheStart(t *testing.T) {
 		t.Errorf("%s", c.Chdir)
 	}
 }
+
+func TestConfigurationFilePath(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "other.toml")
+	if err := os.WriteFile(path, []byte("threads = 3"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, given := range []string{path, "other.toml"} {
+		c, err := Load(Input{Args: []string{"-c", given}, Dir: dir})
+		if err != nil || c.Threads != 3 {
+			t.Errorf("-c %s: %+v, %v", given, c, err)
+		}
+	}
+}
