@@ -74,7 +74,7 @@ func TestCheckConfig(t *testing.T) {
 		{"flask_app:app", "gtornado", true, ""},
 		{"fastapi_app:app", "", true, ""},
 		{"broken:app", "", false, "a_module_that_does_not_exist"},
-		{"fastapi_app:app", "sync", false, "-w asgi"},
+		{"fastapi_app:app", "sync", false, "-k asgi"},
 	} {
 		t.Run(test.app+" "+test.model, func(t *testing.T) {
 			t.Parallel()
@@ -169,7 +169,11 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	equal(t, "standard input", seen["stdin"], any(""))
-	equal(t, "extra descriptors", seen["inheritable"], any(float64(0)))
+	for _, what := range seen["inheritable"].([]any) {
+		if !holds(t, os.Getpid(), what.(string)) { // else it came from whoever runs the tests
+			t.Errorf("the application's children inherit %s", what)
+		}
+	}
 }
 
 // TestAccessLog: on when asked for, in gunicorn's notation.
@@ -225,7 +229,7 @@ func TestPlainOutput(t *testing.T) {
 func TestMissingLibrary(t *testing.T) {
 	t.Parallel()
 	bare := bareInterpreter(t)
-	for model, library := range map[string]string{"gevent": "gevent", "tornado": "tornado", "gtornado": "gevent"} {
+	for model, library := range map[string]string{"gevent": "gevent", "tornado": "tornado", "gtornado": "tornado"} {
 		t.Run(model, func(t *testing.T) {
 			t.Parallel()
 			_, log, code := execute(t, "--python", bare, "--chdir", appsDir, "meet:app", "-w", model)

@@ -6,14 +6,15 @@ import sys
 
 
 def inheritable():
-    """How many descriptors beyond the standard ones a child would inherit."""
-    count = 0
+    """What a child would inherit beyond the standard descriptors."""
+    found = []
     for name in os.listdir("/proc/self/fd"):
         try:
-            count += int(name) > 2 and os.get_inheritable(int(name))
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(os.readlink(f"/proc/self/fd/{name}"))
         except OSError:  # the descriptor of the listing itself
             pass
-    return count
+    return found
 
 
 def app(environ, start_response):

@@ -39,7 +39,7 @@ def show_environ(environ, start_response, **arguments):
     return text(start_response, json.dumps(shown), status="200 OK")
 
 
-def pid(environ, start_response):
+def pid(environ, start_response, **arguments):
     return text(start_response, str(os.getpid()))
 
 
