@@ -3,6 +3,7 @@
 package suite
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net/http"
@@ -180,4 +181,44 @@ func checkDisconnect(t *testing.T, s *server, c *client) {
 	}
 	conn.Close()
 	equal(t, "left", c.get("/left").want(t, 200), "left")
+}
+
+// checkStreamBothWays sends a piece, reads it back, sends the next: nothing may
+// be held until the request or the response is complete.
+func checkStreamBothWays(t *testing.T, s *server, c *client) {
+	body, feed := io.Pipe()
+	defer feed.Close()
+	r := c.request("POST", "/echo", body)
+	response := make(chan *http.Response, 1)
+	go func() {
+		a, err := c.http.Do(r)
+		if err != nil {
+			t.Error(err)
+		}
+		response <- a
+	}()
+	var lines *bufio.Reader
+	for _, piece := range []string{"first\n", "second\n", "third\n"} {
+		if _, err := io.WriteString(feed, piece); err != nil {
+			t.Fatal(err)
+		}
+		if lines == nil {
+			a := <-response
+			if a == nil {
+				return
+			}
+			defer a.Body.Close()
+			lines = bufio.NewReader(a.Body)
+		}
+		got, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "piece", got, piece)
+	}
+	feed.Close()
+	rest, err := io.ReadAll(lines)
+	if err != nil || len(rest) > 0 {
+		t.Errorf("rest %q, %v", rest, err)
+	}
 }

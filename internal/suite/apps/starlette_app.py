@@ -33,11 +33,6 @@ async def stream(request):
     return StreamingResponse(pieces(), media_type="text/plain")
 
 
-async def echo(request):
-    """Answer while the request is still being read."""
-    return StreamingResponse(request.stream(), media_type="application/octet-stream")
-
-
 async def forever(request):
     """Stream until the client has gone; /gone tells that it was noticed."""
     gone.clear()
@@ -51,6 +46,20 @@ async def forever(request):
             gone.set()
 
     return StreamingResponse(pieces())
+
+
+async def idle(request):
+    """An event stream without events: it ends only if the server tells that the client has gone."""
+    gone.clear()
+
+    async def pieces():
+        try:
+            yield b": welcome\n\n"
+            await asyncio.sleep(3600)
+        finally:
+            gone.set()
+
+    return StreamingResponse(pieces(), media_type="text/event-stream")
 
 
 async def wait(request):
@@ -108,8 +117,8 @@ app = Starlette(routes=[
     Mount("/sub", routes=[Route("/where", where)]),
     Route("/file", file),
     Route("/stream", stream),
-    Route("/echo", echo, methods=["POST"]),
     Route("/forever", forever),
+    Route("/idle", idle),
     Route("/wait", wait),
     Route("/noticed", noticed),
     Route("/cookies", cookies),

@@ -11,7 +11,9 @@ from .link import (
 from .logs import ERROR as LOG_ERROR
 from .logs import INFO
 
-VERSIONS = {"version": "3.0", "spec_version": "2.4"}
+# 2.3, although send() raises OSError as 2.4 has it: told 2.4, Starlette leaves it to send() to notice that the client has
+# gone, and an event stream that waits for its next event would be held for ever.
+VERSIONS = {"version": "3.0", "spec_version": "2.3"}
 _EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "http.response.trailers": {}}
 
 

@@ -225,7 +225,7 @@ class HTTP(unittest.TestCase):
     def test_scope(self, front):
         stream = front.call("/scope", query="a=%20", headers=[("Host", "x"), ("X-A", "1"), ("X-A", "2")], version="1.1")
         scope = eval(stream.body)
-        self.assertEqual(scope.pop("asgi"), {"version": "3.0", "spec_version": "2.4"})
+        self.assertEqual(scope.pop("asgi"), {"version": "3.0", "spec_version": "2.3"})
         self.assertEqual(scope.pop("headers"), [(b"host", b"x"), (b"x-a", b"1"), (b"x-a", b"2")])
         self.assertEqual(set(scope.pop("extensions")), {
             "http.response.pathsend", "http.response.early_hint", "http.response.trailers"})
