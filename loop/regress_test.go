@@ -438,6 +438,26 @@ func TestFloodDoesNotStarveOthers(t *testing.T) {
 	flood.Wait()
 }
 
+// A peer that takes nothing is given up in time.
+func TestStalledPeerIsGivenUp(t *testing.T) {
+	leakcheck.Check(t)
+	e := start(t, loop.Config{Loops: 1, WriteTimeout: 100 * time.Millisecond})
+	causes := make(chan error, 1)
+	a := serve(t, e, "127.0.0.1:0", func(s *script) {
+		s.onData = func(s *script, in []byte) (int, error) {
+			s.Write(make([]byte, 32<<20))
+			s.CloseWhenFlushed(false)
+			return len(in), nil
+		}
+		s.onClose = func(_ *script, cause error) { causes <- cause }
+	})
+	stalled := dial(t, a)
+	send(t, stalled, "?")
+	if cause := awaited(t, causes, "end of the stalled connection"); !errors.Is(cause, loop.WriteStalled) {
+		t.Errorf("the stalled connection ended with %v", cause)
+	}
+}
+
 // Draining is a state, not an end: what is queued is sent first.
 func TestDrainSendsWhatIsQueued(t *testing.T) {
 	want := pattern(4 << 20)
