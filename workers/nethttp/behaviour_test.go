@@ -17,15 +17,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/leakcheck"
 )
 
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
 
-// each runs test under every model.
+// each runs test under every model, and looks at what it leaves behind.
 func each(t *testing.T, test func(t *testing.T, model string)) {
 	for model := range models {
-		t.Run(model, func(t *testing.T) { test(t, model) })
+		t.Run(model, func(t *testing.T) {
+			leakcheck.Check(t)
+			test(t, model)
+		})
 	}
 }
 
