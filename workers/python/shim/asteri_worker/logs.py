@@ -18,7 +18,8 @@ class Log:
 
 
 class ErrorStream:
-    """`wsgi.errors` of one request: whole lines go to the log, tagged with the request's stream."""
+    """`wsgi.errors` of one request: whole lines go to the log, tagged with the request's stream. What is written at once,
+    a traceback for example, stays together."""
 
     _partial = ""  # what came after the last newline
 
@@ -27,9 +28,9 @@ class ErrorStream:
         self._stream = stream
 
     def write(self, text):
-        *lines, self._partial = (self._partial + text).split("\n")
-        for line in lines:
-            self._log(ERROR, line, self._stream, "wsgi.errors")
+        lines, newline, self._partial = (self._partial + text).rpartition("\n")
+        if newline:
+            self._log(ERROR, lines, self._stream, "wsgi.errors")
         return len(text)
 
     def writelines(self, lines):

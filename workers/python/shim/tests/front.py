@@ -49,7 +49,8 @@ class Stream:
 
 
 class Front:
-    def __init__(self, source="", model="", app="fixture:app", files=None, auto_window=True, python=None, wait=True, **hello):
+    def __init__(self, source="", model="", app="fixture:app", files=None, auto_window=True, python=None, shim=SHIM, wait=True,
+                 **hello):
         self.directory = tempfile.mkdtemp(prefix="asteri-shim-")
         for name, text in {"fixture.py": source, **(files or {})}.items():
             path = os.path.join(self.directory, name)
@@ -64,7 +65,7 @@ class Front:
         self.changed = threading.Condition()
         self.next_stream = 1
         self.interface = "wsgi"
-        self._start(python or sys.executable)
+        self._start(python or sys.executable, shim)
         self.send(frame(HELLO, 0, dumps({
             "version": 1, "app": app, "model": model, "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,
@@ -76,7 +77,7 @@ class Front:
             if self.ready:
                 self.interface = self.ready["interface"]
 
-    def _start(self, python):
+    def _start(self, python, shim):
         link, link_end = socket.socketpair()
         control, control_end = socket.socketpair()
         self.link, self.control = link, control
@@ -88,7 +89,7 @@ class Front:
 
         self.out = open(os.path.join(self.directory, "output"), "w+b")
         self.process = subprocess.Popen(
-            [python, SHIM], pass_fds=(3, 4), preexec_fn=place, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out,
+            [python, shim], pass_fds=(3, 4), preexec_fn=place, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, cwd=self.directory,
         )
         for s in (link_end, control_end):

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zipfile
 
 from .front import PING, PONG, RETIRE, SHIM, STOP, Front
 from .models import WSGI_MODELS, has
@@ -261,6 +262,22 @@ class Process(unittest.TestCase):
             self.assertEqual(path[:3], [front.directory, "/extra/one", "/extra/two"])
             self.assertNotIn(SHIM, path)
             self.assertFalse([name for name in environment if "ASTERI" in name])
+
+    def test_from_a_zip_file(self):
+        """As in production; modules of the shim are imported after its entry has left sys.path."""
+        with tempfile.TemporaryDirectory() as folder:
+            archive = os.path.join(folder, "shim.zip")
+            with zipfile.ZipFile(archive, "w") as z:
+                for path, _, names in os.walk(SHIM):
+                    for name in names:
+                        full = os.path.join(path, name)
+                        if name.endswith(".py") and os.sep + "tests" not in path:
+                            z.write(full, os.path.relpath(full, SHIM))
+            for model in WSGI_MODELS:
+                with self.subTest(model=model), Front(self.SOURCE, model, shim=archive) as front:
+                    self.assertNotIn(archive, eval(front.call("/import").body)[1])
+                    self.assertEqual(eval(front.call("/spawn").body)[1], 0)
+                    self.assertEqual((front.shutdown(), front.output()), (0, ""))
 
     def test_children_do_not_hold_the_link(self):
         for model in ("sync", "gthread", "asgi"):
