@@ -36,7 +36,6 @@ type conn struct {
 	isDirty     bool
 	queuedAgain bool
 	isStarved   bool
-	inClosing   bool
 
 	kept     []byte // received; kept[keptFrom:] is not consumed; nil when empty
 	keptFrom int

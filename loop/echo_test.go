@@ -111,6 +111,7 @@ func roundTrip(t *testing.T, c net.Conn, size int) {
 	t.Helper()
 	sent := make([]byte, size)
 	rand.Read(sent)
+	sent[0] = 'x' // a TLS handshake would be taken for one
 	go func() {
 		c.Write(sent)
 		c.(interface{ CloseWrite() error }).CloseWrite()

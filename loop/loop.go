@@ -61,7 +61,6 @@ type loopStats struct {
 	connections atomic.Int64 // accepted ones that are open
 	accepted    atomic.Uint64
 	ticks       atomic.Uint64
-	queued      atomic.Int64 // bytes in send queues when last looked at
 	panics      atomic.Uint64
 }
 
@@ -159,9 +158,6 @@ func (l *Loop) wait() {
 		return
 	}
 	runtime.Gosched()
-	if !l.mail.empty() {
-		return // the first look has used up the wake-up for it
-	}
 	l.busy.sleeping(l.now)
 	l.look(l.sleepTime())
 	l.busy.awake(l.now)

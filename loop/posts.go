@@ -32,12 +32,6 @@ func (p *posts) take() []func() {
 	return taken
 }
 
-func (p *posts) empty() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.queue) == 0
-}
-
 // end refuses further functions and returns those that will not run.
 func (p *posts) end() []func() {
 	p.mu.Lock()
