@@ -106,28 +106,6 @@ func (s *server) open() (err error) {
 	return s.listen()
 }
 
-func (s *server) openTLS() (err error) {
-	if !s.cfg.Serves("https") {
-		return nil
-	}
-	if len(s.cfg.Certfiles) == 0 {
-		if s.ownCert, err = ownCertificate(); err != nil {
-			return err
-		}
-	}
-	s.tls, err = tlsconf.NewSource(s.tlsOptions(s.cfg))
-	return err
-}
-
-// alpn are the names that TLS offers, which are those of the protocols.
-func (s *server) tlsOptions(cfg *config.Config) tlsconf.Options {
-	var names []string
-	for _, p := range protocols(nil, nil) {
-		names = append(names, p.Name())
-	}
-	return tlsOptions(cfg, s.ownCert, names)
-}
-
 // awaitReady waits for the application, or for a signal to stop.
 func (s *server) awaitReady(signals *signals) (stop bool, err error) {
 	ctx, cancel := context.WithCancel(context.Background())

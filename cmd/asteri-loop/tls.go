@@ -11,9 +11,23 @@ import (
 	"github.com/asteri/asteri-loop/internal/tlsconf"
 )
 
-// tlsOptions brings the settings into the form of tlsconf. own is the
-// certificate for a server that was given none.
-func tlsOptions(cfg *config.Config, own *tls.Certificate, protocols []string) tlsconf.Options {
+// openTLS loads the certificates, or makes one if none is given.
+func (s *server) openTLS() (err error) {
+	if !s.cfg.Serves("https") {
+		return nil
+	}
+	if len(s.cfg.Certfiles) == 0 {
+		if s.ownCert, err = ownCertificate(); err != nil {
+			return err
+		}
+	}
+	s.tls, err = tlsconf.NewSource(s.tlsOptions(s.cfg))
+	return err
+}
+
+// tlsOptions adds to the settings what they do not say: the certificate that was
+// made, and the names that ALPN offers, which are those of the protocols.
+func (s *server) tlsOptions(cfg *config.Config) tlsconf.Options {
 	o := tlsconf.Options{
 		CertFiles:    cfg.Certfiles,
 		KeyFiles:     cfg.Keyfiles,
@@ -21,10 +35,12 @@ func tlsOptions(cfg *config.Config, own *tls.Certificate, protocols []string) tl
 		VerifyClient: cfg.VerifyClient,
 		MinVersion:   cfg.SSLVersion,
 		Ciphers:      cfg.Ciphers,
-		NextProtos:   protocols,
 	}
-	if own != nil {
-		o.Certificates = []tls.Certificate{*own}
+	if s.ownCert != nil {
+		o.Certificates = []tls.Certificate{*s.ownCert}
+	}
+	for _, p := range protocols(nil, nil) {
+		o.NextProtos = append(o.NextProtos, p.Name())
 	}
 	return o
 }

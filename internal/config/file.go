@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -16,6 +17,9 @@ import (
 // there was nothing to read.
 func readFile(path, name string, given bool) (assignments, string, error) {
 	into := make(assignments)
+	if strings.HasSuffix(name, ".py") {
+		return nil, "", fmt.Errorf("%s: the configuration file is TOML, not Python; --print-config shows its form", name)
+	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !given {
 		return into, "", nil

@@ -5,7 +5,7 @@ import "strings"
 // didYouMean returns `; did you mean "x"?` for the candidate nearest to word,
 // or nothing if none is near. prefix is put before the candidate.
 func didYouMean(word string, candidates []string, prefix string) string {
-	best, bestDistance := "", len(word)/3+2
+	best, bestDistance := "", len(word)/3+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
 			best, bestDistance = c, d
