@@ -110,7 +110,7 @@ class Front:
                 piece, fds = b"", []
             if not piece:
                 with self.changed:
-                    self.closed = True
+                    self.closed = self.closed or sock is self.link
                     self.changed.notify_all()
                 return
             data += piece
