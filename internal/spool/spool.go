@@ -6,8 +6,9 @@ import "os"
 
 // Store makes buffers. It bounds how many goroutines write their files.
 type Store struct {
-	dir   string
-	slots chan struct{}
+	dir     string
+	reserve func(n int64)
+	slots   chan struct{}
 }
 
 // writers is how many buffers of a store are written to disk at a time.
@@ -15,9 +16,13 @@ const writers = 8
 
 // NewStore returns a store with its temporary files in dir; empty means the
 // system's directory. Files are unlinked as soon as they are made, so that
-// nothing is left behind however the process ends.
-func NewStore(dir string) *Store {
-	return &Store{dir: dir, slots: make(chan struct{}, writers)}
+// nothing is left behind however the process ends. reserve, if not nil, is told
+// of each change of the memory in use, in bytes, from any goroutine.
+func NewStore(dir string, reserve func(n int64)) *Store {
+	if reserve == nil {
+		reserve = func(int64) {}
+	}
+	return &Store{dir: dir, reserve: reserve, slots: make(chan struct{}, writers)}
 }
 
 // Owner runs functions on the goroutine that owns a buffer, as asteri.Executor
@@ -64,6 +69,7 @@ func (b *Buffer) Append(p []byte) (stored bool) {
 		return false
 	}
 	b.size += int64(len(p))
+	b.store.reserve(int64(len(p)))
 	if !b.spilled && len(b.mem)+len(p) <= b.memory {
 		b.mem = append(b.mem, p...)
 		return true
@@ -99,6 +105,7 @@ func (b *Buffer) File() (f *os.File, written int64) {
 // Close drops the content and closes the file. wrote is not called any more.
 func (b *Buffer) Close() {
 	b.closed = true
+	b.store.reserve(-int64(len(b.mem)))
 	b.mem = nil
 	if b.file != nil && !b.writing {
 		b.file.Close()

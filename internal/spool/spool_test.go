@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -37,7 +38,7 @@ func (e ended) Post(func()) bool {
 }
 
 func TestStaysInMemory(t *testing.T) {
-	b := NewStore(t.TempDir()).New(make(owner), 10, 0, nil)
+	b := NewStore(t.TempDir(), nil).New(make(owner), 10, 0, nil)
 	defer b.Close()
 	for _, p := range []string{"hello", "", "world"} {
 		if !b.Append([]byte(p)) {
@@ -54,7 +55,8 @@ func TestSpillsWhole(t *testing.T) {
 		o := make(owner, 100)
 		dir := t.TempDir()
 		total, stored := 0, 0
-		b := NewStore(dir).New(o, memory, 1<<20, func(n int, err error) {
+		var used atomic.Int64
+		b := NewStore(dir, func(n int64) { used.Add(n) }).New(o, memory, 1<<20, func(n int, err error) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -92,13 +94,16 @@ func TestSpillsWhole(t *testing.T) {
 			t.Errorf("left in the directory: %v", names)
 		}
 		b.Close()
+		if n := used.Load(); n != 0 {
+			t.Errorf("%d bytes stay reserved", n)
+		}
 	}
 }
 
 func TestErrorIsReportedOnce(t *testing.T) {
 	o := make(owner, 1)
 	var errs []error
-	b := NewStore(filepath.Join(t.TempDir(), "absent")).New(o, 0, 0, func(n int, err error) {
+	b := NewStore(filepath.Join(t.TempDir(), "absent"), nil).New(o, 0, 0, func(n int, err error) {
 		if n != 0 {
 			t.Errorf("%d bytes reported", n)
 		}
@@ -115,7 +120,7 @@ func TestErrorIsReportedOnce(t *testing.T) {
 
 func TestCloseWhileWriting(t *testing.T) {
 	o := make(owner, 1)
-	b := NewStore(t.TempDir()).New(o, 0, 0, func(int, error) { t.Error("called after Close") })
+	b := NewStore(t.TempDir(), nil).New(o, 0, 0, func(int, error) { t.Error("called after Close") })
 	b.Append([]byte("a"))
 	b.Close()
 	o.next(t)
@@ -126,7 +131,7 @@ func TestCloseWhileWriting(t *testing.T) {
 
 func TestOwnerThatEnded(t *testing.T) {
 	e := ended{make(chan struct{})}
-	b := NewStore(t.TempDir()).New(e, 0, 0, nil)
+	b := NewStore(t.TempDir(), nil).New(e, 0, 0, nil)
 	b.Append([]byte("a"))
 	<-e.posted
 }

@@ -20,6 +20,7 @@ func (b *Buffer) spill() {
 		b.store.slots <- struct{}{}
 		file, err := b.store.write(file, p, at)
 		<-b.store.slots
+		b.store.reserve(-int64(len(p)))
 		sched.End()
 		if !b.owner.Post(func() { b.finish(file, len(p), err) }) && file != nil {
 			file.Close()

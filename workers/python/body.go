@@ -10,9 +10,9 @@ import (
 // collect reads the whole body before a worker sees the request, so that a slow
 // client never holds one.
 func (c *call) collect() {
-	c.bodyKind = bodyCollecting
+	c.bodyKind, c.body = bodyCollecting, content{}
 	s := &collector{call: c}
-	c.body = c.pool.spools.New(c.home, inlineBody, c.req.ContentLength, s.wrote)
+	c.buffer = c.pool.spools.New(c.home, inlineBody, c.req.ContentLength, s.wrote)
 	c.x.ReadBody(s)
 }
 
@@ -24,7 +24,7 @@ type collector struct {
 }
 
 func (s *collector) OnBody(p []byte) {
-	if !s.call.over && s.call.body.Append(p) {
+	if !s.call.over && s.call.buffer.Append(p) {
 		s.call.x.Consumed(len(p))
 	}
 }
@@ -49,35 +49,39 @@ func (s *collector) wrote(n int, err error) {
 
 func (s *collector) submitIfStored() {
 	c := s.call
-	if s.ended && !c.over && c.bodyKind == bodyCollecting && c.body.Settled() {
-		c.bodyKind = bodyCollected
-		c.submit()
+	if !s.ended || c.over || c.bodyKind != bodyCollecting || !c.buffer.Settled() {
+		return
 	}
-}
-
-// content says how the body travels. It is read by the link, while the home does
-// not touch a body that has been collected.
-func (c *call) content() content {
-	switch c.bodyKind {
-	case bodyCollected:
-		if c.body.Spilled() {
-			return content{file: true, length: c.body.Size()}
-		}
-		return content{inline: c.body.Bytes(), length: c.body.Size()}
-	case bodyStreamed:
-		return content{stream: true, length: c.req.ContentLength}
+	c.bodyKind = bodyCollected
+	c.body.length = c.buffer.Size()
+	if c.buffer.Spilled() {
+		c.body.file, _ = c.buffer.File()
+	} else {
+		c.body.inline = c.buffer.Bytes()
 	}
-	return content{}
+	c.submit()
 }
 
 // passBody sends the descriptor of a body in a file, from its start also if
 // another worker has read it.
 func (c *call) passBody(to *control) error {
-	f, _ := c.body.File()
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	if _, err := c.body.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return to.pass(c.id, f)
+	return to.pass(c.id, c.body.file)
+}
+
+// adapt makes the body fit for a worker of the other kind. Only a reload that
+// changes the model comes upon such a call, or one that came before the first
+// worker was ready.
+func (c *call) adapt() {
+	switch {
+	case c.over:
+	case c.body.stream && c.bodyLink == nil:
+		c.collect()
+	default:
+		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "the application was reloaded under another model", RetryAfter: retryAfter})
+	}
 }
 
 // streamBody begins to pass the body on as it comes.

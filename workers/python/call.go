@@ -30,11 +30,13 @@ type call struct {
 	begun     bool // a frame of the response has come
 	abandoned bool // it timed out; the worker may still be at it
 
+	body content // how the body travels; does not change once the call is submitted
+
 	// The home's.
 	over     bool // the exchange has its answer, or nobody waits for one
 	retried  bool
 	bodyKind bodyKind
-	body     *spool.Buffer // of a body that is collected
+	buffer   *spool.Buffer // of a body that is collected
 	bodyLink *link         // where a streamed body goes
 	unread   int           // bytes of it that the worker has not consumed
 	reply    *reply        // of a response that is streamed
@@ -63,6 +65,7 @@ func (p *Pool) ServeExchange(x asteri.Exchange) {
 		c.collect()
 	default:
 		c.bodyKind = bodyStreamed
+		c.body = content{stream: true, length: c.req.ContentLength}
 		c.submit()
 	}
 }
@@ -100,18 +103,15 @@ const retryAfter = 1
 
 // resubmit asks for another worker: this one has not run the call.
 func (c *call) resubmit() {
+	if c.over {
+		return
+	}
+	w, ok := c.pool.dispatcher.resubmit(c, c.home)
 	switch {
-	case c.over:
-	case c.bodyKind == bodyStreamed && c.pool.wholeBodies.Load() && c.bodyLink == nil:
-		c.collect()
-	default:
-		w, ok := c.pool.dispatcher.resubmit(c, c.home)
-		switch {
-		case !ok:
-			c.stopped()
-		case w != nil:
-			w.link.deliver(c, c.home)
-		}
+	case !ok:
+		c.stopped()
+	case w != nil:
+		w.link.deliver(c, c.home)
 	}
 }
 
@@ -173,8 +173,8 @@ func (c *call) cancelled(cause error) {
 // end says that the exchange has its outcome, and lets go of what the call held.
 func (c *call) end() {
 	c.over = true
-	if c.body != nil {
-		c.body.Close()
+	if c.buffer != nil {
+		c.buffer.Close()
 	}
 	if c.reply != nil {
 		c.reply.drop()

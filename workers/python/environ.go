@@ -3,6 +3,7 @@ package python
 import (
 	"bytes"
 	"net/netip"
+	"os"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/marshal"
@@ -31,7 +32,7 @@ type environEntry struct {
 // in a file of length bytes, or to follow.
 type content struct {
 	inline []byte
-	file   bool
+	file   *os.File
 	stream bool
 	length int64 // -1 if unknown
 }
@@ -56,7 +57,7 @@ func (e *requestEncoder) request(stream uint32, r *asteri.Request, body content)
 	switch {
 	case body.stream:
 		e.None()
-	case body.file:
+	case body.file != nil:
 		e.Int(body.length)
 	default:
 		e.Bytes(body.inline)

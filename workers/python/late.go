@@ -30,20 +30,22 @@ func (l *link) startSweep() {
 // Its other calls go on.
 func (l *link) sweep() {
 	now := l.loop.Now()
-	found := false
+	var late []*call
 	for _, c := range l.calls.slots {
-		if c == nil || c.abandoned || !l.isLate(c, now) {
-			continue
+		if c != nil && !c.abandoned && l.isLate(c, now) {
+			late = append(late, c)
 		}
-		found = true
-		l.abandon(c, now)
 	}
-	if !found {
+	if len(late) == 0 {
 		return
+	}
+	// First, so that no client that has its 504 is sent to this worker again.
+	l.worker.retire("a request took too long")
+	for _, c := range late {
+		l.abandon(c, now)
 	}
 	l.worker.control.stack(0)
 	l.conn.SetTimer(timerLate, latePatience)
-	l.worker.retire("a request took too long")
 	l.judgeLate()
 }
 
@@ -107,7 +109,7 @@ func (l *link) recall(n int) {
 	var ids []uint32
 	if !l.closed {
 		for _, c := range l.calls.waiting {
-			if len(ids) < n && !c.begun && c.bodyKind != bodyStreamed {
+			if len(ids) < n && !c.begun && !c.body.stream {
 				ids = append(ids, c.id)
 			}
 		}

@@ -3,6 +3,7 @@ package python
 import (
 	"encoding/binary"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -103,32 +104,52 @@ func (l *link) openInbox() {
 // send adds a call to the batch.
 func (l *link) send(c *call) {
 	if l.closed || l.retiring {
-		l.worker.pool.dispatcher.restore(l.worker, 1, nil)
-		c.toHome(l.loop, c.resubmit)
+		l.returnCall(c, c.resubmit)
+		return
+	}
+	whole := l.worker.info.wholeBody
+	if c.body.stream && whole || c.body.file != nil && !whole {
+		l.returnCall(c, c.adapt)
 		return
 	}
 	l.calls.add(c, l.loop.Now())
-	body := c.content()
-	if body.file {
+	if c.body.file != nil {
 		if err := c.passBody(l.worker.control); err != nil {
-			l.log.Error("cannot pass a request body to the worker", "error", err)
-			l.remove(c)
-			l.release(1, 0)
-			c.toHome(l.loop, func() { c.refuse(&asteri.StatusError{Code: 500, Reason: "request body was lost"}) })
+			l.refuse(c, http.StatusInternalServerError, "request body was lost: "+err.Error())
 			return
 		}
 	}
 	if l.batched == 0 {
 		l.beginBatch()
 	}
-	l.enc.request(c.id, c.req, body)
+	before := len(l.enc.Buf)
+	l.enc.request(c.id, c.req, c.body)
+	if len(l.enc.Buf) > maxFrame {
+		l.enc.Buf = l.enc.Buf[:before]
+		l.flush() // what follows must not refer to words of the part cut off
+		l.refuse(c, http.StatusRequestHeaderFieldsTooLarge, "head is too large for a worker")
+		return
+	}
 	l.batched++
 	l.startSweep()
-	if body.stream {
+	if c.body.stream {
 		l.flush() // its body may follow at once
 		c.toHome(l.loop, func() { c.streamBody(l) })
 	}
 	l.soon()
+}
+
+// returnCall gives up a call that was not sent, and runs then on its home.
+func (l *link) returnCall(c *call, then func()) {
+	l.next = l.worker.pool.dispatcher.restore(l.worker, 1, l.next[:0])
+	l.sendNext()
+	c.toHome(l.loop, then)
+}
+
+// refuse answers a call that cannot be sent.
+func (l *link) refuse(c *call, status int, reason string) {
+	l.remove(c)
+	l.returnCall(c, func() { c.refuse(&asteri.StatusError{Code: status, Reason: reason}) })
 }
 
 func (l *link) beginBatch() {
@@ -204,7 +225,9 @@ func (l *link) grant(c *call, n int, from asteri.Executor) {
 // cancel tells the worker that a call's client left.
 func (l *link) cancel(c *call, hard bool, from asteri.Executor) {
 	if from == asteri.Executor(l.loop) {
-		if l.calls.has(c) && !l.closed {
+		// A blocking application cannot be told of a client that may still
+		// read.
+		if l.calls.has(c) && !l.closed && (hard || !l.worker.info.wholeBody) {
 			l.worker.control.cancel(c.id, hard)
 		}
 		return

@@ -9,15 +9,17 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/budget"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
 )
 
 // Engine is what a pool needs of a loop.Engine: its loops, of which the first
-// Active ones get the workers' links.
+// Active ones get the workers' links, and the count of memory in buffers.
 type Engine interface {
 	Loops() []*loop.Loop
 	Active() int
+	Budget() *budget.Budget
 }
 
 // Pool is a set of supervised worker processes that run one application. It is an
@@ -57,16 +59,16 @@ var (
 // Start starts the workers and returns without waiting for them: see Ready.
 func Start(engine Engine, cfg Config) (*Pool, error) {
 	cfg = cfg.withDefaults()
-	p := newPool(&cfg)
+	p := newPool(&cfg, engine.Budget().Reserve)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
 	go p.supervisor.run()
 	return p, nil
 }
 
-func newPool(cfg *Config) *Pool {
+func newPool(cfg *Config, reserve func(n int64)) *Pool {
 	p := &Pool{
-		log: cfg.Logger, shim: shim{temp: cfg.TempDir}, spools: spool.NewStore(cfg.TempDir),
+		log: cfg.Logger, shim: shim{temp: cfg.TempDir}, spools: spool.NewStore(cfg.TempDir, reserve),
 		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
 	}
 	p.current.Store(cfg)
@@ -166,7 +168,7 @@ func (p *Pool) logBootError(w *worker, err error) {
 // application can be imported and run as configured. The error is a *BootError.
 func Check(ctx context.Context, cfg Config) (Info, error) {
 	cfg = cfg.withDefaults()
-	p := newPool(&cfg)
+	p := newPool(&cfg, nil)
 	defer p.shim.remove()
 	defer p.dispatcher.close()
 	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}

@@ -159,6 +159,7 @@ func (w *worker) recall(n int) { w.post(func(l *link) { l.recall(n) }) }
 // retire asks the supervisor for a replacement, after which the worker finishes
 // what it has.
 func (w *worker) retire(reason string) {
+	w.pool.dispatcher.remove(w)
 	w.pool.supervisor.post(func(s *supervisor) { s.replace(w, reason) })
 }
 

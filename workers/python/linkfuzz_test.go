@@ -1,0 +1,171 @@
+package python
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// deadConn is a connection that takes everything and sends nothing.
+type deadConn struct {
+	on      *loop.Loop
+	written int
+	aborted bool
+}
+
+func (c *deadConn) Write(p []byte) int                  { c.written += len(p); return 0 }
+func (c *deadConn) SendFile(f *os.File, _, _ int64) int { f.Close(); return 0 }
+func (c *deadConn) Queued() int                         { return 0 }
+func (c *deadConn) PauseRead()                          {}
+func (c *deadConn) ResumeRead()                         {}
+func (c *deadConn) SetTimer(loop.Timer, time.Duration)  {}
+func (c *deadConn) Info() *loop.ConnInfo                { return &loop.ConnInfo{} }
+func (c *deadConn) Loop() *loop.Loop                    { return c.on }
+func (c *deadConn) Replace(loop.Session)                {}
+func (c *deadConn) CloseWhenFlushed(bool)               {}
+func (c *deadConn) Abort(error)                         { c.aborted = true }
+func (c *deadConn) Post(fn func()) bool                 { return c.on.Post(fn) }
+
+// testLink returns a link with n calls, on a loop that does not run.
+func testLink(t testing.TB, n int) (*link, []*recorder) {
+	t.Helper()
+	p := testPool()
+	t.Cleanup(p.dispatcher.close)
+	on := idleLoop(t)
+	w := testWorker(p, n, on)
+	w.info = Info{Interface: "wsgi", Capacity: n, wholeBody: true}
+	ours, theirs, err := socketpair("control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { theirs.Close() })
+	w.proc = &process{control: ours}
+	if w.control, err = newControl(ours, controlEvents{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.control.close)
+	w.link = newLink(w, &deadConn{on: on})
+	p.dispatcher.add(w)
+	var xs []*recorder
+	for range n {
+		c := testCall(p, on)
+		xs = append(xs, c.x.(*recorder))
+		c.submit()
+	}
+	return w.link, xs
+}
+
+// FuzzLink feeds a link with what a worker may send. Nothing may panic, however
+// the bytes are cut, and each exchange may end only once.
+func FuzzLink(f *testing.F) {
+	seed := func(frames ...[]byte) {
+		var all []byte
+		for _, b := range frames {
+			all = append(all, b...)
+		}
+		f.Add(all, uint8(0))
+		f.Add(all, uint8(7))
+	}
+	answer := func(id int64, more ...any) []byte {
+		return fakeFrame(frameAnswers, 0, 0, fakeList{append([]any{id, 200, []any{"A", "b", []byte("content-length"), "4"}, []byte("body")}, more...)})
+	}
+	seed(answer(1), answer(2, true), fakeFrame(frameDone, 0, 2, []byte{}))
+	seed(fakeFrame(frameStart, 0, 1, []any{200, []any{"X", "\u00e9"}}), fakeFrame(frameData, 0, 1, []byte("data")), fakeFrame(frameTrailers, 0, 1, []any{"T", "1"}), fakeFrame(frameDone, 0, 1, []byte{}))
+	seed(fakeFrame(frameInform, 0, 3, []any{103, []any{}}), fakeFrame(frameStart, 0, 3, []any{200, []any{}}), fakeFrame(frameAbort, 0, 3, []any{"why"}), fakeFrame(frameDone, 0, 3, []byte{}))
+	seed(fakeFrame(frameError, 0, 1, []any{"what", "where"}), fakeFrame(frameWindow, 0, 2, []byte{1, 0, 0, 0}), fakeFrame(frameLog, 0, 0, fakeList{[]any{20, "l", "m", 0}}))
+	seed(fakeFrame(frameStart, 0, 1, []any{200, []any{}}), fakeFrame(frameFile, 1, 1, []any{nil, 0, -1}))
+	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
+		l, xs := testLink(t, 3)
+		feed(l, in, int(cut))
+		l.finish()
+		for _, x := range xs {
+			ends := 0
+			for _, e := range x.events {
+				switch e[:5] {
+				case "finis", "respo", "abort":
+					ends++
+				}
+			}
+			if ends > 1 || x.ended != (ends == 1) {
+				t.Errorf("an exchange ended %d times: %q", ends, x.events)
+			}
+		}
+	})
+}
+
+// feed gives in to the link as a loop would: pieces of cut bytes, and what was not
+// consumed again.
+func feed(l *link, in []byte, cut int) {
+	if cut == 0 {
+		cut = len(in) + 1
+	}
+	for from, to := 0, 0; to < len(in); {
+		to = min(to+cut, len(in))
+		n, err := l.OnData(in[from:to])
+		if err != nil {
+			return
+		}
+		from += n
+	}
+}
+
+func TestResponseInParts(t *testing.T) {
+	l, xs := testLink(t, 1)
+	x := xs[0]
+	feed(l, fakeFrame(frameStart, 0, 1, []any{200, []any{}}), 5)
+	feed(l, fakeFrame(frameData, 0, 1, make([]byte, 10)), 16)
+	feed(l, fakeFrame(frameData, flagEnd, 1, []byte{}), 0)
+	if got := x.events; len(got) < 3 || got[0] != "start 200" || got[len(got)-1] != "finish" {
+		t.Errorf("got %q", got)
+	}
+	if l.calls.open != 1 {
+		t.Error("the call's room was free before DONE")
+	}
+	feed(l, fakeFrame(frameDone, 0, 1, []byte{}), 0)
+	if l.calls.open != 0 || l.worker.room.calls != 0 {
+		t.Error("the call's room is not free after DONE")
+	}
+}
+
+// silent is an exchange whose response costs nothing.
+type silent struct{ recorder }
+
+func (x *silent) Respond(int, *asteri.Header, []byte) error { return nil }
+
+// What a hello-world request costs in the front's Go code besides the protocol
+// and the loop: dispatch, encoding, decoding, answering.
+func BenchmarkHello(b *testing.B) {
+	const batch = 16
+	l, _ := testLink(b, batch)
+	var fields asteri.Header
+	for _, f := range [][2]string{{"Host", "localhost:8000"}, {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0)"}, {"Accept", "text/html"},
+		{"Accept-Language", "en-US,en;q=0.5"}, {"Accept-Encoding", "gzip, deflate"}, {"Connection", "keep-alive"}, {"Cookie", "session=0123456789"}} {
+		fields.Add(f[0], f[1])
+	}
+	header := []any{"Content-Type", "text/plain", "Content-Length", "13"}
+	answers := make(fakeList, batch)
+	var xs [batch]silent
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		first := int64(l.calls.lastID) - batch + 1
+		for i := range answers {
+			answers[i] = []any{first + int64(i), 200, header, []byte("Hello, World!")}
+		}
+		frame := fakeFrame(frameAnswers, 0, 0, answers)
+		b.StartTimer()
+		if _, err := l.OnData(frame); err != nil {
+			b.Fatal(err)
+		}
+		for i := range xs {
+			x := &xs[i]
+			x.recorder = recorder{home: l.loop, req: asteri.Request{Method: "GET", Proto: asteri.HTTP11, Scheme: "http", Path: []byte("/"), Header: fields, Peer: &asteri.Peer{}}}
+			l.worker.pool.ServeExchange(x)
+		}
+		l.flush()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/request")
+}
