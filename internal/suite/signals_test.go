@@ -100,7 +100,7 @@ func TestReloadOfBrokenCode(t *testing.T) {
 	writeVersion(t, dir, "good")
 	s := start(t, "--python", python, "--chdir", dir, "versioned:app", "-w", "sync:2")
 	c := s.over(t, "http")
-	if err := os.WriteFile(filepath.Join(dir, "versioned.py"), []byte("this is not Python\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "versioned.py"), []byte("def broken(:\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.signal(syscall.SIGHUP)
