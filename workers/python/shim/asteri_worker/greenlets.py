@@ -14,8 +14,9 @@ from gevent.event import Event
 from greenlet import greenlet
 
 from .errors import LinkClosed
+from .host import Host
 from .link import LoopLink
-from .wsgi import Gateway, Host
+from .wsgi import Gateway
 
 _READ, _WRITE = 1, 2
 

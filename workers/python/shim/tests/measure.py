@@ -1,14 +1,14 @@
 """CPU that a worker spends on a request, by model and requests in flight: python -m tests.measure [seconds]
 
-The front here does next to nothing: it writes a prepared batch, reads until as many answers came, and repeats.
+The front writes a prepared batch, reads until as many answers came, and repeats. Its own CPU is not counted, but it shares
+the machine: figures are for comparing models and versions with each other, on a machine that does nothing else.
 """
 import glob
-import socket
 import sys
 import time
 from marshal import dumps
 
-from .front import ANSWERS, HEADER, REQUESTS, SHIM, Front, frame  # noqa: F401
+from .front import REQUESTS, Front, frame
 
 WSGI = """
 def app(environ, start_response):
@@ -60,10 +60,8 @@ def measure(source, model, in_flight, seconds, **hello):
     with front:
         if not front.ready:
             return None
-        # This loop takes the link over: the front's reading thread is asleep in recv and would take answers away.
         batches = [batch(front, in_flight, 1 + i * in_flight) for i in range(50)]
-        front.streams = _Sink()
-        sink = front.streams
+        sink = front.streams = _Sink()
         done, began, cpu = 0, time.monotonic(), None
         while True:
             for data in batches:

@@ -4,11 +4,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 import zipfile
 
-from .front import PING, PONG, RETIRE, SHIM, STOP, Front
+from .front import PING, PONG, SHIM, STOP, Front
 from .models import WSGI_MODELS, has
 
 WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'wsgi']\napplication = app\n"

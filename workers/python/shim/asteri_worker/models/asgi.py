@@ -5,8 +5,9 @@ from queue import SimpleQueue
 from .. import loader, loops
 from ..asgi import Cycle, Lifespan, http_scope, single
 from ..errors import LinkClosed
+from ..host import ThreadHost
 from ..link import LoopLink
-from ..wsgi import Gateway, ThreadHost
+from ..wsgi import Gateway
 
 _WSGI_THREADS = 10  # the pool for a WSGI application when --threads was not raised
 

@@ -12,9 +12,10 @@ from time import monotonic, thread_time
 
 from ..control import thread_stacks
 from ..errors import LinkClosed
+from ..host import ThreadHost
 from ..link import BlockingLink
 from ..watch import Watch
-from ..wsgi import Gateway, ThreadHost
+from ..wsgi import Gateway
 
 _HOLD = 0.001  # seconds that a finished answer waits for others of its batch
 _SPREAD = 0.25  # seconds for which calls are spread over the threads once they were seen to block

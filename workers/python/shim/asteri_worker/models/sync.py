@@ -4,9 +4,10 @@ from _thread import start_new_thread
 from time import monotonic
 
 from ..errors import LinkClosed
+from ..host import Host
 from ..link import BlockingLink
 from ..watch import Watch
-from ..wsgi import Gateway, Host
+from ..wsgi import Gateway
 
 _HOLD = 0.001  # seconds that a finished answer waits for others of its batch
 _LOOK = 100  # milliseconds between looks at `gone` while a response waits for its window

@@ -1,0 +1,92 @@
+"""What the WSGI models have in common: reading the link, and calls that wait until the front takes more of a response."""
+from _thread import allocate_lock
+
+from .link import REQUESTS, SHUTDOWN, WINDOW, read_u32
+
+_DEPARTED = 1000  # how many streams that were not running are remembered
+
+
+class Host:
+    """What a model provides for its calls: the link, and how a call waits until the front takes more of its response.
+
+    wait() blocks a call until the window opens or its client leaves; wake() ends that wait and may come from any thread.
+    """
+
+    def __init__(self, worker, link):
+        self.link = link
+        self.flush = link.flush
+        self.log = worker.log
+        self.control = control = worker.control
+        self.intake = control.intake
+        self.response_window = worker.hello["response_window"]
+        self.running = {}  # stream -> Response: started and not ended
+        self.departed = {}  # streams, ended ones mostly, whose client left while they were not running
+        self.closing = False  # SHUTDOWN came
+        control.on_cancel = self.cancel
+        control.on_dropped = self.dropped
+
+    def wait(self, response):
+        raise NotImplementedError
+
+    def wake(self, response):
+        pass
+
+    def held(self, response):
+        """The answer of a call that still runs was put into response.tail. A model that would not notice a slow end of
+        the call (what an iterable does after its last item, its close()) sends the answer now."""
+
+    def read(self):
+        """Reads the link once and acts on what came. Requests go to the intake."""
+        for kind, _, stream, payload in self.link.receive():
+            if kind == REQUESTS:
+                for ended in self.intake.add(payload):
+                    self.dropped(ended)
+            elif kind == WINDOW:
+                response = self.running.get(stream)
+                if response is not None:
+                    response.granted += read_u32(payload)
+                    self.wake(response)
+            elif kind == SHUTDOWN:
+                self.closing = True
+
+    def cancel(self, stream, hard):
+        """The client of a running stream left. A half-closed one still reads, so only a hard CANCEL counts."""
+        if not hard:
+            return
+        # On the control thread a call may be seen between its start and its entry in `running`: it looks into `departed`
+        # before it streams. A plain answer need not know.
+        self.departed[stream] = True
+        response = self.running.get(stream)
+        if response is not None:
+            response.gone = True
+            self.wake(response)
+            del self.departed[stream]
+        elif len(self.departed) > _DEPARTED:
+            del self.departed[next(iter(self.departed))]
+
+    def dropped(self, stream):
+        """A request whose client left before it was started; any thread."""
+        self.control.discard(stream)
+        self.link.done(stream)
+        self.link.nudge()
+
+
+class ThreadHost(Host):
+    """A host whose calls run on threads of which another one reads the link."""
+
+    def wait(self, response):
+        bell = response.waker
+        if bell is None:
+            bell = response.waker = allocate_lock()
+            bell.acquire()
+        # wake() changes the response first and then looks for the bell; this side looks the other way round.
+        if response.granted == response.sent and not response.gone:
+            bell.acquire()
+
+    def wake(self, response):
+        bell = response.waker
+        if bell is not None:
+            try:
+                bell.release()
+            except RuntimeError:
+                pass  # rung already, and not yet heard
