@@ -147,6 +147,24 @@ func TestScale(t *testing.T) {
 	eventually(t, "one worker", working(1))
 }
 
+// slow begins a request that takes ms, waits until a worker has it, and returns
+// where its status will come.
+func slow(t *testing.T, p *process, ms string) <-chan int {
+	t.Helper()
+	code := make(chan int, 1)
+	go func() {
+		resp, err := client().Get(p.url("http") + "/sleep/" + ms)
+		if err != nil {
+			code <- 0
+			return
+		}
+		resp.Body.Close()
+		code <- resp.StatusCode
+	}()
+	eventually(t, "a worker has the request", func() bool { return report(t, p).Workers[0].InFlight > 0 })
+	return code
+}
+
 func TestGracefulStopFinishesPython(t *testing.T) {
 	p := start(t, helloDir(t), "hello:app")
 	status := slow(t, p, "700")

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -9,42 +13,53 @@ import (
 	"testing"
 )
 
-// slow begins a request that takes ms, and returns where its status will come.
-// It waits until the server has the request.
-func slow(t *testing.T, p *process, ms string) <-chan int {
+// running is a request that the server is answering: an echo whose body is not
+// complete.
+type running struct {
+	t    *testing.T
+	conn net.Conn
+	body io.Reader
+}
+
+func begin(t *testing.T, p *process) *running {
 	t.Helper()
-	status := make(chan int, 1)
-	before := strings.Count(p.out.String(), "\n")
-	go func() {
-		resp, err := client().Get(p.url("http") + "/sleep/" + ms)
-		if err != nil {
-			status <- 0
-			return
-		}
-		resp.Body.Close()
-		status <- resp.StatusCode
-	}()
-	eventually(t, "the request is with the server", func() bool {
-		return strings.Contains(get(t, client(), p.url("http")+"/asteri-status.json").text, `"connections": 2,`)
-	})
-	if strings.Count(p.out.String(), "/sleep/") > before {
-		t.Fatal("the request is over already")
+	conn := dial(t, p)
+	if _, err := io.WriteString(conn, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab"); err != nil {
+		t.Fatal(err)
 	}
-	return status
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(resp.Body, make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
+	return &running{t, conn, resp.Body}
+}
+
+// finish completes the request and tells whether the answer is complete too.
+func (r *running) finish() bool {
+	r.t.Helper()
+	_, _ = io.WriteString(r.conn, "cd") // fails if the server has closed, as the reading will
+	rest, err := io.ReadAll(r.body)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		r.t.Error("the connection is still open")
+	}
+	return err == nil && string(rest) == "cd"
 }
 
 func TestGracefulStopFinishesRequests(t *testing.T) {
 	p := start(t, t.TempDir(), "--access-logfile", "-")
-	status := slow(t, p, "700")
+	request := begin(t, p)
 	p.signal(syscall.SIGTERM)
 	p.await("Stopping: TERM")
-	if got := <-status; got != 200 {
-		t.Errorf("the request that ran got %d", got)
+	if !request.finish() {
+		t.Error("the request that ran was cut off")
 	}
 	if s := p.exit(); s != exitOK {
 		t.Errorf("status %d", s)
 	}
-	if !strings.Contains(p.out.String(), `"GET /sleep/700 HTTP/1.1" 200`) {
+	if !strings.Contains(p.out.String(), `"POST /echo HTTP/1.1" 200 4`) {
 		t.Errorf("the access log misses the last request:\n%s", p.out.String())
 	}
 	if !strings.HasSuffix(p.log.String(), "[INFO] Stopped\n") {
@@ -55,12 +70,12 @@ func TestGracefulStopFinishesRequests(t *testing.T) {
 func TestQuickStop(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
 		p := start(t, t.TempDir())
-		status := slow(t, p, "60000")
+		request := begin(t, p)
 		p.signal(sig)
 		if s := p.exit(); s != exitOK {
 			t.Errorf("%v: status %d", sig, s)
 		}
-		if got := <-status; got == 200 {
+		if request.finish() {
 			t.Errorf("%v: the request was answered", sig)
 		}
 	}
@@ -68,27 +83,26 @@ func TestQuickStop(t *testing.T) {
 
 func TestSecondSignalStopsAtOnce(t *testing.T) {
 	p := start(t, t.TempDir())
-	status := slow(t, p, "60000")
+	request := begin(t, p)
 	p.signal(syscall.SIGTERM)
 	p.await("Stopping: TERM")
-	if !p.runs() {
-		t.Error("the server must wait for its request")
-	}
 	p.signal(syscall.SIGINT)
 	if s := p.exit(); s != exitOK {
 		t.Errorf("status %d", s)
 	}
-	<-status
+	if request.finish() || !strings.Contains(p.log.String(), "Stopping at once: INT") {
+		t.Error("the request was answered")
+	}
 }
 
 func TestGracefulTimeout(t *testing.T) {
 	p := start(t, t.TempDir(), "--graceful-timeout", "300ms")
-	status := slow(t, p, "60000")
+	request := begin(t, p)
 	p.signal(syscall.SIGTERM)
 	if s := p.exit(); s != exitOK {
 		t.Errorf("status %d", s)
 	}
-	if got := <-status; got == 200 {
+	if request.finish() {
 		t.Error("the request was answered")
 	}
 }
