@@ -235,7 +235,8 @@ func TestStoppedProcessIsReplaced(t *testing.T) {
 func TestQueue(t *testing.T) {
 	s := serveFake(t, 1, Config{QueueSize: 2, Timeout: -1})
 	s.warmDown()
-	running := s.async("GET", "/sleep?600")
+	path, open := s.gate()
+	running := s.async("GET", path)
 	s.waitFor("BUSY")
 	var waiting []<-chan clientReply
 	for n := 1; n <= 2; n++ {
@@ -246,7 +247,8 @@ func TestQueue(t *testing.T) {
 	if r.status != 503 || r.header.Get("Retry-After") == "" {
 		t.Errorf("a full queue answered %d, Retry-After %q", r.status, r.header.Get("Retry-After"))
 	}
-	s.expect(s.wait(running), 200, "slept")
+	open()
+	s.expect(s.wait(running), 200, "passed")
 	for _, c := range waiting {
 		s.expect(s.wait(c), 200, "hello")
 	}
@@ -265,10 +267,12 @@ func (s *server) warmDown() {
 func TestQueueTimeout(t *testing.T) {
 	s := serveFake(t, 1, Config{QueueTimeout: 50 * time.Millisecond})
 	s.warmDown()
-	running := s.async("GET", "/sleep?500")
+	path, open := s.gate()
+	running := s.async("GET", path)
 	s.waitFor("BUSY")
 	s.expect(s.get("/"), 503, "")
-	s.expect(s.wait(running), 200, "slept")
+	open()
+	s.expect(s.wait(running), 200, "passed")
 	if n := s.pool.Snapshot().Expired; n != 1 {
 		t.Errorf("%d expired", n)
 	}
@@ -279,7 +283,8 @@ func TestClientThatLeavesIsForgotten(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			s := serveFake(t, 1, Config{})
 			s.warmDown()
-			running := s.async("GET", "/sleep?400")
+			path, open := s.gate()
+			running := s.async("GET", path)
 			s.waitFor("BUSY")
 			c := s.dial("POST /die HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
 			eventually(t, "the request waits", func() bool { return s.pool.Snapshot().Queued == 1 })
@@ -288,7 +293,8 @@ func TestClientThatLeavesIsForgotten(t *testing.T) {
 			}
 			c.Close()
 			eventually(t, "the request is forgotten", func() bool { return s.pool.Snapshot().Queued == 0 })
-			s.expect(s.wait(running), 200, "slept")
+			open()
+			s.expect(s.wait(running), 200, "passed")
 			s.expect(s.get("/"), 200, "hello")
 			if n := s.pool.Snapshot().Crashed; n != 0 {
 				t.Error("the request of a client that had left was run")
@@ -297,33 +303,37 @@ func TestClientThatLeavesIsForgotten(t *testing.T) {
 	}
 }
 
+// giveCredit lets calls wait in the links, as if the workers had been quick.
+func (s *server) giveCredit() {
+	d := s.pool.dispatcher
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.workers {
+		w.room.credit = maxCredit
+	}
+}
+
 func TestRecallFromBehindASlowRequest(t *testing.T) {
 	bothLoops(t, func(t *testing.T, loops int) {
 		s := serveFake(t, loops, Config{Workers: 2})
 		eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })
-		// Keep one worker busy while quick answers raise the other's credit,
-		// then put requests behind a slow one there, and free the first.
-		first := s.async("GET", "/sleep?300")
-		eventually(t, "one is busy", func() bool { return s.count("BUSY") == 1 })
-		for range 10 {
-			s.expect(s.get("/"), 200, "hello")
-		}
-		slow := s.async("GET", "/sleep?1500")
+		firstPath, openFirst := s.gate()
+		slowPath, openSlow := s.gate()
+		first, slow := s.async("GET", firstPath), s.async("GET", slowPath)
 		eventually(t, "both are busy", func() bool { return s.count("BUSY") == 2 })
+		s.giveCredit()
 		var behind []<-chan clientReply
 		for range 4 {
 			behind = append(behind, s.async("POST", "/"))
 		}
-		s.expect(s.wait(first), 200, "slept")
+		eventually(t, "they wait in the links", func() bool { return s.inFlight() == 6 })
+		openFirst()
+		s.expect(s.wait(first), 200, "passed")
 		for _, c := range behind {
 			s.expect(s.wait(c), 200, "hello")
 		}
-		select {
-		case <-slow:
-			t.Error("quick requests waited for the slow one")
-		default:
-		}
-		s.expect(s.wait(slow), 200, "slept")
+		openSlow()
+		s.expect(s.wait(slow), 200, "passed")
 	})
 }
 
@@ -331,7 +341,8 @@ func TestReload(t *testing.T) {
 	s := serveFake(t, 2, Config{Workers: 2})
 	eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })
 	old := s.get("/").header.Get("X-Pid")
-	running := s.async("GET", "/sleep?300")
+	path, open := s.gate()
+	running := s.async("GET", path)
 	eventually(t, "one is busy", func() bool { return s.count("BUSY") == 1 })
 	for _, app := range []string{"fail", "exit"} {
 		cfg := Config{App: app, Workers: 2}
@@ -350,7 +361,8 @@ func TestReload(t *testing.T) {
 	if pid := s.get("/").header.Get("X-Pid"); pid == old || pid == "" {
 		t.Error("an old worker got a request after the reload")
 	}
-	s.expect(s.wait(running), 200, "slept")
+	open()
+	s.expect(s.wait(running), 200, "passed")
 	eventually(t, "three workers, and no other", func() bool { return s.count("IDLE") == 3 && len(s.pool.Snapshot().Workers) == 3 })
 }
 
@@ -386,10 +398,18 @@ func TestScale(t *testing.T) {
 
 func TestGracefulStop(t *testing.T) {
 	s := serveFake(t, 1, Config{})
-	running := s.async("GET", "/sleep?200")
+	path, open := s.gate()
+	running := s.async("GET", path)
 	s.waitFor("BUSY")
-	s.stop()
-	s.expect(s.wait(running), 200, "slept")
+	stopped := make(chan struct{})
+	go func() {
+		s.stop()
+		close(stopped)
+	}()
+	s.waitFor("DRAINING")
+	open()
+	<-stopped
+	s.expect(s.wait(running), 200, "passed")
 	if len(s.pool.Snapshot().Workers) != 0 {
 		t.Error("workers are left")
 	}

@@ -298,6 +298,14 @@ func (p *fakeProcess) run(r fakeRequest) {
 	case "/sleep":
 		time.Sleep(time.Duration(n) * time.Millisecond)
 		p.answer(r, 200, "slept")
+	case "/gate": // waits until a file exists
+		for {
+			if _, err := os.Stat(r.query); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		p.answer(r, 200, "passed")
 	case "/hang":
 		time.Sleep(time.Hour)
 	case "/body":

@@ -200,6 +200,26 @@ func (s *server) wait(c <-chan clientReply) clientReply {
 	}
 }
 
+// gate returns the path of a request that is answered "passed" once open was
+// called.
+func (s *server) gate() (path string, open func()) {
+	file := filepath.Join(s.t.TempDir(), "open")
+	return "/gate?" + file, func() {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			s.t.Error(err)
+		}
+	}
+}
+
+// inFlight returns how many requests the workers have.
+func (s *server) inFlight() int {
+	n := 0
+	for _, w := range s.pool.Snapshot().Workers {
+		n += w.InFlight
+	}
+	return n
+}
+
 // dial opens a connection and sends raw bytes on it.
 func (s *server) dial(raw string) net.Conn {
 	s.t.Helper()
