@@ -5,6 +5,7 @@ A greenlet never runs inside a step of a Task: the Task awaits a Future, and the
 """
 import asyncio
 import functools
+import inspect
 from contextvars import copy_context
 
 import gevent
@@ -112,7 +113,7 @@ def _waits_in_greenlet(handler, name):
     method = getattr(handler, name, None)
     if method is None or method is getattr(web.RequestHandler, name, None):
         return False
-    return not (asyncio.iscoroutinefunction(method) or gen.is_coroutine_function(method))
+    return not (inspect.iscoroutinefunction(method) or gen.is_coroutine_function(method))
 
 
 async def _call(pool, method, *args, **kwargs):

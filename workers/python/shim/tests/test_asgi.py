@@ -61,6 +61,15 @@ async def do_piecewise(scope, receive, send):
         more = message["more_body"]
         await send({"type": "http.response.body", "body": message["body"], "more_body": more})
 
+async def do_pieces(scope, receive, send):
+    count, more = 0, True
+    while more:
+        message = await receive()
+        more = message["more_body"]
+        count += 1
+        open("piece-%d" % count, "w").close()
+    await answer(send, b"%d" % count)
+
 async def do_slowecho(scope, receive, send):
     await go()
     await answer(send, await body_of(receive))
@@ -274,6 +283,15 @@ class HTTP(unittest.TestCase):
         front.wait_done(stream)
         self.assertEqual(bytes(stream.body), b"all")
         self.assertNotIn(ABORT, stream.kinds)
+
+    @every_loop()
+    def test_an_end_that_comes_alone(self, front):
+        stream = front.start("/pieces", method="POST", body=None)
+        front.body(stream, b"piece")
+        front.wait_file("piece-1")
+        front.body(stream, b"", END)
+        front.wait_done(stream)
+        self.assertEqual(bytes(stream.body), b"2")
 
     @every_loop()
     def test_body_window(self, front):
