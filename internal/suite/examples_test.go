@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -123,4 +124,22 @@ func checkPolls(t *testing.T, c *client) {
 	equal(t, "results", c.get("/results.csv").want(t, 200), "question,choice,votes\n\"Tea?\",\"Yes\",1\n")
 	c.get("/admin/login/").want(t, 200)
 	contains(t, c.get("/static/admin/css/base.css").want(t, 200), "body")
+}
+
+// TestEmbedded builds the example of a Go program and uses both of its sides.
+func TestEmbedded(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "embed")
+	if err := run("../..", "go", "build", "-o", program, "./examples/embed"); err != nil {
+		t.Fatal(err)
+	}
+	s := launchServer(t, launch{binary: program, args: []string{"-l", "127.0.0.1:0", "-chdir", appsDir, "-python", python, "flask_app:app"}})
+	s.awaitLog(`msg=listening address=127`)
+	s.addr = regexp.MustCompile(`address=(127\S+)`).FindStringSubmatch(s.log.text())[1]
+	c := s.over(t, "http")
+	contains(t, c.get("/go/time").want(t, 200), "T")
+	contains(t, c.get("/go/hello").want(t, 200), "Hello from net/http, 127.0.0.1")
+	c.get("/go/nothing").want(t, 404)
+	equal(t, "Flask", c.get("/greet/Go").want(t, 200), "Hello, Go!")
+	equal(t, "Flask's own 404", c.get("/nothing").StatusCode, 404)
 }

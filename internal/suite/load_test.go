@@ -118,7 +118,7 @@ func TestIdleConnections(t *testing.T) {
 		if err := c.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(c, "GET /pid HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := c.Read(reply); err != nil || !bytes.HasPrefix(reply[:n], []byte("HTTP/1.1 200")) {
@@ -130,9 +130,11 @@ func TestIdleConnections(t *testing.T) {
 	if open := descriptors(t, s.pid); open < wanted {
 		t.Errorf("only %d descriptors for %d connections", open, wanted)
 	}
+	c := s.over(t, "http")
 	for range 20 {
-		s.over(t, "http").get("/pid").want(t, 200)
+		c.get("/pid").want(t, 200)
 	}
+	c.http.CloseIdleConnections()
 	// The oldest and the newest still work.
 	for _, c := range []net.Conn{connections[0], connections[wanted-1]} {
 		if _, err := io.WriteString(c, "GET /pid HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
