@@ -103,10 +103,13 @@ func TestFlags(t *testing.T) {
 			t.Errorf("-quick: %+v", o)
 		}
 	}
-	if _, err := choose("go,nothing"); err == nil {
+	if _, err := choose("go,nothing", false); err == nil {
 		t.Error("an unknown case was accepted")
 	}
-	if got, err := choose("idle,go"); err != nil || got[0].id != "idle" || got[1].id != "go" {
+	if got, err := choose("", true); err != nil || len(got) == 0 || len(got) >= len(cases) {
+		t.Errorf("choose for a quick run: %d of %d cases, %v", len(got), len(cases), err)
+	}
+	if got, err := choose("idle,go", true); err != nil || got[0].id != "idle" || got[1].id != "go" {
 		t.Errorf("choose: %v, %v", got, err)
 	}
 }

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if o.list {
 		return list(stdout)
 	}
-	chosen, err := choose(o.cases)
+	chosen, err := choose(o.cases, o.quick)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.binary, "asteri", "", "measure this asteri-loop `binary` instead of building ./cmd/asteri-loop")
 	f.IntVar(&o.rounds, "rounds", 0, "samples of each server (default 5, with -quick 3)")
 	f.DurationVar(&o.duration, "duration", 0, "time of one load, whole seconds (default 4s, with -quick 2s)")
-	f.BoolVar(&o.quick, "quick", false, "fewer, shorter rounds, and only the servers that targets name")
+	f.BoolVar(&o.quick, "quick", false, "fewer, shorter rounds, and only the cases and servers that targets name")
 	f.BoolVar(&o.list, "list", false, "list the cases and leave")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -103,10 +103,11 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// choose returns the cases with these ids, all for "".
-func choose(ids string) ([]benchCase, error) {
+// choose returns the cases with these ids; for "" all, or with quick those that
+// have targets.
+func choose(ids string, quick bool) ([]benchCase, error) {
 	if ids == "" {
-		return cases, nil
+		return slices.DeleteFunc(slices.Clone(cases), func(c benchCase) bool { return quick && len(c.targets) == 0 }), nil
 	}
 	var chosen []benchCase
 	for id := range strings.SplitSeq(ids, ",") {
