@@ -119,7 +119,7 @@ func (c *call) resubmit() {
 // begun says that a response had begun, or that the application had failed.
 func (c *call) workerLost(begun bool) {
 	switch {
-	case c.over:
+	case c.settled():
 	case !begun && c.repeatable():
 		c.retried = true
 		c.pool.counts.retried.Add(1)
@@ -130,6 +130,10 @@ func (c *call) workerLost(begun bool) {
 		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died before it answered"})
 	}
 }
+
+// settled tells whether the worker is not needed any more: the exchange has its
+// answer, or the front has all of it.
+func (c *call) settled() bool { return c.over || c.reply != nil && c.reply.ended }
 
 var errWorkerLost = errors.New("the worker died in the middle of its response")
 
@@ -248,7 +252,7 @@ func (c *call) respondInParts(a *answer) error {
 // failed is called when the application raised. traceback is empty if its response
 // had begun.
 func (c *call) failed(message, traceback string, pid int) {
-	if c.over {
+	if c.settled() {
 		return
 	}
 	attrs := []any{"error", message, "method", c.req.Method, "path", string(c.req.Path), "pid", pid}
@@ -260,17 +264,21 @@ func (c *call) failed(message, traceback string, pid int) {
 }
 
 // returned is called when the application's call has returned.
-func (c *call) returned(unanswered bool) {
-	if unanswered {
-		c.failed("the application returned without a response", "", 0)
-	} else if c.reply != nil && !c.reply.ended {
-		c.failed("the application returned before the end of its response", "", 0)
+func (c *call) returned(unanswered bool, pid int) {
+	switch {
+	case unanswered:
+		c.failed("the application returned without a response", "", pid)
+	case c.reply != nil:
+		c.failed("the application returned before the end of its response", "", pid)
 	}
 }
 
 // timedOut is called when the application has not answered, or has not gone on
 // with its response, in time.
 func (c *call) timedOut(begun bool) {
+	if c.settled() {
+		return
+	}
 	if begun {
 		c.abort(errStalled)
 		return

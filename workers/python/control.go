@@ -128,9 +128,6 @@ func (c *control) stack(stream uint32) {
 	c.send(controlFrame{data: intFrame(frameStack, stream)})
 }
 
-// stop asks the worker to exit now.
-func (c *control) stop() { c.send(controlFrame{data: appendFrame(nil, frameStop, 0, 0, 0)}) }
-
 // pass sends a copy of f's descriptor for a stream.
 func (c *control) pass(stream uint32, f *os.File) error {
 	fd, err := dupFD(f)

@@ -85,9 +85,6 @@ type exitState struct {
 	err   error
 }
 
-// clean tells whether the process ended of its own will and well.
-func (e exitState) clean() bool { return e.state != nil && e.state.Success() }
-
 // String describes the end for the log.
 func (e exitState) String() string {
 	if e.state == nil {

@@ -366,5 +366,6 @@ func (l *link) onDone(c *call) {
 	l.remove(c)
 	took := l.loop.Now().Sub(c.started)
 	l.release(1, took)
-	c.toHome(l.loop, func() { c.returned(unanswered) })
+	pid := l.worker.proc.pid
+	c.toHome(l.loop, func() { c.returned(unanswered, pid) })
 }

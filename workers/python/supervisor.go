@@ -64,11 +64,10 @@ func (s *supervisor) post(fn func(*supervisor)) {
 func (s *supervisor) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for watchAt := time.Now(); ; {
 		select {
 		case <-s.signal:
 		case <-timer.C:
-			s.watch(time.Now())
 		}
 		s.mu.Lock()
 		queue := s.queue
@@ -77,10 +76,19 @@ func (s *supervisor) run() {
 		for _, fn := range queue {
 			fn(s)
 		}
-		if s.reconcile(time.Now()) {
+		now := time.Now()
+		if !now.Before(watchAt) {
+			s.watch(now)
+			watchAt = now.Add(time.Second)
+		}
+		if s.reconcile(now) {
 			return
 		}
-		timer.Reset(s.period())
+		// Events may make it sooner, and never put it off.
+		if next := now.Add(s.period()); next.Before(watchAt) {
+			watchAt = next
+		}
+		timer.Reset(time.Until(watchAt))
 	}
 }
 
@@ -247,6 +255,8 @@ func (s *supervisor) finishReload() {
 	s.failures, s.spawnAt = 0, time.Time{}
 	s.pool.current.Store(r.config)
 	s.pool.info.Store(&ready[0].info)
+	s.everReady = true
+	s.pool.firstReady(&ready[0].info, nil)
 	for _, w := range ready {
 		s.admit(w)
 	}
@@ -402,13 +412,26 @@ func (s *supervisor) kill(w *worker, reason string) {
 		return
 	}
 	w.killed = reason
-	w.killAt = time.Time{}
+	w.killAt = time.Now().Add(unkillableAfter)
 	w.state.Store(int32(stateKilled))
 	s.pool.dispatcher.remove(w)
 	if booting {
 		w.cancel() // its goroutine has the process
 	} else {
 		w.proc.kill()
+	}
+}
+
+// unkillableAfter is how long a killed process is waited for. One that is stuck in
+// the system, on a dead file server for instance, must not hold up a stop.
+const unkillableAfter = 10 * time.Second
+
+// giveUp forgets a process that does not die.
+func (s *supervisor) giveUp(w *worker) {
+	w.log.Error("worker cannot be killed")
+	s.forget(w)
+	if !w.readyAt.IsZero() { // else there is no link
+		w.post((*link).finish)
 	}
 }
 
@@ -422,7 +445,11 @@ func (s *supervisor) forget(w *worker) {
 // long or give no sign of life, and requests that wait for too long.
 func (s *supervisor) watch(now time.Time) {
 	for _, w := range slices.Clone(s.workers) {
-		if !w.killAt.IsZero() && now.After(w.killAt) {
+		switch {
+		case w.killAt.IsZero() || now.Before(w.killAt):
+		case w.is(stateKilled):
+			s.giveUp(w)
+		default:
 			s.kill(w, "its time to finish was over")
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +17,6 @@ import (
 	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/loop"
 )
-
-// inline runs what is posted at once: the caller is its goroutine.
-type inline struct{ name string }
-
-func (*inline) Post(fn func()) bool {
-	fn()
-	return true
-}
 
 // recorder is an exchange that notes what is done with it.
 type recorder struct {
@@ -131,7 +124,7 @@ func TestDispatcherChoosesTheLeastBusy(t *testing.T) {
 		}
 		got = append(got, w)
 	}
-	if want := []*worker{b, a, b, a}; !reflect.DeepEqual(got, want) {
+	if want := []*worker{b, a, b, a}; !slices.Equal(got, want) {
 		t.Error("ties did not go to the local loop, or a busier worker was chosen")
 	}
 	if w, ok := d.submit(testCall(p, here), here); w != nil || !ok {
