@@ -177,6 +177,11 @@ func (c *conn) setTimer(t int, d time.Duration) {
 	// never early.
 	at := ticksAfter(time.Since(c.loop.started), d)
 	c.timers[t] = at
+	c.wakeBy(at)
+}
+
+// wakeBy has the wheel come to the connection at tick at, or earlier.
+func (c *conn) wakeBy(at ticks) {
 	if c.wheelAt == 0 || at < c.wheelAt {
 		c.loop.wheel.remove(c)
 		c.loop.wheel.insert(c, at)
@@ -187,8 +192,10 @@ func (c *conn) setTimer(t int, d time.Duration) {
 // wheel for the others.
 func (c *conn) onWheel() {
 	now := c.loop.wheel.current
-	for t, at := range c.timers {
-		if at == 0 || at > now {
+	for t := range c.timers {
+		// Read here and not by range, which would copy: the call for one
+		// timer may stop another.
+		if at := c.timers[t]; at == 0 || at > now {
 			continue
 		}
 		c.timers[t] = 0
@@ -219,8 +226,8 @@ func (c *conn) scheduleWheel() {
 			earliest = at
 		}
 	}
-	if earliest != 0 && c.wheelAt == 0 {
-		c.loop.wheel.insert(c, earliest)
+	if earliest != 0 {
+		c.wakeBy(earliest) // the session has perhaps set a later one just now
 	}
 }
 
@@ -275,8 +282,8 @@ func (c *conn) close(cause error) {
 }
 
 func (c *conn) finishClose() {
-	if c.fileJob {
-		return // the file pool still uses fd: its end comes back here
+	if c.fileJob || c.fd < 0 {
+		return // the file pool still uses fd, and its end comes back here; or it has come in this very tick
 	}
 	c.dropInput()
 	c.out.drop(&c.loop.chunks)
@@ -284,6 +291,7 @@ func (c *conn) finishClose() {
 		c.layer.close(c)
 	}
 	unix.Close(c.fd)
+	c.fd, c.info.fd = -1, -1
 	if c.kind == accepted {
 		c.loop.connectionClosed()
 	}
