@@ -3,6 +3,7 @@ package python
 import (
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -22,7 +23,8 @@ type call struct {
 	queuedAt   time.Time
 	prev, next *call
 
-	// The link's, while the call is in its table.
+	// The link's, while the call is in its table, which table names.
+	table     atomic.Pointer[callTable]
 	id        uint32
 	started   time.Time // when it is taken to run; zero while it waits in the link
 	lastFrame time.Time

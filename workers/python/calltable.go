@@ -43,6 +43,7 @@ func (t *callTable) add(c *call, now time.Time) {
 	c.id = t.lastID
 	c.begun, c.abandoned, c.started, c.window = false, false, time.Time{}, responseWindow
 	t.slots[c.id&mask] = c
+	c.table.Store(t)
 	t.open++
 	if t.running < t.capacity {
 		t.start(c, now)
@@ -65,7 +66,9 @@ func (t *callTable) get(id uint32) *call {
 	return c
 }
 
-func (t *callTable) has(c *call) bool { return c.id != 0 && t.get(c.id) == c }
+// has tells whether c is in the table. It may have moved to another one, whose
+// loop owns it then.
+func (t *callTable) has(c *call) bool { return c.table.Load() == t }
 
 // remove takes c out, and takes the next waiting call for started.
 func (t *callTable) remove(c *call, now time.Time) {
@@ -74,7 +77,7 @@ func (t *callTable) remove(c *call, now time.Time) {
 	if c.abandoned {
 		t.abandoned--
 	}
-	c.id = 0
+	c.table.Store(nil)
 	if c.started.IsZero() {
 		at := slices.Index(t.waiting, c)
 		t.waiting = slices.Delete(t.waiting, at, at+1)

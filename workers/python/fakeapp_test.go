@@ -1,0 +1,217 @@
+package python
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the fake worker does with requests.
+
+func (p *fakeProcess) answer(r fakeRequest, status int, body string) {
+	p.send(frameAnswers, 0, 0, fakeList{[]any{r.stream, status, []any{"Content-Type", "text/plain", "X-Pid", strconv.Itoa(os.Getpid())}, []byte(body)}})
+}
+
+func (p *fakeProcess) start(r fakeRequest, headers ...any) {
+	p.send(frameStart, 0, r.stream, []any{200, headers})
+}
+
+// run does what the path says.
+func (p *fakeProcess) run(r fakeRequest) {
+	n, _ := strconv.Atoi(r.query)
+	done := func() { p.send(frameDone, 0, r.stream, []byte{}) }
+	switch r.path {
+	case "/die":
+		os.Exit(9)
+	case "/sleep":
+		time.Sleep(time.Duration(n) * time.Millisecond)
+		p.answer(r, 200, "slept")
+	case "/gate": // waits until a file exists
+		for {
+			if _, err := os.Stat(r.query); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		p.answer(r, 200, "passed")
+	case "/hang":
+		time.Sleep(time.Hour)
+	case "/body":
+		p.readBody(r)
+	case "/half":
+		p.start(r, "Content-Length", "1000")
+		p.send(frameData, 0, r.stream, make([]byte, 500))
+		os.Exit(9)
+	case "/stream":
+		p.start(r)
+		p.stream(r, n)
+		done()
+	case "/file":
+		p.start(r)
+		p.sendFile(r, n)
+		done()
+	case "/spooled": // DATA, a file, and DATA again
+		p.start(r)
+		p.data(r, n, 0)
+		p.sendFile(r, n)
+		p.data(r, 5, flagEnd)
+		done()
+	case "/error":
+		p.send(frameError, 0, r.stream, []any{"ValueError: broken", "Traceback (fake)"})
+		done()
+	case "/abort":
+		p.start(r)
+		p.data(r, 10, 0)
+		p.send(frameAbort, 0, r.stream, []any{"it broke"})
+		done()
+	case "/nothing":
+		done()
+	case "/cut":
+		p.start(r)
+		p.data(r, 10, 0)
+		done()
+	case "/linger":
+		p.send(frameAnswers, 0, 0, fakeList{[]any{r.stream, 200, []any{}, []byte("lingers"), true}})
+		time.Sleep(time.Duration(n) * time.Millisecond)
+		done()
+	case "/trailers":
+		p.send(frameInform, 0, r.stream, []any{103, []any{"Link", "</a.css>"}})
+		p.start(r, "Trailer", "X-Sum")
+		p.data(r, 10, 0)
+		p.send(frameTrailers, 0, r.stream, []any{[]byte("X-Sum"), []byte("10")})
+		done()
+	case "/header":
+		p.send(frameAnswers, 0, 0, fakeList{[]any{r.stream, 200, fakeHeader(r.query), []byte("body")}})
+	case "/violate":
+		p.violate(r)
+		time.Sleep(time.Hour)
+	case "/eof":
+		unix.Shutdown(3, unix.SHUT_RDWR)
+		time.Sleep(time.Hour)
+	case "/stop":
+		unix.Kill(os.Getpid(), unix.SIGSTOP)
+		time.Sleep(time.Hour)
+	default:
+		p.answer(r, 200, "hello")
+	}
+}
+
+func fakeHeader(what string) []any {
+	switch what {
+	case "short":
+		return []any{"Content-Length", "10"}
+	case "long":
+		return []any{"Content-Length", "2"}
+	case "right":
+		return []any{"content-length", "4", "X", "y"}
+	case "hop":
+		return []any{"Connection", "close", "Keep-Alive", "x", "Proxy-Connection", "x", "Transfer-Encoding", "chunked", "X", "y"}
+	case "latin1":
+		return []any{"X", "caf\u00e9", []byte("Y"), []byte("raw\xff")}
+	case "wide":
+		return []any{"X", "\u65e5"}
+	case "split":
+		return []any{"X", "a\r\nSet-Cookie: b"}
+	case "number":
+		return []any{"X", 5}
+	}
+	return []any{}
+}
+
+func (p *fakeProcess) violate(r fakeRequest) {
+	switch r.query {
+	case "type":
+		p.send(250, 0, r.stream, []byte{})
+	case "length":
+		p.link.Write(bytes.Repeat([]byte{0xff}, headerLen))
+	case "stream":
+		p.send(frameStart, 0, 12345, []any{200, []any{}})
+	case "marshal":
+		p.send(frameAnswers, 0, 0, []byte("no marshal"))
+	case "shape":
+		p.send(frameAnswers, 0, 0, fakeList{[]any{r.stream, "200", []any{}, []byte{}}})
+	case "twice":
+		p.start(r)
+		p.start(r)
+	case "early":
+		p.send(frameData, 0, r.stream, []byte("x"))
+	case "window":
+		p.start(r)
+		p.send(frameData, 0, r.stream, make([]byte, responseWindow+1))
+	case "nofile":
+		p.start(r)
+		p.send(frameFile, 0, r.stream, []any{nil, 0, -1})
+	case "control":
+		p.control.Write(bytes.Repeat([]byte{1}, 64))
+	}
+}
+
+// data sends n bytes of a response within the window.
+func (p *fakeProcess) data(r fakeRequest, n int, flags uint8) {
+	for sent := 0; ; {
+		piece := min(n-sent, 50_000)
+		p.mu.Lock()
+		for p.windows[r.stream] < piece {
+			p.changed.Wait()
+		}
+		p.windows[r.stream] -= piece
+		p.mu.Unlock()
+		sent += piece
+		last := uint8(0)
+		if sent == n {
+			last = flags
+		}
+		p.send(frameData, last, r.stream, bytes.Repeat([]byte("d"), piece))
+		if sent == n {
+			return
+		}
+	}
+}
+
+func (p *fakeProcess) stream(r fakeRequest, n int) { p.data(r, n, flagEnd) }
+
+func (p *fakeProcess) sendFile(r fakeRequest, n int) {
+	f, err := os.CreateTemp("", "fake")
+	if err != nil {
+		panic(err)
+	}
+	os.Remove(f.Name())
+	f.Write([]byte("skipped"))
+	f.Write(bytes.Repeat([]byte("f"), n))
+	p.control.WriteMsgUnix(fakeFrame(frameFD, 0, 0, r.stream), unix.UnixRights(int(f.Fd())), nil)
+	f.Close()
+	flags, count := uint8(flagEnd), -1
+	if r.path == "/spooled" {
+		flags, count = 0, n
+	}
+	p.send(frameFile, flags, r.stream, []any{nil, 7, count})
+}
+
+// readBody answers with how the body came, and its length.
+func (p *fakeProcess) readBody(r fakeRequest) {
+	switch b := r.body.(type) {
+	case []byte:
+		p.answer(r, 200, fmt.Sprintf("inline %d %d", len(b), r.length))
+	case int64:
+		f := os.NewFile(uintptr(<-p.files), "body")
+		data, _ := io.ReadAll(f)
+		f.Close()
+		p.answer(r, 200, fmt.Sprintf("file %d %d %d", b, len(data), r.length))
+	case nil:
+		p.mu.Lock()
+		body := p.bodies[r.stream]
+		p.mu.Unlock()
+		total := 0
+		for piece := range body {
+			total += len(piece)
+			n := len(piece)
+			p.send(frameWindow, 0, r.stream, []byte{byte(n), byte(n >> 8), byte(n >> 16), 0})
+		}
+		p.answer(r, 200, fmt.Sprintf("streamed %d %d", total, r.length))
+	}
+}

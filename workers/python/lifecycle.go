@@ -1,0 +1,200 @@
+package python
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// How workers end, and how the supervisor sees to it that they do.
+
+// onBootFailed is called when a worker did not become ready. Its process has gone.
+func (s *supervisor) onBootFailed(w *worker, err error) {
+	s.forget(w)
+	switch {
+	case s.stopping || w.is(stateKilled):
+	case s.reload != nil && w.generation == s.reload.generation:
+		s.failReload(err)
+	case w.generation != s.generation:
+	case !s.everReady:
+		s.pool.firstReady(nil, err)
+		s.stop(time.Time{})
+	default:
+		s.pool.logBootError(w, err)
+		s.died(err.Error())
+	}
+}
+
+// onExited is called when a process that had been ready is gone.
+func (s *supervisor) onExited(w *worker) {
+	s.forget(w)
+	exit := w.proc.exit
+	switch {
+	case w.is(stateDraining):
+		w.log.Info("worker finished", "exit", exit.String(), "served", w.served.Load())
+	case w.is(stateKilled):
+		w.log.Warn("worker killed", "reason", w.killed, "served", w.served.Load())
+	default:
+		s.pool.counts.crashed.Add(1)
+		w.log.Error("worker died", "exit", exit.String(), "served", w.served.Load())
+	}
+	wasReady := w.is(stateReady)
+	w.state.Store(int32(stateExited))
+	s.pool.dispatcher.remove(w)
+	if r := s.reload; r != nil && w.generation == r.generation {
+		s.failReload(&BootError{Phase: "start", Message: "a worker " + exit.String() + " right after it was ready"})
+		return
+	}
+	if wasReady && w.generation == s.generation {
+		if time.Since(w.readyAt) > steadyAfter {
+			s.failures = 0
+		}
+		s.died("worker " + exit.String())
+	}
+}
+
+// steadyAfter is how long a worker must have served for its death not to count
+// as one of a row.
+const steadyAfter = 10 * time.Second
+
+// died delays the next start after each death of a row.
+func (s *supervisor) died(why string) {
+	s.failures++
+	s.lastDeath = why
+	delay := backoff(s.failures)
+	s.spawnAt = time.Now().Add(delay)
+	if s.failures >= crashLoop {
+		s.pool.log.Error("workers keep dying", "in a row", s.failures, "last", why, "next start in", delay)
+	}
+}
+
+// crashLoop is the number of deaths in a row from which the log says so.
+const crashLoop = 3
+
+// backoff is the time before the next start: none after the first death, then
+// 100 ms, doubled each time up to 30 s.
+func backoff(failures int) time.Duration {
+	if failures < 2 {
+		return 0
+	}
+	return min(100*time.Millisecond<<min(failures-2, 16), 30*time.Second)
+}
+
+// onLinkEnded gives a worker whose sockets have ended a moment to exit.
+func (s *supervisor) onLinkEnded(w *worker) {
+	s.pool.dispatcher.remove(w)
+	if w.is(stateReady) && w.killAt.IsZero() {
+		w.killAt = time.Now().Add(exitPatience)
+	}
+}
+
+// replace lets w finish what it has, and starts another in its place.
+func (s *supervisor) replace(w *worker, reason string) {
+	if w.is(stateReady) {
+		w.log.Warn("replacing worker", "reason", reason)
+		s.drain(w)
+	}
+}
+
+// drain lets a worker finish what it has and exit, within the graceful timeout.
+func (s *supervisor) drain(w *worker) {
+	switch workerState(w.state.Load()) {
+	case stateStarting:
+		s.kill(w, "it is not wanted any more")
+	case stateReady:
+		w.state.Store(int32(stateDraining))
+		w.killAt = time.Now().Add(w.cfg.GracefulTimeout)
+		s.pool.dispatcher.remove(w)
+		w.post((*link).retire)
+	}
+}
+
+// kill ends a worker at once.
+func (s *supervisor) kill(w *worker, reason string) {
+	booting := w.is(stateStarting)
+	if !booting && !w.is(stateReady, stateDraining) {
+		return
+	}
+	w.killed = reason
+	w.killAt = time.Now().Add(unkillableAfter)
+	w.state.Store(int32(stateKilled))
+	s.pool.dispatcher.remove(w)
+	if booting {
+		w.cancel() // its goroutine has the process
+	} else {
+		w.proc.kill()
+	}
+}
+
+// unkillableAfter is how long a killed process is waited for. One that is stuck in
+// the system, on a dead file server for instance, must not hold up a stop.
+const unkillableAfter = 10 * time.Second
+
+// giveUp forgets a process that does not die.
+func (s *supervisor) giveUp(w *worker) {
+	w.log.Error("worker cannot be killed")
+	s.forget(w)
+	if !w.readyAt.IsZero() { // else there is no link
+		w.post((*link).finish)
+	}
+}
+
+// forget takes a worker out of the list.
+func (s *supervisor) forget(w *worker) {
+	s.workers = slices.DeleteFunc(slices.Clone(s.workers), func(o *worker) bool { return o == w })
+	s.pool.setWorkers(s.workers)
+}
+
+// watch looks after what nobody tells the supervisor: workers that drain for too
+// long or give no sign of life, and requests that wait for too long.
+func (s *supervisor) watch(now time.Time) {
+	for _, w := range slices.Clone(s.workers) {
+		switch {
+		case w.killAt.IsZero() || now.Before(w.killAt):
+		case w.is(stateKilled):
+			s.giveUp(w)
+		default:
+			s.kill(w, "its time to finish was over")
+		}
+	}
+	s.ping(now)
+	if t := s.config.QueueTimeout; t > 0 {
+		for _, c := range s.pool.dispatcher.expire(now.Add(-t)) {
+			c.toHome(nil, c.expired)
+		}
+	}
+	if s.failures > 0 && s.steady(now) {
+		s.failures = 0
+	}
+}
+
+func (s *supervisor) steady(now time.Time) bool {
+	live := s.live(s.generation)
+	for _, w := range live {
+		if !w.is(stateReady) || now.Sub(w.readyAt) < steadyAfter {
+			return false
+		}
+	}
+	return len(live) == s.wanted
+}
+
+// ping asks workers for a sign of life, and kills those that give none: stopped
+// processes, or ones whose interpreter is blocked. They get twice the timeout, so
+// that a request which hangs with its process has its 504 before.
+func (s *supervisor) ping(now time.Time) {
+	limit := s.config.Timeout
+	if limit <= 0 || now.Before(s.pingAt) {
+		return
+	}
+	s.pingAt = now.Add(min(limit/4, 10*time.Second))
+	for _, w := range slices.Clone(s.workers) {
+		if !w.is(stateReady, stateDraining) {
+			continue
+		}
+		if silent := now.Sub(time.Unix(0, w.lastPong.Load())); silent > 2*limit {
+			s.kill(w, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
+			continue
+		}
+		w.control.ping([8]byte{})
+	}
+}

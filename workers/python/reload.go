@@ -1,0 +1,79 @@
+package python
+
+import (
+	"slices"
+	"time"
+)
+
+// reload is a generation that is being started.
+type reload struct {
+	config     *Config
+	generation int
+	result     chan error
+}
+
+// finishReload changes over to the new generation once all of it is ready.
+func (s *supervisor) finishReload() {
+	r := s.reload
+	ready := s.live(r.generation)
+	for _, w := range ready {
+		if !w.is(stateReady) {
+			return
+		}
+	}
+	if len(ready) < r.config.Workers {
+		return
+	}
+	s.reload = nil
+	s.config, s.generation, s.wanted = r.config, r.generation, r.config.Workers
+	s.failures, s.spawnAt = 0, time.Time{}
+	s.pool.current.Store(r.config)
+	s.pool.info.Store(&ready[0].info)
+	s.everReady = true
+	s.pool.firstReady(&ready[0].info, nil)
+	for _, w := range ready {
+		s.admit(w)
+	}
+	for _, w := range slices.Clone(s.workers) {
+		if w.generation != r.generation {
+			s.drain(w)
+		}
+	}
+	r.result <- nil
+}
+
+// startReload starts a generation beside the present one.
+func (s *supervisor) startReload(cfg *Config, result chan error) {
+	switch {
+	case s.stopping:
+		result <- errStopped
+	case s.reload != nil:
+		result <- errReloading
+	default:
+		s.reload = &reload{config: cfg, generation: s.lastGeneration() + 1, result: result}
+		for range cfg.Workers {
+			s.spawn(cfg, s.reload.generation)
+		}
+	}
+}
+
+// lastGeneration is the highest number in use, also by a reload that has failed
+// and whose workers are still going.
+func (s *supervisor) lastGeneration() int {
+	n := s.generation
+	for _, w := range s.workers {
+		n = max(n, w.generation)
+	}
+	return n
+}
+
+// failReload gives up a generation of which a worker has failed. The present one
+// serves on.
+func (s *supervisor) failReload(err error) {
+	r := s.reload
+	s.reload = nil
+	for _, w := range s.live(r.generation) {
+		s.kill(w, "the reload has failed")
+	}
+	r.result <- err
+}

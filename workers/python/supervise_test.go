@@ -1,0 +1,286 @@
+package python
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Boot, death, reload and stop, with fake workers.
+
+func TestBootFailures(t *testing.T) {
+	cases := map[string]struct{ phase, message, traceback string }{
+		"fail":    {"import", "no such thing", "Traceback..."},
+		"exit":    {"start", "exited with status 7", "last words"},
+		"hang":    {"start", "not ready after 300ms", ""},
+		"garbage": {"start", "longer than 16 MiB", ""},
+	}
+	for app, want := range cases {
+		t.Run(app, func(t *testing.T) {
+			cfg := Config{App: app, Workers: 2, BootTimeout: 300 * time.Millisecond}
+			if app != "hang" {
+				cfg.BootTimeout = patience
+			}
+			fake(&cfg)
+			s := serve(t, 1, cfg)
+			_, err := s.pool.Ready(context.Background())
+			var boot *BootError
+			if !errors.As(err, &boot) || boot.Phase != want.phase || !strings.Contains(boot.Message, want.message) || !strings.Contains(boot.Traceback, want.traceback) {
+				t.Errorf("got %#v", err)
+			}
+			s.stop()
+			s.expect(s.get("/"), 503, "")
+		})
+	}
+}
+
+func TestMissingInterpreter(t *testing.T) {
+	s := serve(t, 1, Config{App: "x", Interpreter: "/nonexistent/python"})
+	_, err := s.pool.Ready(context.Background())
+	var boot *BootError
+	if !errors.As(err, &boot) || boot.Phase != "interpreter" || boot.Hint == "" {
+		t.Errorf("got %#v", err)
+	}
+}
+
+func TestCrashLoopIsSlowedAndExplained(t *testing.T) {
+	cfg := Config{App: "flaky"}
+	fake(&cfg)
+	s := serve(t, 1, cfg)
+	s.ready()
+	s.expect(s.do("POST", "/die", nil), 502, "")
+	eventually(t, "the log names the crash loop", func() bool {
+		return s.log.has("workers keep dying") && s.log.has("exited with status 9 before it was ready")
+	})
+	waits := s.async("GET", "/")
+	eventually(t, "the request waits", func() bool { return s.pool.Snapshot().Queued == 1 })
+	s.stop()
+	s.expect(s.wait(waits), 503, "")
+}
+
+func TestTimeout(t *testing.T) {
+	bothLoops(t, func(t *testing.T, loops int) {
+		s := serveFake(t, loops, Config{Timeout: 300 * time.Millisecond})
+		before := s.waitFor("IDLE").PID
+		s.expect(s.get("/hang?secret"), 504, "")
+		eventually(t, "a new worker", func() bool { w, ok := s.worker("IDLE"); return ok && w.PID != before })
+		s.expect(s.get("/"), 200, "hello")
+		if s.pool.Snapshot().TimedOut != 1 || !s.log.has("/hang") || s.log.has("secret") || !s.log.has("at the fake stack") {
+			t.Error("the log does not tell the story")
+		}
+	})
+}
+
+func TestStoppedProcessIsReplaced(t *testing.T) {
+	s := serveFake(t, 1, Config{Timeout: 400 * time.Millisecond})
+	before := s.waitFor("IDLE").PID
+	s.expect(s.get("/stop"), 504, "")
+	eventually(t, "a new worker", func() bool { w, ok := s.worker("IDLE"); return ok && w.PID != before })
+}
+
+func TestQueue(t *testing.T) {
+	s := serveFake(t, 1, Config{QueueSize: 2, Timeout: -1})
+	s.warmDown()
+	path, open := s.gate()
+	running := s.async("GET", path)
+	s.waitFor("BUSY")
+	var waiting []<-chan clientReply
+	for n := 1; n <= 2; n++ {
+		waiting = append(waiting, s.async("POST", "/"))
+		eventually(t, "the request waits", func() bool { return s.pool.Snapshot().Queued == n })
+	}
+	r := s.get("/")
+	if r.status != 503 || r.header.Get("Retry-After") == "" {
+		t.Errorf("a full queue answered %d, Retry-After %q", r.status, r.header.Get("Retry-After"))
+	}
+	open()
+	s.expect(s.wait(running), 200, "passed")
+	for _, c := range waiting {
+		s.expect(s.wait(c), 200, "hello")
+	}
+	if n := s.pool.Snapshot().Refused; n != 1 {
+		t.Errorf("%d refusals counted", n)
+	}
+}
+
+// warmDown takes the credit from the only worker by a slow request, so that what
+// comes next waits in the queue and not in the link.
+func (s *server) warmDown() {
+	s.t.Helper()
+	s.expect(s.get("/sleep?20"), 200, "slept")
+}
+
+func TestQueueTimeout(t *testing.T) {
+	s := serveFake(t, 1, Config{QueueTimeout: 50 * time.Millisecond})
+	s.warmDown()
+	path, open := s.gate()
+	running := s.async("GET", path)
+	s.waitFor("BUSY")
+	s.expect(s.get("/"), 503, "")
+	open()
+	s.expect(s.wait(running), 200, "passed")
+	if n := s.pool.Snapshot().Expired; n != 1 {
+		t.Errorf("%d expired", n)
+	}
+}
+
+func TestClientThatLeavesIsForgotten(t *testing.T) {
+	for _, how := range []string{"reset", "close"} {
+		t.Run(how, func(t *testing.T) {
+			s := serveFake(t, 1, Config{})
+			s.warmDown()
+			path, open := s.gate()
+			running := s.async("GET", path)
+			s.waitFor("BUSY")
+			c := s.dial("POST /die HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+			eventually(t, "the request waits", func() bool { return s.pool.Snapshot().Queued == 1 })
+			if how == "reset" {
+				c.(*net.TCPConn).SetLinger(0)
+			}
+			c.Close()
+			eventually(t, "the request is forgotten", func() bool { return s.pool.Snapshot().Queued == 0 })
+			open()
+			s.expect(s.wait(running), 200, "passed")
+			s.expect(s.get("/"), 200, "hello")
+			if n := s.pool.Snapshot().Crashed; n != 0 {
+				t.Error("the request of a client that had left was run")
+			}
+		})
+	}
+}
+
+// giveCredit lets calls wait in the links, as if the workers had been quick.
+func (s *server) giveCredit() {
+	d := s.pool.dispatcher
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.workers {
+		w.room.credit = maxCredit
+	}
+}
+
+func TestRecallFromBehindASlowRequest(t *testing.T) {
+	bothLoops(t, func(t *testing.T, loops int) {
+		s := serveFake(t, loops, Config{Workers: 2})
+		eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })
+		firstPath, openFirst := s.gate()
+		slowPath, openSlow := s.gate()
+		first, slow := s.async("GET", firstPath), s.async("GET", slowPath)
+		eventually(t, "both are busy", func() bool { return s.count("BUSY") == 2 })
+		s.giveCredit()
+		var behind []<-chan clientReply
+		for range 4 {
+			behind = append(behind, s.async("POST", "/"))
+		}
+		eventually(t, "they wait in the links", func() bool { return s.inFlight() == 6 })
+		openFirst()
+		s.expect(s.wait(first), 200, "passed")
+		for _, c := range behind {
+			s.expect(s.wait(c), 200, "hello")
+		}
+		openSlow()
+		s.expect(s.wait(slow), 200, "passed")
+	})
+}
+
+func TestReload(t *testing.T) {
+	s := serveFake(t, 2, Config{Workers: 2})
+	eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })
+	old := s.get("/").header.Get("X-Pid")
+	path, open := s.gate()
+	running := s.async("GET", path)
+	eventually(t, "one is busy", func() bool { return s.count("BUSY") == 1 })
+	for _, app := range []string{"fail", "exit"} {
+		cfg := Config{App: app, Workers: 2}
+		fake(&cfg)
+		var boot *BootError
+		if err := s.pool.Reload(context.Background(), cfg); !errors.As(err, &boot) {
+			t.Errorf("reload with %s: %v", app, err)
+		}
+		s.expect(s.get("/"), 200, "hello")
+	}
+	cfg := Config{App: "ok", Workers: 3}
+	fake(&cfg)
+	if err := s.pool.Reload(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if pid := s.get("/").header.Get("X-Pid"); pid == old || pid == "" {
+		t.Error("an old worker got a request after the reload")
+	}
+	open()
+	s.expect(s.wait(running), 200, "passed")
+	eventually(t, "three workers, and no other", func() bool { return s.count("IDLE") == 3 && len(s.pool.Snapshot().Workers) == 3 })
+}
+
+func TestDrainingWorkersAreLimited(t *testing.T) {
+	s := serveFake(t, 1, Config{Timeout: -1, GracefulTimeout: time.Hour})
+	held := []<-chan clientReply{s.async("POST", "/hang")}
+	s.waitFor("BUSY")
+	for range 2 {
+		cfg := Config{App: "ok", GracefulTimeout: time.Hour, Timeout: -1}
+		fake(&cfg)
+		if err := s.pool.Reload(context.Background(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, s.async("POST", "/hang"))
+		s.waitFor("BUSY")
+	}
+	s.expect(s.wait(held[0]), 502, "")
+	eventually(t, "one worker drains, one works", func() bool { return s.count("DRAINING") == 1 && s.count("BUSY") == 1 })
+	s.pool.Kill()
+	for _, c := range held[1:] {
+		s.expect(s.wait(c), 502, "")
+	}
+}
+
+func TestScale(t *testing.T) {
+	s := serveFake(t, 1, Config{})
+	s.pool.Scale(2)
+	eventually(t, "three workers", func() bool { return s.count("IDLE") == 3 })
+	s.pool.Scale(-5)
+	eventually(t, "one worker", func() bool { return len(s.pool.Snapshot().Workers) == 1 })
+	s.expect(s.get("/"), 200, "hello")
+}
+
+func TestGracefulStop(t *testing.T) {
+	s := serveFake(t, 1, Config{})
+	path, open := s.gate()
+	running := s.async("GET", path)
+	s.waitFor("BUSY")
+	stopped := make(chan struct{})
+	go func() {
+		s.stop()
+		close(stopped)
+	}()
+	s.waitFor("DRAINING")
+	open()
+	<-stopped
+	s.expect(s.wait(running), 200, "passed")
+	if len(s.pool.Snapshot().Workers) != 0 {
+		t.Error("workers are left")
+	}
+}
+
+func TestGracefulStopHasAnEnd(t *testing.T) {
+	s := serveFake(t, 1, Config{GracefulTimeout: 100 * time.Millisecond, Timeout: -1})
+	running := s.async("POST", "/hang")
+	s.waitFor("BUSY")
+	s.stop()
+	s.expect(s.wait(running), 502, "")
+}
+
+func TestCheckFake(t *testing.T) {
+	cfg := Config{App: "ok=3", TempDir: t.TempDir()}
+	fake(&cfg)
+	info, err := Check(context.Background(), cfg)
+	if err != nil || info.Interface != "wsgi" || info.Capacity != 3 {
+		t.Errorf("got %+v, %v", info, err)
+	}
+	cfg.App = "fail"
+	if _, err = Check(context.Background(), cfg); err == nil {
+		t.Error("no error")
+	}
+}
