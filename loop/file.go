@@ -144,7 +144,11 @@ func (c *conn) endJob(done func()) {
 		c.finishClose()
 		return
 	}
-	done()
+	if c.layer != nil && c.layer.broken {
+		c.layer.dropPlain(c)
+	} else {
+		done()
+	}
 	if c.state != stateClosed {
 		c.afterFlush()
 		c.markDirty()

@@ -272,12 +272,17 @@ func (l *Loop) crashed(what string, v any) {
 	l.unfinished = true
 	c := l.current
 	l.current = nil
-	buf := make([]byte, 16<<10)
-	buf = buf[:runtime.Stack(buf, false)]
-	l.log.Error(what, "loop", l.id, "panic", v, "stack", string(buf))
+	l.logPanic(what, v)
 	if c != nil {
 		c.Abort(&PanicError{v})
 	}
+}
+
+// logPanic may be called from any goroutine.
+func (l *Loop) logPanic(what string, v any) {
+	buf := make([]byte, 16<<10)
+	buf = buf[:runtime.Stack(buf, false)]
+	l.log.Error(what, "loop", l.id, "panic", v, "stack", string(buf))
 }
 
 // addSlot finds a free place in the table and returns its token.

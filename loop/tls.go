@@ -19,6 +19,7 @@ type tlsLayer struct {
 	wire     sendQueue // encrypted; conn.out holds what is not encrypted yet
 	ready    bool      // the handshake is done
 	goodbye  bool      // close_notify is in wire
+	broken   bool      // the peer broke TLS: nothing more can be encrypted
 }
 
 // wireBound is how much is encrypted ahead of what the peer takes, and
@@ -31,10 +32,10 @@ const (
 // startTLS begins the handshake. head is what the peer has sent so far.
 func (c *conn) startTLS(ln *Listener, head []byte) error {
 	e := c.loop.engine
+	cfg := ln.cfg.TLS() // before anything is counted: it may panic
 	if !e.shakes.begin(c.info.Remote.Addr()) {
 		return Overloaded
 	}
-	cfg := ln.cfg.TLS()
 	view := newTLSView(c, e.shakes)
 	view.feed(head)
 	c.layer = &tlsLayer{conn: tls.Server(view, cfg), view: view, listener: ln}
@@ -59,7 +60,7 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 	c.setTimer(timerHandshake, 0)
 	if err != nil {
 		c.loop.log.Debug("TLS handshake failed", "remote", c.info.Remote, "error", err)
-		c.lingers = true
+		c.lingers = !c.eof
 		c.state = stateFlushing // the alert may still be in wire
 		c.markDirty()
 		return
@@ -137,6 +138,12 @@ func (t *tlsLayer) pump(c *conn) {
 	c.offerKept()
 	for c.state == stateOpen && !c.paused {
 		n, err := t.conn.Read(c.loop.plain)
+		if t.wire.size > 2*wireBound {
+			// Only answers to a flood of key updates, unread by the peer, go so
+			// far beyond what flush encrypts ahead.
+			c.Abort(WriteStalled)
+			return
+		}
 		if n > 0 {
 			t.deliver(c, c.loop.plain[:n])
 		}
@@ -172,14 +179,23 @@ func (t *tlsLayer) ended(c *conn, err error) {
 	default:
 		c.loop.log.Debug("TLS failed", "remote", c.info.Remote, "error", err)
 		c.CloseWhenFlushed(true)
-		t.goodbye = true // crypto/tls has said why; a close_notify would deny it
+		t.broken, t.goodbye = true, true // crypto/tls has said why; a close_notify would deny it
+		t.dropPlain(c)
+	}
+}
+
+// dropPlain drops what can no longer be encrypted; a file that is being read, when
+// that is done.
+func (t *tlsLayer) dropPlain(c *conn) {
+	if !c.fileJob {
 		c.out.drop(&c.loop.chunks)
 	}
 }
 
-// flush encrypts what is queued and sends it, as far as the peer takes it.
+// flush encrypts what is queued and sends it, as far as the peer takes it. A file
+// job only reads here: what is encrypted already is sent meanwhile.
 func (t *tlsLayer) flush(c *conn) {
-	for !c.blocked && !c.fileJob && c.state != stateClosed {
+	for !c.blocked && c.state != stateClosed {
 		t.encrypt(c)
 		if t.wire.empty() || c.state == stateClosed {
 			return

@@ -45,9 +45,15 @@ func newTLSView(c *conn, shakes *handshakes) *tlsView {
 // handshake runs the handshake on the calling goroutine. It computes only while
 // it holds one of as many slots as there are processors, and waits for the peer
 // without one.
-func (v *tlsView) handshake(tc *tls.Conn) error {
+func (v *tlsView) handshake(tc *tls.Conn) (err error) {
 	v.shakes.acquire()
 	defer v.shakes.release()
+	defer func() { // a callback of the configuration may panic
+		if p := recover(); p != nil {
+			v.c.loop.logPanic("a TLS callback panicked", p)
+			err = &PanicError{p}
+		}
+	}()
 	return tc.Handshake()
 }
 

@@ -13,7 +13,7 @@ const maxIovecs = 32
 
 // flush sends what is queued, as far as the peer takes it.
 func (c *conn) flush() {
-	if c.state == stateClosed || c.fileJob || c.blocked {
+	if c.state == stateClosed || c.blocked {
 		return
 	}
 	if c.layer != nil {
