@@ -65,6 +65,9 @@ const (
 	// readSize is the byte budget of one connection in one tick, and the
 	// size of each loop's read buffer.
 	readSize = 64 << 10
+	// flushBudget is how many bytes one connection may send in one tick, so
+	// that a peer who takes them as fast as they come holds up nobody.
+	flushBudget = 512 << 10
 	// inputBound is how many bytes the loop keeps for a paused session
 	// before it stops reading.
 	inputBound = 64 << 10

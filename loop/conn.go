@@ -132,7 +132,7 @@ func (c *conn) wrote() int {
 func (c *conn) markDirty() {
 	if !c.isDirty {
 		c.isDirty = true
-		c.loop.dirty = append(c.loop.dirty, c)
+		c.loop.dirty.add(c)
 	}
 }
 
@@ -156,7 +156,7 @@ func (c *conn) ResumeRead() {
 func (c *conn) offerSoon() {
 	if !c.queuedAgain && c.state == stateOpen && (len(c.kept) > 0 || c.layer != nil || c.eof) {
 		c.queuedAgain = true
-		c.loop.again = append(c.loop.again, c)
+		c.loop.again.add(c)
 	}
 }
 
@@ -278,7 +278,7 @@ func (c *conn) close(cause error) {
 		_ = c.loop.poll.Remove(c.fd) // fails only if it was not registered, which is as good
 	}
 	c.loop.dropSlot(c.token)
-	c.loop.closing = append(c.loop.closing, c)
+	c.loop.closing.add(c)
 }
 
 func (c *conn) finishClose() {

@@ -18,20 +18,10 @@ func (l *Loop) drain(done func()) {
 	l.drainState = drainState{draining: true, done: done}
 	for i := range l.slots {
 		if c := l.slots[i].conn; c != nil && c.kind == accepted {
-			l.shutdowns = append(l.shutdowns, c)
+			l.shutdowns.add(c)
 		}
 	}
 	l.checkDrained()
-}
-
-// tellShutdown passes the drain on to the sessions, each taken off the list
-// before its call, so that one that fails costs the others nothing.
-func (l *Loop) tellShutdown() {
-	for len(l.shutdowns) > 0 {
-		c := l.shutdowns[len(l.shutdowns)-1]
-		l.shutdowns = l.shutdowns[:len(l.shutdowns)-1]
-		c.shutdown()
-	}
 }
 
 // shutdown passes the drain on to the session. A connection without one, which

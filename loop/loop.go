@@ -33,12 +33,11 @@ type Loop struct {
 
 	running    []func() // functions being run, so that a panic loses only one
 	runningAt  int
-	dirty      []*conn // have something to send
-	again      []*conn // have input to be offered again, from againAt on
-	againAt    int
-	closing    []*conn // aborted: to be closed at the end of the tick
+	dirty      turns   // have something to send
+	again      turns   // have input to be offered again
+	closing    turns   // aborted: to be closed at the end of the tick
+	shutdowns  turns   // to be told that the server is draining
 	starved    []*conn // not read because the budget is used up
-	shutdowns  []*conn // to be told that the server is draining
 	unfinished bool    // a session's failure cut the last tick short
 	current    *conn   // whose session is being called
 	fileJobs   int     // jobs of the file pool for connections of this loop
@@ -133,10 +132,10 @@ func (l *Loop) tick() {
 		l.dispatch(ev)
 	}
 	l.runPosts()
-	l.tellShutdown()
-	l.offerAgain()
+	l.shutdowns.round((*conn).shutdown)
+	l.again.round((*conn).offerAgain)
 	l.wheel.advance(ticks(l.now.Sub(l.started)/slotTime), (*conn).onWheel)
-	l.flushDirty()
+	l.dirty.round((*conn).flush)
 	l.closeAborted()
 	l.chunks.settle()
 	l.feedStarved()
@@ -166,7 +165,7 @@ func (l *Loop) wait() {
 // idle tells whether nothing but events, posts and timers can give the loop
 // work.
 func (l *Loop) idle() bool {
-	return !l.unfinished && l.againAt == len(l.again) && len(l.dirty) == 0 && len(l.closing) == 0 && l.runningAt == len(l.running)
+	return !l.unfinished && l.dirty.empty() && l.again.empty() && l.closing.empty() && l.shutdowns.empty() && l.runningAt == len(l.running)
 }
 
 func (l *Loop) look(d time.Duration) bool {
@@ -217,33 +216,10 @@ func (l *Loop) runPosts() {
 	}
 }
 
-// offerAgain gives sessions that resumed reading the bytes that were kept for
-// them. Those who resume again meanwhile wait for the next tick.
-func (l *Loop) offerAgain() {
-	for n := len(l.again); l.againAt < n; {
-		c := l.again[l.againAt]
-		l.againAt++
-		c.queuedAgain = false
-		c.offer()
-	}
-	l.again = append(l.again[:0], l.again[l.againAt:]...)
-	l.againAt = 0
-}
-
-func (l *Loop) flushDirty() {
-	for len(l.dirty) > 0 {
-		c := l.dirty[len(l.dirty)-1]
-		l.dirty = l.dirty[:len(l.dirty)-1]
-		c.isDirty = false
-		c.flush()
-	}
-}
-
+// closeAborted closes what was aborted, also by the sessions that are told so.
 func (l *Loop) closeAborted() {
-	for len(l.closing) > 0 {
-		c := l.closing[len(l.closing)-1]
-		l.closing = l.closing[:len(l.closing)-1]
-		c.finishClose()
+	for !l.closing.empty() {
+		l.closing.round((*conn).finishClose)
 	}
 }
 

@@ -129,6 +129,12 @@ func (c *conn) deliver(in []byte) []byte {
 	return in
 }
 
+// offerAgain gives a session that resumed reading the bytes that were kept for it.
+func (c *conn) offerAgain() {
+	c.queuedAgain = false
+	c.offer()
+}
+
 // offer gives the session the bytes kept for it.
 func (c *conn) offer() {
 	if c.state != stateOpen || c.paused {

@@ -195,12 +195,16 @@ func (t *tlsLayer) dropPlain(c *conn) {
 // flush encrypts what is queued and sends it, as far as the peer takes it. A file
 // job only reads here: what is encrypted already is sent meanwhile.
 func (t *tlsLayer) flush(c *conn) {
-	for !c.blocked && c.state != stateClosed {
+	for sent := 0; !c.blocked && c.state != stateClosed; {
 		t.encrypt(c)
 		if t.wire.empty() || c.state == stateClosed {
 			return
 		}
-		c.sendData(&t.wire)
+		if sent >= flushBudget {
+			c.markDirty()
+			return
+		}
+		sent += c.sendData(&t.wire)
 	}
 }
 

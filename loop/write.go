@@ -8,11 +8,12 @@ import (
 	"github.com/asteri/asteri-loop/poller"
 )
 
-// maxIovecs bounds the pieces of one gathered write.
-const maxIovecs = 32
+// maxIovecs bounds the pieces of one gathered write, to about flushBudget.
+const maxIovecs = 16
 
-// flush sends what is queued, as far as the peer takes it.
+// flush sends what is queued, as far as the peer takes it and one tick allows.
 func (c *conn) flush() {
+	c.isDirty = false
 	if c.state == stateClosed || c.blocked {
 		return
 	}
@@ -27,17 +28,22 @@ func (c *conn) flush() {
 }
 
 func (c *conn) flushPlain() {
-	for !c.out.empty() && !c.blocked && !c.fileJob && c.state != stateClosed {
+	for sent := 0; !c.out.empty() && !c.blocked && !c.fileJob && c.state != stateClosed; {
 		if c.out.head.file != nil {
 			c.sendFileHead()
 			continue
 		}
-		c.sendData(&c.out)
+		if sent >= flushBudget {
+			c.markDirty()
+			return
+		}
+		sent += c.sendData(&c.out)
 	}
 }
 
-// sendData writes the data chunks at the head of q, gathered.
-func (c *conn) sendData(q *sendQueue) {
+// sendData writes the data chunks at the head of q, gathered, and returns how
+// many bytes the peer took.
+func (c *conn) sendData(q *sendQueue) int {
 	var n int
 	var errno unix.Errno
 	head := q.head
@@ -56,6 +62,7 @@ func (c *conn) sendData(q *sendQueue) {
 	default:
 		c.close(PeerClosed)
 	}
+	return n
 }
 
 func gather(iov []unix.Iovec, k *chunk) []unix.Iovec {
