@@ -146,6 +146,7 @@ func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err err
 		*took = min(*took, now.Sub(c.started))
 	}
 	c.begun = true
+	c.touched(now)
 	if !lingers {
 		l.remove(c)
 	}

@@ -45,6 +45,12 @@ def app(environ, start_response):
             os._exit(7)
         start_response("200 OK", [("Content-Length", "200000")])
         return half()
+    elif path == "/slowclose":
+        class Slow(list):
+            def close(self):
+                time.sleep(float(query))
+        start_response("200 OK", [("Content-Length", "5")])
+        return Slow([body])
     elif path == "/digest":
         h, n = hashlib.sha256(), 0
         while True:
@@ -231,6 +237,20 @@ func TestHangIsAnswered504(t *testing.T) {
 }
 
 // The other requests of a worker with a hanging one are answered.
+// An answer whose call goes on for a while is no request that hangs.
+func TestCallThatGoesOnAfterItsAnswer(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{Model: "gthread", Threads: 2, Timeout: 5 * time.Second})
+	pid := s.waitFor("IDLE").PID
+	s.expect(s.get("/slowclose?0.7"), 200, "hello")
+	s.waitFor("BUSY")
+	if after := s.waitFor("IDLE").PID; after != pid {
+		t.Errorf("worker %d was replaced by %d", pid, after)
+	}
+	if n := s.pool.counts.timedOut.Load(); n != 0 {
+		t.Errorf("%d requests timed out", n)
+	}
+}
+
 func TestHangDoesNotCutOthers(t *testing.T) {
 	s := serveApp(t, asgiApp, Config{Timeout: 600 * time.Millisecond})
 	hanging := s.async("GET", "/sleep?3600")

@@ -8,12 +8,13 @@ windows and shutdown are never stuck behind calls.
 """
 import threading
 from _thread import allocate_lock, get_ident
-from time import monotonic, thread_time
+from time import monotonic
 
 from ..control import thread_stacks
 from ..errors import LinkClosed
 from ..host import ThreadHost
 from ..link import BlockingLink
+from ..usage import thread_use
 from ..watch import Watch
 from ..wsgi import Gateway
 
@@ -118,7 +119,7 @@ class GThread(ThreadHost):
     def _lead(self, runner):
         """Reads and runs until it gives up the lead, is deposed, or the worker closes."""
         start, leading, watch = self.intake.waiting.popleft, runner.leading, self._watch
-        calls, began, cpu = 0, monotonic(), thread_time()
+        calls, began, use = 0, monotonic(), thread_use()
         flushed = began
         while True:
             try:
@@ -126,13 +127,13 @@ class GThread(ThreadHost):
             except IndexError:
                 self.flush()
                 if calls:
-                    self._measure(calls, monotonic() - began, thread_time() - cpu)
+                    self._measure(calls, monotonic() - began, use)
                 if not self.closing:
                     self._receive()
                 if self.closing and not self.intake.waiting:
                     self._wake_all()
                     return
-                calls, began, cpu = 0, monotonic(), thread_time()
+                calls, began, use = 0, monotonic(), thread_use()
                 flushed = began
                 continue
             if flushed < self._spread_until and self._hand_on():
@@ -161,10 +162,12 @@ class GThread(ThreadHost):
         self._gateway.call(request, runner.tail)
         runner.stream = 0
 
-    def _measure(self, calls, elapsed, busy):
-        """Calls that wait more than they work gain from overlapping."""
-        waited = (elapsed - busy) / calls
-        if waited > _BLOCKED and waited * 2 > elapsed / calls:
+    def _measure(self, calls, elapsed, before):
+        """Calls that wait more than they work gain from overlapping. A thread that lost its processor to another process
+        did not work either, but gave it up less often than once a call."""
+        busy, switches = thread_use()
+        waited = (elapsed - busy + before[0]) / calls
+        if waited > _BLOCKED and waited * 2 > elapsed / calls and (switches - before[1]) * 2 >= calls:
             self._spread_until = monotonic() + _SPREAD
 
     def _hand_on(self):
@@ -183,17 +186,18 @@ class GThread(ThreadHost):
         except IndexError:
             return False
         self._watch.calls += 1  # the next leader starts with an even count
-        self._spread_until = monotonic() + _SPREAD
         if not self._hand_on():
             self._leader = None
             if self._watch.parked:
                 self._watch.unpark()
         return True
 
-    def _slow(self):
-        """On the main thread: the leader's call has turned slow."""
+    def _slow(self, waits):
+        """On the main thread: the leader's call has turned slow. Calls that wait gain from overlapping."""
         leader = self._leader
         if leader is not None and self._step_down(leader):
+            if waits:
+                self._spread_until = monotonic() + _SPREAD
             self.link.linger(leader.tail)
 
     def _wake_all(self):

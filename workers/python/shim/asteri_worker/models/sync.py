@@ -69,7 +69,7 @@ class Sync(Host):
                 link.flush()
                 flushed = now
 
-    def _slow(self):
+    def _slow(self, waits):
         """On the watching thread: what was finished before the slow call must not wait for it."""
         self.link.linger(self._tail)
 
