@@ -19,11 +19,13 @@ type acceptor struct {
 	from     unix.RawSockaddrAny // of the connection being accepted
 }
 
-// addAcceptor registers a listening descriptor; loop goroutine only.
+// addAcceptor registers a listening descriptor, or closes it; loop goroutine only.
 func (l *Loop) addAcceptor(a *acceptor) error {
 	a.token = l.addSlot(nil, a)
 	if err := l.poll.Add(a.fd, a.token, poller.Readable); err != nil {
+		a.removed = true
 		l.dropSlot(a.token)
+		closeFD(a.fd)
 		return err
 	}
 	return nil
@@ -35,8 +37,7 @@ func (a *acceptor) remove() {
 	if a.removed {
 		return
 	}
-	if !a.loop.stopped {
-		a.accept()
+	for !a.loop.stopped && a.accept() {
 	}
 	a.removed = true
 	_ = a.loop.poll.Remove(a.fd)
@@ -44,11 +45,11 @@ func (a *acceptor) remove() {
 	closeFD(a.fd)
 }
 
-// accept takes a bounded number of connections; the poller reports the rest
-// again.
-func (a *acceptor) accept() {
+// accept takes a bounded number of connections and tells whether there may be
+// more; the poller reports them again.
+func (a *acceptor) accept() (more bool) {
 	if a.removed || a.resting {
-		return
+		return false
 	}
 	for range acceptBatch {
 		fd, errno := sysAccept(a.fd, &a.from)
@@ -56,17 +57,17 @@ func (a *acceptor) accept() {
 		case 0:
 			a.place(fd)
 		case unix.EAGAIN:
-			return
+			return false
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			a.rest(errno)
-			return
+			return false
 		default:
 			// An error of the connection that was to be accepted, which
 			// is gone (accept(2)); the next one may be well.
 			a.loop.log.Debug("accept failed", "error", errno)
-			return
 		}
 	}
+	return true
 }
 
 // rest stops accepting for a moment when the system has run out of descriptors
@@ -138,9 +139,7 @@ func (l *Loop) open(fd int, ln *Listener, info ConnInfo) {
 	l.current = c
 	ln.greet(c)
 	l.current = nil
-	if l.drainState.draining {
-		c.shutdown()
-	}
+	c.joinDrain()
 }
 
 // Adopt makes a connected stream socket a connection of this loop, with the

@@ -36,6 +36,7 @@ type conn struct {
 	isDirty     bool
 	queuedAgain bool
 	isStarved   bool
+	drainTold   bool // the session knows that the server is draining
 
 	kept     []byte // received; kept[keptFrom:] is not consumed; nil when empty
 	keptFrom int

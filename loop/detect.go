@@ -21,12 +21,14 @@ type detector struct {
 	conn     *conn
 	listener *Listener
 	secured  bool // TLS is done; what counts now is inside it
+	begun    bool // the peer has sent something
 }
 
 const detectTimer Timer = 0
 
 // OnData decides by the first bytes.
 func (d *detector) OnData(in []byte) (int, error) {
+	d.begun = true
 	cfg := &d.listener.cfg
 	candidates := cfg.Protocols
 	if cfg.TLS != nil && !d.secured {
@@ -47,6 +49,7 @@ func (d *detector) choose(candidates []Protocol, alpn string, head []byte) error
 		case Yes:
 			d.conn.SetTimer(detectTimer, 0)
 			d.conn.Replace(p.NewSession(d.conn))
+			d.conn.joinDrain()
 			return nil
 		case Maybe:
 			if len(head) >= inputBound {
@@ -67,8 +70,13 @@ func (d *detector) OnDrain() {}
 // OnTimer gives up on a silent peer.
 func (d *detector) OnTimer(Timer) { d.conn.Abort(Unrecognized) }
 
-// OnShutdown closes: nothing was begun.
-func (d *detector) OnShutdown() { d.conn.CloseWhenFlushed(false) }
+// OnShutdown closes unless something was begun, of which the session hears that
+// is to come.
+func (d *detector) OnShutdown() {
+	if !d.begun {
+		d.conn.CloseWhenFlushed(false)
+	}
+}
 
 // OnClose has nothing to release.
 func (d *detector) OnClose(error) {}

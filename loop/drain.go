@@ -9,40 +9,53 @@ import (
 // drainState follows a loop through a graceful stop.
 type drainState struct {
 	draining bool
-	done     func() // to be called once no accepted connection is left
+	done     []func() // to be called once no accepted connection is left
 }
 
 // drain tells every session to finish. done is called when the last accepted
-// connection is closed.
+// connection is closed. Sessions are told once, however often it is called.
 func (l *Loop) drain(done func()) {
-	l.drainState = drainState{draining: true, done: done}
-	for i := range l.slots {
-		if c := l.slots[i].conn; c != nil && c.kind == accepted {
-			l.shutdowns.add(c)
+	l.drainState.done = append(l.drainState.done, done)
+	if !l.drainState.draining {
+		l.drainState.draining = true
+		for i := range l.slots {
+			if c := l.slots[i].conn; c != nil {
+				c.joinDrain()
+			}
 		}
 	}
 	l.checkDrained()
 }
 
-// shutdown passes the drain on to the session. A connection without one, which
-// has not said what it speaks, has nothing to finish.
+// joinDrain has the session told if the server is draining.
+func (c *conn) joinDrain() {
+	if c.loop.drainState.draining && c.kind == accepted {
+		c.drainTold = false
+		c.loop.shutdowns.add(c)
+	}
+}
+
+// shutdown passes the drain on to the session, behind what has arrived by now:
+// that is begun. A handshake is finished first.
 func (c *conn) shutdown() {
-	if c.state != stateOpen {
+	if c.state == stateOpen && c.wantsInput() {
+		c.receive()
+	}
+	if c.state != stateOpen || c.session == nil || c.drainTold {
 		return
 	}
-	if c.session == nil {
-		c.close(Flushed)
-		return
-	}
+	c.drainTold = true
 	c.loop.current = c
 	c.session.OnShutdown()
 	c.loop.current = nil
 }
 
 func (l *Loop) checkDrained() {
-	if d := l.drainState; d.done != nil && l.stats.connections.Load() == 0 {
+	if done := l.drainState.done; done != nil && l.stats.connections.Load() == 0 {
 		l.drainState.done = nil
-		d.done()
+		for _, fn := range done {
+			fn()
+		}
 	}
 }
 
@@ -62,6 +75,19 @@ func (l *Loop) abortAccepted(cause error) {
 
 // teardown releases everything that the loop still holds.
 func (l *Loop) teardown() {
+	l.closeAll()
+	l.awaitFileJobs()
+	l.running, l.runningAt = append(l.running[l.runningAt:], l.mail.end()...), 0
+	for l.runningAt < len(l.running) {
+		l.confine(l.runPosts) // they may hold descriptors
+	}
+	l.closeAll() // what a post has just made a connection of
+	l.chunks.settle()
+	_ = l.poll.Close()
+}
+
+// closeAll ends all connections and listeners.
+func (l *Loop) closeAll() {
 	for i := range l.slots {
 		switch s := l.slots[i]; {
 		case s.conn != nil:
@@ -70,14 +96,15 @@ func (l *Loop) teardown() {
 			s.acceptor.remove()
 		}
 	}
-	l.closeAborted()
-	l.awaitFileJobs()
-	for _, fn := range l.mail.end() {
-		fn() // it may hold descriptors; connections are closed by now
+	for !l.closing.empty() {
+		l.confine(l.closeAborted)
 	}
-	l.closeAborted()
-	l.chunks.settle()
-	_ = l.poll.Close()
+}
+
+// confine runs a step of the end, which goes on though a session fails in it.
+func (l *Loop) confine(step func()) {
+	defer l.recoverTick()
+	step()
 }
 
 // awaitFileJobs lets jobs of the file pool end before the descriptors that they
@@ -85,7 +112,7 @@ func (l *Loop) teardown() {
 func (l *Loop) awaitFileJobs() {
 	for deadline := time.Now().Add(2 * time.Second); l.fileJobs > 0 && time.Now().Before(deadline); {
 		l.look(10 * time.Millisecond)
-		l.runPosts()
+		l.confine(l.runPosts)
 	}
 }
 

@@ -36,7 +36,8 @@ type Listener struct {
 	cfg     ListenConfig
 	addr    net.Addr
 	network string
-	path    string
+	path    string         // of a Unix socket
+	file    os.FileInfo    // the socket file that was made
 	local   netip.AddrPort // of every connection; invalid if that depends on it
 	// shared: one descriptor accepts for all loops, rather than one for each.
 	shared    bool
@@ -79,9 +80,8 @@ func (ln *Listener) start(e *Engine, fds []int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopping {
-		for _, fd := range fds {
-			closeFD(fd)
-		}
+		closeAll(fds)
+		ln.removeFile()
 		return ErrStopped
 	}
 	for i, fd := range fds {
@@ -107,9 +107,7 @@ func (ln *Listener) close() {
 			waiting++
 		}
 	}
-	if ln.path != "" && ln.ownsPath() {
-		_ = os.Remove(ln.path)
-	}
+	ln.removeFile()
 	for range waiting {
 		<-done
 	}
@@ -127,6 +125,9 @@ func (ln *Listener) bind(e *Engine) ([]int, error) {
 		ln.shared, ln.path = true, rest
 		ln.addr = &net.UnixAddr{Name: rest, Net: "unix"}
 		fd, err := bindUnix(rest, ln.cfg.Backlog, ln.cfg.Mode)
+		if err == nil {
+			ln.file, _ = os.Lstat(rest) // without it the file stays
+		}
 		return []int{fd}, err
 	case "fd":
 		ln.shared = true
@@ -174,10 +175,15 @@ func (ln *Listener) inherit(number string) (int, error) {
 	return fd, nil
 }
 
-// ownsPath tells whether this listener made the socket file.
-func (ln *Listener) ownsPath() bool {
-	_, ok := ln.addr.(*net.UnixAddr)
-	return ok && ln.network == "unix"
+// removeFile removes the socket file that this listener made, unless somebody has
+// put another one in its place.
+func (ln *Listener) removeFile() {
+	if ln.file == nil {
+		return
+	}
+	if now, err := os.Lstat(ln.path); err == nil && os.SameFile(ln.file, now) {
+		_ = os.Remove(ln.path)
+	}
 }
 
 // unspecified reports whether host means every address of both families.

@@ -80,6 +80,7 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 	// already, and no event will announce it.
 	t.pump(c)
 	c.updateInterest()
+	c.joinDrain()
 }
 
 // choose gives the connection its session.
