@@ -17,13 +17,26 @@ found() {
 	done
 }
 
-[ $# -gt 0 ] || set -- $(found)
-[ $# -gt 0 ] || { echo "test-shim: no Python from 3.9 on was found" >&2; exit 1; }
+# test_one prints what the tests say on one interpreter, when they have ended.
+test_one() {
+	version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+	environment=$PWD/.venv/shim-$version
+	output=$(
+		scripts/venv.sh "$environment" scripts/shim-requirements.txt "$1" 2>&1 &&
+			cd workers/python/shim &&
+			"$environment/bin/python" -B -m unittest discover --quiet --start-directory tests --top-level-directory . 2>&1
+	) && status=0 || status=$?
+	printf 'shim tests on Python %s\n%s\n' "$version" "$output"
+	return "$status"
+}
 
-root=$PWD
-for python in "$@"; do
-	version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-	scripts/venv.sh ".venv/shim-$version" scripts/shim-requirements.txt "$python"
-	echo "shim tests on Python $version"
-	(cd workers/python/shim && "$root/.venv/shim-$version/bin/python" -B -m unittest discover --quiet --start-directory tests --top-level-directory .)
-done
+[ $# -gt 0 ] || set -- $(found)
+case $# in
+0)
+	echo "test-shim: no Python from 3.9 on was found" >&2
+	exit 1
+	;;
+1) test_one "$1" ;;
+# The tests mostly wait for processes, so several interpreters take turns.
+*) printf '%s\n' "$@" | xargs -P 3 -n 1 scripts/test-shim.sh ;;
+esac
