@@ -27,8 +27,12 @@ const (
 )
 
 // call calls into the handler's code. A panic there ends the exchange with a
-// 500, or a reset, and the server goes on; it is returned as a *PanicError.
-func (x *exchange) call(e event) (err error) {
+// 500, or a reset, and the server goes on.
+func (x *exchange) call(e event) { _ = x.try(e) }
+
+// try is call for who has more to end than the exchange: a panic is returned as a
+// *PanicError.
+func (x *exchange) try(e event) (err error) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -56,7 +60,7 @@ func (x *exchange) callHandler() {
 	returned := false
 	defer func() {
 		if !returned {
-			x.crashed(recover())
+			_ = x.crashed(recover())
 		}
 	}()
 	x.session.at.settings.Handler.ServeExchange(x)

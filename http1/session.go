@@ -101,14 +101,13 @@ func (s *session) step(p []byte) int {
 
 // settle is called when input has been handled; more tells that some is left.
 func (s *session) settle(more bool) {
-	switch {
-	case s.phase == phaseOver:
-		return
-	case s.phase == phaseClosing:
+	switch s.phase {
+	case phaseOver:
+	case phaseClosing:
 		s.close(more || !s.body.done())
-		return
+	default:
+		s.arm()
 	}
-	s.arm()
 }
 
 // readHead reads a request head, and serves the request once it is complete.

@@ -366,7 +366,7 @@ func TestPanics(t *testing.T) {
 	})
 }
 
-type panicSink struct{ bodyLog }
+type panicSink struct{}
 
 func (panicSink) OnBody([]byte)        { panic("sink") }
 func (panicSink) OnEnd(*asteri.Header) {}

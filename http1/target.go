@@ -119,7 +119,7 @@ func (h *head) parseTargetForm(p []byte) *asteri.StatusError {
 		h.form = asteriskForm
 		return nil
 	}
-	scheme := 0
+	var scheme int
 	switch {
 	case len(t) > 7 && foldIs(t[:7], "http://"):
 		scheme = 7

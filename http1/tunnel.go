@@ -22,7 +22,8 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	case !s.body.done():
 		return nil, misuse("upgrade before the end of the request")
 	}
-	b := append(s.at.buf[:0], "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"...)
+	b := s.at.buf[:0]
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"...)
 	var facts headFacts
 	b, err := appendFields(b, h, &facts)
 	switch {
@@ -172,7 +173,7 @@ func (t *tunnel) end() bool { return !t.over.Swap(true) }
 func (t *tunnel) guard(fn func()) { t.handle(event{kind: callFunc, fn: fn}) }
 
 func (t *tunnel) handle(e event) {
-	if err := t.exchange.call(e); err != nil {
+	if err := t.exchange.try(e); err != nil {
 		t.Abort(err)
 	}
 }

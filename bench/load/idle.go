@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -144,7 +145,7 @@ func isOpen(c net.Conn) bool {
 		for n > 0 {
 			n, _, err = unix.Recvfrom(int(fd), b[:], unix.MSG_DONTWAIT)
 		}
-		open = err == unix.EAGAIN
+		open = errors.Is(err, unix.EAGAIN)
 	})
 	return err == nil && open
 }

@@ -167,16 +167,6 @@ func (p *process) exit() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// runs tells whether the server has not ended.
-func (p *process) runs() bool {
-	select {
-	case <-p.done:
-		return false
-	default:
-		return true
-	}
-}
-
 var listening = regexp.MustCompile(`Listening at: (\S+)`)
 
 // url returns the first address with scheme that the server said it listens at.

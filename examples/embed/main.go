@@ -39,8 +39,9 @@ func main() {
 	config := python.Config{App: flag.Arg(0), Chdir: *chdir, Interpreter: *interpreter, Workers: 2, Logger: log}
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	if err := serve(ctx, log, *listen, *certfile, *keyfile, config); err != nil {
+	err := serve(ctx, log, *listen, *certfile, *keyfile, config)
+	stop()
+	if err != nil {
 		log.Error("the server ended", "error", err)
 		os.Exit(1)
 	}

@@ -18,7 +18,6 @@ import (
 	"net/http/cookiejar"
 	"strings"
 	"testing"
-	"time"
 )
 
 // client is a browser-like client of one server: it keeps connections and
@@ -240,18 +239,6 @@ func (s *server) quietly(before int) {
 	s.eventually(fmt.Sprintf("the server holds %d descriptors again", before), func() bool {
 		return descriptors(s.t, s.pid) <= before
 	})
-}
-
-// within fails the test if fn does not return in time.
-func within(t testing.TB, what string, fn func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() { defer close(done); fn() }()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		t.Fatalf("not within %v: %s", patience, what)
-	}
 }
 
 // rawGet sends a request target as it is, which net/url would refuse, and
