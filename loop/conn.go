@@ -117,7 +117,9 @@ func (c *conn) SendFile(f *os.File, off, n int64) int {
 		f.Close()
 		return c.Queued()
 	}
-	c.out.writeFile(f, off, n)
+	if n > warmPiece || !c.out.writeWarm(&c.loop.chunks, f, off, int(n)) {
+		c.out.writeFile(f, off, n)
+	}
 	return c.wrote()
 }
 

@@ -5,12 +5,15 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/internal/sched"
 )
 
-// Files are sent without ever making a loop wait for a disk. What the page cache
-// holds of a small piece is copied into the queue at once; for the rest the file
-// pool, a bounded number of goroutines, sends to the socket (or, under TLS, reads
-// into memory) while the loop leaves the connection's output alone.
+// Files are sent without ever making a loop wait for a disk. A small piece that the
+// page cache holds is copied into the queue at once, where it is sent together with
+// what is around it; for the rest the file pool, a bounded number of goroutines,
+// sends to the socket (or, under TLS, reads into memory) while the loop leaves the
+// connection's output alone.
 const (
 	fileWorkers = 8
 	warmPiece   = 32 << 10  // read at once if it needs no disk
@@ -28,11 +31,36 @@ func newFilePool() *filePool { return &filePool{slots: make(chan struct{}, fileW
 // run starts job on a goroutine of its own; at most fileWorkers run at a time.
 // Each connection has at most one job, which bounds those that wait.
 func (p *filePool) run(job func()) {
+	sched.Begin()
 	go func() {
 		p.slots <- struct{}{}
-		defer func() { <-p.slots }()
+		defer func() { <-p.slots; sched.End() }()
 		job()
 	}()
+}
+
+// writeWarm queues n bytes of f, at most warmPiece, as bytes, and closes f, if they
+// can be had at once.
+func (q *sendQueue) writeWarm(pool *chunks, f *os.File, off int64, n int) bool {
+	t := q.tail
+	fresh := t == nil || t.file != nil || cap(t.data)-len(t.data) < n
+	if fresh {
+		t = pool.get(n)
+	}
+	have := len(t.data)
+	if readWarm(int(f.Fd()), t.data[have:have+n], off) < n {
+		if fresh {
+			pool.put(t)
+		}
+		return false
+	}
+	f.Close()
+	t.data = t.data[:have+n]
+	q.size += n
+	if fresh {
+		q.push(t)
+	}
+	return true
 }
 
 // sendFileHead sends from the file at the head of the queue to a plain socket.

@@ -166,7 +166,7 @@ func (ln *Listener) inherit(number string) (int, error) {
 	}
 	switch sa, _ := unix.Getsockname(fd); sa := sa.(type) {
 	case *unix.SockaddrUnix:
-		ln.network = "unix"
+		ln.network, ln.path = "unix", sa.Name
 		ln.addr = &net.UnixAddr{Name: sa.Name, Net: "unix"}
 	default:
 		ln.network = "tcp"
