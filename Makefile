@@ -4,7 +4,7 @@
 
 GO      ?= go
 PYTHON  ?= python3
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
 
 # make run EXAMPLE=flask|django|fastapi|starlette|tornado [MODEL=...] [LISTEN=...]
 EXAMPLE ?= tornado
@@ -31,16 +31,13 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build one static binary: bin/asteri-loop
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BINARY) ./cmd/asteri-loop
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w $(if $(VERSION),-X main.version=$(VERSION))" -o $(BINARY) ./cmd/asteri-loop
 
 .PHONY: run
-run: build .venv/examples ## Serve an example (EXAMPLE=tornado) on https://localhost:8443
-	$(if $(filter django,$(EXAMPLE)),cd examples/django && ../../.venv/examples/bin/python manage.py migrate --verbosity 0)
-	$(BINARY) -w $(MODEL) -l $(LISTEN) --access-logfile - --chdir examples/$(EXAMPLE) --python $(CURDIR)/.venv/examples "$(app.$(EXAMPLE))"
-
-.PHONY: .venv/examples
-.venv/examples:
-	@scripts/venv.sh $@ examples/requirements.txt
+run: build ## Serve an example (EXAMPLE=tornado) on https://localhost:8443
+	@scripts/venv.sh .venv/$(EXAMPLE) examples/$(EXAMPLE)/requirements.txt
+	$(if $(filter django,$(EXAMPLE)),cd examples/django && ../../.venv/django/bin/python manage.py migrate --verbosity 0)
+	$(BINARY) -w $(MODEL) -l $(LISTEN) --access-logfile - --chdir examples/$(EXAMPLE) --python $(CURDIR)/.venv/$(EXAMPLE) "$(app.$(EXAMPLE))"
 
 .PHONY: .venv/tests
 .venv/tests:

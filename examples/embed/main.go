@@ -1,7 +1,8 @@
 // Command embed is a Go program with a server in it: it answers some routes
-// itself and leaves the rest to a Python application.
+// itself and leaves the rest to a Python application. With the environment that
+// "make run EXAMPLE=flask" prepares:
 //
-//	go run ./examples/embed -l :8443 --chdir examples/flask "app:create_app()"
+//	go run ./examples/embed -l :8443 --python .venv/flask/bin/python --chdir examples/flask "app:create_app()"
 //	curl http://localhost:8443/go/time     # the handler below
 //	curl http://localhost:8443/go/hello    # a net/http handler
 //	curl http://localhost:8443/            # Flask
