@@ -76,7 +76,7 @@ func (c *conn) sendFileHead() {
 	sock, file, off, n := c.fd, int(k.file.Fd()), k.off, int(min(k.left, sendPiece))
 	c.startJob(func() func() {
 		sent, err := sendFile(sock, file, off, n)
-		return func() { c.fileSent(sent, err) }
+		return func() { c.fileSent(sent, sent < n, err) }
 	})
 }
 
@@ -95,8 +95,9 @@ func (c *conn) warmHead(q *sendQueue) bool {
 	return true
 }
 
-// fileSent takes the outcome of a job that sent from a file.
-func (c *conn) fileSent(n int, err error) {
+// fileSent takes the outcome of a job that sent n bytes from a file; short says that
+// they are fewer than it wanted to.
+func (c *conn) fileSent(n int, short bool, err error) {
 	k := c.out.head
 	switch {
 	case n > 0:
@@ -106,6 +107,9 @@ func (c *conn) fileSent(n int, err error) {
 		c.progress()
 		if k.left == 0 {
 			c.out.pop(&c.loop.chunks)
+		}
+		if short { // most likely the socket is full: the poller knows, another job costs more
+			c.setBlocked()
 		}
 	case err == unix.EAGAIN:
 		c.setBlocked()
