@@ -15,6 +15,7 @@ type acceptor struct {
 	fd       int
 	token    poller.Token
 	resting  bool
+	warned   time.Time // when the log was last told of a rest
 	removed  bool
 	from     unix.RawSockaddrAny // of the connection being accepted
 }
@@ -74,7 +75,10 @@ func (a *acceptor) accept() (more bool) {
 // or memory: connections wait in the backlog, those that are open are served.
 func (a *acceptor) rest(errno unix.Errno) {
 	a.resting = true
-	a.loop.log.Warn("cannot accept connections for now", "listener", a.listener.addr, "error", errno)
+	if a.loop.now.Sub(a.warned) > acceptWarning {
+		a.warned = a.loop.now
+		a.loop.log.Warn("cannot accept connections for now", "listener", a.listener.addr, "error", errno)
+	}
 	_ = a.loop.poll.Modify(a.fd, a.token, 0)
 	time.AfterFunc(acceptPause, func() {
 		a.loop.Post(func() {

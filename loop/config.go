@@ -79,6 +79,8 @@ const (
 	acceptBatch = 64
 	// acceptPause is how long accepting rests when descriptors have run out.
 	acceptPause = 100 * time.Millisecond
+	// acceptWarning is how often the log is told that it does.
+	acceptWarning = 10 * time.Second
 	// lingerTime and lingerBytes bound what is read and dropped after the
 	// last byte was sent to a peer that is still sending.
 	lingerTime  = 2 * time.Second

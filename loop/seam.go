@@ -57,7 +57,8 @@ type Session interface {
 	// OnTimer says that timer t has run out.
 	OnTimer(t Timer)
 	// OnShutdown says that the server is draining: the session finishes
-	// what it has begun and closes. It is called once.
+	// what it has begun and closes. It is called once, behind all that has
+	// arrived by then; sessions made later hear of it too.
 	OnShutdown()
 	// OnClose is the last call. The connection's calls do nothing any more.
 	OnClose(cause error)
@@ -104,7 +105,8 @@ type Conn interface {
 	// comes in is read and dropped for a bounded time.
 	CloseWhenFlushed(linger bool)
 	// Abort closes the connection at once and drops the queue; a TCP peer
-	// sees a reset. OnClose is called with cause, before the loop's next tick.
+	// sees a reset. OnClose is called with cause, before the loop's next tick;
+	// if a file is just being sent, as soon as that piece is done.
 	Abort(cause error)
 	// Post runs fn on the loop unless the connection is closed by then. It
 	// may be called from any goroutine. It returns false if the connection

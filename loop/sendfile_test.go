@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/asteri/asteri-loop/internal/leakcheck"
 	"github.com/asteri/asteri-loop/loop"
@@ -86,4 +87,28 @@ func TestPanicInTheConfiguration(t *testing.T) {
 		good.Store(true)
 		ping(t, connect())
 	}
+}
+
+// A peer that takes nothing is given up whatever is being sent to it, and however.
+func TestStalledPeerOfAFileIsGivenUp(t *testing.T) {
+	leakcheck.Check(t)
+	const size = 1 << 30
+	path := bigFile(t, size)
+	e := start(t, loop.Config{Loops: 1, WriteTimeout: 100 * time.Millisecond})
+	causes := make(chan error, 1)
+	write := func(s *script) {
+		s.onData = func(s *script, in []byte) (int, error) {
+			s.SendFile(opened(t, path), 0, size)
+			return len(in), nil
+		}
+		s.onClose = func(_ *script, cause error) { causes <- cause }
+	}
+	plain, secure := serve(t, e, "127.0.0.1:0", write), serveTLS(t, e, write)
+	for _, c := range []net.Conn{dial(t, plain), secure()} {
+		send(t, c, "?")
+		if cause := awaited(t, causes, "end of the stalled connection"); !errors.Is(cause, loop.WriteStalled) {
+			t.Errorf("the stalled connection ended with %v", cause)
+		}
+	}
+	waitFor(t, "the memory is given back", func() bool { return e.Stats().BufferBytes == 0 })
 }
