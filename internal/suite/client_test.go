@@ -124,20 +124,28 @@ func (c *client) fails(path string) answer {
 func (a answer) want(t testing.TB, status int) string {
 	t.Helper()
 	if a.StatusCode != status {
-		t.Fatalf("%s %s: status %s, want %d\n%s", a.Request.Method, a.Request.URL, a.Status, status, a.body)
+		t.Fatalf("%sstatus %s, want %d\n%s", a.target(), a.Status, status, a.body)
 	}
 	return a.body
+}
+
+// target says what was asked for; a raw answer does not know.
+func (a answer) target() string {
+	if a.Request == nil {
+		return ""
+	}
+	return a.Request.Method + " " + a.Request.URL.String() + ": "
 }
 
 // decode checks for 2xx and decodes a JSON body.
 func decode[T any](t testing.TB, a answer) T {
 	t.Helper()
 	if a.StatusCode/100 != 2 {
-		t.Fatalf("%s %s: status %s\n%s", a.Request.Method, a.Request.URL, a.Status, a.body)
+		t.Fatalf("%sstatus %s\n%s", a.target(), a.Status, a.body)
 	}
 	var v T
 	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
-		t.Fatalf("%s %s: %v in %q", a.Request.Method, a.Request.URL, err, a.body)
+		t.Fatalf("%s%v in %q", a.target(), err, a.body)
 	}
 	return v
 }
@@ -271,12 +279,4 @@ func unhex(t testing.TB, text string) []byte {
 		t.Fatalf("%v in %q", err, text)
 	}
 	return b
-}
-
-// wantStatus is want for answers without a request.
-func (a answer) wantStatus(t testing.TB, status int) {
-	t.Helper()
-	if a.StatusCode != status {
-		t.Fatalf("status %s, want %d\n%s", a.Status, status, a.body)
-	}
 }

@@ -3,6 +3,7 @@
 package suite
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -25,7 +26,7 @@ func makeDjangoDatabase() (string, error) {
 		command.Env = append(os.Environ(), "DJANGO_DATABASE="+path, "DJANGO_SETTINGS_MODULE=djangosite.settings",
 			"DJANGO_SUPERUSER_USERNAME=ali", "DJANGO_SUPERUSER_PASSWORD=sesame", "DJANGO_SUPERUSER_EMAIL=ali@example.org")
 		if out, err := command.CombinedOutput(); err != nil {
-			return "", &exec.Error{Name: string(out), Err: err}
+			return "", fmt.Errorf("django %s: %w\n%s", args[0], err, out)
 		}
 	}
 	return path, nil

@@ -4,6 +4,7 @@ package suite
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -253,9 +254,8 @@ func TestHangSparesOthers(t *testing.T) {
 	hanging := c.send("GET", "/hang?entered="+url.QueryEscape(h.entered))
 	s.eventually("the first hangs", func() bool { return len(h.pids()) == 1 })
 	// The second enters later, so that its time is not over when the first one's is.
-	first := pidOf(t, c)
-	late := time.After(time.Second)
-	<-late
+	first, entered := pidOf(t, c), time.Now()
+	s.eventually("the first is half as old as it may become", func() bool { return time.Since(entered) > time.Second })
 	other := s.hold(c, g)
 	hanging.answer().want(t, http.StatusGatewayTimeout)
 	equal(t, "the worker of both", g.pids()[0], first)
@@ -323,7 +323,7 @@ func TestSlowReader(t *testing.T) {
 				pidOf(t, other)
 			}
 			var got counter
-			if _, err := got.ReadFrom(slow.Body); err != nil {
+			if _, err := io.Copy(&got, slow.Body); err != nil {
 				t.Fatalf("after %d bytes: %v", got.n, err)
 			}
 			equal(t, "bytes", got.n, size)
@@ -335,24 +335,15 @@ func TestSlowReader(t *testing.T) {
 // counter counts the bytes of faults.py's /large, and those that are not right.
 type counter struct{ n, wrong int }
 
-func (c *counter) ReadFrom(r interface{ Read([]byte) (int, error) }) (int64, error) {
+func (c *counter) Write(p []byte) (int, error) {
 	const digits = "0123456789abcdef"
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := r.Read(buffer)
-		for _, b := range buffer[:n] {
-			if b != digits[c.n%16] {
-				c.wrong++
-			}
-			c.n++
+	for _, b := range p {
+		if b != digits[c.n%16] {
+			c.wrong++
 		}
-		if err != nil {
-			if err.Error() == "EOF" {
-				return int64(c.n), nil
-			}
-			return int64(c.n), err
-		}
+		c.n++
 	}
+	return len(p), nil
 }
 
 // TestSlowWriter: a client that sends its body slowly does not hold the one

@@ -141,7 +141,7 @@ func TestConnections(t *testing.T) {
 				for _, body := range []string{"one", "", "three", "four"} {
 					equal(t, "digest of "+body, readAnswer(t, from, nil).body, digest([]byte(body)))
 				}
-				readAnswer(t, from, nil).wantStatus(t, 200)
+				readAnswer(t, from, nil).want(t, 200)
 			})
 			t.Run("HTTP/1.0", func(t *testing.T) {
 				s := s.in(t)

@@ -74,7 +74,7 @@ func TestLargeBodies(t *testing.T) {
 					}
 					defer down.Body.Close()
 					var got counter
-					if _, err := got.ReadFrom(down.Body); err != nil || got.n != size || got.wrong > 0 {
+					if _, err := io.Copy(&got, down.Body); err != nil || got.n != size || got.wrong > 0 {
 						t.Errorf("%d bytes, %d of them wrong: %v", got.n, got.wrong, err)
 					}
 				})
