@@ -33,6 +33,7 @@ class Worker:
         self.why = ""
         self.log = None
         self.link = None
+        self.wakeup = None  # the socket that a signal wakes its watcher by
         self.body = ""
         self.capacity = 0
 
@@ -79,7 +80,11 @@ def main():
     except Failure as failure:
         sock.setblocking(True)
         sock.sendall(value_frame(FAILED, 0, failure.frame))
-        status = _FAILED_STATUS
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        # At once: threads that the application has begun must not keep a failed worker, and the control thread must not
+        # meet an interpreter that is being taken apart when the front, which has its answer, hangs up.
+        os._exit(_FAILED_STATUS)
     sys.exit(status)
 
 
@@ -156,18 +161,34 @@ def _set_signals(worker):
     """SIGINT from a terminal reaches the whole process group, and the front decides what it means. SIGTERM asks the
     front for relief. Handlers, not SIG_IGN: programs that the application starts must not inherit deaf ears."""
 
-    def ask_for_relief():
-        worker.link.put(frame(RETIRE, 0))
-        worker.link.nudge()
-
     def on_term(*_):
         if worker.link is None:
             sys.exit(0)
         # On a thread of its own: the code that this handler interrupted may hold the link's lock.
         start_new_thread(ask_for_relief, ())
 
+    asked = []
+
+    def ask_for_relief():
+        if not asked:
+            asked.append(True)
+            worker.link.put(frame(RETIRE, 0))
+            worker.link.nudge()
+
+    def watch(wakeups):
+        # Python runs a handler when the main thread runs Python code. A signal that comes just before that thread blocks
+        # in a system call does not interrupt the call: the handler would wait for the next request.
+        while True:
+            numbers = wakeups.recv(64)
+            if signal.SIGTERM in numbers and worker.link is not None:
+                ask_for_relief()
+
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, on_term)
+    wakeups, worker.wakeup = socket.socketpair()
+    worker.wakeup.setblocking(False)
+    signal.set_wakeup_fd(worker.wakeup.fileno(), warn_on_full_buffer=False)
+    start_new_thread(watch, (wakeups,))
 
 
 def _forget_link():
@@ -177,6 +198,7 @@ def _forget_link():
             os.close(fd)
         except OSError:
             pass
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
