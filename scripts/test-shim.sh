@@ -38,5 +38,5 @@ case $# in
 	;;
 1) test_one "$1" ;;
 # The tests mostly wait for processes, so several interpreters take turns.
-*) printf '%s\n' "$@" | xargs -P 3 -n 1 scripts/test-shim.sh ;;
+*) printf '%s\n' "$@" | xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 1 scripts/test-shim.sh ;;
 esac
