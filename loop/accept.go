@@ -120,10 +120,14 @@ func (a *acceptor) place(fd int) {
 // choose returns the loop for a new connection. Where the system spreads
 // connections over a listener for each loop, a loop keeps its own unless it has
 // a quarter more than the mean: with few connections the system's hash is uneven.
+// Connections that do not last are not worth moving.
 func (a *acceptor) choose() *Loop {
 	e := a.loop.engine
 	if a.listener.shared {
 		return e.leastLoaded()
+	}
+	if a.loop.lasting.mostlyShort() {
+		return a.loop
 	}
 	mine := a.loop.stats.connections.Load()
 	if n := int64(len(e.loops)); 4*n*(mine+1) > 5*(e.open.Load()+n) {
@@ -131,6 +135,26 @@ func (a *acceptor) choose() *Loop {
 	}
 	return a.loop
 }
+
+// lasting is what a loop has seen of late of how long connections stay: a moving
+// average over about the last sixteen, 0 (all long) to shortest (all short).
+type lasting uint32
+
+const (
+	shortest = 1 << 16
+	// shortLived is what moving a connection to another loop does not pay
+	// for.
+	shortLived = time.Second
+)
+
+func (l *lasting) closed(after time.Duration) {
+	*l -= *l / 16
+	if after < shortLived {
+		*l += shortest / 16
+	}
+}
+
+func (l lasting) mostlyShort() bool { return l > shortest/2 }
 
 // open makes a connection of an accepted descriptor.
 func (l *Loop) open(fd int, ln *Listener, info ConnInfo) {

@@ -296,6 +296,7 @@ func (c *conn) finishClose() {
 	unix.Close(c.fd)
 	c.fd, c.info.fd = -1, -1
 	if c.kind == accepted {
+		c.loop.lasting.closed(c.loop.now.Sub(c.info.Accepted))
 		c.loop.connectionClosed()
 	}
 	if s := c.session; s != nil {

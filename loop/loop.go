@@ -42,6 +42,7 @@ type Loop struct {
 	current    *conn   // whose session is being called
 	fileJobs   int     // jobs of the file pool for connections of this loop
 	drainState drainState
+	lasting    lasting
 	stopped    bool
 
 	stats loopStats
