@@ -79,14 +79,17 @@ func (c *Call) Block(fn func()) {
 	c.runs()
 	c.mu.Unlock()
 	go runGuarded(fn, func(p *asteri.PanicError) {
-		c.wire.Home().Post(func() {
+		resume := func() {
 			c.mu.Lock()
 			c.co = co
 			c.rests()
 			c.mu.Unlock()
 			raised = p
 			co.resume()
-		})
+		}
+		if !c.wire.Home().Post(resume) {
+			resume() // the executor has ended: the handler ends here, or never
+		}
 	})
 	co.park()
 	if raised != nil {

@@ -123,6 +123,26 @@ func TestBlockUsesTheCall(t *testing.T) {
 	}
 }
 
+// TestBlockOutlivesTheExecutor: a handler that is in Block when its loop ends is
+// not left behind.
+func TestBlockOutlivesTheExecutor(t *testing.T) {
+	leakcheck.Check(t)
+	e := exchangetest.NewExecutor(t)
+	entered, leave, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	exchangetest.Get(t, e, "/").Serve(gtornado(t, Options{}, func(c *Call) {
+		defer close(ended)
+		c.Block(func() {
+			_ = c.Respond(200, nil, nil)
+			close(entered)
+			<-leave
+		})
+	}))
+	<-entered
+	e.End()
+	close(leave)
+	<-ended
+}
+
 func TestCoroutinesAreReusedAndReleased(t *testing.T) {
 	leakcheck.Check(t)
 	e := exchangetest.NewExecutor(t)
