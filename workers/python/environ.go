@@ -84,7 +84,9 @@ func (e *requestEncoder) address(a netip.AddrPort, path string) {
 
 // environ writes the fields as WSGI keys. Repeated fields become one, because
 // an environ is a dict (RFC 3875 section 4.1.18). Names with an underscore are
-// dropped: X_Forwarded_For would become the key of X-Forwarded-For.
+// dropped: X_Forwarded_For would become the key of X-Forwarded-For. So is Proxy,
+// which nobody uses: HTTP_PROXY is a setting of HTTP clients, and what an
+// application starts may take it for that.
 func (e *requestEncoder) environ(r *asteri.Request) {
 	e.collect(r)
 	e.Tuple(2 * len(e.entries))
@@ -139,7 +141,7 @@ func (e *requestEncoder) collect(r *asteri.Request) {
 var hostName = fieldTable.find([]byte("host"))
 
 func (e *requestEncoder) addUncommon(f asteri.Field) {
-	if bytes.IndexByte(f.Name, '_') >= 0 {
+	if bytes.IndexByte(f.Name, '_') >= 0 || asteri.EqualFold(f.Name, "proxy") {
 		return
 	}
 	for i := range e.entries {

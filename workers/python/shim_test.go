@@ -158,7 +158,7 @@ func TestEnvironOfTheApplication(t *testing.T) {
 	}
 	req.Header = http.Header{
 		"Content-Type": {"text/plain"}, "X-Custom": {"1", "2"}, "Cookie": {"a=1", "b=2"},
-		"X_Custom": {"forged"}, "Accept": {"caf\xe9"},
+		"X_Custom": {"forged"}, "Proxy": {"http://forged/"}, "Accept": {"caf\xe9"},
 	}
 	got := string(s.send(req).body)
 	for _, want := range []string{
@@ -171,7 +171,7 @@ func TestEnvironOfTheApplication(t *testing.T) {
 		}
 	}
 	if strings.Contains(got, "forged") {
-		t.Error("a name with an underscore came through")
+		t.Error("a name with an underscore, or HTTP_PROXY, came through")
 	}
 }
 
