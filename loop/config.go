@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"log/slog"
 	"runtime"
 	"time"
@@ -43,22 +44,15 @@ func (c Config) withDefaults() Config {
 	if c.Loops <= 0 {
 		c.Loops = runtime.GOMAXPROCS(0)
 	}
-	c.WriteTimeout = orDefault(c.WriteTimeout, 30*time.Second)
-	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, 10*time.Second)
-	c.GracefulTimeout = orDefault(c.GracefulTimeout, 30*time.Second)
-	c.MaxHandshakes = orDefault(c.MaxHandshakes, 4096)
-	c.BufferBudget = orDefault(c.BufferBudget, 1<<30)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 30*time.Second)
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.GracefulTimeout = cmp.Or(c.GracefulTimeout, 30*time.Second)
+	c.MaxHandshakes = cmp.Or(c.MaxHandshakes, 4096)
+	c.BufferBudget = cmp.Or(c.BufferBudget, 1<<30)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-func orDefault[T int | int64 | time.Duration](v, def T) T {
-	if v == 0 {
-		return def
-	}
-	return v
 }
 
 const (

@@ -96,14 +96,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // Close.
 func (e *Engine) Drain() {
 	e.Start()
-	e.mu.Lock()
-	e.stopping = true
-	listeners := e.listeners
-	e.listeners = nil
-	e.mu.Unlock()
-	for _, ln := range listeners {
-		ln.close()
-	}
+	e.stopListening()
 	drained := make(chan struct{}, len(e.loops))
 	for _, l := range e.loops {
 		if !l.Post(func() { l.drain(func() { drained <- struct{}{} }) }) {
@@ -128,6 +121,18 @@ func (e *Engine) Drain() {
 // open are aborted.
 func (e *Engine) Close() error {
 	e.Start() // a loop that never ran is ended by its own goroutine too
+	e.stopListening()
+	e.stopOnce.Do(func() {
+		for _, l := range e.loops {
+			l.Post(func() { l.stopped = true })
+		}
+	})
+	e.loopsDone.Wait()
+	return nil
+}
+
+// stopListening closes the listeners and refuses further ones. The loops must run.
+func (e *Engine) stopListening() {
 	e.mu.Lock()
 	e.stopping = true
 	listeners := e.listeners
@@ -136,13 +141,6 @@ func (e *Engine) Close() error {
 	for _, ln := range listeners {
 		ln.close()
 	}
-	e.stopOnce.Do(func() {
-		for _, l := range e.loops {
-			l.Post(func() { l.stopped = true })
-		}
-	})
-	e.loopsDone.Wait()
-	return nil
 }
 
 // Stats are counts of an engine at one moment.

@@ -1,6 +1,7 @@
 package python
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 )
@@ -74,30 +75,22 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Workers = orDefault(c.Workers, 1)
-	c.Threads = orDefault(c.Threads, 1)
-	c.WorkerConnections = orDefault(c.WorkerConnections, 1000)
-	c.Timeout = orDefault(c.Timeout, 30*time.Second)
-	c.GracefulTimeout = orDefault(c.GracefulTimeout, 30*time.Second)
-	c.BootTimeout = orDefault(c.BootTimeout, 60*time.Second)
-	c.QueueSize = orDefault(c.QueueSize, 2048)
-	c.QueueTimeout = orDefault(c.QueueTimeout, c.Timeout)
-	c.Lifespan = orDefault(c.Lifespan, "auto")
-	c.Loop = orDefault(c.Loop, "auto")
-	c.ResponseSpoolMax = orDefault(c.ResponseSpoolMax, 1<<30)
-	c.ServerSoftware = orDefault(c.ServerSoftware, "asteri-loop")
+	c.Workers = cmp.Or(c.Workers, 1)
+	c.Threads = cmp.Or(c.Threads, 1)
+	c.WorkerConnections = cmp.Or(c.WorkerConnections, 1000)
+	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
+	c.GracefulTimeout = cmp.Or(c.GracefulTimeout, 30*time.Second)
+	c.BootTimeout = cmp.Or(c.BootTimeout, 60*time.Second)
+	c.QueueSize = cmp.Or(c.QueueSize, 2048)
+	c.QueueTimeout = cmp.Or(c.QueueTimeout, c.Timeout)
+	c.Lifespan = cmp.Or(c.Lifespan, "auto")
+	c.Loop = cmp.Or(c.Loop, "auto")
+	c.ResponseSpoolMax = cmp.Or(c.ResponseSpoolMax, 1<<30)
+	c.ServerSoftware = cmp.Or(c.ServerSoftware, "asteri-loop")
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
-}
-
-func orDefault[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // Bounds and periods.
