@@ -104,9 +104,11 @@ type Exchange interface {
 	// len(body), Write, Finish. h must not hold a Content-Length.
 	Respond(status int, h *Header, body []byte) error
 
-	// Upgrade ends HTTP on this connection (or stream) with the response
-	// that the protocol of kind wants (101, or 200 on HTTP/2 and later) and
-	// returns the tunnel that remains. h holds further response fields.
+	// Upgrade ends HTTP on this connection (or stream) and returns the
+	// tunnel that remains. h holds the response's fields and names, as
+	// Upgrade, the protocol that the client offered: in its Upgrade field,
+	// answered with 101, or as Request.Protocol, answered with 200 and
+	// without the field (HTTP/2 and later know no Upgrade).
 	Upgrade(kind UpgradeKind, h *Header) (Tunnel, error)
 
 	// OnCancel sets the function to call, once, when nobody waits for the
@@ -148,8 +150,7 @@ type BodySink interface {
 type UpgradeKind uint8
 
 const (
-	// UpgradeRaw hands the bytes after the response over as they are. The
-	// handler gives the Upgrade field's value in the response header.
+	// UpgradeRaw hands the bytes after the response over as they are.
 	UpgradeRaw UpgradeKind = iota
 )
 
@@ -162,6 +163,11 @@ type Tunnel interface {
 	Consumed(n int)
 	Write(p []byte) (queued int, err error)
 	OnDrain(fn func())
+	// OnShutdown sets the function to call, once, when the server begins a
+	// graceful stop: the handler says goodbye in its protocol and closes. If
+	// that has begun already, fn is called before the executor handles its
+	// next event.
+	OnShutdown(fn func())
 	// Close closes the tunnel once all that was written is sent.
 	Close()
 	Abort(cause error)

@@ -48,6 +48,10 @@ type Settings struct {
 	Timeouts Timeouts
 	// Server is the value of the Server response field; empty for none.
 	Server string
+	// AltSvc is the value of the Alt-Svc field (RFC 7838) of responses over
+	// TLS, which tells clients of HTTP/3; empty for none. HTTP/3 itself
+	// sends none.
+	AltSvc string
 	// Observer may be nil.
 	Observer Observer
 	// Logger takes what an operator should know: application mistakes,
@@ -66,6 +70,9 @@ func WithTimeouts(t Timeouts) Option { return func(s *Settings) { s.Timeouts = t
 
 // WithServer sets the Server response field; empty sends none.
 func WithServer(name string) Option { return func(s *Settings) { s.Server = name } }
+
+// WithAltSvc sets the Alt-Svc response field; empty sends none.
+func WithAltSvc(value string) Option { return func(s *Settings) { s.AltSvc = value } }
 
 // WithObserver sets who is told of each exchange's end.
 func WithObserver(o Observer) Option { return func(s *Settings) { s.Observer = o } }

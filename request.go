@@ -39,6 +39,10 @@ type Request struct {
 	Method string
 	// Proto is the version of HTTP.
 	Proto Proto
+	// Protocol is what an extended CONNECT asks the stream to become, such
+	// as "websocket" (RFC 8441, RFC 9220). It is empty for every other
+	// request, also for one with an Upgrade field.
+	Protocol string
 	// Scheme is "http" or "https".
 	Scheme string
 	// Target is the request target as received: origin-form,

@@ -360,6 +360,33 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+func TestTunnelHearsOfShutdown(t *testing.T) {
+	var tunnel asteri.Tunnel
+	told := 0
+	tell := func() { told++ }
+	c, _ := answer(t, upgrade, func(x asteri.Exchange) {
+		var err error
+		tunnel, err = x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", "echo"))
+		must(t, err)
+		tunnel.OnShutdown(tell)
+	})
+	c.session.OnShutdown()
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+	tunnel.OnShutdown(tell) // late: it is told what it missed
+	c.runPosts()
+	if told != 2 {
+		t.Errorf("told %d times after the shutdown", told)
+	}
+	tunnel.Close()
+	tunnel.OnShutdown(tell)
+	c.runPosts()
+	if told != 2 {
+		t.Error("told after the end")
+	}
+}
+
 func TestUpgradeThatIsRefused(t *testing.T) {
 	for name, in := range map[string]string{
 		"not offered":    get,

@@ -46,7 +46,7 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	s.at.putBuf(b)
 	s.startTimer(timerNone, 0)
 	s.phase = phaseOver
-	t := &tunnel{conn: s.conn, exchange: x, high: s.high}
+	t := &tunnel{conn: s.conn, exchange: x, high: s.high, stopping: s.stopping}
 	x.end(h, nil)
 	s.conn.Replace(tunnelSession{t})
 	return t, nil
@@ -84,6 +84,9 @@ type tunnel struct {
 	sinkDone bool // the sink has had its last call
 	high     bool // the send queue was above the high-water mark
 	onDrain  func()
+
+	stopping   bool // the server drains
+	onShutdown func()
 }
 
 var _ asteri.Tunnel = (*tunnel)(nil)
@@ -137,6 +140,21 @@ func (t *tunnel) OnDrain(fn func()) {
 func (t *tunnel) drained() {
 	if fn := t.onDrain; fn != nil && !t.over.Load() && !t.high {
 		t.onDrain = nil
+		t.guard(fn)
+	}
+}
+
+// OnShutdown sets the function to call when the server drains.
+func (t *tunnel) OnShutdown(fn func()) {
+	t.onShutdown = fn
+	if t.stopping {
+		t.exchange.home.Post(t.tellShutdown)
+	}
+}
+
+func (t *tunnel) tellShutdown() {
+	if fn := t.onShutdown; fn != nil && !t.over.Load() {
+		t.onShutdown = nil
 		t.guard(fn)
 	}
 }
@@ -249,8 +267,11 @@ func (t tunnelSession) OnDrain() {
 // OnTimer does not happen: a tunnel has no deadlines of its own.
 func (t tunnelSession) OnTimer(loop.Timer) {}
 
-// OnShutdown leaves the tunnel to its handler.
-func (t tunnelSession) OnShutdown() {}
+// OnShutdown leaves the goodbye to the handler.
+func (t tunnelSession) OnShutdown() {
+	t.stopping = true
+	t.tellShutdown()
+}
 
 // OnClose tells the sink that there is nobody any more.
 func (t tunnelSession) OnClose(cause error) {

@@ -129,3 +129,14 @@ func (x *Exchange) Upgraded() (done bool) {
 	x.exec.Do(func() { done = x.result.Status == 101 })
 	return done
 }
+
+// Shutdown begins a graceful stop of the server, of which tunnels are told.
+func (x *Exchange) Shutdown() {
+	x.t.Helper()
+	x.exec.Do(func() {
+		if fn := x.onShutdown; fn != nil && !x.ended.Load() {
+			x.onShutdown = nil
+			fn()
+		}
+	})
+}

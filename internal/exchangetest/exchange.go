@@ -34,6 +34,7 @@ type Exchange struct {
 	unsent      int
 	onDrain     func()
 	onCancel    func(error)
+	onShutdown  func() // of the tunnel
 	cancelCause error
 	kept        bool
 	result      Result
