@@ -148,7 +148,7 @@ func (t *tunnel) drained() {
 func (t *tunnel) OnShutdown(fn func()) {
 	t.onShutdown = fn
 	if t.stopping {
-		t.exchange.home.Post(t.tellShutdown)
+		t.conn.Post(t.tellShutdown)
 	}
 }
 
