@@ -38,11 +38,13 @@ var layers = map[string]layer{
 	"http2": {imports: []string{root, "loop", "internal"}},
 	"http3": {imports: []string{root, "loop", "internal"}},
 
-	"workers": {imports: []string{root, "loop", "internal"}},
+	"workers": {imports: []string{root, "loop", "internal", "internal/spool"}},
 	"status":  {imports: []string{root, "loop", "internal"}},
 
 	// Leaves, which anybody may import.
 	"internal": {},
+	// What stands between a handler and its exchange.
+	"internal/spool": {imports: []string{root, "internal"}},
 	// An observer of exchanges.
 	"internal/accesslog": {imports: []string{root, "internal"}},
 	// Settings, checked by those who read them.

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"os"
 
-	"golang.org/x/sys/unix"
+	"github.com/asteri/asteri-loop/internal/files"
 )
 
 // sendFileFrom is the size from which a file is worth sending by the system, in
@@ -29,7 +29,7 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	if err := w.flush(nil); err != nil {
 		return 0, err
 	}
-	own, err := duplicate(file)
+	own, err := files.Duplicate(file) // the handler closes its own while this is being sent
 	if err != nil {
 		return 0, err
 	}
@@ -74,21 +74,4 @@ func regularPart(src io.Reader) (file *os.File, off, n int64) {
 		n = min(n, limit)
 	}
 	return file, off, n
-}
-
-// duplicate opens the same file once more: the handler closes its own while the
-// copy is still being sent.
-func duplicate(file *os.File) (*os.File, error) {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	fd, dupErr := -1, error(nil)
-	if err := raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
-		return nil, err
-	}
-	if dupErr != nil {
-		return nil, os.NewSyscallError("fcntl", dupErr)
-	}
-	return os.NewFile(uintptr(fd), file.Name()), nil
 }

@@ -182,9 +182,6 @@ func (c *call) end() {
 	if c.buffer != nil {
 		c.buffer.Close()
 	}
-	if c.reply != nil {
-		c.reply.drop()
-	}
 }
 
 // abort ends the exchange without a clean end.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/asteri/asteri-loop/internal/files"
 	"github.com/asteri/asteri-loop/internal/marshal"
 )
 
@@ -129,7 +130,7 @@ func (c *control) stack(stream uint32) {
 
 // pass sends a copy of f's descriptor for a stream.
 func (c *control) pass(stream uint32, f *os.File) error {
-	fd, err := dupFD(f)
+	fd, err := files.DuplicateFD(f)
 	if err != nil {
 		return err
 	}

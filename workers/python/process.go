@@ -3,12 +3,15 @@
 package python
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/internal/files"
 )
 
 // process is a worker's operating system process and the front's ends of what
@@ -27,10 +30,11 @@ type process struct {
 // default is too small for one batch.
 const socketBuffer = 256 << 10
 
-// startProcess runs a command with the link and the control socket as
-// descriptors 3 and 4 and pipes as standard output and error. It leads a process
-// group of its own, so that Ctrl-C in a terminal reaches the server only.
-func startProcess(argv, env []string) (*process, error) {
+// startProcess runs a command with input as its standard input, pipes as standard
+// output and error, and the link and the control socket as descriptors 3 and 4. It
+// leads a process group of its own, so that Ctrl-C in a terminal reaches the
+// server only.
+func startProcess(argv, env []string, input []byte) (*process, error) {
 	var theirs, ours []*os.File
 	defer func() { closeAll(theirs) }()
 	for _, name := range []string{"link", "control"} {
@@ -51,6 +55,8 @@ func startProcess(argv, env []string) (*process, error) {
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = env
+	cmd.Stdin = bytes.NewReader(input)
+	cmd.WaitDelay = exitPatience // for input that a child of the process holds and does not read
 	cmd.ExtraFiles = theirs[:2]
 	cmd.Stdout, cmd.Stderr = theirs[2], theirs[3]
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -127,31 +133,7 @@ func socketpair(name string) (front, worker *os.File, err error) {
 // detach takes the descriptor out of f, for the loop to own.
 func detach(f *os.File) (fd int, err error) {
 	defer f.Close()
-	return dupFD(f)
-}
-
-// dup returns another file for the same open file.
-func dup(f *os.File) (*os.File, error) {
-	fd, err := dupFD(f)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), f.Name()), nil
-}
-
-func dupFD(f *os.File) (fd int, err error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	var dupErr error
-	err = raw.Control(func(old uintptr) {
-		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3)
-	})
-	if err == nil && dupErr != nil {
-		err = os.NewSyscallError("fcntl", dupErr)
-	}
-	return fd, err
+	return files.DuplicateFD(f)
 }
 
 func closeAll(files []*os.File) {

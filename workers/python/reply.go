@@ -1,35 +1,24 @@
 package python
 
 import (
-	"net/http"
 	"os"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/spool"
 )
 
-// reply is a response that comes in parts. What the client does not take yet
-// waits in the exchange's queue; beyond its high-water mark
-//
-//   - an asynchronous worker is granted no more until the client has taken some,
-//   - a blocking one goes on, and what it makes is kept in a temporary file, so
-//     that a slow client does not hold a worker.
+// reply is a response that comes in parts. The worker is granted more as the
+// exchange has room. For an asynchronous worker that is when the client has taken
+// some; what a blocking one makes goes to a temporary file (spool.Exchange), so
+// that a slow client does not hold a worker.
 //
 // All of it belongs to the call's home.
 type reply struct {
-	call     *call
-	link     *link
-	blocking bool
-	ended    bool // the application's part is complete
+	call  *call
+	link  *link
+	ended bool // the application's part is complete
 
 	ungranted int  // bytes received for which no grant was sent
 	full      bool // OnDrain was asked for
-
-	stored   *spool.Buffer // what came since the queue was full; nil when it is not
-	sent     int64         // bytes of stored given to the exchange
-	drained  bool          // the exchange has room for what stored has
-	flushing bool          // stored goes to the exchange as soon as it is on disk
-	later    []func()      // what follows it then; each looks whether the call is over
 }
 
 // start begins a response that comes in parts.
@@ -45,7 +34,10 @@ func (c *call) start(from *link, h *head) {
 		c.giveUp(err)
 		return
 	}
-	c.reply = &reply{call: c, link: from, blocking: from.worker.info.wholeBody}
+	if from.worker.info.wholeBody {
+		c.x = c.pool.spools.Exchange(c.x, c.pool.config().ResponseSpoolMax, c.pool.log)
+	}
+	c.reply = &reply{call: c, link: from}
 }
 
 // inform sends an interim response.
@@ -67,9 +59,8 @@ func (c *call) data(p []byte, end bool) {
 	if c.over || c.reply == nil {
 		return
 	}
-	r := c.reply
 	if len(p) > 0 {
-		r.write(p)
+		c.reply.write(p)
 	}
 	if end {
 		c.endResponse(nil)
@@ -77,31 +68,16 @@ func (c *call) data(p []byte, end bool) {
 }
 
 func (r *reply) write(p []byte) {
-	if r.flushing {
-		p = append([]byte(nil), p...)
-		r.later = append(r.later, func() { r.write(p) })
-		return
-	}
-	if r.call.over {
-		return
-	}
 	r.ungranted += len(p)
-	if r.stored != nil {
-		r.stored.Append(p)
-		return
-	}
 	queued, err := r.call.x.Write(p)
 	switch {
 	case err != nil:
 		r.call.giveUp(err)
 	case queued < asteri.HighWater:
 		r.grant()
-	default:
-		r.waitForClient()
-		if r.blocking {
-			r.stored, r.sent = r.call.pool.spools.New(r.call.home, 0, 0, r.wrote), 0
-			r.grant()
-		}
+	case !r.full:
+		r.full = true
+		r.call.x.OnDrain(r.onDrain)
 	}
 }
 
@@ -113,94 +89,11 @@ func (r *reply) grant() {
 	}
 }
 
-func (r *reply) waitForClient() {
-	r.drained = false
-	if !r.full {
-		r.full = true
-		r.call.x.OnDrain(r.onDrain)
-	}
-}
-
-// onDrain is called when the client has taken what was queued.
+// onDrain is called when there is room in the exchange again.
 func (r *reply) onDrain() {
-	if r.call.over {
-		return
-	}
 	r.full = false
-	r.drained = true
-	if r.stored != nil {
-		r.pump()
-	} else {
+	if !r.call.over {
 		r.grant()
-	}
-}
-
-// wrote is called as stored bytes arrive in the file. The worker is granted more
-// only now: a slow disk slows it, too, and so does a file that is full.
-func (r *reply) wrote(_ int, err error) {
-	if err != nil {
-		r.call.pool.log.Error("cannot store a response", "error", err)
-		r.call.giveUp(&asteri.StatusError{Code: http.StatusInternalServerError, Reason: "cannot store the response"})
-		return
-	}
-	if r.stored.Size() < r.call.pool.config().ResponseSpoolMax {
-		r.grant()
-	}
-	r.pump()
-}
-
-// pump gives the exchange what is in the file, if there is room or nothing else
-// is to come. When that was all, the file has done its work.
-func (r *reply) pump() {
-	if !r.drained && !r.flushing {
-		return
-	}
-	if file, written := r.stored.File(); written > r.sent {
-		if err := r.sendPart(file, r.sent, written-r.sent); err != nil {
-			r.call.giveUp(err)
-			return
-		}
-		r.sent = written
-		r.waitForClient()
-	}
-	if !r.stored.Settled() {
-		return
-	}
-	r.stored.Close()
-	r.stored = nil
-	r.flushing = false
-	r.grant()
-	r.goOn()
-}
-
-// goOn does what had to wait for the file.
-func (r *reply) goOn() {
-	for len(r.later) > 0 && !r.flushing {
-		op := r.later[0]
-		r.later = r.later[1:]
-		op()
-	}
-}
-
-func (r *reply) sendPart(file *os.File, off, n int64) error {
-	part, err := dup(file)
-	if err != nil {
-		return err
-	}
-	return r.call.x.SendFile(part, off, n)
-}
-
-// after runs op once all that came before is with the exchange.
-func (r *reply) after(op func()) {
-	switch {
-	case r.flushing:
-		r.later = append(r.later, op)
-	case r.stored != nil:
-		r.later = append(r.later, op)
-		r.flushing = true
-		r.pump()
-	default:
-		op()
 	}
 }
 
@@ -211,17 +104,13 @@ func (c *call) file(f *os.File, off, n int64, end bool) {
 		f.Close()
 		return
 	}
-	c.reply.after(func() { c.sendFile(f, off, n) })
+	c.sendFile(f, off, n)
 	if end {
 		c.endResponse(nil)
 	}
 }
 
 func (c *call) sendFile(f *os.File, off, n int64) {
-	if c.over {
-		f.Close()
-		return
-	}
 	info, err := f.Stat()
 	switch {
 	case err == nil && !info.Mode().IsRegular():
@@ -245,24 +134,9 @@ func (c *call) endResponse(trailer *asteri.Header) {
 		return
 	}
 	c.reply.ended = true
-	c.reply.after(func() {
-		if c.over {
-			return
-		}
-		if err := c.x.Finish(trailer); err != nil {
-			c.giveUp(err)
-			return
-		}
-		c.end()
-	})
-}
-
-// drop lets go of what is kept. The call is over.
-func (r *reply) drop() {
-	if r.stored != nil {
-		r.stored.Close()
-		r.stored = nil
+	if err := c.x.Finish(trailer); err != nil {
+		c.giveUp(err)
+		return
 	}
-	r.flushing = false
-	r.goOn() // closes files
+	c.end()
 }
