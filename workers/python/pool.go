@@ -28,7 +28,6 @@ type Engine interface {
 type Pool struct {
 	engine     Engine
 	log        *slog.Logger
-	shim       shim
 	spools     *spool.Store
 	dispatcher *dispatcher
 	supervisor *supervisor
@@ -68,7 +67,7 @@ func Start(engine Engine, cfg Config) (*Pool, error) {
 
 func newPool(cfg *Config, reserve func(n int64)) *Pool {
 	p := &Pool{
-		log: cfg.Logger, shim: shim{temp: cfg.TempDir}, spools: spool.NewStore(cfg.TempDir, reserve),
+		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir, reserve),
 		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
 	}
 	p.current.Store(cfg)
@@ -146,7 +145,6 @@ func (p *Pool) Kill() {
 	for _, c := range p.dispatcher.expire(time.Now().Add(time.Hour)) {
 		c.toHome(nil, c.stopped)
 	}
-	p.shim.remove()
 }
 
 func (p *Pool) config() *Config { return p.current.Load() }
@@ -169,7 +167,6 @@ func (p *Pool) logBootError(w *worker, err error) {
 func Check(ctx context.Context, cfg Config) (Info, error) {
 	cfg = cfg.withDefaults()
 	p := newPool(&cfg, nil)
-	defer p.shim.remove()
 	defer p.dispatcher.close()
 	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}
 	w.ctx, w.cancel = context.WithCancel(ctx)

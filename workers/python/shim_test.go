@@ -346,7 +346,7 @@ func frontProgram(dir string) int {
 		return 1
 	}
 	eng.Start()
-	pool, err := Start(eng, Config{App: "app:app", Chdir: dir, TempDir: dir})
+	pool, err := Start(eng, Config{App: "app:app", Chdir: dir})
 	if err != nil {
 		return 1
 	}
@@ -359,10 +359,12 @@ func frontProgram(dir string) int {
 	select {}
 }
 
-// A front that is killed leaves no worker behind.
-func TestNoOrphans(t *testing.T) {
+// A front that is killed leaves no worker behind, and no file: bodies that wait
+// in files were removed when they were made.
+func TestKilledFrontLeavesNothing(t *testing.T) {
 	front := exec.Command(os.Args[0])
-	front.Env = append(os.Environ(), frontVariable+"="+app(t, wsgiApp))
+	dir, temp := app(t, wsgiApp), t.TempDir()
+	front.Env = append(os.Environ(), frontVariable+"="+dir, "TMPDIR="+temp, "PYTHONDONTWRITEBYTECODE=1")
 	front.Stderr = os.Stderr
 	out, err := front.StdoutPipe()
 	if err != nil {
@@ -384,6 +386,12 @@ func TestNoOrphans(t *testing.T) {
 	}
 	front.Wait()
 	eventually(t, "the worker ends", func() bool { return ended(pid) })
+	if left, err := os.ReadDir(temp); len(left) != 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if files, err := os.ReadDir(dir); len(files) != 1 || err != nil {
+		t.Errorf("beside the application: %v, %v", files, err)
+	}
 }
 
 // ended tells whether a process is gone, or a zombie that its new parent has not
@@ -394,25 +402,4 @@ func ended(pid int) bool {
 	}
 	out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
 	return err != nil || strings.HasPrefix(strings.TrimSpace(string(out)), "Z")
-}
-
-// The zip file comes back when something has cleaned it away.
-func TestShimIsWrittenAgain(t *testing.T) {
-	s := serveApp(t, wsgiApp, Config{Model: "sync"})
-	s.pool.shim.mu.Lock()
-	dir := s.pool.shim.dir
-	s.pool.shim.mu.Unlock()
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("%v, %v", info, err)
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	s.expect(s.do("POST", "/die", nil), 502, "")
-	eventually(t, "a new worker", func() bool { _, ok := s.worker("IDLE"); return ok })
-	s.stop()
-	left, err := os.ReadDir(s.pool.shim.temp)
-	if len(left) != 0 || err != nil {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
 }

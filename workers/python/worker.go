@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -82,11 +83,9 @@ func (w *worker) start(check bool) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	zip, err := w.pool.shim.path()
-	if err != nil {
-		return Info{}, &BootError{Phase: "start", Message: err.Error(), Hint: "the directory for temporary files must be writable"}
-	}
-	if w.proc, err = startProcess([]string{python, zip}, w.cfg.environ()); err != nil {
+	// What follows "-" is for those who look at a list of processes.
+	argv := []string{python, "-", "asteri-loop", "worker", strconv.Itoa(w.age), w.cfg.App}
+	if w.proc, err = startProcess(argv, w.cfg.environ(), program()); err != nil {
 		return Info{}, &BootError{Phase: "start", Message: err.Error()}
 	}
 	w.pid.Store(int64(w.proc.pid))

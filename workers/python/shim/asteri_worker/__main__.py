@@ -135,9 +135,7 @@ def _inherit(fd):
 
 
 def _leave_no_trace():
-    """The application sees a plain interpreter: no shim on the path, no arguments of ours."""
-    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    sys.path[:] = [p for p in sys.path if not p or os.path.abspath(p) != home]
+    """The application sees a plain interpreter: no arguments of ours."""
     sys.argv[:] = ["asteri-loop"]
     for stream in (sys.stdout, sys.stderr):  # pipes of the front, which reads lines
         if hasattr(stream, "reconfigure"):
@@ -212,7 +210,3 @@ def _libraries():
         if isinstance(version, str):
             found[name] = str(version)
     return found
-
-
-if __name__ == "__main__":
-    main()

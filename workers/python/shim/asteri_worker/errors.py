@@ -3,7 +3,7 @@ import importlib
 import os
 import traceback
 
-_SILENT = (os.path.dirname(os.path.abspath(__file__)) + os.sep, importlib.__file__, "<frozen importlib")
+_SILENT = (os.path.dirname(__file__) + os.sep, importlib.__file__, "<frozen importlib")
 
 
 class Failure(Exception):

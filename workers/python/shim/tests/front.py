@@ -1,6 +1,7 @@
 """A front in Python for the tests: starts a real worker process and speaks PROTOCOL.md with it over socketpairs."""
 import array
 import fcntl
+import glob
 import os
 import shutil
 import socket
@@ -14,6 +15,19 @@ import time
 from marshal import dumps, loads
 
 SHIM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def program():
+    """What a worker's Python reads from standard input, as shim.go makes it."""
+    sources = {}
+    for path in glob.glob(os.path.join(SHIM, "asteri_worker", "**", "*.py"), recursive=True):
+        with open(path, encoding="utf-8") as f:
+            sources[os.path.relpath(path, SHIM)] = f.read()
+    with open(os.path.join(SHIM, "boot.py"), encoding="utf-8") as f:
+        return ("SOURCES = %s\n%s" % (ascii(sources), f.read())).encode()
+
+
+PROGRAM = program()
 HEADER = struct.Struct("<IBBHI")
 HELLO, REQUESTS, BODY, WINDOW, SHUTDOWN = 1, 2, 3, 4, 5
 READY, FAILED, ANSWERS, START, DATA, INFORM, FILE, TRAILERS = range(64, 72)
@@ -49,7 +63,7 @@ class Stream:
 
 
 class Front:
-    def __init__(self, source="", model="", app="fixture:app", files=None, auto_window=True, python=None, shim=SHIM, wait=True,
+    def __init__(self, source="", model="", app="fixture:app", files=None, auto_window=True, python=None, wait=True,
                  **hello):
         self.directory = tempfile.mkdtemp(prefix="asteri-shim-")
         for name, text in {"fixture.py": source, **(files or {})}.items():
@@ -65,7 +79,7 @@ class Front:
         self.changed = threading.Condition()
         self.next_stream = 1
         self.interface = "wsgi"
-        self._start(python or sys.executable, shim)
+        self._start(python or sys.executable)
         self.send(frame(HELLO, 0, dumps({
             "version": 1, "app": app, "model": model, "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,
@@ -77,7 +91,7 @@ class Front:
             if self.ready:
                 self.interface = self.ready["interface"]
 
-    def _start(self, python, shim):
+    def _start(self, python):
         link, link_end = socket.socketpair()
         control, control_end = socket.socketpair()
         self.link, self.control = link, control
@@ -89,9 +103,11 @@ class Front:
 
         self.out = open(os.path.join(self.directory, "output"), "w+b")
         self.process = subprocess.Popen(
-            [python, shim], pass_fds=(3, 4), preexec_fn=place, stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, cwd=self.directory,
+            [python, "-", "asteri-loop", "worker"], pass_fds=(3, 4), preexec_fn=place, stdin=subprocess.PIPE, stdout=self.out,
+            stderr=self.out, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, cwd=self.directory,
         )
+        with self.process.stdin as program:
+            program.write(PROGRAM)
         for s in (link_end, control_end):
             s.close()
         for fd in ends:

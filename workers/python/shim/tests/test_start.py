@@ -5,9 +5,8 @@ import subprocess
 import sys
 import tempfile
 import unittest
-import zipfile
 
-from .front import PING, PONG, SHIM, STOP, Front
+from .front import PING, PONG, PROGRAM, STACK, STACKS, STOP, Front
 from .models import WSGI_MODELS, has
 
 WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'wsgi']\napplication = app\n"
@@ -243,6 +242,8 @@ class Process(unittest.TestCase):
             held = queue.get(timeout=20)
             process.join()
             return [repr((held, process.exitcode)).encode()]
+        if name == "stdin":
+            return [repr(sys.stdin.read()).encode()]
         if name == "print":
             print("to stdout")
             print("to stderr", file=sys.stderr)
@@ -259,24 +260,25 @@ class Process(unittest.TestCase):
             argv, path, environment, directory = eval(front.call("/import").body)
             self.assertEqual((argv, directory), (["asteri-loop"], front.directory))
             self.assertEqual(path[:3], [front.directory, "/extra/one", "/extra/two"])
-            self.assertNotIn(SHIM, path)
+            self.assertFalse([entry for entry in path if "asteri" in entry and entry != front.directory])
             self.assertFalse([name for name in environment if "ASTERI" in name])
 
-    def test_from_a_zip_file(self):
-        """As in production; modules of the shim are imported after its entry has left sys.path."""
-        with tempfile.TemporaryDirectory() as folder:
-            archive = os.path.join(folder, "shim.zip")
-            with zipfile.ZipFile(archive, "w") as z:
-                for path, _, names in os.walk(SHIM):
-                    for name in names:
-                        full = os.path.join(path, name)
-                        if name.endswith(".py") and os.sep + "tests" not in path:
-                            z.write(full, os.path.relpath(full, SHIM))
-            for model in WSGI_MODELS:
-                with self.subTest(model=model), Front(self.SOURCE, model, shim=archive) as front:
-                    self.assertNotIn(archive, eval(front.call("/import").body)[1])
-                    self.assertEqual(eval(front.call("/spawn").body)[1], 0)
-                    self.assertEqual((front.shutdown(), front.output()), (0, ""))
+    def test_program_on_standard_input(self):
+        for model in WSGI_MODELS:
+            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+                self.assertEqual(bytes(front.call("/stdin").body), b"''")
+                self.assertEqual(eval(front.call("/spawn").body)[1], 0)
+                self.assertEqual((front.shutdown(), front.output()), (0, ""))
+
+    def test_modules_beside_the_application_do_not_stand_in(self):
+        mine = "raise RuntimeError('mine')"
+        with Front(WSGI, "sync", files={"socket.py": mine, "asteri_worker.py": mine, "traceback.py": mine}) as front:
+            self.assertEqual(front.call("/").status, 200)
+
+    def test_stacks_show_the_lines_of_the_shim(self):
+        with Front(self.SOURCE, "sync") as front:
+            front.control_frame(STACK, 0)
+            self.assertIn("model.run(worker)", "".join(front.reply(STACKS).values()))
 
     def test_children_do_not_hold_the_link(self):
         for model in ("sync", "gthread", "asgi"):
@@ -335,9 +337,9 @@ class Process(unittest.TestCase):
                 self.assertTrue(front.exists("left"))
 
     def test_started_by_hand(self):
-        result = subprocess.run([sys.executable, SHIM], capture_output=True, text=True, stdin=subprocess.DEVNULL, close_fds=True)
+        result = subprocess.run([sys.executable, "-"], input=PROGRAM, capture_output=True, close_fds=True)
         self.assertEqual(result.returncode, 1)
-        self.assertIn("is started by asteri-loop", result.stderr)
+        self.assertIn(b"is started by asteri-loop", result.stderr)
 
 
 if __name__ == "__main__":
