@@ -94,8 +94,7 @@ func (a *acceptor) rest(errno unix.Errno) {
 func (a *acceptor) place(fd int) {
 	e := a.loop.engine
 	if limit := e.cfg.MaxConnections; e.open.Add(1) > int64(limit) && limit > 0 {
-		e.open.Add(-1)
-		closeFD(fd)
+		a.turnAway(fd, refusedTotal)
 		return
 	}
 	info := ConnInfo{Network: a.listener.network, SocketPath: a.listener.path, Accepted: a.loop.now}
@@ -103,6 +102,13 @@ func (a *acceptor) place(fd int) {
 		acceptedNoDelay(fd)
 		info.Remote = addrPort(&a.from)
 		info.local = a.listener.local
+	}
+	if !a.listener.isProxy(info.Remote.Addr()) { // whose client is known only by its header
+		var ok bool
+		if info.counted, ok = e.clients.enter(info.Remote.Addr()); !ok {
+			a.turnAway(fd, refusedAddress)
+			return
+		}
 	}
 	l := a.choose()
 	// Counted before it arrives there, so that a burst spreads.
@@ -115,6 +121,14 @@ func (a *acceptor) place(fd int) {
 	if !l.Post(func() { l.open(fd, a.listener, info) }) {
 		closeFD(fd) // the loop has ended, and nobody waits for its counts
 	}
+}
+
+// turnAway closes a connection that was counted as open.
+func (a *acceptor) turnAway(fd int, why refusal) {
+	e := a.loop.engine
+	e.open.Add(-1)
+	e.refused.add(why)
+	closeFD(fd)
 }
 
 // choose returns the loop for a new connection. Where the system spreads
@@ -161,6 +175,7 @@ func (l *Loop) open(fd int, ln *Listener, info ConnInfo) {
 	c, err := l.attach(fd, accepted, info)
 	if err != nil {
 		l.log.Error("cannot watch a connection", "error", err)
+		info.uncount(l.engine)
 		l.connectionClosed()
 		return
 	}

@@ -3,6 +3,7 @@ package loop
 import (
 	"cmp"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -36,6 +37,13 @@ type Config struct {
 	// MaxConnections bounds accepted connections; those beyond are closed
 	// at once. Default: none but the system's.
 	MaxConnections int
+	// MaxConnectionsPerAddress bounds the accepted connections of one client:
+	// an IPv4 address, or the /64 network of an IPv6 one. Those beyond are
+	// closed at once. Default: none.
+	MaxConnectionsPerAddress int
+	// Exempt, if not nil, tells which addresses that does not concern, such as
+	// those of proxies. It is called from all loops.
+	Exempt func(netip.Addr) bool
 	// Logger takes what an operator should know. Default: nowhere.
 	Logger *slog.Logger
 }

@@ -297,6 +297,7 @@ func (c *conn) finishClose() {
 	c.fd, c.info.fd = -1, -1
 	if c.kind == accepted {
 		c.loop.lasting.closed(c.loop.now.Sub(c.info.Accepted))
+		c.info.uncount(c.loop.engine)
 		c.loop.connectionClosed()
 	}
 	if s := c.session; s != nil {

@@ -7,24 +7,53 @@ const tlsRecordHandshake = 0x16
 // greet gives a new connection its session: at once if only one protocol comes
 // into question, else one that finds out from the first bytes.
 func (ln *Listener) greet(c *conn) {
-	if ln.cfg.TLS == nil && len(ln.cfg.Protocols) == 1 {
-		c.session = ln.cfg.Protocols[0].NewSession(c)
+	if ln.cfg.ProxyProtocol != ProxyOff {
+		c.session = newProxyReader(c, ln) // its header comes before all else
 		return
 	}
-	c.session = &detector{conn: c, listener: ln}
-	c.setTimer(int(detectTimer), c.loop.engine.cfg.HandshakeTimeout)
+	c.session = ln.firstSession(c)
 }
 
-// detector is the session of a connection that has not yet said what it speaks.
-// It consumes nothing, so that the protocol sees every byte.
-type detector struct {
+func (ln *Listener) firstSession(c *conn) Session {
+	if ln.cfg.TLS == nil && len(ln.cfg.Protocols) == 1 {
+		return ln.cfg.Protocols[0].NewSession(c)
+	}
+	c.setTimer(int(detectTimer), c.loop.engine.cfg.HandshakeTimeout)
+	return &detector{greeting: greeting{conn: c, listener: ln}}
+}
+
+// greeting is what the loop's own sessions for a new connection have in common.
+type greeting struct {
 	conn     *conn
 	listener *Listener
-	secured  bool // TLS is done; what counts now is inside it
 	begun    bool // the peer has sent something
 }
 
 const detectTimer Timer = 0
+
+// OnEOF closes: nothing was asked.
+func (g *greeting) OnEOF() { g.conn.CloseWhenFlushed(false) }
+
+// OnDrain has nothing to do: nothing is written.
+func (g *greeting) OnDrain() {}
+
+// OnShutdown closes unless something was begun, of which the session hears that
+// is to come.
+func (g *greeting) OnShutdown() {
+	if !g.begun {
+		g.conn.CloseWhenFlushed(false)
+	}
+}
+
+// OnClose has nothing to release.
+func (g *greeting) OnClose(error) {}
+
+// detector is the session of a connection that has not yet said what it speaks.
+// It consumes nothing, so that the protocol sees every byte.
+type detector struct {
+	greeting
+	secured bool // TLS is done; what counts now is inside it
+}
 
 // OnData decides by the first bytes.
 func (d *detector) OnData(in []byte) (int, error) {
@@ -53,30 +82,21 @@ func (d *detector) choose(candidates []Protocol, alpn string, head []byte) error
 			return nil
 		case Maybe:
 			if len(head) >= inputBound {
-				return Unrecognized
+				return d.unrecognized()
 			}
 			return nil
 		}
 	}
+	return d.unrecognized()
+}
+
+// unrecognized counts a connection that is given up, if something was asked.
+func (d *detector) unrecognized() error {
+	if d.begun {
+		d.conn.loop.engine.refused.add(refusedUnrecognized)
+	}
 	return Unrecognized
 }
 
-// OnEOF closes: nothing was asked.
-func (d *detector) OnEOF() { d.conn.CloseWhenFlushed(false) }
-
-// OnDrain has nothing to do: a detector writes nothing.
-func (d *detector) OnDrain() {}
-
 // OnTimer gives up on a silent peer.
-func (d *detector) OnTimer(Timer) { d.conn.Abort(Unrecognized) }
-
-// OnShutdown closes unless something was begun, of which the session hears that
-// is to come.
-func (d *detector) OnShutdown() {
-	if !d.begun {
-		d.conn.CloseWhenFlushed(false)
-	}
-}
-
-// OnClose has nothing to release.
-func (d *detector) OnClose(error) {}
+func (d *detector) OnTimer(Timer) { d.conn.Abort(d.unrecognized()) }

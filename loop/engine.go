@@ -19,6 +19,9 @@ type Engine struct {
 	files  *filePool
 	shakes *handshakes
 
+	clients *clients // nil without a limit
+	refused refusals
+
 	active    atomic.Int32 // loops that get new connections: the first so many
 	open      atomic.Int64 // accepted connections on all loops
 	startOnce sync.Once
@@ -42,6 +45,7 @@ func New(cfg Config) (*Engine, error) {
 	e.budget = budget.New(e.cfg.BufferBudget)
 	e.files = newFilePool()
 	e.shakes = newHandshakes(e.cfg.MaxHandshakes)
+	e.clients = newClients(e.cfg.MaxConnectionsPerAddress, e.cfg.Exempt)
 	for id := range e.cfg.Loops {
 		l, err := newLoop(id, e)
 		if err != nil {
@@ -153,6 +157,9 @@ type Stats struct {
 	Handshakes int
 	// BufferBytes is the memory that buffers use.
 	BufferBytes int64
+	// Refused counts connections that were closed before a protocol had
+	// them, by reason, since the start. It is nil if there were none.
+	Refused map[string]uint64
 }
 
 // LoopStats are counts of one loop.
@@ -169,7 +176,7 @@ type LoopStats struct {
 
 // Stats returns the counts. It may be called from any goroutine.
 func (e *Engine) Stats() Stats {
-	s := Stats{Active: e.Active(), Handshakes: e.shakes.count(), BufferBytes: e.budget.Used()}
+	s := Stats{Active: e.Active(), Handshakes: e.shakes.count(), BufferBytes: e.budget.Used(), Refused: e.refused.byName()}
 	for _, l := range e.loops {
 		s.Loops = append(s.Loops, LoopStats{
 			Connections: l.stats.connections.Load(),
@@ -193,7 +200,8 @@ func (e *Engine) leastLoaded() *Loop {
 	return best
 }
 
-// Local returns the local address of a TCP connection.
+// Local returns the address that the client connected to, for TCP: that of the
+// socket, or what a PROXY header says.
 func (i *ConnInfo) Local() netip.AddrPort {
 	if !i.local.IsValid() && i.Network == "tcp" {
 		i.local = localAddr(i.fd)

@@ -11,8 +11,12 @@ import (
 type ConnInfo struct {
 	// Network is "tcp" or "unix", or "link" for an adopted socket.
 	Network string
-	// Remote is the peer's address, for "tcp".
+	// Remote is the client's address: the peer's for "tcp", or what a PROXY
+	// header says. It is invalid if that is not known.
 	Remote netip.AddrPort
+	// Proxied says that the connection began with a PROXY header: the client
+	// is not at the other end of it.
+	Proxied bool
 	// SocketPath is the listener's path, for "unix".
 	SocketPath string
 	// TLS is nil for a plain connection.
@@ -20,6 +24,7 @@ type ConnInfo struct {
 	// Accepted is when the connection was taken from the listener.
 	Accepted time.Time
 
-	fd    int
-	local netip.AddrPort
+	fd      int
+	local   netip.AddrPort
+	counted bool // as a connection of Remote
 }

@@ -21,6 +21,13 @@ type ListenConfig struct {
 	Backlog int
 	// Mode are the permissions of a Unix socket. Default 0666.
 	Mode os.FileMode
+	// ProxyProtocol has connections from proxies begin with a PROXY header,
+	// before TLS and all else, which says who the client is. Those from
+	// others must not begin with one. It has HandshakeTimeout to arrive.
+	ProxyProtocol ProxyProtocol
+	// Proxies tells which addresses are those of proxies; nil is none. Peers
+	// at a Unix socket are proxies. It is called from all loops.
+	Proxies func(netip.Addr) bool
 	// Protocols are what is spoken, in order of preference.
 	Protocols []Protocol
 	// TLS, if not nil, is asked for the configuration of each handshake;

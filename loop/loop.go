@@ -45,6 +45,8 @@ type Loop struct {
 	lasting    lasting
 	stopped    bool
 
+	proxyWarned time.Time // when the log was last told of a proxy's mistake
+
 	stats loopStats
 	busy  busyMeter
 }

@@ -34,6 +34,7 @@ func (c *conn) startTLS(ln *Listener, head []byte) error {
 	e := c.loop.engine
 	cfg := ln.cfg.TLS() // before anything is counted: it may panic
 	if !e.shakes.begin(c.info.Remote.Addr()) {
+		e.refused.add(refusedHandshake)
 		return Overloaded
 	}
 	view := newTLSView(c, e.shakes)
@@ -59,6 +60,7 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 	t.view.direct = true
 	c.setTimer(timerHandshake, 0)
 	if err != nil {
+		c.loop.engine.refused.add(refusedHandshake)
 		c.loop.log.Debug("TLS handshake failed", "remote", c.info.Remote, "error", err)
 		c.lingers = !c.eof
 		c.state = stateFlushing // the alert may still be in wire
@@ -87,7 +89,7 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 func (t *tlsLayer) choose(c *conn, alpn string) error {
 	protocols := t.listener.cfg.Protocols
 	if alpn == "" && len(protocols) > 1 {
-		c.session = &detector{conn: c, listener: t.listener, secured: true}
+		c.session = &detector{greeting: greeting{conn: c, listener: t.listener}, secured: true}
 		c.setTimer(int(detectTimer), c.loop.engine.cfg.HandshakeTimeout)
 		return nil
 	}
