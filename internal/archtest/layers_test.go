@@ -34,15 +34,19 @@ var layers = map[string]layer{
 
 	// A protocol meets the others only through loop, and handlers only
 	// through the contract.
-	"http1": {imports: []string{root, "loop", "internal"}},
-	"http2": {imports: []string{root, "loop", "internal"}},
-	"http3": {imports: []string{root, "loop", "internal"}},
+	"http1": {imports: []string{root, "loop", "internal", "internal/httpfield"}},
+	"http2": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
+	"http3": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
 
 	"workers": {imports: []string{root, "loop", "internal", "internal/spool"}},
 	"status":  {imports: []string{root, "loop", "internal"}},
 
 	// Leaves, which anybody may import.
 	"internal": {},
+	// What protocols have in common: the rules of fields, and an exchange on a
+	// multiplexed connection.
+	"internal/httpfield": {imports: []string{root, "internal"}},
+	"internal/stream":    {imports: []string{root, "internal", "internal/httpfield"}},
 	// What stands between a handler and its exchange.
 	"internal/spool": {imports: []string{root, "internal"}},
 	// An observer of exchanges.

@@ -1,0 +1,112 @@
+package stream
+
+import (
+	"strconv"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
+)
+
+// Local is what the exchanges of one home share. It belongs to the home's
+// goroutine.
+type Local struct {
+	// Settings are those of the protocol.
+	Settings *asteri.Settings
+	// Home owns the exchanges.
+	Home Home
+
+	reserve func(n int64) // counts the memory of queues
+	date    httpfield.Date
+	server  []byte
+	altSvc  []byte
+	fields  []asteri.Field // of the header section being put together
+	names   []byte         // the names in it that had to be put in lower case
+	digits  [20]byte       // of its Content-Length
+	record  asteri.Record
+	chunks  *chunk // free
+	free    int    // how many
+}
+
+// NewLocal returns the Local of home. reserve is told of memory that queues take,
+// and of that which they give back as a negative number; it may be nil.
+func NewLocal(s *asteri.Settings, home Home, reserve func(n int64)) *Local {
+	if reserve == nil {
+		reserve = func(int64) {}
+	}
+	at := &Local{Settings: s, Home: home, reserve: reserve, altSvc: []byte(s.AltSvc)}
+	if httpfield.IsValue([]byte(s.Server)) {
+		at.server = []byte(s.Server)
+	} else {
+		s.Logger.Error("the server field is not sent: it has a control character", "value", s.Server)
+	}
+	return at
+}
+
+// Observe tells the observer, if there is one, of an end; protocols use it for
+// requests that never became an exchange. The record is used again for the next.
+func (at *Local) Observe(r asteri.Record) {
+	if at.Settings.Observer == nil {
+		return
+	}
+	at.record = r
+	at.Settings.Observer.ExchangeDone(&at.record)
+	at.record = asteri.Record{}
+}
+
+func (at *Local) nanos() int64 { return at.Home.Now().UnixNano() }
+
+// Names of fields that protocols write themselves, in lower case.
+var (
+	nameStatus  = []byte(":status")
+	nameLength  = []byte("content-length")
+	nameServer  = []byte("server")
+	nameDate    = []byte("date")
+	nameAltSvc  = []byte("alt-svc")
+	statusCodes = func() (codes [500][]byte) {
+		for i := range codes {
+			codes[i] = strconv.AppendInt(nil, int64(100+i), 10)
+		}
+		return codes
+	}()
+)
+
+// begin starts a header section with its status.
+func (at *Local) begin(status int) {
+	at.fields = append(at.fields[:0], asteri.Field{Name: nameStatus, Value: statusCodes[status-100]})
+	at.names = at.names[:0]
+}
+
+func (at *Local) add(name, value []byte) {
+	at.fields = append(at.fields, asteri.Field{Name: name, Value: value})
+}
+
+// addFields adds the fields of h, except for those that the protocol writes
+// itself, and refuses what an application may not send.
+func (at *Local) addFields(h *asteri.Header, facts *httpfield.ResponseFacts) error {
+	facts.Length = httpfield.LengthUnknown
+	for _, f := range h.Fields() {
+		own, err := facts.Check(f)
+		if err != nil {
+			return err
+		}
+		if !own {
+			at.add(at.lower(f.Name), f.Value)
+		}
+	}
+	return nil
+}
+
+// lower returns name in lower case, which is mostly how it comes.
+func (at *Local) lower(name []byte) []byte {
+	if httpfield.IsLowerToken(name) {
+		return name
+	}
+	n := len(at.names)
+	at.names = httpfield.AppendLower(at.names, name)
+	return at.names[n:len(at.names):len(at.names)]
+}
+
+// addLength adds a Content-Length.
+func (at *Local) addLength(n int64) {
+	at.add(nameLength, strconv.AppendInt(at.digits[:0], n, 10))
+}

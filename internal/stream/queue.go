@@ -1,0 +1,202 @@
+package stream
+
+import (
+	"io"
+	"os"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/sched"
+)
+
+// chunkSize is the size of the pieces in which queues keep bytes. It is that of
+// the smallest SETTINGS_MAX_FRAME_SIZE, so that a chunk fills a DATA frame.
+const chunkSize = 16 << 10
+
+// maxFree bounds the free chunks of a home.
+const maxFree = 32
+
+// chunk is a piece of a queue: bytes, or a range of a file.
+type chunk struct {
+	next *chunk
+	data []byte // unsent bytes are data[sent:]
+	sent int
+	file *os.File // not nil: off and left are the unsent range
+	off  int64
+	left int64
+}
+
+// Queue holds content of one stream, in order, and how it ends. The zero value is
+// empty. It belongs to the home's goroutine.
+type Queue struct {
+	head, tail *chunk
+	size       int // bytes, files included
+	loading    bool
+	ended      bool
+	trailer    *asteri.Header
+}
+
+// Len returns how many bytes are queued.
+func (q *Queue) Len() int { return q.size }
+
+// Ended tells whether the queue holds all to its end, which End has said.
+func (q *Queue) Ended() bool { return q.ended }
+
+// Trailer returns what End was given.
+func (q *Queue) Trailer() *asteri.Header { return q.trailer }
+
+// End says that nothing follows but a trailer section, which may be nil.
+func (q *Queue) End(trailer *asteri.Header) { q.ended, q.trailer = true, trailer }
+
+// Write queues a copy of p.
+func (q *Queue) Write(at *Local, p []byte) {
+	q.size += len(p)
+	for len(p) > 0 {
+		t := q.tail
+		if t == nil || t.file != nil || len(t.data) == cap(t.data) {
+			t = at.takeChunk(len(p))
+			q.push(t)
+		}
+		n := copy(t.data[len(t.data):cap(t.data)], p)
+		t.data = t.data[:len(t.data)+n]
+		p = p[n:]
+	}
+}
+
+// WriteFile queues n bytes of f from offset off, and takes over f.
+func (q *Queue) WriteFile(f *os.File, off, n int64) {
+	q.size += int(n)
+	q.push(&chunk{file: f, off: off, left: n})
+}
+
+// Peek returns at most limit of the next bytes, as many as lie together. It
+// returns none if the queue is empty, or if what is next is in a file: see Load.
+// The bytes live until Advance or Drop.
+func (q *Queue) Peek(limit int) []byte {
+	k := q.head
+	if k == nil || k.file != nil {
+		return nil
+	}
+	p := k.data[k.sent:]
+	return p[:min(len(p), limit)]
+}
+
+// Advance takes n bytes, which Peek has returned, off the queue.
+func (q *Queue) Advance(at *Local, n int) {
+	q.size -= n
+	k := q.head
+	k.sent += n
+	if k.sent == len(k.data) {
+		q.pop(at)
+	}
+}
+
+// Load has the next piece of a file read into memory, off the home's goroutine,
+// if that is what comes next. done is called on the home when it is there: with an
+// error if it cannot be had, which the content's length was announced for. A queue
+// that was dropped meanwhile is left alone, and done is not called.
+func (q *Queue) Load(at *Local, done func(error)) {
+	k := q.head
+	if q.loading || k == nil || k.file == nil {
+		return
+	}
+	q.loading = true
+	file, off, piece := k.file, k.off, make([]byte, min(k.left, loadSize))
+	sched.Begin()
+	go func() {
+		defer sched.End()
+		n, err := file.ReadAt(piece, off)
+		at.Home.Post(func() { q.loaded(at, k, piece[:n], err, done) })
+	}()
+}
+
+// loadSize is how much of a file is read at a time.
+const loadSize = 128 << 10
+
+// loaded puts bytes in front of the rest of their file.
+func (q *Queue) loaded(at *Local, k *chunk, piece []byte, err error, done func(error)) {
+	if q.head != k { // dropped
+		k.file.Close()
+		return
+	}
+	q.loading = false
+	if len(piece) == 0 {
+		if err == nil || err == io.EOF {
+			err = io.ErrUnexpectedEOF // the file has become shorter
+		}
+		done(err)
+		return
+	}
+	at.reserve(int64(cap(piece)))
+	k.off += int64(len(piece))
+	k.left -= int64(len(piece))
+	data := &chunk{data: piece, next: k}
+	q.head = data
+	if k.left == 0 {
+		data.next = k.next
+		if q.tail == k {
+			q.tail = data
+		}
+		k.file.Close()
+	}
+	done(nil)
+}
+
+// Drop empties the queue. A file that is being read is closed when that is done.
+func (q *Queue) Drop(at *Local) {
+	if q.loading {
+		q.head = q.head.next
+	}
+	for q.head != nil {
+		q.pop(at)
+	}
+	*q = Queue{}
+}
+
+func (q *Queue) push(k *chunk) {
+	if q.tail == nil {
+		q.head = k
+	} else {
+		q.tail.next = k
+	}
+	q.tail = k
+}
+
+func (q *Queue) pop(at *Local) {
+	k := q.head
+	q.head, k.next = k.next, nil
+	if q.head == nil {
+		q.tail = nil
+	}
+	if k.file != nil {
+		k.file.Close()
+		return
+	}
+	at.putChunk(k)
+}
+
+// takeChunk returns an empty chunk for n bytes or more to come: a small one if
+// there are few.
+func (at *Local) takeChunk(n int) *chunk {
+	if n <= smallChunk {
+		at.reserve(smallChunk)
+		return &chunk{data: make([]byte, 0, smallChunk)}
+	}
+	at.reserve(chunkSize)
+	if k := at.chunks; k != nil {
+		at.chunks, k.next = k.next, nil
+		at.free--
+		return k
+	}
+	return &chunk{data: make([]byte, 0, chunkSize)}
+}
+
+const smallChunk = 1 << 10
+
+func (at *Local) putChunk(k *chunk) {
+	at.reserve(-int64(cap(k.data)))
+	if cap(k.data) == chunkSize && at.free < maxFree {
+		k.data, k.sent = k.data[:0], 0
+		k.next, at.chunks = at.chunks, k
+		at.free++
+	}
+}

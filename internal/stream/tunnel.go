@@ -1,0 +1,150 @@
+package stream
+
+import (
+	"sync/atomic"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
+)
+
+// Upgrade answers an extended CONNECT (RFC 8441, RFC 9220) with 200 and returns
+// the tunnel that the stream becomes.
+func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tunnel, error) {
+	if err := x.mayStart(); err != nil {
+		return nil, err
+	}
+	switch {
+	case kind != asteri.UpgradeRaw:
+		return nil, httpfield.Misuse("kind of upgrade is not known")
+	case x.req.Protocol == "" || !asteri.EqualFold(h.Get("Upgrade"), x.req.Protocol):
+		return nil, httpfield.Misuse("upgrade that the client did not offer")
+	case x.in.sink != nil:
+		return nil, httpfield.Misuse("upgrade of a request whose body is being read")
+	}
+	var facts httpfield.ResponseFacts
+	x.at.begin(200)
+	err := x.at.addFields(h, &facts)
+	switch {
+	case err != nil:
+		return nil, err
+	case facts.Length != httpfield.LengthUnknown || facts.Close:
+		return nil, httpfield.Misuse("field that may not stand in an upgrade")
+	}
+	x.at.dropUpgrade()
+	x.addOwn(&facts)
+	x.kept = true
+	x.started = true
+	x.status = 200
+	x.hasBody = true
+	x.headBytes += int64(x.wire.SendHead(x.at.fields, false))
+	x.markOver()
+	x.observe(h, nil)
+	t := &tunnel{x: x}
+	x.tunnelled = t
+	return t, nil
+}
+
+// tunnel is what remains of a stream after an extended CONNECT. It goes on with
+// the intake and the wire of its exchange.
+type tunnel struct {
+	x    *Exchange
+	over atomic.Bool
+
+	onDrain    func()
+	onShutdown func()
+}
+
+var _ asteri.Tunnel = (*tunnel)(nil)
+
+// Read sets the sink for incoming bytes.
+func (t *tunnel) Read(sink asteri.BodySink) {
+	x := t.x
+	switch {
+	case x.in.sink != nil:
+		x.call(event{kind: callError, sink: sink, err: httpfield.Misuse("the tunnel is being read already")})
+		return
+	case t.over.Load():
+		x.call(event{kind: callError, sink: sink, err: asteri.ErrClosed})
+		return
+	}
+	x.in.sink = sink
+	x.read()
+}
+
+// Consumed gives back a part of the window.
+func (t *tunnel) Consumed(n int) { t.x.Consumed(n) }
+
+// Write queues a copy of p.
+func (t *tunnel) Write(p []byte) (queued int, err error) {
+	if t.over.Load() {
+		return 0, asteri.ErrClosed
+	}
+	return t.x.queued(t.x.wire.Send(p, false)), nil
+}
+
+// OnDrain sets the function to call when the queue is short.
+func (t *tunnel) OnDrain(fn func()) {
+	t.onDrain = fn
+	if !t.x.high {
+		t.x.at.Home.Post(t.tellDrained)
+	}
+}
+
+func (t *tunnel) tellDrained() {
+	if fn := t.onDrain; fn != nil && !t.over.Load() && !t.x.high {
+		t.onDrain = nil
+		t.call(fn)
+	}
+}
+
+// OnShutdown sets the function to call when the server drains.
+func (t *tunnel) OnShutdown(fn func()) {
+	t.onShutdown = fn
+	if t.x.stopping {
+		t.x.at.Home.Post(t.tellShutdown)
+	}
+}
+
+func (t *tunnel) tellShutdown() {
+	if fn := t.onShutdown; fn != nil && !t.over.Load() {
+		t.onShutdown = nil
+		t.call(fn)
+	}
+}
+
+// Close ends the stream once all is sent.
+func (t *tunnel) Close() {
+	if t.end() {
+		t.x.wire.Send(nil, true)
+		t.x.stopReading()
+		t.x.failBody(asteri.ErrClosed)
+	}
+}
+
+// Abort resets the stream.
+func (t *tunnel) Abort(cause error) {
+	if t.end() {
+		t.x.wire.Reset(cause)
+		t.x.failBody(cause)
+	}
+}
+
+// lost ends the tunnel whose stream is gone.
+func (t *tunnel) lost(cause error) {
+	if t.end() {
+		t.x.failBody(cause)
+	}
+}
+
+// Post runs fn on the home.
+func (t *tunnel) Post(fn func()) bool {
+	return !t.over.Load() && t.x.at.Home.Post(func() { t.call(fn) })
+}
+
+// Home returns the executor.
+func (t *tunnel) Home() asteri.Executor { return t.x.at.Home }
+
+// end tells whether the tunnel was still open.
+func (t *tunnel) end() bool { return !t.over.Swap(true) }
+
+func (t *tunnel) call(fn func()) { t.x.call(event{kind: callFunc, fn: fn}) }
