@@ -13,7 +13,8 @@ type Observer interface {
 type Record struct {
 	// Request is nil if the head was refused before it could be parsed.
 	Request *Request
-	// Peer is the connection, never nil.
+	// Peer is the connection, never nil. Request.Peer may name a client behind
+	// its other end.
 	Peer *Peer
 	// Status is the final status sent, 0 if none was.
 	Status int

@@ -65,14 +65,18 @@ type Request struct {
 	// Received is when the head was complete.
 	Received time.Time
 	// Peer tells about the connection. It is shared by all requests of the
-	// connection and not written after its start.
+	// connection and not written after its start. A handler that knows better
+	// on whose behalf a request was sent replaces it, and Scheme and
+	// Authority, before it passes the exchange on.
 	Peer *Peer
 }
 
 // Peer tells about a connection and who is at its other end.
 type Peer struct {
-	// Remote and Local are the addresses of a TCP or QUIC connection,
-	// invalid for other networks.
+	// Remote and Local are the addresses of the client and of what it
+	// connected to, if that was by TCP or QUIC. Of what is behind a proxy they
+	// are what the proxy says; invalid if it does not say, and for other
+	// networks.
 	Remote, Local netip.AddrPort
 	// Network is "tcp", "unix" or "udp".
 	Network string
@@ -80,6 +84,20 @@ type Peer struct {
 	SocketPath string
 	// TLS is nil for a plain connection.
 	TLS *tls.ConnectionState
+	// Proxy is nil unless a trusted proxy has spoken for the client: by a
+	// PROXY header, by Forwarded or X-Forwarded-For, or by a protocol that is
+	// for proxies.
+	Proxy *Proxy
+}
+
+// Proxy is what a trusted proxy says beside the client's address.
+type Proxy struct {
+	// User is whom the proxy has authenticated: REMOTE_USER of RFC 3875. Empty
+	// if nobody.
+	User string
+	// Root is the beginning of the path that the proxy maps to the
+	// application: SCRIPT_NAME. Empty if the proxy does not say.
+	Root string
 }
 
 // HasBody tells whether the request carries content to be read.

@@ -60,6 +60,9 @@ func newSession(c loop.Conn, at *local) *session {
 		SocketPath: info.SocketPath,
 		TLS:        info.TLS,
 	}
+	if info.Proxied {
+		s.peer.Proxy = &asteri.Proxy{}
+	}
 	s.startTimer(timerHeader, at.settings.Timeouts.Header)
 	return s
 }

@@ -18,7 +18,8 @@ const forwardedPrefix = "x-forwarded-"
 //
 // A loopback address is weak proof, since a proxy on this machine has one too.
 // So whatever shows a proxy, or could be one, counts as a stranger: HTTP/1.0,
-// which nginx speaks to its upstreams, and the fields that proxies add. The
+// which nginx speaks to its upstreams, the PROXY protocol, and the fields that
+// proxies add. The
 // host that is asked for must not be a name that someone else controls, or a web
 // page could make its visitor's browser ask (DNS rebinding).
 func mayLook(r *asteri.Request, allow []netip.Prefix) bool {
@@ -26,7 +27,7 @@ func mayLook(r *asteri.Request, allow []netip.Prefix) bool {
 		return false
 	}
 	addr := r.Peer.Remote.Addr().Unmap().WithZone("")
-	return (addr.IsLoopback() || contains(allow, addr)) && !forwarded(&r.Header) && trustedHost(r.Authority)
+	return (addr.IsLoopback() && r.Peer.Proxy == nil || contains(allow, addr)) && !forwarded(&r.Header) && trustedHost(r.Authority)
 }
 
 func contains(networks []netip.Prefix, addr netip.Addr) bool {

@@ -17,6 +17,7 @@ type query struct {
 	method, target, host, remote string
 	proto                        asteri.Proto
 	fields                       []string // name, value, ...
+	proxied                      bool
 }
 
 func ask(t *testing.T, h asteri.Handler, q query) exchangetest.Result {
@@ -28,6 +29,9 @@ func ask(t *testing.T, h asteri.Handler, q query) exchangetest.Result {
 		q.remote = "127.0.0.1:5000"
 	}
 	r := asteri.Request{Method: q.method, Target: []byte(q.target), Proto: q.proto, Authority: []byte(q.host), Peer: &asteri.Peer{Network: "tcp"}}
+	if q.proxied {
+		r.Peer.Proxy = &asteri.Proxy{}
+	}
 	if q.remote != "unix" {
 		r.Peer.Remote = netip.MustParseAddrPort(q.remote)
 	}
@@ -67,6 +71,8 @@ func TestWhoMayLook(t *testing.T) {
 		"X-Real-IP":              {query{fields: []string{"X-Real-IP", "192.0.2.1"}}, false},
 		"Via":                    {query{fields: []string{"Via", "1.1 proxy"}}, false},
 		"allowed, but forwarded": {query{remote: "10.1.2.3:5000", host: "10.0.0.1", fields: []string{"Via", "1.1 proxy"}}, false},
+		"PROXY header":           {query{proxied: true}, false},
+		"PROXY header, allowed":  {query{remote: "10.1.2.3:5000", host: "10.0.0.1", proxied: true}, true},
 		"rebound name":           {query{host: "evil.example:8000"}, false},
 		"name like an address":   {query{host: "127.0.0.1.evil.example"}, false},
 		"name like localhost":    {query{host: "localhost.evil.example"}, false},

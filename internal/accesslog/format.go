@@ -44,6 +44,7 @@ type atom func(dst []byte, e entry) []byte
 // entry is one exchange on its way to a line.
 type entry struct {
 	*asteri.Record
+	Peer   *asteri.Peer
 	format *Format
 	now    time.Time
 }
@@ -137,10 +138,11 @@ func find(name string) (atom, error) {
 // Append appends the line for r, with its line end, to dst. now is used for the
 // time of a request that could not be parsed.
 func (f *Format) Append(dst []byte, r *asteri.Record, now time.Time) []byte {
+	e := entry{r, r.Peer, f, now}
 	if r.Request != nil {
-		now = r.Request.Received.Add(r.Duration)
+		e.now = r.Request.Received.Add(r.Duration)
+		e.Peer = r.Request.Peer // a proxy's connection may serve many clients
 	}
-	e := entry{r, f, now}
 	for i := range f.parts {
 		p := &f.parts[i]
 		dst = append(dst, p.literal...)

@@ -49,6 +49,15 @@ func render(t *testing.T, format string, o Options, r *asteri.Record) string {
 	return strings.TrimSuffix(line, "\n")
 }
 
+// The client of a request is not always who its connection is with.
+func TestClientBehindAProxy(t *testing.T) {
+	r := sample()
+	r.Peer = &asteri.Peer{Network: "tcp", Remote: netip.MustParseAddrPort("127.0.0.1:1")}
+	if got := render(t, "%(h)s %({REMOTE_PORT}e)s", Options{}, r); got != "192.0.2.7 4711" {
+		t.Errorf("logged as %q", got)
+	}
+}
+
 func TestAtoms(t *testing.T) {
 	o := Options{PID: 99, Software: "asteri-loop/1.2.3"}
 	for format, want := range map[string]string{
