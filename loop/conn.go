@@ -293,7 +293,7 @@ func (c *conn) finishClose() {
 	if c.layer != nil {
 		c.layer.close(c)
 	}
-	unix.Close(c.fd)
+	sysClose(c.fd)
 	c.fd, c.info.fd = -1, -1
 	if c.kind == accepted {
 		c.loop.lasting.closed(c.loop.now.Sub(c.info.Accepted))

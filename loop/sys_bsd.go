@@ -35,6 +35,15 @@ func sysWritev(fd int, iov []unix.Iovec) (int, unix.Errno) {
 	return sysWrite(fd, iovBytes(iov[0]))
 }
 
+// sysWriteLast is sysWrite: not all of these systems can hold bytes back.
+func sysWriteLast(fd int, p []byte) (int, unix.Errno) { return sysWrite(fd, p) }
+
+// sysEndOfOutput closes the sending side. If it fails the peer is gone, which
+// reading tells too.
+func sysEndOfOutput(fd int) { _ = unix.Shutdown(fd, unix.SHUT_WR) }
+
+func sysClose(fd int) { _ = unix.Close(fd) }
+
 // sysAccept returns a non-blocking close-on-exec descriptor.
 func sysAccept(fd int, from *unix.RawSockaddrAny) (int, unix.Errno) {
 	for {

@@ -49,6 +49,32 @@ func sysWritev(fd int, iov []unix.Iovec) (int, unix.Errno) {
 	}
 }
 
+// sysWriteLast is sysWrite for the last bytes of a connection: the system holds
+// back what does not fill a packet, for sysEndOfOutput, which must follow.
+func sysWriteLast(fd int, p []byte) (int, unix.Errno) {
+	for {
+		n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
+			uintptr(len(p)), unix.MSG_MORE|unix.MSG_NOSIGNAL, 0, 0)
+		if e == unix.EINTR {
+			continue
+		}
+		if e != 0 {
+			return 0, e
+		}
+		return int(n), 0
+	}
+}
+
+// sysEndOfOutput closes the sending side. If it fails the peer is gone, which
+// reading tells too.
+func sysEndOfOutput(fd int) {
+	_, _, _ = unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+}
+
+// sysClose closes a socket that does not linger in the system's sense, which
+// could wait.
+func sysClose(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
 // sysAccept returns a non-blocking close-on-exec descriptor.
 func sysAccept(fd int, from *unix.RawSockaddrAny) (int, unix.Errno) {
 	for {

@@ -47,9 +47,12 @@ func (c *conn) sendData(q *sendQueue) int {
 	var n int
 	var errno unix.Errno
 	head := q.head
-	if head.next == nil || head.next.file != nil {
+	switch {
+	case head.next == nil && c.state == stateFlushing && c.layer == nil:
+		n, errno = sysWriteLast(c.fd, head.unsent())
+	case head.next == nil || head.next.file != nil:
 		n, errno = sysWrite(c.fd, head.unsent())
-	} else {
+	default:
 		var iov [maxIovecs]unix.Iovec
 		n, errno = sysWritev(c.fd, gather(iov[:0], head))
 	}
@@ -116,13 +119,15 @@ func (c *conn) flushed() {
 	if c.layer != nil && c.layer.sayGoodbye(c) {
 		return // its close_notify is to be sent first
 	}
+	// The end goes in one packet with what sysWriteLast has left for it. Closing
+	// alone would not do: with input unread it sends a reset, and nothing else.
+	sysEndOfOutput(c.fd)
 	if !c.lingers {
 		c.close(Flushed)
 		return
 	}
 	c.state = stateLingering
 	c.lingerLeft = lingerBytes
-	_ = unix.Shutdown(c.fd, unix.SHUT_WR) // an error means that the peer is gone: reading will tell
 	c.setTimer(timerLinger, lingerTime)
 	c.updateInterest()
 }
