@@ -17,6 +17,7 @@ type acceptor struct {
 	resting  bool
 	warned   time.Time // when the log was last told of a rest
 	removed  bool
+	pace     acceptPace
 	from     unix.RawSockaddrAny // of the connection being accepted
 }
 
@@ -52,12 +53,13 @@ func (a *acceptor) accept() (more bool) {
 	if a.removed || a.resting {
 		return false
 	}
-	for range acceptBatch {
+	for range a.pace.next(a.loop.stats.ticks.Load()) {
 		fd, errno := sysAccept(a.fd, &a.from)
 		switch errno {
 		case 0:
 			a.place(fd)
 		case unix.EAGAIN:
+			a.pace.short()
 			return false
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			a.rest(errno)
@@ -70,6 +72,31 @@ func (a *acceptor) accept() (more bool) {
 	}
 	return true
 }
+
+// acceptPace is how many connections to try for at a time. A try in vain costs
+// nearly as much as one that succeeds, and the poller tells of more for nothing:
+// so it is one, and twice as many in each tick in a row that finds all it tries
+// for.
+type acceptPace struct {
+	batch int
+	tick  uint64 // of the last tries
+}
+
+// next returns how many to try for in a tick.
+func (p *acceptPace) next(tick uint64) int {
+	if tick-p.tick > 1 {
+		p.batch = 0
+	}
+	p.tick = tick
+	p.batch = min(max(2*p.batch, 1), acceptBatch)
+	return p.batch
+}
+
+// short notes that there were fewer.
+func (p *acceptPace) short() { p.batch = 0 }
+
+// queued tells whether connections have been waiting in the system.
+func (p *acceptPace) queued() bool { return p.batch > 1 }
 
 // rest stops accepting for a moment when the system has run out of descriptors
 // or memory: connections wait in the backlog, those that are open are served.
@@ -115,10 +142,10 @@ func (a *acceptor) place(fd int) {
 	l.stats.connections.Add(1)
 	l.stats.accepted.Add(1)
 	if l == a.loop {
-		a.loop.open(fd, a.listener, info)
+		a.loop.open(fd, a.listener, info, a.pace.queued())
 		return
 	}
-	if !l.Post(func() { l.open(fd, a.listener, info) }) {
+	if !l.Post(func() { l.open(fd, a.listener, info, false) }) {
 		closeFD(fd) // the loop has ended, and nobody waits for its counts
 	}
 }
@@ -170,19 +197,18 @@ func (l *lasting) closed(after time.Duration) {
 
 func (l lasting) mostlyShort() bool { return l > shortest/2 }
 
-// open makes a connection of an accepted descriptor.
-func (l *Loop) open(fd int, ln *Listener, info ConnInfo) {
-	c, err := l.attach(fd, accepted, info)
-	if err != nil {
-		l.log.Error("cannot watch a connection", "error", err)
-		info.uncount(l.engine)
-		l.connectionClosed()
-		return
-	}
+// open makes a connection of an accepted descriptor. early says that its first
+// bytes are probably there, so that it pays to look before asking the poller.
+func (l *Loop) open(fd int, ln *Listener, info ConnInfo, early bool) {
+	c := l.attach(fd, accepted, info)
 	l.current = c
 	ln.greet(c)
 	l.current = nil
 	c.joinDrain()
+	if early && c.state == stateOpen {
+		c.receive()
+	}
+	c.updateInterest()
 }
 
 // Adopt makes a connected stream socket a connection of this loop, with the
@@ -196,14 +222,11 @@ func (l *Loop) Adopt(fd int, start func(Conn) Session) error {
 		return err
 	}
 	ok := l.Post(func() {
-		c, err := l.attach(fd, adopted, ConnInfo{Network: "link", Accepted: l.now})
-		if err != nil {
-			l.log.Error("cannot watch an adopted socket", "error", err)
-			return
-		}
+		c := l.attach(fd, adopted, ConnInfo{Network: "link", Accepted: l.now})
 		l.current = c
 		c.session = start(c)
 		l.current = nil
+		c.updateInterest()
 	})
 	if !ok {
 		closeFD(fd)

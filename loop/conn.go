@@ -33,6 +33,7 @@ type conn struct {
 	lingers     bool // close with lingering
 	blocked     bool // the last write would have blocked
 	fileJob     bool // the file pool works for this connection: fd must stay open
+	watched     bool // the poller knows fd
 	isDirty     bool
 	queuedAgain bool
 	isStarved   bool
@@ -78,18 +79,13 @@ const (
 
 var _ Conn = (*conn)(nil)
 
-// attach registers a connected non-blocking socket with the loop.
-func (l *Loop) attach(fd int, kind connKind, info ConnInfo) (*conn, error) {
+// attach makes a connection of a connected non-blocking socket. The poller does
+// not know it yet: see updateInterest.
+func (l *Loop) attach(fd int, kind connKind, info ConnInfo) *conn {
 	c := &conn{loop: l, fd: fd, kind: kind, info: info}
 	c.info.fd = fd
 	c.token = l.addSlot(c, nil)
-	c.want = poller.Readable | poller.ReadHangup
-	if err := l.poll.Add(fd, c.token, c.want); err != nil {
-		l.dropSlot(c.token)
-		unix.Close(fd)
-		return nil, os.NewSyscallError("poller add", err)
-	}
-	return c, nil
+	return c
 }
 
 func (c *conn) Loop() *Loop     { return c.loop }
@@ -277,7 +273,7 @@ func (c *conn) close(cause error) {
 	c.state = stateClosed
 	c.cause = cause
 	c.loop.wheel.remove(c)
-	if c.fileJob || !poller.CloseRemoves {
+	if c.watched && (c.fileJob || !poller.CloseRemoves) {
 		_ = c.loop.poll.Remove(c.fd) // fails only if it was not registered, which is as good
 	}
 	c.loop.dropSlot(c.token)
@@ -324,7 +320,8 @@ func (c *conn) Post(fn func()) bool {
 }
 
 // updateInterest tells the poller what the connection waits for, if that has
-// changed.
+// changed. The poller hears of a connection when it first waits for something:
+// one that is answered and closed in the tick of its accept never does.
 func (c *conn) updateInterest() {
 	if c.state == stateClosed {
 		return
@@ -340,8 +337,14 @@ func (c *conn) updateInterest() {
 		return
 	}
 	c.want = want
-	if err := c.loop.poll.Modify(c.fd, c.token, want); err != nil {
-		c.Abort(os.NewSyscallError("poller modify", err))
+	control := c.loop.poll.Modify
+	if !c.watched {
+		c.watched = true
+		control = c.loop.poll.Add
+	}
+	if err := control(c.fd, c.token, want); err != nil {
+		c.loop.log.Error("cannot watch a connection", "error", err)
+		c.Abort(err)
 	}
 }
 
