@@ -9,7 +9,7 @@ python=${PYTHON:-python3}
 venv=$here/.peers/venv
 
 missing=
-for pair in wrk:wrk ab:apache2-utils nginx:nginx h2o:h2o openssl:openssl; do
+for pair in wrk:wrk ab:apache2-utils h2load:nghttp2-client nginx:nginx h2o:h2o openssl:openssl; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 

@@ -36,9 +36,13 @@ func versions(ctx context.Context, root string, at peers.Place) []report.Fact {
 		{Name: "h2o", Value: output(ctx, "h2o", "--version")},
 		{Name: "wrk", Value: output(ctx, "wrk", "-v")},
 		{Name: "ab", Value: output(ctx, "ab", "-V")},
+		{Name: "h2load", Value: output(ctx, "h2load", "--version")},
 		{Name: "OpenSSL", Value: output(ctx, "openssl", "version")},
 	}
-	for _, module := range []string{"github.com/panjf2000/gnet/v2", "github.com/valyala/fasthttp"} {
+	for _, module := range []string{
+		"github.com/panjf2000/gnet/v2", "github.com/valyala/fasthttp", "github.com/lesismal/nbio",
+		"github.com/lxzan/gws", "github.com/quic-go/quic-go",
+	} {
 		cmd := exec.CommandContext(ctx, "go", "list", "-m", module)
 		cmd.Dir = root
 		out, _ := cmd.Output()

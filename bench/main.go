@@ -153,7 +153,7 @@ func compare(ctx context.Context, o options, chosen []benchCase, command string)
 		Machine: machineFacts(ctx), Versions: versions(ctx, root, place),
 	}
 	r := runner{
-		place: place, gen: load.Generator{Script: filepath.Join(place.Dir, "wrk.lua")},
+		place: place, gen: load.Generator{Script: filepath.Join(place.Dir, "wrk.lua"), Bin: place.Bin},
 		rounds: o.rounds, duration: o.duration, all: !o.quick,
 	}
 	for _, c := range chosen {
@@ -168,7 +168,7 @@ func compare(ctx context.Context, o options, chosen []benchCase, command string)
 
 // checkTools sees that this system can measure at all.
 func checkTools() error {
-	for _, tool := range []string{"wrk", "ab"} {
+	for _, tool := range []string{"wrk", "ab", "h2load"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("%w; bench/deps.sh installs what is missing", err)
 		}

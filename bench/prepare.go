@@ -22,8 +22,11 @@ import (
 	"github.com/asteri/asteri-loop/bench/peers"
 )
 
-// goPeers are the folders of peers/ that are programs to build.
-var goPeers = []string{"gnet", "fasthttp", "nethttp"}
+// programs are the folders of bench/ to build: Go peers and clients.
+var programs = []string{
+	"peers/gnet", "peers/fasthttp", "peers/nethttp", "peers/gws", "peers/nbio", "peers/quicgo",
+	"clients/wsload", "clients/h3load",
+}
 
 // prepare builds the Go servers and makes a certificate. Everything lasting
 // lies in bench/.peers of the module at root; tmp is for this run.
@@ -40,8 +43,8 @@ func prepare(ctx context.Context, root, tmp, binary string) (peers.Place, error)
 	if err := os.MkdirAll(at.Bin, 0o755); err != nil {
 		return at, err
 	}
-	for _, name := range goPeers {
-		if err := build(ctx, root, "./bench/peers/"+name, filepath.Join(at.Bin, name)); err != nil {
+	for _, name := range programs {
+		if err := build(ctx, root, "./bench/"+name, filepath.Join(at.Bin, filepath.Base(name))); err != nil {
 			return at, err
 		}
 	}

@@ -86,7 +86,7 @@ func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, ro
 	if at.Tmp, err = os.MkdirTemp(r.place.Tmp, into.ID+"-"); err != nil {
 		return err
 	}
-	s, err := start(ctx, p, at, c.load.TLS)
+	s, err := start(ctx, p, at, c)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,8 @@ func (r runner) underLoad(ctx context.Context, c benchCase, s *server) (report.S
 
 // whileIdle reads the memory of a warm server without and with connections.
 func (r runner) whileIdle(ctx context.Context, c benchCase, s *server) (report.Sample, error) {
-	few := load.Spec{Connections: 64, TLS: c.load.TLS}
+	few := c.load
+	few.Connections = 64
 	if _, err := r.gen.Run(ctx, few, s.url(), warmUp); err != nil {
 		return report.Sample{}, err
 	}
@@ -160,7 +161,7 @@ func (r runner) whileIdle(ctx context.Context, c benchCase, s *server) (report.S
 	if err != nil {
 		return report.Sample{}, err
 	}
-	idle, err := load.OpenIdle(ctx, s.address(), s.path(), c.load.TLS, c.load.Connections)
+	idle, err := load.OpenIdle(ctx, s.url(), c.load)
 	if err != nil {
 		return report.Sample{}, err
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +18,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/asteri/asteri-loop/bench/load"
 	"github.com/asteri/asteri-loop/bench/peers"
 	"github.com/asteri/asteri-loop/bench/proctree"
 )
@@ -28,7 +33,7 @@ const (
 // server is a peer that runs.
 type server struct {
 	peer  peers.Peer
-	tls   bool
+	asked benchCase // what it is started for
 	argv  []string
 	port  int
 	pid   int
@@ -37,17 +42,17 @@ type server struct {
 }
 
 // start runs p in a folder of its own and waits until it answers as it should.
-func start(ctx context.Context, p peers.Peer, at peers.Place, useTLS bool) (*server, error) {
+func start(ctx context.Context, p peers.Peer, at peers.Place, c benchCase) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	at.Port = port
-	argv, err := p.Prepare(at, useTLS)
+	argv, err := p.Prepare(at, c.load.TLS)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{peer: p, tls: useTLS, argv: argv, port: port, log: filepath.Join(at.Tmp, "log"), ended: make(chan struct{})}
+	s := &server{peer: p, asked: c, argv: argv, port: port, log: filepath.Join(at.Tmp, "log"), ended: make(chan struct{})}
 	if err := s.spawn(filepath.Join(at.Dir, "apps")); err != nil {
 		return nil, err
 	}
@@ -105,30 +110,59 @@ func (s *server) ready(ctx context.Context) error {
 func (s *server) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	if s.asked.load.Protocol == load.WebSocket {
+		return s.checkEcho(ctx)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url(), nil)
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
-	}}
-	resp, err := client.Do(req)
+	transport, closing := s.transport()
+	defer closing()
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<21))
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode != http.StatusOK || string(body) != peers.Body {
+	if resp.StatusCode != http.StatusOK || !bytes.Equal(body, peers.Content(s.path())) {
 		return fmt.Errorf("wrong answer: %s, body %.80q", resp.Status, body)
 	}
 	if kind := resp.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/plain") {
 		return fmt.Errorf("wrong answer: Content-Type %q", kind)
 	}
 	return nil
+}
+
+func (s *server) checkEcho(ctx context.Context) error {
+	socket, err := load.DialSocket(ctx, s.url())
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	deadline, _ := ctx.Deadline()
+	if err := socket.SetDeadline(deadline); err != nil {
+		return err
+	}
+	return socket.Echo()
+}
+
+// transport speaks the protocol of the case, and no other.
+func (s *server) transport() (http.RoundTripper, func()) {
+	insecure := &tls.Config{InsecureSkipVerify: true}
+	if s.asked.load.Protocol == load.HTTP3 {
+		t := &http3.Transport{TLSClientConfig: insecure}
+		return t, func() { _ = t.Close() }
+	}
+	var speaks http.Protocols
+	speaks.SetHTTP1(s.asked.load.Protocol == load.HTTP1)
+	speaks.SetHTTP2(s.asked.load.Protocol == load.HTTP2)
+	speaks.SetUnencryptedHTTP2(s.asked.load.Protocol == load.HTTP2)
+	t := &http.Transport{TLSClientConfig: insecure, Protocols: &speaks, DisableCompression: true}
+	return t, t.CloseIdleConnections
 }
 
 func (s *server) stop() error { return proctree.Stop(s.pid, stopGrace) }
@@ -138,15 +172,12 @@ func (s *server) address() string {
 }
 
 func (s *server) path() string {
-	if s.peer.Path == "" {
-		return "/"
-	}
-	return s.peer.Path
+	return cmp.Or(s.asked.path, s.peer.Path, "/")
 }
 
 func (s *server) url() string {
 	scheme := "http"
-	if s.tls {
+	if s.asked.load.TLS {
 		scheme = "https"
 	}
 	return scheme + "://" + s.address() + s.path()

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"syscall"
 	"time"
@@ -27,10 +28,11 @@ type Idle struct {
 	conns []net.Conn
 }
 
-// OpenIdle opens n connections to addr and has a GET of path answered on each,
-// so that the server holds all that it holds for a connection between two
-// requests. It fails unless every one of them is answered 200.
-func OpenIdle(ctx context.Context, addr, path string, useTLS bool, n int) (*Idle, error) {
+// OpenIdle opens the connections of s and has a GET of target answered on each, or
+// a message echoed, so that the server holds all that it holds for a connection
+// between two requests. It fails unless every one of them is answered well.
+func OpenIdle(ctx context.Context, target string, s Spec) (*Idle, error) {
+	n := s.Connections
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	idle := &Idle{conns: make([]net.Conn, 0, n)}
@@ -46,7 +48,7 @@ func OpenIdle(ctx context.Context, addr, path string, useTLS bool, n int) (*Idle
 				if ctx.Err() != nil {
 					return
 				}
-				c, err := openOne(ctx, addr, path, useTLS)
+				c, err := openOne(ctx, target, s.Protocol)
 				if err != nil {
 					cancel(err)
 					return
@@ -88,25 +90,46 @@ func (i *Idle) Close() {
 	}
 }
 
-func openOne(ctx context.Context, addr, path string, useTLS bool) (net.Conn, error) {
+func openOne(ctx context.Context, target string, p Protocol) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
+	if p == WebSocket {
+		return openSocket(ctx, target)
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return nil, err
+	}
 	var d net.Dialer
-	raw, err := d.DialContext(ctx, "tcp", addr)
+	raw, err := d.DialContext(ctx, "tcp", u.Host)
 	if err != nil {
 		return nil, err
 	}
 	deadline, _ := ctx.Deadline()
 	_ = raw.SetDeadline(deadline)
 	var stream io.ReadWriter = raw
-	if useTLS {
+	if u.Scheme == "https" {
 		stream = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	}
-	if err := askOnce(stream, addr, path); err != nil {
+	if err := askOnce(stream, u.Host, u.Path); err != nil {
 		_ = raw.Close()
 		return nil, err
 	}
 	return raw, nil
+}
+
+func openSocket(ctx context.Context, target string) (net.Conn, error) {
+	s, err := DialSocket(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = s.SetDeadline(deadline)
+	if err := s.Echo(); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s.Conn, nil
 }
 
 // askOnce sends one request and reads its whole answer.

@@ -2,26 +2,27 @@ package load
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/lxzan/gws"
 )
 
-func TestParseWrk(t *testing.T) {
+func TestParseSummary(t *testing.T) {
 	out := "Running 1s test @ http://127.0.0.1:1/\n" +
 		`{"requests":1000,"duration_us":2000000,"status":10,"connect":1,"read":2,"write":3,"timeout":4,"p50_us":640,"p99_us":4000}` + "\n"
-	got, err := parseWrk([]byte(out))
+	got, err := parseSummary([]byte(out))
 	want := Result{Good: 990, Bad: 20, Elapsed: 2 * time.Second, P50: 640 * time.Microsecond, P99: 4 * time.Millisecond}
 	if err != nil || got != want {
-		t.Errorf("parseWrk = %+v, %v; want %+v", got, err, want)
+		t.Errorf("parseSummary = %+v, %v; want %+v", got, err, want)
 	}
-	if _, err := parseWrk([]byte("unable to connect")); err == nil {
+	if _, err := parseSummary([]byte("unable to connect")); err == nil {
 		t.Error("output without a summary was accepted")
 	}
-	if _, err := parseWrk([]byte(`{"requests":`)); err == nil {
+	if _, err := parseSummary([]byte(`{"requests":`)); err == nil {
 		t.Error("a cut summary was accepted")
 	}
 }
@@ -57,6 +58,49 @@ func TestParseAB(t *testing.T) {
 	}
 }
 
+// The text is that of h2load 1.52, cut to the lines that matter.
+const h2loadOutput = `Application protocol: h2
+finished in 2.01s, 4000.00 req/s, 312.76KB/s
+requests: 8050 total, 8060 started, 8050 done, 8020 succeeded, 30 failed, 30 errored, 2 timeout
+status codes: 8000 2xx, 0 3xx, 20 4xx, 0 5xx
+`
+
+func TestParseH2load(t *testing.T) {
+	got, err := parseH2load([]byte(h2loadOutput))
+	want := Result{Good: 8000, Bad: 22, Elapsed: 2010 * time.Millisecond}
+	if err != nil || got != want {
+		t.Errorf("parseH2load = %+v, %v; want %+v", got, err, want)
+	}
+	if _, err := parseH2load([]byte("starting benchmark...")); err == nil {
+		t.Error("output without a summary was accepted")
+	}
+}
+
+func TestSocketEchoes(t *testing.T) {
+	up := gws.NewUpgrader(echo{}, nil)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, err := up.Upgrade(w, r); err == nil {
+			c.ReadLoop()
+		}
+	}))
+	defer srv.Close()
+	s, err := DialSocket(context.Background(), srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 3 {
+		if err := s.Echo(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type echo struct{ gws.BuiltinEventHandler }
+
+// OnMessage sends a message back.
+func (echo) OnMessage(c *gws.Conn, m *gws.Message) { _ = c.WriteMessage(m.Opcode, m.Bytes()) }
+
 func TestCommands(t *testing.T) {
 	s := Spec{Connections: 8, Pipeline: 16, Fields: []string{"A: b"}}
 	got := Generator{Script: "w.lua"}.wrk(s, "http://h/", 3*time.Second)
@@ -68,6 +112,16 @@ func TestCommands(t *testing.T) {
 	want = []string{"ab", "-q", "-c", "50", "-t", "2", "-n", "2000000", "-s", "10", "http://h/"}
 	if !slices.Equal(got, want) {
 		t.Errorf("ab command %q, want %q", got, want)
+	}
+	got = h2load(Spec{Protocol: HTTP2, Connections: 16, Streams: 32}, "https://h/", 2*time.Second)
+	want = []string{"h2load", "-t1", "-c16", "-m32", "-D2", "https://h/"}
+	if !slices.Equal(got, want) {
+		t.Errorf("h2load command %q, want %q", got, want)
+	}
+	got = Generator{Bin: "/b"}.own("wsload", Spec{Protocol: WebSocket, Connections: 64}, "http://h/", 2*time.Second)
+	want = []string{"/b/wsload", "-c", "64", "-m", "1", "-d", "2s", "http://h/"}
+	if !slices.Equal(got, want) {
+		t.Errorf("wsload command %q, want %q", got, want)
 	}
 }
 
@@ -81,8 +135,7 @@ func TestIdle(t *testing.T) {
 		} else {
 			srv.Start()
 		}
-		addr := srv.Listener.Addr().String()
-		idle, err := OpenIdle(context.Background(), addr, "/", useTLS, 40)
+		idle, err := OpenIdle(context.Background(), srv.URL+"/", Spec{Connections: 40, TLS: useTLS})
 		if err != nil {
 			t.Fatalf("TLS %v: %v", useTLS, err)
 		}
@@ -105,9 +158,11 @@ func TestIdleRefused(t *testing.T) {
 	defer closing.Close()
 	failing := httptest.NewServer(http.NotFoundHandler())
 	defer failing.Close()
-	for _, addr := range []net.Addr{closing.Listener.Addr(), failing.Listener.Addr()} {
-		if _, err := OpenIdle(context.Background(), addr.String(), "/", false, 3); err == nil {
-			t.Errorf("%v: no error", addr)
+	for _, srv := range []*httptest.Server{closing, failing} {
+		for _, p := range []Protocol{HTTP1, WebSocket} {
+			if _, err := OpenIdle(context.Background(), srv.URL+"/", Spec{Protocol: p, Connections: 3}); err == nil {
+				t.Errorf("%v, %q: no error", srv.URL, p)
+			}
 		}
 	}
 }

@@ -24,9 +24,11 @@ type Peer struct {
 	Path string   // where Body is served; "" is "/"
 
 	// A peer that speaks TLS says how, by further arguments or by what
-	// {ssl} in its Conf stands for.
-	TLSArgs []string
-	TLSConf string
+	// {ssl} in its Conf stands for; PlainConf is what that stands for without
+	// TLS.
+	TLSArgs   []string
+	TLSConf   string
+	PlainConf string
 }
 
 // SpeaksTLS reports whether the peer can be started with TLS.
@@ -57,12 +59,15 @@ func (p Peer) Prepare(at Place, tls bool) ([]string, error) {
 	if tls && !p.SpeaksTLS() {
 		return nil, fmt.Errorf("%s does not speak TLS here", p.ID)
 	}
-	args, ssl := p.Args, ""
+	args, ssl := p.Args, p.PlainConf
 	if tls {
 		args = append(args[:len(args):len(args)], p.TLSArgs...)
 		ssl = p.TLSConf
 	}
 	fill := at.replacer(ssl)
+	if err := writeFiles(at.Tmp); err != nil {
+		return nil, err
+	}
 	if p.Conf != "" {
 		if err := writeConf(filepath.Join(at.Dir, "conf", p.Conf), at.Tmp, fill); err != nil {
 			return nil, err
@@ -84,16 +89,12 @@ func (at Place) replacer(ssl string) *strings.Replacer {
 	return strings.NewReplacer(append(values, "{ssl}", ssl)...)
 }
 
-// writeConf fills in a configuration file, and leaves the body beside it for
-// servers that answer with a file.
+// writeConf fills in a configuration file.
 func writeConf(from, tmp string, fill *strings.Replacer) error {
 	b, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
 	to := filepath.Join(tmp, filepath.Base(from))
-	if err := os.WriteFile(to, []byte(fill.Replace(string(b))), 0o600); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(tmp, "plaintext"), []byte(Body), 0o644)
+	return os.WriteFile(to, []byte(fill.Replace(string(b))), 0o600)
 }

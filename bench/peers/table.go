@@ -47,6 +47,8 @@ func asteriPy(model, app string) []string {
 	}
 }
 
+var nginxArgs = []string{"nginx", "-p", "{tmp}", "-c", "{tmp}/nginx.conf", "-e", "stderr"}
+
 // All are the servers, ours first.
 var All = []Peer{
 	{ID: "asteri-go", Name: "asteri-loop, Go handler", Args: asteriLoop("-w", "tornado"), Path: "/plaintext", TLSArgs: asteriTLS},
@@ -59,8 +61,14 @@ var All = []Peer{
 	{ID: "asteri-fastapi", Name: "asteri-loop asgi", Args: asteriLoop("-w", "asgi:2", "fastapi_hello:app")},
 	{ID: "asteri-tornado-app", Name: "asteri-loop tornado", Args: asteriLoop("-w", "tornado:2", "tornado_hello:app")},
 
-	{ID: "nginx", Name: "nginx", Conf: "nginx.conf", TLSConf: " ssl",
-		Args: []string{"nginx", "-p", "{tmp}", "-c", "{tmp}/nginx.conf", "-e", "stderr"}},
+	{ID: "asteri-static", Name: "asteri-loop --static", Args: asteriLoop("-w", "tornado", "--static", "/files={tmp}/files"), Path: "/plaintext", TLSArgs: asteriTLS},
+	{ID: "asteri-go-ws", Name: "asteri-loop, Go handler", Args: asteriLoop("-w", "tornado"), Path: "/ws", TLSArgs: asteriTLS},
+	{ID: "asteri-asgi-ws", Name: "asteri-loop asgi", Args: asteriLoop("-w", "asgi:2", "echo:asgi"), TLSArgs: asteriTLS},
+	{ID: "asteri-tornado-ws", Name: "asteri-loop tornado", Args: asteriLoop("-w", "tornado:2", "tornado_echo:app"), TLSArgs: asteriTLS},
+	{ID: "asteri-go-h3", Name: "asteri-loop, Go handler", Args: asteriLoop("-w", "tornado", "--http-protocols", "h1,h2,h3"), Path: "/plaintext", TLSArgs: asteriTLS},
+
+	{ID: "nginx", Name: "nginx", Conf: "nginx.conf", TLSConf: " ssl http2", Args: nginxArgs},
+	{ID: "nginx-h2c", Name: "nginx", Conf: "nginx.conf", PlainConf: " http2", Args: nginxArgs},
 	{ID: "h2o", Name: "h2o", Conf: "h2o.conf",
 		TLSConf: "\n  ssl:\n    certificate-file: {cert}\n    key-file: {key}",
 		Args:    []string{"h2o", "-m", "worker", "-c", "{tmp}/h2o.conf"}},
@@ -68,17 +76,24 @@ var All = []Peer{
 	{ID: "fasthttp", Name: "fasthttp", Args: []string{"{bin}/fasthttp", "-addr", "127.0.0.1:{port}"}},
 	{ID: "nethttp", Name: "net/http", Args: []string{"{bin}/nethttp", "-addr", "127.0.0.1:{port}"},
 		TLSArgs: []string{"-cert", "{cert}", "-key", "{key}"}},
+	{ID: "gws", Name: "gws", Args: []string{"{bin}/gws", "-addr", "127.0.0.1:{port}"}},
+	{ID: "nbio", Name: "nbio", Args: []string{"{bin}/nbio", "-addr", "127.0.0.1:{port}"}},
+	{ID: "quic-go", Name: "quic-go", Args: []string{"{bin}/quicgo", "-addr", "127.0.0.1:{port}"},
+		TLSArgs: []string{"-cert", "{cert}", "-key", "{key}"}},
 
 	{ID: "granian-wsgi", Name: "granian WSGI", TLSArgs: granianTLS,
 		Args: granian("--interface", "wsgi", "hello:wsgi")},
 	{ID: "granian-asgi", Name: "granian ASGI", TLSArgs: granianTLS,
 		Args: granian("--interface", "asgi", "--loop", "uvloop", "hello:asgi")},
+	{ID: "granian-ws", Name: "granian ASGI", Args: granian("--interface", "asgi", "--loop", "uvloop", "--ws", "echo:asgi")},
 	{ID: "granian-idle", Name: "granian WSGI", // its limit of connections is the backlog's by default
 		Args: granian("--interface", "wsgi", "--backlog", "16384", "--backpressure", "8192", "--blocking-threads", "4", "hello:wsgi")},
 	{ID: "granian-flask", Name: "granian WSGI", Args: granian("--interface", "wsgi", "flask_hello:app")},
 	{ID: "granian-fastapi", Name: "granian ASGI", Args: granian("--interface", "asgi", "--loop", "uvloop", "fastapi_hello:app")},
 	{ID: "uvicorn", Name: "uvicorn", Args: uvicorn("hello:asgi"),
 		TLSArgs: []string{"--ssl-certfile", "{cert}", "--ssl-keyfile", "{key}"}},
+	{ID: "uvicorn-ws", Name: "uvicorn", Args: uvicorn("echo:asgi")},
+	{ID: "gunicorn-asgi-ws", Name: "gunicorn asgi", Args: gunicorn("-k", "asgi", "echo:asgi")},
 	{ID: "uvicorn-fastapi", Name: "uvicorn", Args: uvicorn("fastapi_hello:app")},
 	{ID: "gunicorn-sync", Name: "gunicorn sync", Args: gunicorn("-k", "sync", "hello:wsgi")},
 	{ID: "gunicorn-gthread", Name: "gunicorn gthread",
@@ -88,8 +103,9 @@ var All = []Peer{
 	{ID: "gunicorn-flask", Name: "gunicorn gthread", Args: gunicorn("-k", "gthread", "--threads", "4", "flask_hello:app")},
 	{ID: "hypercorn", Name: "hypercorn", Args: []string{
 		venv + "hypercorn", "-b", "127.0.0.1:{port}", "-w", "2", "-k", "uvloop",
-		"--keep-alive", "600", "--log-level", "warning", "hello:asgi"}},
+		"--keep-alive", "600", "--log-level", "warning", "hello:asgi"}, TLSArgs: []string{"--certfile", "{cert}", "--keyfile", "{key}"}},
 	{ID: "asteri-py-sync", Name: "Asteri sync", Args: asteriPy("sync", "hello:wsgi")},
 	{ID: "asteri-py-gtornado", Name: "Asteri gtornado", Args: asteriPy("gtornado", "hello:wsgi")},
+	{ID: "tornado-ws", Name: "Tornado", Args: []string{venv + "python", "tornado_echo.py", "{port}", "2"}},
 	{ID: "tornado-app", Name: "Tornado", Args: []string{venv + "python", "tornado_hello.py", "{port}", "2"}},
 }

@@ -21,12 +21,12 @@ class Hello(tornado.web.RequestHandler):
 app = tornado.web.Application([("/", Hello)])
 
 
-def main(port, workers):
+def main(port, workers, application):
     sockets = tornado.netutil.bind_sockets(port, "127.0.0.1")
     tornado.process.fork_processes(workers)
-    tornado.httpserver.HTTPServer(app).add_sockets(sockets)
+    tornado.httpserver.HTTPServer(application).add_sockets(sockets)
     tornado.ioloop.IOLoop.current().start()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), app)
