@@ -1,42 +1,71 @@
-"""asyncio and gevent on one thread, for gtornado. Imported after monkey-patching.
+"""asyncio and gevent on one thread, for gtornado: code on the IOLoop may wait as code in a greenlet may. Imported after
+monkey-patching.
 
-The asyncio loop runs in the main greenlet and waits with gevent's selector: while it waits, the hub runs other greenlets.
-A greenlet never runs inside a step of a Task: the Task awaits a Future, and the greenlet resolves it.
+The loop's callbacks, and so the steps of its tasks, run in a greenlet: the leader, which also waits in the selector. When a
+callback waits for something itself (a patched time.sleep, a socket), another greenlet takes the lead and goes on with the
+callbacks that are ready. The one that waited ends its callback when what it waits for has come, and is idle then. Callbacks
+that do not wait cost no switch. greenhub.py keeps the running loop and the current task with the greenlet that waits.
+
+This is safe because a callback is all that a greenlet holds while it waits. The loop's own code switches nowhere but in the
+selector, and a task whose step waits is not scheduled again before that step has ended.
 """
 import asyncio
-import functools
-import inspect
-from contextvars import copy_context
+from collections import deque
 
 import gevent
+from gevent.hub import Waiter
 from gevent.selectors import GeventSelector
-from greenlet import greenlet
-from tornado import gen, web
+from greenlet import GreenletExit, greenlet
 
 from . import greenhub
+from .tornado_app import TornadoServer
 
-greenhub.running.get = staticmethod(asyncio._get_running_loop)
-greenhub.running.set = staticmethod(asyncio._set_running_loop)
+
+class _Deposed(BaseException):
+    """Ends the turn of a greenlet that does not lead any more."""
+
+
+class _Ready(deque):
+    """The callbacks that are ready. Only the leader takes them."""
+
+    leading = False  # the leader runs callbacks: whatever greenlet waits now waits for one of them
+
+    def popleft(self):
+        if not self.leading:
+            raise _Deposed
+        return super().popleft()
 
 
 class _Selector(GeventSelector):
     waiting = False
 
+    def __init__(self, ready):
+        super().__init__()
+        self.callbacks = ready
+
     def select(self, timeout=None):
-        self.waiting = True
+        self.waiting, self.callbacks.leading = True, False
         try:
             return super().select(timeout)
         finally:
-            self.waiting = False
+            self.waiting, self.callbacks.leading = False, True
 
 
 class GreenLoop(asyncio.SelectorEventLoop):
-    """While the main greenlet waits in the selector, what another greenlet schedules must end the wait, as it must for
-    another thread."""
-
     def __init__(self):
-        self._green = _Selector()
+        self._callbacks = _Ready()
+        self._green = _Selector(self._callbacks)
+        self._hub = gevent.get_hub()
+        self._idle = []  # greenlets that may lead; as many as callbacks ever waited at once
+        self._end = None  # the Waiter of run_forever
+        self._failure = None  # what run_forever is to raise
         super().__init__(self._green)
+        self._ready = self._callbacks
+        greenhub.outside.put_away = self._put_away
+        greenhub.outside.bring_back = _bring_back
+
+    # While the leader waits in the selector, what another greenlet schedules must end the wait, as it must for another
+    # thread.
 
     def call_soon(self, callback, *args, context=None):
         if self._green.waiting:
@@ -50,78 +79,73 @@ class GreenLoop(asyncio.SelectorEventLoop):
             self.call_soon(int)  # the wait was computed without this timer
         return timer
 
+    # Leading.
 
-class _Pool:
-    """Greenlets that run functions and are kept for the next."""
+    def _run_once(self):
+        """What run_forever calls for one iteration runs them all, until stop(). The calling greenlet only waits, so that
+        it is there when the loop stops."""
+        self._end = Waiter(self._hub)
+        self._failure = None
+        self._appoint()
+        self._end.get()
+        if self._failure is not None:
+            raise self._failure
 
-    def __init__(self, loop):
-        self._loop = loop
-        self._hub = gevent.get_hub()
-        self._idle = []
+    def _appoint(self):
+        leader = self._idle.pop() if self._idle else greenlet(self._run, self._hub)
+        self._hub.loop.run_callback(leader.switch)
 
-    def submit(self, function):
-        """Runs function() in a greenlet as soon as the loop waits. Returns the asyncio Future of its result."""
-        future = self._loop.create_future()
-        worker = self._idle.pop() if self._idle else greenlet(self._run, self._hub)
-        self._hub.loop.run_callback(worker.switch, (function, future))
-        return future
-
-    def _run(self, job):
-        # A handler may use the IOLoop (create_task, add_callback): to its code it is the running loop.
-        asyncio._set_running_loop(self._loop)
+    def _run(self):
         me = gevent.getcurrent()
         while True:
-            _run_job(*job)
-            job = None
+            asyncio._set_running_loop(self)
+            self._lead()
+            asyncio._set_running_loop(None)
             self._idle.append(me)
-            job = self._hub.switch()
+            self._hub.switch()
+
+    def _lead(self):
+        """Runs iterations of the loop until it stops, or until a callback has waited and another greenlet leads."""
+        iteration, callbacks = super()._run_once, self._callbacks
+        try:
+            iteration()
+            while callbacks.leading and not self._stopping:
+                iteration()
+        except _Deposed:
+            return
+        except GreenletExit:
+            raise
+        except BaseException as error:  # of a callback: SystemExit and KeyboardInterrupt end the loop
+            self._failure = error
+            self.stop()
+            if not callbacks.leading:
+                self.call_soon(int)  # the leader is to notice
+        if callbacks.leading:
+            callbacks.leading = False
+            self._hub.loop.run_callback(self._end.switch, None)
+
+    def _put_away(self):
+        """A greenlet is about to wait."""
+        if self._callbacks.leading:
+            self._callbacks.leading = False
+            self._appoint()
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            return None
+        task = asyncio.current_task(loop)
+        if task is not None:
+            asyncio.tasks._leave_task(loop, task)
+        asyncio._set_running_loop(None)
+        return loop, task
 
 
-def _run_job(function, future):
-    try:
-        result = function()
-    except BaseException as error:
-        if not future.done():
-            # A Future refuses StopIteration.
-            future.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
-    else:
-        if not future.done():
-            future.set_result(result)
+def _bring_back(loop, task):
+    asyncio._set_running_loop(loop)
+    if task is not None:
+        asyncio.tasks._enter_task(loop, task)
 
 
-def run_handlers_in_greenlets(loop):
-    """Makes every RequestHandler run its synchronous methods (prepare, the HTTP method, data_received) in greenlets."""
-    pool = _Pool(loop)
-    init = web.RequestHandler.__init__
-
-    @functools.wraps(init)
-    def init_with_greenlets(self, application, request, **kwargs):
-        init(self, application, request, **kwargs)
-        names = ["prepare", "data_received"]
-        if request.method in self.SUPPORTED_METHODS:
-            names.append(request.method.lower())
-        for name in names:
-            if _waits_in_greenlet(type(self), name):
-                setattr(self, name, functools.partial(_call, pool, getattr(self, name)))
-
-    web.RequestHandler.__init__ = init_with_greenlets
-
-
-@functools.lru_cache(maxsize=None)
-def _waits_in_greenlet(handler, name):
-    """Whether a handler class has a method of its own under this name that is not a coroutine."""
-    method = getattr(handler, name, None)
-    if method is None or method is getattr(web.RequestHandler, name, None):
-        return False
-    return not (inspect.iscoroutinefunction(method) or gen.is_coroutine_function(method))
-
-
-async def _call(pool, method, *args, **kwargs):
-    context = copy_context()
-    result = await pool.submit(functools.partial(context.run, method, *args, **kwargs))
-    for variable, value in context.items():  # what prepare() sets, get() finds
-        if variable.get(_call) is not value:
-            variable.set(value)
-    if result is not None:
-        result = await result
-    return result
+class GreenServer(TornadoServer):
+    def start(self, connection, context):
+        # As a callback of its own: a handler may wait while it is made, and the reading of the link must not.
+        self.loop.call_soon(connection.begin, context=context)

@@ -36,6 +36,7 @@ class Connection(httputil.HTTPConnection):
     started = False  # START was queued
     finished = False  # the response is whole
     gone = False  # the client left
+    leaving = False  # it closed its sending side before the application was given the request
     broken = None  # why the response must not end cleanly
     delegate = None
     task = None
@@ -61,8 +62,14 @@ class Connection(httputil.HTTPConnection):
 
     def begin(self):
         """Gives the request to the application."""
-        _, method, _, version, path, query, headers, _, _, body, _ = self._request
-        self._request = None
+        request, self._request = self._request, None
+        if not self.gone:
+            self._give_request(request)
+            if self.leaving:
+                self.on_cancel(False)
+
+    def _give_request(self, request):
+        _, method, _, version, path, query, headers, _, _, body, _ = request
         uri = path.decode("latin-1")
         if query:
             uri += "?" + query.decode("latin-1")
@@ -73,7 +80,7 @@ class Connection(httputil.HTTPConnection):
                 fields.add(name.decode("latin-1"), value.decode("latin-1"))
             self.delegate = self.server.app.start_request(self.server, self)
             prepared = self.delegate.headers_received(httputil.RequestStartLine(method, uri, "HTTP/" + version), fields)
-            if prepared is None and not self._more:
+            if prepared is None and not (self._more or self._pieces):
                 if body:
                     prepared = self._give(body)
                 if prepared is None:
@@ -158,6 +165,9 @@ class Connection(httputil.HTTPConnection):
             return
         if hard:
             self.gone = True
+        elif self._request is not None:
+            self.leaving = True
+            return
         callback, self._close_callback = self._close_callback, None
         try:
             if hard and self._more and self.delegate is not None:
@@ -308,10 +318,12 @@ class TornadoServer(LoopServer):
     def begin(self, request):
         connection = Connection(self, request)
         self.cycles[connection.stream] = connection
+        connection.leaving = self.intake.leaving(connection.stream)
         # A context of its own: what a handler's initialize() sets must not reach the next request.
-        self._context.copy().run(connection.begin)
-        if self.intake.leaving(connection.stream):
-            connection.on_cancel(False)
+        self.start(connection, self._context.copy())
+
+    def start(self, connection, context):
+        context.run(connection.begin)
 
     def hold(self, connection):
         self._opening.append(connection)
@@ -322,6 +334,14 @@ class TornadoServer(LoopServer):
         for connection in opening:
             connection.open()
         super()._flush()
+
+
+async def serve(server_class, worker, loop):
+    """Announces READY and serves until SHUTDOWN."""
+    abort_truncated_responses()
+    server = server_class(worker, loop)
+    worker.ready()
+    await server.serve()
 
 
 def abort_truncated_responses():

@@ -93,6 +93,7 @@ class Wait(tornado.web.RequestHandler):
 @tornado.web.stream_request_body
 class Upload(tornado.web.RequestHandler):
     def prepare(self):
+        open("uploading", "w").close()
         self.pieces = []
     async def data_received(self, data):
         while not exists("go"):
@@ -212,6 +213,7 @@ class Native(unittest.TestCase):
         front.touch("go")
         stream = front.start("/upload", method="POST", body=None, headers=HOST)
         front.body(stream, b"some")
+        front.wait_file("uploading")
         front.body(stream, b"", 2)
         front.wait_done(stream)
         front.wait_file("uploadclosed")
@@ -368,6 +370,127 @@ class Greenlets(unittest.TestCase):
                     self.assertEqual(bytes(front.call("/run", query="1").body), b"True")
                 self.assertEqual(bytes(front.call("/socket").body), b"b'x'")
                 self.assertEqual(bytes(front.call("/executor").body), b"14")
+
+    WAITING = """
+    import asyncio, contextvars, os, threading, time
+    import greenlet
+    import tornado.web
+    from tornado.ioloop import IOLoop
+
+    VAR = contextvars.ContextVar("VAR")
+    SEEN = []
+
+    def wait(name):
+        "Waits as any blocking call does: the loop knows nothing of it."
+        open("waiting-" + name, "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.002)
+
+    class Handler(tornado.web.RequestHandler):
+        "Checks that what asyncio and contextvars say is the same before and after each wait."
+        def initialize(self):
+            if self.request.path == "/initialize":
+                wait("initialize")
+        async def get(self, name):
+            VAR.set(name)
+            task = asyncio.current_task()
+            await getattr(self, "do_" + name)()
+            assert asyncio.current_task() is task and asyncio.get_running_loop() is task.get_loop()
+            assert VAR.get() == name
+            self.write(name)
+        async def do_initialize(self):
+            pass
+        async def do_index(self):
+            await asyncio.sleep(0)
+        async def do_blocks(self):
+            await asyncio.sleep(0.001)
+            for _ in range(3):
+                wait("blocks")
+                assert asyncio.current_task() and VAR.get() == "blocks"
+                await asyncio.sleep(0.001)
+        async def do_deep(self):
+            "In a greenlet of its own inside the step, as SQLAlchemy's asyncio extension runs drivers."
+            inner = greenlet.greenlet(lambda: wait("deep"))
+            inner.switch()
+            assert inner.dead
+        async def do_timeout(self):
+            "The timeout comes while the step waits: it is raised at the next await."
+            async def late():
+                wait("timeout")
+                await asyncio.sleep(3600)
+            try:
+                await asyncio.wait_for(late(), 0.001)
+            except asyncio.TimeoutError:
+                return
+            raise AssertionError("not timed out")
+        async def do_children(self):
+            async def child(n):
+                VAR.set(n)
+                wait("children")
+                await asyncio.sleep(0)
+                assert VAR.get() == n
+                return n
+            assert await asyncio.gather(*map(child, range(5))) == list(range(5))
+        async def do_thread(self):
+            await asyncio.get_running_loop().run_in_executor(None, wait, "thread")
+        async def do_raises(self):
+            wait("raises")
+            raise ValueError("after waiting")
+        async def do_callback(self):
+            done = asyncio.Event()
+            def blocks():
+                wait("callback")
+                assert asyncio.get_running_loop() and asyncio.current_task() is None
+                done.set()
+            IOLoop.current().add_callback(blocks)
+            await done.wait()
+
+    class Stop(tornado.web.RequestHandler):
+        def get(self):
+            self.finish("ok")
+            wait("stop")
+
+    class Exit(tornado.web.RequestHandler):
+        def get(self):
+            def leave():
+                wait("exit")
+                raise SystemExit(7)
+            IOLoop.current().add_callback(leave)
+            self.write("ok")
+
+    app = tornado.web.Application([("/stop", Stop), ("/exit", Exit), ("/(.*)", Handler)])
+    """
+
+    def test_whatever_waits_on_the_loop(self):
+        names = ("initialize", "blocks", "deep", "timeout", "children", "thread", "raises", "callback")
+        with Front(self.WAITING, "gtornado") as front:
+            streams = [front.start("/" + name, headers=HOST) for _ in range(3) for name in names]
+            for name in names:
+                front.wait_file("waiting-" + name)
+            quick = front.call("/index", headers=HOST)
+            self.assertEqual(bytes(quick.body), b"index", front.output())
+            self.assertFalse(any(s.done for s in streams))
+            front.touch("go")
+            front.wait_done(*streams)
+            for stream, name in zip(streams, names * 3):
+                expected = (500, None) if name == "raises" else (200, name)
+                self.assertEqual((stream.status, bytes(stream.body).decode() if stream.status == 200 else None), expected, front.output())
+            self.assertIn("after waiting", front.output())
+            self.assertEqual(front.shutdown(), 0)
+
+    def test_loop_stops_while_a_callback_waits(self):
+        with Front(self.WAITING, "gtornado") as front:
+            stream = front.call("/stop", headers=HOST)
+            self.assertEqual(bytes(stream.body), b"ok")
+            front.wait_file("waiting-stop")
+            self.assertEqual((front.shutdown(), front.output()), (0, ""))
+
+    def test_exit_in_a_callback_that_waited(self):
+        with Front(self.WAITING, "gtornado") as front:
+            front.call("/exit", headers=HOST)
+            front.wait_file("waiting-exit")
+            front.touch("go")
+            self.assertEqual(front.process.wait(10), 7, front.output())
 
     def test_asyncio_run_while_handlers_wait(self):
         """A loop of a greenlet's own and the IOLoop take turns; neither sees the other as running."""

@@ -1,5 +1,5 @@
-"""gtornado: Tornado's IOLoop in a gevent-patched process. WSGI calls and synchronous handler methods run in greenlets, so
-what waits cooperatively in one of them stops neither the loop nor the others."""
+"""gtornado: Tornado's IOLoop in a gevent-patched process. WSGI calls and what runs on the loop (handlers, coroutines or not,
+and every other callback) run in greenlets, so what waits cooperatively in one of them stops neither the loop nor the others."""
 from .. import loader
 from . import gevent, tornado
 
@@ -19,16 +19,15 @@ def describe(hello, interface):
 
 
 def run(worker):
-    from .. import greenloop, loops  # patches must come first
+    from .. import greenloop, loops, tornado_app  # patches must come first
 
     loop = greenloop.GreenLoop()
     if worker.interface == loader.WSGI:
-        serve = _serve_wsgi
+        serving = _serve_wsgi(worker, loop)
     else:
-        greenloop.run_handlers_in_greenlets(loop)
-        serve = tornado.serve_native
+        serving = tornado_app.serve(greenloop.GreenServer, worker, loop)
     try:
-        loops.run(loop, serve(worker, loop))
+        loops.run(loop, serving)
     finally:
         if worker.link is not None:
             worker.link.finish()

@@ -27,20 +27,13 @@ def run(worker):
     if worker.interface == loader.WSGI:
         loops.run(loop, _serve_wsgi(worker, loop))
         return
+    from .. import tornado_app
+
     try:
-        loops.run(loop, serve_native(worker, loop))
+        loops.run(loop, tornado_app.serve(tornado_app.TornadoServer, worker, loop))
     finally:
         if worker.link is not None:
             worker.link.finish()
-
-
-async def serve_native(worker, loop):
-    from .. import tornado_app
-
-    tornado_app.abort_truncated_responses()
-    server = tornado_app.TornadoServer(worker, loop)
-    worker.ready()
-    await server.serve()
 
 
 async def _serve_wsgi(worker, loop):
