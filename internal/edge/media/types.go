@@ -32,7 +32,7 @@ var byExtension = map[string]string{
 	// Images.
 	"png": "image/png", "apng": "image/apng", "jpg": "image/jpeg", "jpeg": "image/jpeg", "jpe": "image/jpeg",
 	"jfif": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif", "jxl": "image/jxl",
-	"heic": "image/heic", "heif": "image/heif", "svg": "image/svg+xml", "svgz": "image/svg+xml",
+	"heic": "image/heic", "heif": "image/heif", "svg": "image/svg+xml",
 	"ico": "image/vnd.microsoft.icon", "cur": "image/vnd.microsoft.icon", "bmp": "image/bmp",
 	"tif": "image/tiff", "tiff": "image/tiff", "psd": "image/vnd.adobe.photoshop",
 

@@ -1,0 +1,220 @@
+// Package forwarded puts the client in the place of the proxies that stand
+// between it and the server: its address, and the scheme that it used, as trusted
+// proxies write them into the request.
+//
+// The fields are Forwarded (RFC 7239) and the X-Forwarded family, which nobody has
+// written a standard for. Each proxy appends who sent it the request, so the list
+// is read from its end, and only as far as it was written by proxies that are
+// trusted: what a client has written itself is behind an address that is not.
+package forwarded
+
+import (
+	"bytes"
+	"net/http"
+	"net/netip"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/addrset"
+)
+
+// Fields says which fields the proxies write. A proxy passes on the others as
+// the client sent them.
+type Fields uint8
+
+const (
+	// Auto takes X-Forwarded fields, or Forwarded where there are none. A
+	// request is refused in which both are there and name different clients.
+	Auto Fields = iota
+	// XForwarded takes X-Forwarded fields and ignores Forwarded.
+	XForwarded
+	// RFC7239 takes Forwarded and ignores X-Forwarded fields.
+	RFC7239
+)
+
+// Options say who is trusted, and with what.
+type Options struct {
+	// Trusted are the proxies. Peers at a Unix socket are trusted too.
+	Trusted *addrset.Set
+	Fields  Fields
+	// Host has the host that the proxy was asked for become the request's.
+	Host bool
+	// SecureSchemes are the fields of the X-Forwarded family that tell the
+	// scheme. Nil stands for DefaultSecureSchemes.
+	SecureSchemes []SecureScheme
+	// ForwarderHeaders are names with underscores that proxies may send,
+	// though such names are not clear in an environ, or "*" for all.
+	ForwarderHeaders []string
+	// RefuseUnderscores refuses requests with other names of the kind.
+	RefuseUnderscores bool
+}
+
+// SecureScheme is a field that says by its value that the client used https. Any
+// other value says http.
+type SecureScheme struct{ Name, Secure string }
+
+// DefaultSecureSchemes are the fields that proxies are known to send.
+var DefaultSecureSchemes = []SecureScheme{
+	{"X-Forwarded-Protocol", "ssl"},
+	{"X-Forwarded-Proto", "https"},
+	{"X-Forwarded-Ssl", "on"},
+}
+
+// Handler returns a handler that corrects requests for next. It allocates nothing
+// for a request in which nothing is forwarded.
+func Handler(next asteri.Handler, o Options) asteri.Handler {
+	if o.SecureSchemes == nil {
+		o.SecureSchemes = DefaultSecureSchemes
+	}
+	return &handler{next: next, opts: o, forwarder: newForwarderNames(o.ForwarderHeaders)}
+}
+
+type handler struct {
+	next      asteri.Handler
+	opts      Options
+	forwarder forwarderNames
+}
+
+// ServeExchange implements asteri.Handler.
+func (h *handler) ServeExchange(x asteri.Exchange) {
+	if refusal := h.apply(x.Request()); refusal != nil {
+		x.Abort(refusal)
+		return
+	}
+	h.next.ServeExchange(x)
+}
+
+// apply corrects the request.
+func (h *handler) apply(r *asteri.Request) *asteri.StatusError {
+	trusted := h.trusts(r.Peer)
+	if !trusted && !h.opts.RefuseUnderscores {
+		return nil
+	}
+	found := h.look(&r.Header)
+	if found.underscores && !h.underscores(r, trusted) {
+		return bad("field name with an underscore")
+	}
+	if !trusted {
+		return nil
+	}
+	useX := found.x && h.opts.Fields != RFC7239
+	useForwarded := found.forwarded && (h.opts.Fields == RFC7239 || h.opts.Fields == Auto)
+	if useX || useForwarded {
+		return h.forward(r, useX, useForwarded)
+	}
+	return nil
+}
+
+// trusts tells whether a peer may speak for others. Who has no address is at a
+// Unix socket, which the system guards, unless it came through a proxy that did
+// not know it.
+func (h *handler) trusts(p *asteri.Peer) bool {
+	if p.Remote.IsValid() {
+		return h.opts.Trusted.Contains(p.Remote.Addr())
+	}
+	return p.Network == "unix" && p.Proxy == nil
+}
+
+// found says what there is to do in a request.
+type found struct{ forwarded, x, underscores bool }
+
+func (h *handler) look(fields *asteri.Header) (f found) {
+	for _, field := range fields.Fields() {
+		name := field.Name
+		switch {
+		case len(name) == len(nameForwarded) && asteri.EqualFold(name, nameForwarded):
+			f.forwarded = true
+		case len(name) > len(familyX) && asteri.EqualFold(name[:len(familyX)], familyX), h.tellsScheme(name):
+			f.x = true
+		case bytes.IndexByte(name, '_') >= 0:
+			f.underscores = true
+		}
+	}
+	return f
+}
+
+func (h *handler) tellsScheme(name []byte) bool {
+	for i := range h.opts.SecureSchemes {
+		if asteri.EqualFold(name, h.opts.SecureSchemes[i].Name) {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	nameForwarded = "Forwarded"
+	familyX       = "X-Forwarded-"
+	nameFor       = "X-Forwarded-For"
+	nameHost      = "X-Forwarded-Host"
+	namePort      = "X-Forwarded-Port"
+)
+
+// origin is what the fields say of the client.
+type origin struct {
+	client netip.AddrPort // invalid if they do not say
+	scheme string         // "http", "https", or empty
+	host   []byte         // with its port; empty if they do not say
+}
+
+// forward takes over what the fields say.
+func (h *handler) forward(r *asteri.Request, useX, useForwarded bool) *asteri.StatusError {
+	var o origin
+	var refusal *asteri.StatusError
+	switch {
+	case useX && useForwarded:
+		var other origin
+		if o, refusal = h.xForwarded(r); refusal == nil {
+			other, refusal = h.rfc7239(r)
+		}
+		if refusal == nil && !o.agrees(other) {
+			refusal = bad("Forwarded and X-Forwarded fields disagree")
+		}
+	case useX:
+		o, refusal = h.xForwarded(r)
+	default:
+		o, refusal = h.rfc7239(r)
+	}
+	if refusal != nil {
+		return refusal
+	}
+	if o.scheme != "" {
+		r.Scheme = o.scheme
+	}
+	if h.opts.Host && len(o.host) > 0 {
+		r.Authority = o.host
+	}
+	if o.client.IsValid() {
+		setClient(r, o.client)
+	}
+	return nil
+}
+
+// agrees tells whether nothing that both say is different.
+func (o origin) agrees(other origin) bool {
+	return (!o.client.IsValid() || !other.client.IsValid() || o.client.Addr() == other.client.Addr()) &&
+		(o.scheme == "" || other.scheme == "" || o.scheme == other.scheme)
+}
+
+// setClient gives the request a peer of its own.
+func setClient(r *asteri.Request, client netip.AddrPort) {
+	peer := ownPeer(r)
+	peer.Remote = client
+}
+
+// ownPeer returns a peer that is the request's alone, with what a proxy says.
+func ownPeer(r *asteri.Request) *asteri.Peer {
+	own := &struct {
+		peer  asteri.Peer
+		proxy asteri.Proxy
+	}{peer: *r.Peer}
+	if r.Peer.Proxy != nil {
+		own.proxy = *r.Peer.Proxy
+	}
+	own.peer.Proxy = &own.proxy
+	r.Peer = &own.peer
+	return r.Peer
+}
+
+func bad(reason string) *asteri.StatusError {
+	return &asteri.StatusError{Code: http.StatusBadRequest, Reason: reason}
+}
