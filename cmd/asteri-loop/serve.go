@@ -146,6 +146,9 @@ func (s *server) check() int {
 	if err := s.openTLS(); err != nil {
 		return s.fail(exitFailure, "The settings do not work", err)
 	}
+	if _, err := edge(nil, s.cfg, s.logs); err != nil {
+		return s.fail(exitFailure, "The settings do not work", err)
+	}
 	if s.cfg.App == "" {
 		return exitOK
 	}

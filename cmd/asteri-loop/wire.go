@@ -75,22 +75,27 @@ func limit[T int | int64 | time.Duration](v T) T {
 }
 
 // handler puts what the server answers itself in front of the application.
-func (s *server) handler() asteri.Handler {
-	if !s.cfg.Status {
-		return s.app
+func (s *server) handler() (asteri.Handler, error) {
+	h, err := edge(s.app, s.cfg, s.logs)
+	if err != nil || !s.cfg.Status {
+		return h, err
 	}
 	allow := make([]netip.Prefix, len(s.cfg.StatusAllow))
 	for i, n := range s.cfg.StatusAllow {
 		allow[i] = netip.MustParsePrefix(n) // Load has checked it
 	}
-	return status.Handler(s.app, status.Options{Allow: allow, Ready: s.health, Report: s.report})
+	return status.Handler(h, status.Options{Allow: allow, Ready: s.health, Report: s.report}), nil
 }
 
 // listen opens the ports. Requests that come before the application is ready
 // wait in its queue.
 func (s *server) listen() error {
 	opts := exchangeOptions(s.cfg, s.logs)
-	spoken := protocols(s.handler(), opts)
+	h, err := s.handler()
+	if err != nil {
+		return err
+	}
+	spoken := protocols(h, opts)
 	for _, addr := range s.cfg.Bind {
 		lc := loop.ListenConfig{
 			Addr:      addr,

@@ -35,7 +35,9 @@ type Config struct {
 
 	Workers int
 	// WorkerClass is one of Models, or empty for a choice by application.
-	WorkerClass       string
+	WorkerClass string
+	// Interface is "auto", "wsgi" or "asgi".
+	Interface         string
 	Threads           int
 	WorkerConnections int
 	Timeout           time.Duration
@@ -79,6 +81,13 @@ type Config struct {
 	Protocols        []string
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int
+
+	// Static are folders to serve, as PREFIX=DIR.
+	Static               []string
+	StaticMaxAge         time.Duration
+	StaticFallthrough    bool
+	StaticFollowSymlinks bool
+	StaticCacheSize      int64
 
 	Status      bool
 	StatusAllow []string

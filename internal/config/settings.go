@@ -11,6 +11,7 @@ const (
 	groupMechanics = "Server Mechanics"
 	groupSecurity  = "Security"
 	groupSSL       = "SSL"
+	groupFiles     = "Static Files"
 	groupLogging   = "Logging"
 	groupStatus    = "Status"
 	groupDebugging = "Debugging"
@@ -79,6 +80,11 @@ var settings = []*setting{
 		Help: "How workers run the application: sync, gthread, gevent, asgi, tornado or gtornado. auto chooses by the application.",
 		Live: true,
 		at:   func(c *Config) value { return modelValue{&c.WorkerClass} },
+	}, {
+		Name: "interface", Flags: []string{"interface"}, Group: groupWorkers, Meta: "NAME", Default: "auto",
+		Help: "What the Python application speaks: wsgi, asgi, or auto to look at it. For callables that take (*args, **kwargs), which do not say.",
+		Live: true,
+		at:   func(c *Config) value { return choice(&c.Interface, nil, "auto", "wsgi", "asgi") },
 	}, {
 		Name: "threads", Flags: []string{"threads"}, Group: groupWorkers, Meta: "INT", Default: "1",
 		Help: "The number of threads of each gthread worker. More than 1 makes sync gthread.",
@@ -219,6 +225,28 @@ var settings = []*setting{
 		Name: "max_handshakes", Flags: []string{"max-handshakes"}, Group: groupSSL, Meta: "INT", Default: "4096",
 		Help: "The number of connections that may be in the TLS handshake; those beyond it are closed.",
 		at:   func(c *Config) value { return number(&c.MaxHandshakes, 4, 1<<20) },
+	},
+
+	{
+		Name: "static", Flags: []string{"static"}, Group: groupFiles, Meta: "/PREFIX=DIR", Many: true,
+		Help: "Serve the files of a directory below a path, without the application: /static=assets. May be repeated; the longest prefix decides. What is no file gets 404, but below / alone goes to the application.",
+		at:   func(c *Config) value { return list(&c.Static, staticMount) },
+	}, {
+		Name: "static_max_age", Flags: []string{"static-max-age"}, Group: groupFiles, Meta: "TIME", Default: "0",
+		Help: "The time that browsers and caches may use a static file without asking again. 0 leaves it to them.",
+		at:   func(c *Config) value { return duration(&c.StaticMaxAge, 0, longest) },
+	}, {
+		Name: "static_fallthrough", Flags: []string{"static-fallthrough"}, Group: groupFiles, Meta: "on|off", Default: "off",
+		Help: "Whether a request below a static prefix for what is no file goes to the application.",
+		at:   func(c *Config) value { return boolean(&c.StaticFallthrough) },
+	}, {
+		Name: "static_follow_symlinks", Flags: []string{"static-follow-symlinks"}, Group: groupFiles, Meta: "on|off", Default: "off",
+		Help: "Whether symbolic links may lead out of a static directory.",
+		at:   func(c *Config) value { return boolean(&c.StaticFollowSymlinks) },
+	}, {
+		Name: "static_cache_size", Flags: []string{"static-cache-size"}, Group: groupFiles, Meta: "SIZE", Default: "32MiB",
+		Help: "Memory for static files, whose small ones are kept there.",
+		at:   func(c *Config) value { return size(&c.StaticCacheSize, 64<<10, largest) },
 	},
 
 	{
