@@ -1,8 +1,7 @@
 package workers
 
 // ASGI runs each call of h on a goroutine of its own. Bodies are streamed. What
-// bounds the number of calls is the server's limit on connections. It uses no
-// options.
+// bounds the number of calls is the server's limit on connections. It uses Timeout.
 func ASGI(h Handler, o Options) *Pool {
-	return &Pool{handler: h, options: o.withDefaults()}
+	return newPool(h, o.withDefaults(), 0, false)
 }

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"errors"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/asteri/asteri-loop"
@@ -39,7 +40,7 @@ func (c *Call) Await(fn func()) error {
 	var over, abandoned bool
 	var raised *asteri.PanicError
 	sched.Begin()
-	go runGuarded(fn, func(p *asteri.PanicError) {
+	go c.runGuarded(fn, func(p *asteri.PanicError) {
 		c.mu.Lock()
 		raised, over = p, true
 		lost := abandoned && p != nil
@@ -78,7 +79,7 @@ func (c *Call) Block(fn func()) {
 	c.co = nil
 	c.runs()
 	c.mu.Unlock()
-	go runGuarded(fn, func(p *asteri.PanicError) {
+	go c.runGuarded(fn, func(p *asteri.PanicError) {
 		resume := func() {
 			c.mu.Lock()
 			c.co = co
@@ -98,8 +99,12 @@ func (c *Call) Block(fn func()) {
 }
 
 // runGuarded runs fn, and then done with how fn failed to return, or nil. If fn
-// ended the goroutine, done is the last that runs on it.
-func runGuarded(fn func(), done func(p *asteri.PanicError)) {
+// ended the goroutine, done is the last that runs on it. It is a method so that
+// stacks show whom it works for.
+//
+//go:noinline
+func (c *Call) runGuarded(fn func(), done func(p *asteri.PanicError)) {
+	defer runtime.KeepAlive(c)
 	returned := false
 	defer func() {
 		if v := recover(); v != nil {

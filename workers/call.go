@@ -36,6 +36,10 @@ type Call struct {
 	finished bool
 	conn     *Conn // to be closed with the call
 
+	// The pool's.
+	displaced bool // timed out, and its worker was replaced
+	returned  bool // the handler has
+
 	// Under mu.
 	cause     error  // why nobody waits for the answer
 	gone      func() // told when the client has gone; may be nil
@@ -178,6 +182,7 @@ func (c *Call) Inform(status int, h *asteri.Header) error {
 
 // Start begins the response, as Exchange.Start does.
 func (c *Call) Start(status int, h *asteri.Header) error {
+	c.guard.reached(begun)
 	return c.do(func() error { return c.x.Start(status, h) })
 }
 
@@ -186,12 +191,14 @@ func (c *Call) Start(status int, h *asteri.Header) error {
 // os.ErrDeadlineExceeded after the write deadline.
 func (c *Call) Write(p []byte) (int, error) {
 	c.watch()
+	c.guard.turnAgain()
 	return c.stream.Write(p)
 }
 
 // SendFile sends n bytes of f from offset off as response content. It takes over
 // f and closes it.
 func (c *Call) SendFile(f *os.File, off, n int64) error {
+	c.guard.turnAgain()
 	inline := c.inline()
 	err := c.do(func() error { return c.x.SendFile(f, off, n) })
 	if err != nil && !inline {
@@ -208,6 +215,7 @@ func (c *Call) Finish(trailer *asteri.Header) error {
 // Respond answers in one step: a response with h, a Content-Length of len(body),
 // which h must not hold, and body. Body belongs to the call from then on.
 func (c *Call) Respond(status int, h *asteri.Header, body []byte) error {
+	c.guard.reached(complete)
 	if c.inline() {
 		err := c.x.Respond(status, h, body)
 		c.finished = err == nil
@@ -219,6 +227,7 @@ func (c *Call) Respond(status int, h *asteri.Header, body []byte) error {
 // end runs fn, which ends the exchange. If it fails on the executor later, the
 // handler can do nothing about it any more.
 func (c *Call) end(fn func() error) error {
+	c.guard.reached(complete)
 	inline := c.inline()
 	err := c.do(func() error {
 		err := fn()
@@ -234,6 +243,7 @@ func (c *Call) end(fn func() error) error {
 // Abort ends the exchange without a clean end, as Exchange.Abort does.
 func (c *Call) Abort(cause error) {
 	c.finished = true
+	c.guard.reached(complete)
 	if c.inline() {
 		c.x.Abort(cause)
 		return
@@ -258,6 +268,7 @@ func (c *Call) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (*Conn, error)
 		return nil, err
 	}
 	c.finished = true
+	c.guard.reached(complete)
 	if c.inline() {
 		c.conn = conn
 	}
@@ -300,6 +311,8 @@ func (c *Call) Sleep(d time.Duration) error {
 }
 
 // run runs h to its end, wherever the call is.
+//
+//go:noinline
 func (c *Call) run(h Handler) {
 	returned := false
 	defer func() { c.close(recover(), returned) }()

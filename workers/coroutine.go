@@ -15,6 +15,7 @@ import (
 type coroutine struct {
 	log  *slog.Logger
 	free *freeList
+	dog  *watchdog
 
 	next  func() (struct{}, bool)
 	stop  func()
@@ -25,10 +26,11 @@ type coroutine struct {
 	x        asteri.Exchange // nil between handlers
 	home     asteri.Executor
 	giveBack func() // returns the ownership of home to who resumed
+	parked   bool   // the handler has been, so that the watchdog knows its call
 }
 
-func newCoroutine(h Handler, free *freeList, log *slog.Logger) *coroutine {
-	co := &coroutine{handler: h, free: free, log: log, call: new(Call)}
+func newCoroutine(h Handler, free *freeList, dog *watchdog, log *slog.Logger) *coroutine {
+	co := &coroutine{handler: h, free: free, dog: dog, log: log, call: new(Call)}
 	co.next, co.stop = iter.Pull(co.loop)
 	return co
 }
@@ -45,11 +47,18 @@ func (co *coroutine) loop(yield func(struct{}) bool) {
 // in the goroutine that resumed the coroutine, and the coroutine is lost.
 func (co *coroutine) serve() {
 	co.giveBack = takeOwnership(co.home)
-	defer func() { co.giveBack() }()
-	co.call.init(co.x, co.log, co)
-	co.call.run(co.handler)
-	if co.call.watched {
-		co.call = new(Call) // callbacks may still refer to the old one
+	c := co.call
+	defer func() {
+		if co.parked {
+			co.parked = false
+			co.dog.end(c)
+		}
+		co.giveBack()
+	}()
+	c.init(co.x, co.log, co)
+	c.run(co.handler)
+	if c.watched || co.parked {
+		co.call = new(Call) // callbacks, or the watchdog, may still refer to the old one
 	} else {
 		*co.call = Call{}
 	}
@@ -71,8 +80,13 @@ func (co *coroutine) resume() {
 	}
 }
 
-// park leaves the executor to others until resume is called.
+// park leaves the executor to others until resume is called. Only a call that does
+// so can be found late: until then nobody else would run.
 func (co *coroutine) park() {
+	if !co.parked {
+		co.parked = true
+		co.dog.begin(co.call)
+	}
 	co.giveBack()
 	co.yield(struct{}{})
 	co.giveBack = takeOwnership(co.home)

@@ -11,6 +11,8 @@ type Coroutines struct {
 	handler Handler
 	options Options
 	free    freeLists
+	dog     watchdog
+	stacks  stacks
 }
 
 // GTornado runs h natively on the loop: a call starts inline, as a coroutine, and
@@ -20,9 +22,20 @@ type Coroutines struct {
 // the runtime; if it calls runtime.Goexit, the loop goes on, on another
 // goroutine, and the exchange is aborted.
 //
-// It uses Logger. Close it when it serves no more.
+// It uses Timeout and Logger. Timeout is for handlers that wait: one that holds
+// the loop cannot be interrupted, see WatchLoops. Close the model when it serves
+// no more.
 func GTornado(h Handler, o Options) *Coroutines {
-	return &Coroutines{handler: h, options: o.withDefaults(), free: freeLists{seed: maphash.MakeSeed()}}
+	g := &Coroutines{handler: h, options: o.withDefaults(), free: freeLists{seed: maphash.MakeSeed()}}
+	g.dog = watchdog{limit: o.Timeout, late: g.late}
+	return g
+}
+
+func (g *Coroutines) late(calls []*Call) {
+	where := g.stacks.take()
+	for _, c := range calls {
+		c.expire(where)
+	}
 }
 
 // ServeExchange runs the handler on x until it ends or waits.
@@ -31,7 +44,7 @@ func (g *Coroutines) ServeExchange(x asteri.Exchange) {
 	free := g.free.of(home)
 	co := free.take()
 	if co == nil {
-		co = newCoroutine(g.handler, free, g.options.Logger)
+		co = newCoroutine(g.handler, free, &g.dog, g.options.Logger)
 	}
 	co.start(x, home)
 }

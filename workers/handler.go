@@ -57,6 +57,16 @@ type Options struct {
 	// QueueTimeout is how long a request may wait for its turn before it
 	// is answered 503. Default 30 s; negative for no limit.
 	QueueTimeout time.Duration
+	// Timeout is what a handler may take to begin its response, and for sync
+	// and gthread, where it holds a worker, also to go on with it. Waiting for
+	// the client does not count. Then the client is answered 504 and the
+	// call's context is done; the goroutine cannot be ended, so another takes
+	// its place, and it counts as Late until it returns. Default none.
+	Timeout time.Duration
+	// ResponseSpoolMax is how many bytes of one response may wait in a
+	// temporary file for a slow client, for sync and gthread, so that the
+	// worker is free. Default 1 GiB; negative for none.
+	ResponseSpoolMax int64
 	// Logger takes the panics of handlers. Default none.
 	Logger *slog.Logger
 }
@@ -66,6 +76,9 @@ func (o Options) withDefaults() Options {
 	o.Threads = orDefault(o.Threads, 1)
 	o.WorkerConnections = orDefault(o.WorkerConnections, 1000)
 	o.QueueSize = orDefault(o.QueueSize, 1024)
+	if o.ResponseSpoolMax == 0 {
+		o.ResponseSpoolMax = 1 << 30
+	}
 	if o.QueueTimeout == 0 {
 		o.QueueTimeout = 30 * time.Second
 	}

@@ -69,14 +69,14 @@ func TestEchoKeepsWindowAndWaterMark(t *testing.T) {
 		body := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
 		x := exchangetest.New(t, e, asteri.Request{Method: "POST", ContentLength: int64(len(body))})
 		x.Hold()
-		x.Serve(m.run(t, func(c *Call) {
+		x.Serve(m.make(HandlerFunc(func(c *Call) {
 			if err := c.Start(200, nil); err != nil {
 				t.Error(err)
 			}
 			if n, err := io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}); err != nil || n != int64(len(body)) {
 				t.Errorf("copied %d: %v", n, err)
 			}
-		}))
+		}), Options{ResponseSpoolMax: -1}))
 		x.Send(body)
 		x.SendEnd(nil)
 		for !x.Ended() {

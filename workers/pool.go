@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/spool"
 )
 
 // Pool runs calls on goroutines, at most so many at once. Calls beyond that wait
@@ -14,8 +15,11 @@ import (
 type Pool struct {
 	handler Handler
 	options Options
-	limit   int  // calls that run at once; 0: any number
-	whole   bool // read a request body before a worker is taken
+	limit   int          // calls that run at once; 0: any number
+	whole   bool         // read a request body before a worker is taken
+	spools  *spool.Store // for responses that clients are slow to take; or nil
+	dog     watchdog
+	stacks  stacks
 
 	mu       sync.Mutex
 	queue    list.List // of waiting, the oldest in front
@@ -31,11 +35,23 @@ type waiting struct {
 
 // Stats tells about a pool.
 type Stats struct {
-	// Running and Queued are the calls that run, and that wait to.
-	Running, Queued int
+	// Running and Queued are the calls that run, and that wait to. Late are
+	// those that still run after they timed out, in nobody's place.
+	Running, Queued, Late int
 	// Served counts the calls that have run, Refused those that were
-	// answered 503.
-	Served, Refused uint64
+	// answered 503, TimedOut those that took longer than Options.Timeout.
+	Served, Refused, TimedOut uint64
+}
+
+// newPool makes a pool that runs limit calls at once. Where that is few, clients
+// shall not hold them: whole says that neither bodies nor responses may.
+func newPool(h Handler, o Options, limit int, whole bool) *Pool {
+	p := &Pool{handler: h, options: o, limit: limit, whole: whole}
+	if whole && o.ResponseSpoolMax > 0 {
+		p.spools = spool.NewStore("", nil)
+	}
+	p.dog = watchdog{limit: o.Timeout, goesOn: whole, late: p.late}
+	return p
 }
 
 // Stats returns the present numbers.
@@ -49,6 +65,9 @@ func (p *Pool) Stats() Stats {
 
 // ServeExchange has a worker answer x.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
+	if p.spools != nil {
+		x = p.spools.Exchange(x, p.options.ResponseSpoolMax, p.options.Logger)
+	}
 	c := newCall(x, p.options.Logger)
 	if p.whole && x.Request().HasBody() {
 		if p.full() {
@@ -130,21 +149,33 @@ func (p *Pool) work(c *Call) {
 			return
 		}
 		// The handler has ended this goroutine.
-		if c = p.next(); c != nil {
+		if c = p.next(c); c != nil {
 			go p.work(c)
 		}
 	}()
 	for c != nil {
+		p.dog.begin(c)
 		c.run(p.handler)
-		c = p.next()
+		c = p.next(c)
 	}
 }
 
 // next ends a call and returns the one that takes its place, or nil.
-func (p *Pool) next() *Call {
+func (p *Pool) next(c *Call) *Call {
+	p.dog.end(c)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.Served++
+	c.returned = true
+	if c.displaced {
+		p.stats.Late--
+		return nil
+	}
+	return p.successor()
+}
+
+// successor returns the call that takes the place of one, or nil.
+func (p *Pool) successor() *Call {
 	place := p.queue.Front()
 	if place == nil {
 		p.stats.Running--
@@ -153,6 +184,41 @@ func (p *Pool) next() *Call {
 	c := p.queue.Remove(place).(waiting).call
 	c.announce()
 	return c
+}
+
+// maxLate bounds the goroutines that go on behind calls that timed out. A call
+// beyond that number keeps its worker.
+const maxLate = 1000
+
+// late answers for calls that take too long.
+func (p *Pool) late(calls []*Call) {
+	where := p.stacks.take()
+	for _, c := range calls {
+		over, next := p.displace(c)
+		if over {
+			continue
+		}
+		c.expire(where, "worker_replaced", c.displaced)
+		if next != nil {
+			go p.work(next)
+		}
+	}
+}
+
+// displace gives the place of c to the next call, unless c is over just now.
+func (p *Pool) displace(c *Call) (over bool, next *Call) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.returned {
+		return true, nil
+	}
+	p.stats.TimedOut++
+	if p.stats.Late >= maxLate {
+		return false, nil
+	}
+	c.displaced = true
+	p.stats.Late++
+	return false, p.successor()
 }
 
 // expireLater has the queue looked through when its oldest call is due. Times

@@ -38,6 +38,9 @@ type stream struct {
 	running int        // announced to sched and not yet ended
 	co      *coroutine // nil unless the user is inline
 	err     error      // why nothing can be done any more
+	atPeer  int        // how many wait for the peer to read or to send
+
+	guard guard
 
 	in         []byte // received and not yet read: in[inAt:]
 	inAt       int
@@ -150,6 +153,24 @@ func (s *stream) wait(ready func() bool) {
 	}
 }
 
+// awaitPeer is wait for what the peer does, which takes none of the handler's time.
+func (s *stream) awaitPeer(ready func() bool) {
+	if ready() {
+		return
+	}
+	s.atPeer++
+	s.wait(ready)
+	s.atPeer--
+	s.guard.turnAgain()
+}
+
+// waitsForPeer tells whether the peer has to go on first.
+func (s *stream) waitsForPeer() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.atPeer > 0
+}
+
 // signal makes those who wait look again. It is called on the executor, or
 // anywhere if the user is known not to be inline.
 func (s *stream) signal() {
@@ -210,7 +231,7 @@ func (s *stream) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.mu.Lock()
-	s.wait(func() bool {
+	s.awaitPeer(func() bool {
 		return s.inAt < len(s.in) || s.inEnd != nil || s.err != nil || s.inLimit.passed
 	})
 	n := copy(p, s.in[s.inAt:])
@@ -325,7 +346,7 @@ func (s *stream) send(p []byte) error {
 func (s *stream) admit(n int) (inline bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wait(func() bool {
+	s.awaitPeer(func() bool {
 		return s.posted+s.queued < asteri.HighWater || s.err != nil || s.outLimit.passed
 	})
 	switch {

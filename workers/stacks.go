@@ -1,0 +1,62 @@
+package workers
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// stackBytes bounds the stacks that are looked through, stacksEvery how often
+// they are taken: that stops all goroutines for a moment.
+const (
+	stackBytes  = 4 << 20
+	stacksEvery = time.Second
+)
+
+// stacks finds out where goroutines are that take too long.
+type stacks struct {
+	mu    sync.Mutex
+	taken time.Time
+}
+
+// take returns the stacks of all goroutines, or nil if they were taken shortly
+// before.
+func (s *stacks) take() dump {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := time.Now(); now.Sub(s.taken) < stacksEvery {
+		return nil
+	} else {
+		s.taken = now
+	}
+	buf := make([]byte, stackBytes)
+	return dump(buf[:runtime.Stack(buf, true)])
+}
+
+// dump is what runtime.Stack writes: goroutines, with an empty line between two.
+type dump []byte
+
+// call returns the stack of the goroutine that works for c, or "" if it is not to
+// be found.
+func (d dump) call(c *Call) string {
+	for _, method := range []string{"(*Call).runGuarded", "(*Call).run"} {
+		if stack := d.method(method, c); stack != "" {
+			return stack
+		}
+	}
+	return ""
+}
+
+// method returns the stack that has a method of the object at p in it. A method
+// that was inlined does not show its receiver.
+func (d dump) method(name string, p any) string {
+	frame := fmt.Appendf(nil, ".%s(%p", name, p)
+	for one := range bytes.SplitSeq(d, []byte("\n\n")) {
+		if bytes.Contains(one, frame) {
+			return string(one)
+		}
+	}
+	return ""
+}
