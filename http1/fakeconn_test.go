@@ -142,6 +142,7 @@ func (c *fakeConn) SendFile(f *os.File, off, n int64) int {
 }
 
 func (c *fakeConn) Queued() int                            { return c.queued }
+func (c *fakeConn) SetWaterMarks(high, low int)            {}
 func (c *fakeConn) PauseRead()                             { c.paused = true }
 func (c *fakeConn) ResumeRead()                            { c.paused = false }
 func (c *fakeConn) SetTimer(t loop.Timer, d time.Duration) { c.timers[t] = d }

@@ -73,8 +73,9 @@ const (
 	// inputBound is how many bytes the loop keeps for a paused session
 	// before it stops reading.
 	inputBound = 64 << 10
-	// highWater and lowWater are the marks of the send queue in bytes;
-	// they equal those of package asteri, which this package cannot name.
+	// highWater and lowWater are the marks of the send queue in bytes, unless
+	// the session sets its own; they equal those of package asteri, which
+	// this package cannot name.
 	highWater = 256 << 10
 	lowWater  = 64 << 10
 	// acceptBatch bounds the connections accepted from one listener a tick.

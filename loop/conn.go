@@ -42,6 +42,8 @@ type conn struct {
 	kept     []byte // received; kept[keptFrom:] is not consumed; nil when empty
 	keptFrom int
 	out      sendQueue
+	high     int // water marks of the send queue
+	low      int
 	cause    error
 
 	timers     [numTimers]ticks
@@ -82,7 +84,7 @@ var _ Conn = (*conn)(nil)
 // attach makes a connection of a connected non-blocking socket. The poller does
 // not know it yet: see updateInterest.
 func (l *Loop) attach(fd int, kind connKind, info ConnInfo) *conn {
-	c := &conn{loop: l, fd: fd, kind: kind, info: info}
+	c := &conn{loop: l, fd: fd, kind: kind, info: info, high: highWater, low: lowWater}
 	c.info.fd = fd
 	c.token = l.addSlot(c, nil)
 	return c
@@ -97,6 +99,8 @@ func (c *conn) Queued() int {
 	}
 	return c.out.size
 }
+
+func (c *conn) SetWaterMarks(high, low int) { c.high, c.low = high, low }
 
 func (c *conn) Write(p []byte) int {
 	c.loop.owner.check()
@@ -122,7 +126,7 @@ func (c *conn) SendFile(f *os.File, off, n int64) int {
 func (c *conn) wrote() int {
 	c.markDirty()
 	queued := c.Queued()
-	if queued >= highWater {
+	if queued >= c.high {
 		c.wasHigh = true
 	}
 	return queued

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/budget"
 	"github.com/asteri/asteri-loop/internal/sched"
 	"github.com/asteri/asteri-loop/poller"
 )
@@ -84,6 +85,10 @@ func newLoop(id int, e *Engine) (*Loop, error) {
 
 // ID returns the loop's number, from 0. It may be called from any goroutine.
 func (l *Loop) ID() int { return l.id }
+
+// Budget returns the count of buffer memory, to which sessions add what they
+// buffer themselves. It may be called from any goroutine.
+func (l *Loop) Budget() *budget.Budget { return l.engine.budget }
 
 // Now returns the time at the start of the tick.
 func (l *Loop) Now() time.Time { return l.now }

@@ -80,6 +80,10 @@ type Conn interface {
 	SendFile(f *os.File, off, n int64) (queued int)
 	// Queued returns how many bytes are queued.
 	Queued() int
+	// SetWaterMarks sets at which number of queued bytes the queue is long, and
+	// below which it is short again, as OnDrain reports. A protocol that chooses
+	// itself what to send next keeps the queue short. Default 256 and 64 KiB.
+	SetWaterMarks(high, low int)
 	// PauseRead stops OnData and, once the loop's own bounds are reached,
 	// reading, so that the peer feels it. An end of the connection is still
 	// noticed as far as the system tells.

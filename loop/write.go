@@ -99,7 +99,7 @@ func (c *conn) afterFlush() {
 	if c.blocked != (c.want&poller.Writable != 0) {
 		c.updateInterest()
 	}
-	if c.wasHigh && c.Queued() < lowWater && c.state == stateOpen {
+	if c.wasHigh && c.Queued() < c.low && c.state == stateOpen {
 		c.wasHigh = false
 		c.loop.current = c
 		c.session.OnDrain()
