@@ -35,6 +35,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 	c := python.Config{
 		App:               cfg.App,
 		Model:             cfg.WorkerClass,
+		Interface:         cfg.Interface,
 		Workers:           cfg.Workers,
 		Threads:           cfg.Threads,
 		WorkerConnections: cfg.WorkerConnections,

@@ -130,6 +130,26 @@ func TestInterpreterAndPaths(t *testing.T) {
 	}
 }
 
+// A callable behind a decorator that does not say what it is.
+func TestInterface(t *testing.T) {
+	dir := t.TempDir()
+	app := `
+def app(*args):
+    environ, start_response = args
+    start_response("200 OK", [])
+    return [b"wsgi"]
+`
+	writeFile(t, filepath.Join(dir, "wrapped.py"), app)
+	status, _, log := once(t, dir, nil, "wrapped:app", "-k", "asgi", "-b", "127.0.0.1:0")
+	if status != exitBoot || !strings.Contains(log, "use --interface wsgi") {
+		t.Errorf("status %d\n%s", status, log)
+	}
+	p := start(t, dir, "wrapped:app", "-k", "asgi", "--interface", "wsgi")
+	if got := get(t, client(), p.url("http")+"/").text; got != "wsgi" {
+		t.Error(got)
+	}
+}
+
 func TestASGISettings(t *testing.T) {
 	dir := settingsDir(t)
 	for _, tc := range []struct {

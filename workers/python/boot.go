@@ -81,6 +81,7 @@ func (c *Config) hello(age int, check bool) []byte {
 	num("version", protocolVersion)
 	str("app", c.App)
 	str("model", c.Model)
+	str("interface", c.Interface)
 	num("threads", int64(c.Threads))
 	num("worker_connections", int64(c.WorkerConnections))
 	str("chdir", c.Chdir)

@@ -14,6 +14,9 @@ type Config struct {
 	// Model is the worker model: "sync", "gthread", "gevent", "asgi",
 	// "tornado", "gtornado", or empty to choose by the application.
 	Model string
+	// Interface is what the application speaks: "wsgi", "asgi", or "auto" to
+	// find out by looking at it. Default "auto".
+	Interface string
 	// Workers is the number of processes. Default 1.
 	Workers int
 	// Threads is the number of threads of a gthread worker. Default 1.
@@ -83,6 +86,7 @@ func (c Config) withDefaults() Config {
 	c.BootTimeout = cmp.Or(c.BootTimeout, 60*time.Second)
 	c.QueueSize = cmp.Or(c.QueueSize, 2048)
 	c.QueueTimeout = cmp.Or(c.QueueTimeout, c.Timeout)
+	c.Interface = cmp.Or(c.Interface, "auto")
 	c.Lifespan = cmp.Or(c.Lifespan, "auto")
 	c.Loop = cmp.Or(c.Loop, "auto")
 	c.ResponseSpoolMax = cmp.Or(c.ResponseSpoolMax, 1<<30)

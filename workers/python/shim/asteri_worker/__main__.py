@@ -36,6 +36,7 @@ class Worker:
         self.wakeup = None  # the socket that a signal wakes its watcher by
         self.body = ""
         self.capacity = 0
+        self.announced = False
 
     def attach(self, link):
         """The model's link; from here on the worker can log."""
@@ -62,6 +63,7 @@ class Worker:
         """Announces the worker. What was imported until now is not garbage: the collector need not look at it again."""
         gc.collect()
         gc.freeze()
+        self.announced = True
         self.link.put(self.ready_frame(lifespan))
         self.link.flush()
 
@@ -98,11 +100,13 @@ def _serve(worker):
     if wanted:
         _model(wanted).prepare(hello)
     worker.app = loader.load(hello["app"])
-    worker.interface = loader.detect(worker.app, wanted)
+    worker.interface, certain = loader.detect(worker.app, wanted, hello["interface"])
     worker.model, worker.why = loader.choose(worker.interface, wanted, hello["threads"])
     model = _model(worker.model)
     if not wanted:
         model.prepare(hello)
+    if not certain:
+        worker.app, worker.why = loader.doubtful(worker.app, worker.interface, worker.why)
     worker.capacity, worker.body = model.describe(hello, worker.interface)
     if hello["check"]:
         worker.sock.sendall(worker.ready_frame())
@@ -112,7 +116,7 @@ def _serve(worker):
     except (Failure, LinkClosed):
         raise
     except Exception as error:
-        if worker.link is not None:
+        if worker.announced:
             raise  # it has served: a crash, which the front sees in the exit status and the traceback on standard error
         raise Failure("startup", message_of(error), "", type(error).__name__, traceback_of(error)) from None
     return 0

@@ -144,27 +144,70 @@ def _failure(message, error, hint=""):
     return Failure("import", message, hint, type(error).__name__, traceback_of(error))
 
 
-def detect(app, wanted=""):
-    """The interface of app: WSGI, ASGI or TORNADO. `wanted` is the model asked for: it decides where app itself does not.
-    Raises Failure when app is none of them."""
+def detect(app, wanted="", interface="auto"):
+    """(interface, certain): WSGI, ASGI or TORNADO, and whether that is known or a guess. `interface` is what the user says;
+    `wanted` is the model asked for: it decides where app itself does not. Raises Failure when app is none of them."""
     httputil = sys.modules.get("tornado.httputil")  # an application that is Tornado's has imported it
     if httputil is not None and isinstance(app, httputil.HTTPServerConnectionDelegate):
-        return TORNADO
+        return TORNADO, True
     if not callable(app):
         raise Failure("import", "the application is not callable: it is %s" % _describe(app), "check the name after the colon", "TypeError")
+    if interface != "auto":
+        return interface, True
     if _is_coroutine_function(app):
-        return ASGI
+        return ASGI, True
     if inspect.isclass(app):
-        return _of_class(app)
+        return _of_class(app), True
     arity = _arity(app)
     if arity == 0:
         raise Failure("import", "%s takes no arguments: it looks like a factory" % _describe(app), "call it: give APP with ()", "TypeError")
-    if arity == 3 or (arity == 1 and wanted == ASGI) or (arity is None and wanted == ASGI):
-        return ASGI
+    if arity is None:
+        return (ASGI if wanted == ASGI else WSGI), False
+    if arity == 3 or (arity == 1 and wanted == ASGI):
+        return ASGI, True
     if arity == 1:
         raise Failure("import", "%s takes one argument: it is neither WSGI nor ASGI 3" % _describe(app),
                       "a factory needs its arguments in APP; an ASGI 2 application needs -k asgi", "TypeError")
-    return WSGI
+    return WSGI, True
+
+
+def doubtful(app, interface, why):
+    """An application whose interface is a guess, made to say so when the first calls fail; and why its model runs."""
+    guess, other = (_NAMES[ASGI], WSGI) if interface == ASGI else (_NAMES[WSGI], ASGI)
+    doubt = "it was called as %s application, but takes (*args) and does not say what it is: if it is not, use --interface %s" % (guess, other)
+    served = False
+
+    def refusal(what):
+        return TypeError("%s; %s" % (what, doubt))
+
+    def wsgi(environ, start_response):
+        nonlocal served
+        try:
+            result = app(environ, start_response)
+        except Exception as error:
+            if served:
+                raise
+            raise refusal(message_of(error)) from error
+        if inspect.iscoroutine(result):
+            result.close()
+            raise refusal("the call returned a coroutine")
+        served = True
+        return result
+
+    def asgi(scope, receive, send):
+        nonlocal served
+        try:
+            called = app(scope, receive, send)
+        except Exception as error:
+            if served:
+                raise
+            raise refusal(message_of(error)) from error
+        if not inspect.isawaitable(called):
+            raise refusal("the call returned %s" % _describe(called))
+        served = True
+        return called
+
+    return (asgi if interface == ASGI else wsgi), why + " (a guess: see --interface)"
 
 
 def _of_class(app):

@@ -141,6 +141,60 @@ class Application(unittest.TestCase):
             with self.subTest(name=name):
                 self.assertEqual(self.started("shapes:" + name, files=files), "asgi")
         self.assertEqual(self.started("shapes:unknown", files=files, model="asgi"), "asgi")
+        self.assertEqual(self.started("shapes:unknown", files=files, interface="asgi"), "asgi")
+
+    WRAPPED = {
+        "wrapped.py": """
+        def wrap(f):
+            return lambda *args, **kwargs: f(*args, **kwargs)
+        def plain(environ, start_response):
+            if environ["PATH_INFO"] == "/broken":
+                raise TypeError("of its own")
+            start_response("200 OK", [])
+            return [b"wsgi"]
+        async def coroutine(scope, receive, send):
+            assert scope["type"] == "http"
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"asgi"})
+        wsgi, asgi = wrap(plain), wrap(coroutine)
+        def unpacks(*args):
+            environ, start_response = args
+            return plain(environ, start_response)
+        either = lambda *args: coroutine(*args, None) if len(args) == 2 else [b"x"]
+        """,
+    }
+
+    def test_interface_that_nothing_tells(self):
+        for app, model, interface, expected in (
+            ("wsgi", "", "auto", "wsgi"), ("wsgi", "asgi", "wsgi", "wsgi"), ("wsgi", "sync", "wsgi", "wsgi"),
+            ("asgi", "asgi", "auto", "asgi"), ("asgi", "", "asgi", "asgi"),
+        ):
+            with self.subTest(app=app, model=model, interface=interface):
+                with Front(app="wrapped:" + app, files=self.WRAPPED, model=model, interface=interface) as front:
+                    self.assertEqual(bytes(front.call("/").body).decode(), expected)
+                    self.assertEqual("--interface" in front.ready["why"], interface == "auto")
+
+    def test_wrong_guess_names_the_option(self):
+        for app in ("wsgi", "unpacks", "either"):
+            with self.subTest(app=app):
+                failed = self.started("wrapped:" + app, files=self.WRAPPED, model="asgi")
+                self.assertEqual(failed["phase"], "startup")
+                self.assertIn("use --interface wsgi", failed["message"])
+                with Front(app="wrapped:" + app, files=self.WRAPPED, model="asgi", lifespan="off") as front:
+                    self.assertIn("use --interface wsgi", front.call("/").error[0])
+        for app in ("asgi", "either"):
+            with self.subTest(app=app), Front(app="wrapped:" + app, files=self.WRAPPED) as front:
+                for _ in range(2):
+                    self.assertIn("use --interface asgi", front.call("/").error[0])
+
+    def test_guess_that_was_right_is_not_doubted(self):
+        with Front(app="wrapped:wsgi", files=self.WRAPPED) as front:
+            self.assertEqual(front.call("/").status, 200)
+            self.assertEqual(front.call("/broken").error[0], "TypeError: of its own")
+
+    def test_interface_that_was_said(self):
+        failed = self.started("wrapped:asgi", files=self.WRAPPED, interface="asgi", model="sync")
+        self.assertEqual((failed["phase"], failed["hint"]), ("combination", "use -k asgi"))
 
 
 class Models(unittest.TestCase):
