@@ -1,9 +1,10 @@
 package workers
 
 import (
-	"bytes"
 	"fmt"
+	"iter"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 )
@@ -21,13 +22,13 @@ type stacks struct {
 	taken time.Time
 }
 
-// take returns the stacks of all goroutines, or nil if they were taken shortly
+// take returns the stacks of all goroutines, or nothing if they were taken shortly
 // before.
 func (s *stacks) take() dump {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := time.Now(); now.Sub(s.taken) < stacksEvery {
-		return nil
+		return ""
 	} else {
 		s.taken = now
 	}
@@ -36,7 +37,7 @@ func (s *stacks) take() dump {
 }
 
 // dump is what runtime.Stack writes: goroutines, with an empty line between two.
-type dump []byte
+type dump string
 
 // call returns the stack of the goroutine that works for c, or "" if it is not to
 // be found.
@@ -52,11 +53,13 @@ func (d dump) call(c *Call) string {
 // method returns the stack that has a method of the object at p in it. A method
 // that was inlined does not show its receiver.
 func (d dump) method(name string, p any) string {
-	frame := fmt.Appendf(nil, ".%s(%p", name, p)
-	for one := range bytes.SplitSeq(d, []byte("\n\n")) {
-		if bytes.Contains(one, frame) {
-			return string(one)
+	frame := fmt.Sprintf(".%s(%p", name, p)
+	for one := range d.goroutines() {
+		if strings.Contains(one, frame) {
+			return one
 		}
 	}
 	return ""
 }
+
+func (d dump) goroutines() iter.Seq[string] { return strings.SplitSeq(string(d), "\n\n") }
