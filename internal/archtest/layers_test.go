@@ -56,7 +56,7 @@ var layers = map[string]layer{
 	// The application of a server that was given none.
 	"internal/demo": {imports: []string{root, "workers", "internal"}},
 	// Handlers in front of handlers.
-	"internal/edge": {imports: []string{root, "internal"}},
+	"internal/edge": {imports: []string{root, "internal", "internal/httpfield"}},
 	// A foreign protocol towards applications.
 	"internal/uwsgi": {imports: []string{root, "loop", "internal"}},
 	// What only tests use: see TestTestPackagesAreForTests.

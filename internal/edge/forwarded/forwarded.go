@@ -90,8 +90,10 @@ func (h *handler) apply(r *asteri.Request) *asteri.StatusError {
 		return nil
 	}
 	found := h.look(&r.Header)
-	if found.underscores && !h.underscores(r, trusted) {
-		return bad("field name with an underscore")
+	if found.underscores {
+		if refusal := h.underscores(r, trusted); refusal != nil {
+			return refusal
+		}
 	}
 	if !trusted {
 		return nil
@@ -184,7 +186,7 @@ func (h *handler) forward(r *asteri.Request, useX, useForwarded bool) *asteri.St
 		r.Authority = o.host
 	}
 	if o.client.IsValid() {
-		setClient(r, o.client)
+		ownPeer(r).Remote = o.client
 	}
 	return nil
 }
@@ -195,13 +197,7 @@ func (o origin) agrees(other origin) bool {
 		(o.scheme == "" || other.scheme == "" || o.scheme == other.scheme)
 }
 
-// setClient gives the request a peer of its own.
-func setClient(r *asteri.Request, client netip.AddrPort) {
-	peer := ownPeer(r)
-	peer.Remote = client
-}
-
-// ownPeer returns a peer that is the request's alone, with what a proxy says.
+// ownPeer gives the request a peer of its own, with room for what a proxy says.
 func ownPeer(r *asteri.Request) *asteri.Peer {
 	own := &struct {
 		peer  asteri.Peer

@@ -2,6 +2,7 @@ package forwarded
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/asteri/asteri-loop"
@@ -40,45 +41,47 @@ func (f *forwarderNames) contains(name []byte) bool {
 // same as one with a hyphen, which the application may trust for having come from
 // a proxy. So WSGI applications do not get them, but those that a proxy may send:
 // these are spelled with hyphens from here on, in place of what else has that
-// name. It returns false if the request is to be refused.
-func (h *handler) underscores(r *asteri.Request, trusted bool) bool {
+// name.
+func (h *handler) underscores(r *asteri.Request, trusted bool) *asteri.StatusError {
 	var permitted [][]byte
 	for _, f := range r.Header.Fields() {
 		switch {
 		case bytes.IndexByte(f.Name, '_') < 0:
 		case trusted && h.forwarder.contains(f.Name):
+			if slices.ContainsFunc(permitted, func(p []byte) bool { return bytes.EqualFold(p, f.Name) }) {
+				return bad("field of a proxy is repeated")
+			}
 			permitted = append(permitted, f.Name)
 		case h.opts.RefuseUnderscores:
-			return false
+			return bad("field name with an underscore")
 		}
 	}
 	for _, name := range permitted {
-		respell(&r.Header, name)
+		setVariable(r, name, respell(&r.Header, name))
 	}
-	if len(permitted) > 0 {
-		setProxy(r)
-	}
-	return true
+	return nil
 }
 
-func respell(h *asteri.Header, name []byte) {
+// respell puts hyphens into a name and returns the field's value.
+func respell(h *asteri.Header, name []byte) (value []byte) {
 	hyphened := bytes.ReplaceAll(name, []byte("_"), []byte("-"))
 	h.Del(string(hyphened))
-	for i, f := range h.Fields() {
-		if bytes.EqualFold(f.Name, name) {
-			h.Fields()[i].Name = hyphened
+	fields := h.Fields()
+	for i := range fields {
+		if bytes.EqualFold(fields[i].Name, name) {
+			fields[i].Name = hyphened
+			value = fields[i].Value
 		}
 	}
+	return value
 }
 
-// setProxy takes over SCRIPT_NAME and REMOTE_USER (RFC 3875), which have a place
-// of their own.
-func setProxy(r *asteri.Request) {
-	root, user := r.Header.Get("SCRIPT-NAME"), r.Header.Get("REMOTE-USER")
-	if root == nil && user == nil {
-		return
+// setVariable takes over what has a place of its own in an environ (RFC 3875).
+func setVariable(r *asteri.Request, name, value []byte) {
+	switch {
+	case asteri.EqualFold(name, "SCRIPT_NAME"):
+		ownPeer(r).Proxy.Root = strings.TrimRight(string(value), "/")
+	case asteri.EqualFold(name, "REMOTE_USER"):
+		ownPeer(r).Proxy.User = string(value)
 	}
-	peer := ownPeer(r)
-	peer.Proxy.Root = strings.TrimRight(string(root), "/")
-	peer.Proxy.User = string(user)
 }
