@@ -16,28 +16,32 @@ const (
 	stacksEvery = time.Second
 )
 
-// stacks finds out where goroutines are that take too long.
+// dump is what runtime.Stack writes of all goroutines, with an empty line between
+// two.
+type dump string
+
+func takeStacks() dump {
+	buf := make([]byte, stackBytes)
+	return dump(buf[:runtime.Stack(buf, true)])
+}
+
+// stacks take dumps for calls that are late, of which there may be many.
 type stacks struct {
 	mu    sync.Mutex
 	taken time.Time
 }
 
-// take returns the stacks of all goroutines, or nothing if they were taken shortly
-// before.
+// take returns the stacks, or nothing if they were taken shortly before.
 func (s *stacks) take() dump {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); now.Sub(s.taken) < stacksEvery {
+	now := time.Now()
+	if now.Sub(s.taken) < stacksEvery {
 		return ""
-	} else {
-		s.taken = now
 	}
-	buf := make([]byte, stackBytes)
-	return dump(buf[:runtime.Stack(buf, true)])
+	s.taken = now
+	return takeStacks()
 }
-
-// dump is what runtime.Stack writes: goroutines, with an empty line between two.
-type dump string
 
 // call returns the stack of the goroutine that works for c, or "" if it is not to
 // be found.

@@ -27,7 +27,6 @@ type loopWatch struct {
 	limit  time.Duration
 	log    *slog.Logger
 	pulses []*pulse
-	stacks stacks
 	ended  chan struct{}
 }
 
@@ -67,7 +66,7 @@ func (w *loopWatch) feel(p *pulse, now time.Time) {
 		}
 	case !p.told && now.Sub(p.asked) > w.limit:
 		p.told = true
-		w.log.Error("an event loop is stuck in a handler", "loop", p.loop.ID(), "time", w.limit, "stack", w.stacks.take().loop(p.loop))
+		w.log.Error("an event loop is stuck in a handler", "loop", p.loop.ID(), "time", w.limit, "stack", takeStacks().loop(p.loop))
 	}
 }
 
