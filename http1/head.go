@@ -34,7 +34,12 @@ type head struct {
 	fields  []fieldSpan
 	requestLine
 	framing
+
+	seen []byte // a copy of the head that all of the above is about; or empty
 }
+
+// maxSeen bounds the copy of a head that may come again.
+const maxSeen = 2 << 10
 
 // requestLine is what the first line of a request says.
 type requestLine struct {
@@ -49,8 +54,24 @@ type requestLine struct {
 
 // reset prepares for the next head.
 func (h *head) reset(l *asteri.Limits) {
-	fields := h.fields[:0]
-	*h = head{limits: l, fields: fields}
+	*h = head{limits: l, fields: h.fields[:0], seen: h.seen[:0]}
+}
+
+// again tells whether p begins with the head that was parsed last, and returns
+// its length then. Clients mostly repeat themselves, and what a head says depends
+// on its bytes and the limits alone: not on what follows, since its end is in it.
+func (h *head) again(p []byte) (size int) {
+	if n := len(h.seen); n > 0 && n <= len(p) && bytes.Equal(h.seen, p[:n]) {
+		return n
+	}
+	return 0
+}
+
+// remember notes the bytes of a head that was parsed without fault.
+func (h *head) remember(p []byte) {
+	if len(p) <= maxSeen {
+		h.seen = append(h.seen, p...)
+	}
 }
 
 // resetTrailer prepares for a trailer section.

@@ -115,7 +115,7 @@ func (s *session) settle(more bool) {
 
 // readHead reads a request head, and serves the request once it is complete.
 func (s *session) readHead(p []byte) int {
-	skipped := 0
+	skipped, size := 0, 0
 	h := s.head
 	if h == nil {
 		// RFC 9112 section 2.2: clients may send empty lines before a request.
@@ -127,22 +127,28 @@ func (s *session) readHead(p []byte) int {
 			return skipped
 		}
 		h = s.at.takeHead()
-		h.reset(&s.at.settings.Limits)
+		if size = h.again(p); size == 0 {
+			h.reset(&s.at.settings.Limits)
+		}
 	}
-	size, refusal := h.parse(p)
-	switch {
-	case refusal != nil:
-		s.refuse(h, refusal)
-		return 0
-	case size == 0:
-		s.head = h
-		return skipped
+	if size == 0 {
+		var refusal *asteri.StatusError
+		size, refusal = h.parse(p)
+		switch {
+		case refusal != nil:
+			s.refuse(h, refusal)
+			return 0
+		case size == 0:
+			s.head = h
+			return skipped
+		}
+		h.remember(p[:size])
+		s.head = nil
 	}
-	s.head = nil
 	x := s.at.takeExchange()
 	x.begin(s, h, p[:size])
 	s.body = newBody(h)
-	refusal = h.check()
+	refusal := h.check()
 	s.at.putHead(h)
 	s.serve(x, refusal)
 	return skipped + size
