@@ -18,6 +18,7 @@ type local struct {
 	spareHead     *head
 	spareExchange *exchange
 	buf           []byte // response heads are put together here
+	prepared      prepared
 	record        asteri.Record
 	server        []byte // the Server field line, or empty
 	date          []byte // the Date field line of second

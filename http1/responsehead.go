@@ -43,7 +43,6 @@ type headFacts struct {
 	server  bool
 	close   bool
 	upgrade bool
-	final   bool // the whole response is known: nobody will read the request body
 }
 
 // appendFields appends the field lines of h, except for those that the session
@@ -144,9 +143,10 @@ func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int
 	if status < 200 || status > 599 {
 		return b, misuse("status " + strconv.Itoa(status) + " is not from 200 to 599")
 	}
-	facts := headFacts{final: length != lengthUnknown}
-	b = append(b, statusLines[status-100]...)
-	b, err := appendFields(b, h, &facts)
+	at := x.session.at
+	final := length != lengthUnknown
+	var facts headFacts
+	b, err := at.prepared.appendStart(b, status, h, &facts)
 	switch {
 	case err != nil:
 		return b, err
@@ -159,16 +159,20 @@ func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int
 	}
 	x.status = status
 	x.chooseFraming(status, length)
-	b = x.appendFraming(b, status, length, facts.final)
-	b = x.appendConnection(b, &facts)
-	at := x.session.at
+	b = x.appendFraming(b, status, length, final)
+	b = x.appendConnection(b, &facts, final)
+	return at.appendEnd(b, &facts), nil
+}
+
+// appendEnd appends what the server says of itself, and the end of the head.
+func (at *local) appendEnd(b []byte, facts *headFacts) []byte {
 	if !facts.server {
 		b = append(b, at.server...)
 	}
 	if !facts.date {
 		b = append(b, at.dateLine()...)
 	}
-	return append(b, '\r', '\n'), nil
+	return append(b, '\r', '\n')
 }
 
 func (x *exchange) chooseFraming(status int, length int64) {
@@ -204,10 +208,11 @@ func (x *exchange) appendFraming(b []byte, status int, length int64, final bool)
 }
 
 // appendConnection decides whether the connection is kept after this response.
-func (x *exchange) appendConnection(b []byte, facts *headFacts) []byte {
+// final says that the whole response is known: nobody will read the request body.
+func (x *exchange) appendConnection(b []byte, facts *headFacts, final bool) []byte {
 	s := x.session
 	switch {
-	case facts.close, s.stopping, x.framing == frameClose, s.eof && !s.paused, x.bodyUnwanted(facts.final):
+	case facts.close, s.stopping, x.framing == frameClose, s.eof && !s.paused, x.bodyUnwanted(final):
 		x.keepAlive = false
 	}
 	switch {
