@@ -9,11 +9,12 @@ import (
 	"github.com/asteri/asteri-loop/internal/sched"
 )
 
-// Files are sent without ever making a loop wait for a disk. A small piece that the
-// page cache holds is copied into the queue at once, where it is sent together with
-// what is around it; for the rest the file pool, a bounded number of goroutines,
-// sends to the socket (or, under TLS, reads into memory) while the loop leaves the
-// connection's output alone.
+// Files are sent without ever making a loop wait for a disk. What the page cache
+// holds the loop sends itself: a small piece, or under TLS any, is copied into the
+// queue, where it goes together with what is around it, and a larger one goes from
+// the cache to the socket. For the rest the file pool, a bounded number of
+// goroutines, sends to the socket (or, under TLS, reads into memory) while the loop
+// leaves the connection's output alone.
 const (
 	fileWorkers = 8
 	warmPiece   = 32 << 10  // read at once if it needs no disk
@@ -63,35 +64,43 @@ func (q *sendQueue) writeWarm(pool *chunks, f *os.File, off int64, n int) bool {
 	return true
 }
 
-// sendFileHead sends from the file at the head of the queue to a plain socket.
-func (c *conn) sendFileHead() {
+// sendFileHead sends from the file at the head of the queue to a plain socket, and
+// returns how many bytes the peer took at once.
+func (c *conn) sendFileHead() int {
 	k := c.out.head
 	if k.left <= warmPiece && c.warmHead(&c.out) {
-		return
+		return 0
 	}
 	if !canSendFile {
 		c.readFileHead(&c.out)
-		return
+		return 0
 	}
 	sock, file, off, n := c.fd, int(k.file.Fd()), k.off, int(min(k.left, sendPiece))
+	if isWarm(file, off, n) {
+		sent, err := sendFile(sock, file, off, n)
+		c.fileSent(sent, sent < n, err)
+		return sent
+	}
 	c.startJob(func() func() {
 		sent, err := sendFile(sock, file, off, n)
 		return func() { c.fileSent(sent, sent < n, err) }
 	})
+	return 0
 }
 
-// warmHead turns the file at the head of q into bytes if the page cache holds
-// all of it.
+// warmHead turns the file at the head of q, or its next piece, into bytes if the
+// page cache holds them.
 func (c *conn) warmHead(q *sendQueue) bool {
 	k := q.head
-	data := c.loop.chunks.get(int(k.left))
-	room := data.data[:k.left]
-	if readWarm(int(k.file.Fd()), room, k.off) < len(room) {
+	n := int(min(k.left, warmPiece))
+	data := c.loop.chunks.get(n)
+	room := data.data[:n]
+	if readWarm(int(k.file.Fd()), room, k.off) < n {
 		c.loop.chunks.put(data)
 		return false
 	}
 	data.data = room
-	q.replaceHead(&c.loop.chunks, data)
+	q.headRead(&c.loop.chunks, data)
 	return true
 }
 
@@ -144,17 +153,8 @@ func (c *conn) fileRead(q *sendQueue, piece []byte, err error) {
 		c.Abort(err)
 		return
 	}
-	k := q.head
-	k.off += int64(len(piece))
-	k.left -= int64(len(piece))
-	data := &chunk{data: piece}
 	c.loop.chunks.reserved += int64(cap(piece))
-	if k.left == 0 {
-		q.replaceHead(&c.loop.chunks, data)
-	} else {
-		data.next = k
-		q.head = data
-	}
+	q.headRead(&c.loop.chunks, &chunk{data: piece})
 }
 
 // startJob runs work in the file pool and what it returns on the loop. Until then
@@ -187,14 +187,19 @@ func (c *conn) endJob(done func()) {
 	}
 }
 
-// replaceHead puts k where the head was.
-func (q *sendQueue) replaceHead(pool *chunks, k *chunk) {
-	old := q.head
-	k.next = old.next
-	q.head = k
-	if q.tail == old {
-		q.tail = k
+// headRead puts data, the next bytes of the file at the head, in front of its rest.
+func (q *sendQueue) headRead(pool *chunks, data *chunk) {
+	k := q.head
+	n := int64(len(data.data))
+	k.off += n
+	k.left -= n
+	data.next = k
+	if k.left == 0 {
+		data.next, k.next = k.next, nil
+		if q.tail == k {
+			q.tail = data
+		}
+		pool.put(k)
 	}
-	old.next = nil
-	pool.put(old)
+	q.head = data
 }

@@ -79,6 +79,9 @@ func acceptedNoDelay(fd int) {
 // readWarm has no counterpart here: every file read goes to the file pool.
 func readWarm(int, []byte, int64) int { return 0 }
 
+// isWarm is not asked here: files are not sent by the system.
+func isWarm(int, int64, int) bool { return false }
+
 const canSendFile = false
 
 func sendFile(int, int, int64, int) (int, error) { return 0, unix.ENOSYS }

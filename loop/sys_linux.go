@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -108,6 +109,15 @@ func readWarm(fd int, p []byte, off int64) int {
 		return 0
 	}
 	return n
+}
+
+// isWarm tells whether the page cache holds n bytes of a file. Before Linux 6.5 the
+// system does not say.
+func isWarm(fd int, off int64, n int) bool {
+	page := int64(os.Getpagesize())
+	var held unix.Cachestat_t
+	err := unix.Cachestat(uint(fd), &unix.CachestatRange{Off: uint64(off), Len: uint64(n)}, &held, 0)
+	return err == nil && int64(held.Cache) >= (off+int64(n)-1)/page-off/page+1
 }
 
 // canSendFile tells whether sendFile works for plain sockets here.

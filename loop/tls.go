@@ -215,7 +215,7 @@ func (t *tlsLayer) encrypt(c *conn) {
 	for t.ready && t.wire.size < wireBound && !c.out.empty() && !c.fileJob {
 		k := c.out.head
 		if k.file != nil {
-			if k.left > warmPiece || !c.warmHead(&c.out) {
+			if !c.warmHead(&c.out) {
 				c.readFileHead(&c.out)
 			}
 			continue

@@ -29,13 +29,13 @@ func (c *conn) flush() {
 
 func (c *conn) flushPlain() {
 	for sent := 0; !c.out.empty() && !c.blocked && !c.fileJob && c.state != stateClosed; {
-		if c.out.head.file != nil {
-			c.sendFileHead()
-			continue
-		}
 		if sent >= flushBudget {
 			c.markDirty()
 			return
+		}
+		if c.out.head.file != nil {
+			sent += c.sendFileHead()
+			continue
 		}
 		sent += c.sendData(&c.out)
 	}
