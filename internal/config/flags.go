@@ -59,6 +59,8 @@ func parseArgs(args []string) (assignments, error) {
 	switch rest := flags.Args(); {
 	case len(rest) > 1:
 		return nil, fmt.Errorf("%q: there can be one application only, and that is %q", rest[1], rest[0])
+	case len(rest) == 1 && rest[0] == "":
+		return nil, errors.New("APP is empty; leave it out for the demonstration")
 	case len(rest) == 1:
 		return into, into.put(find("app"), Origin{CommandLine, "APP"}, rest[0])
 	}

@@ -35,8 +35,13 @@ def message_of(error):
 def traceback_of(error):
     """The traceback of error without the leading frames of this package and of the import machinery, which say nothing
     about the application."""
+    # Where nothing of the application is on the stack (the shim found a broken rule) the message is all there is to say.
+    return "".join(traceback.format_exception(type(error), error, application_part(error)))
+
+
+def application_part(error):
+    """The traceback object of error from the application's first frame on, or None."""
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_SILENT):
         tb = tb.tb_next
-    # Nothing of the application is on the stack (the shim found a broken rule): the message is all there is to say.
-    return "".join(traceback.format_exception(type(error), error, tb))
+    return tb

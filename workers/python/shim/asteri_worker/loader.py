@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 
-from .errors import Failure, message_of, traceback_of
+from .errors import Failure, application_part, message_of, traceback_of
 
 WSGI, ASGI, TORNADO = "wsgi", "asgi", "tornado"
 _DEFAULT_NAMES = ("application", "app")
@@ -18,9 +18,7 @@ def load(spec):
     """Imports and returns the application object. Raises Failure (phase "import")."""
     target, _, expression = _split(spec)
     module = _import(target)
-    if not expression:
-        return _default(module, spec)
-    return _evaluate(module, expression, spec)
+    return _evaluate(module, expression, target + ":") if expression else _default(module, target + ":")
 
 
 def _split(spec):
@@ -41,12 +39,37 @@ def _import(target):
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise _failure("there is no module named %r on the import path" % error.name, error,
-                           "start in the folder that holds it, or use --chdir or --pythonpath") from None
+            raise _no_module(target, error) from None
         raise _failure("importing %r failed: %s" % (name, message_of(error)), error,
                        "install what provides %r in this Python (%s)" % (error.name, sys.executable)) from None
     except BaseException as error:  # also SystemExit: a module that exits at import is a failed import
         raise _failure("importing %r failed: %s" % (name, message_of(error)), error) from None
+
+
+def _no_module(target, error):
+    if target.endswith(".py"):
+        message, hint = "there is no file %s" % os.path.abspath(target), ""
+    else:
+        message = "there is no module named %r on the import path" % error.name
+        near = _nearest(error.name, _modules_beside(error.name))
+        hint = "did you mean %s?" % near if near else "start in the folder that holds it, or use --chdir or --pythonpath"
+    # Without a frame of the application a traceback says no more than the message.
+    return Failure("import", message, hint, type(error).__name__, traceback_of(error) if application_part(error) else "")
+
+
+def _modules_beside(name):
+    """The modules among which name was looked for: those of its package, or of the application's folder."""
+    import pkgutil
+
+    package = name.rpartition(".")[0]
+    path = sys.modules[package].__path__ if package else sys.path[:1]
+    return [package + "." * bool(package) + m.name for m in pkgutil.iter_modules(path)]
+
+
+def _nearest(word, candidates):
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, candidates, 1)), None)
 
 
 def _is_path(target):
@@ -80,22 +103,28 @@ def _refuse_other_file(dotted, path):
         raise Failure("import", "module %r is %s, not %s" % (dotted, found.origin, path), "rename the file")
 
 
-def _default(module, spec):
+def _default(module, place):
     for name in _DEFAULT_NAMES:
         if hasattr(module, name):
             return getattr(module, name)
-    raise Failure("import", "module %r has no attribute 'application' or 'app'" % module.__name__, _suggestion(module, spec),
-                  "AttributeError")
+    raise Failure("import", "module %r has no attribute 'application' or 'app'" % module.__name__,
+                  _suggestion(module, _DEFAULT_NAMES, place), "AttributeError")
 
 
-def _suggestion(module, spec):
+def _suggestion(holder, missing, place):
+    """A hint: which of holder's attributes may have been meant by one of the missing names. APP is `place` and a name."""
+    there = [name for name in dir(holder) if not name.startswith("_") and callable(getattr(holder, name, None))]
+    for name in missing:
+        near = _nearest(name, there)
+        if near:
+            return "did you mean %s%s%s?" % (place, near, "()" if near in _FACTORY_NAMES else "")
     for name in _FACTORY_NAMES:
-        if callable(getattr(module, name, None)):
-            return "it has a factory: give APP as %s:%s()" % (spec, name)
-    return "name it: %s:ATTRIBUTE" % spec
+        if name in there:
+            return "it has a factory: give APP as %s%s()" % (place, name)
+    return "name it: %sATTRIBUTE" % place
 
 
-def _evaluate(module, expression, spec):
+def _evaluate(module, expression, place):
     """The object that a dotted name, or a call of one with literal arguments, stands for."""
     try:
         node = ast.parse(expression, mode="eval").body
@@ -113,9 +142,9 @@ def _evaluate(module, expression, spec):
         try:
             target = getattr(target, name)
         except AttributeError:
-            hint = _suggestion(module, spec.partition(":")[0]) if len(names) == 1 else ""
-            raise Failure("import", "module %r has no attribute %r" % (module.__name__, ".".join(names)), hint,
-                          "AttributeError") from None
+            raise Failure("import", "module %r has no attribute %r" % (module.__name__, ".".join(names)),
+                          _suggestion(target, [name], place), "AttributeError") from None
+        place += name + "."
     return _call(target, args, kwargs, expression) if call else target
 
 
@@ -160,7 +189,7 @@ def detect(app, wanted="", interface="auto"):
         return _of_class(app), True
     arity = _arity(app)
     if arity == 0:
-        raise Failure("import", "%s takes no arguments: it looks like a factory" % _describe(app), "call it: give APP with ()", "TypeError")
+        raise Failure("import", "%s needs no arguments: it looks like a factory" % _describe(app), "call it: give APP with ()", "TypeError")
     if arity is None:
         return (ASGI if wanted == ASGI else WSGI), False
     if arity == 3 or (arity == 1 and wanted == ASGI):

@@ -8,7 +8,7 @@ import stat
 from urllib.parse import unquote_to_bytes
 
 from .errors import ClientDisconnected, message_of, traceback_of
-from .link import ABORT, DATA, END, ERROR, FILE, START, WHOLE_BODY, flat, frame, start_frame, value_frame
+from .link import ABORT, DATA, END, ERROR, FILE, INFORM, START, WHOLE_BODY, flat, frame, start_frame, value_frame
 from .logs import ERROR as LOG_ERROR
 from .logs import ErrorStream
 
@@ -64,6 +64,13 @@ class Response:
         self.status = _statuses[status]
         self.headers = headers
         return self.write
+
+    def early_hints(self, headers):
+        """`wsgi.early_hints`, as gunicorn has it: sends a 103 response with these (name, value) pairs at once. May be
+        called several times; does nothing once the response has begun, or for a client that takes no such response."""
+        if not (self.started or self.held or self.gone):
+            self.host.link.put(start_frame(INFORM, self.stream, 103, flat(list(headers))))
+            self.host.flush()
 
     def write(self, data):
         """The callable that start_response returns: sends at once."""
@@ -311,12 +318,13 @@ class Gateway:
         if client is not None:
             host, port = client
             environ["REMOTE_ADDR"] = host
-            environ["REMOTE_PORT"] = "" if port is None else str(port)
+            environ["REMOTE_PORT"] = str(port) if port else ""  # a proxy need not know it
         if "SERVER_NAME" not in environ:
             environ["SERVER_NAME"], environ["SERVER_PORT"] = _named_by_host(environ.get("HTTP_HOST", ""), scheme)
         if self._root:
             self._mount(environ)
         environ["wsgi.errors"] = ErrorStream(self._host.log, stream)
+        environ["wsgi.early_hints"] = response.early_hints
         if body.__class__ is int:
             descriptor = self._host.control.take_descriptor(stream)
             environ["wsgi.input"] = response.input = _open(descriptor, "rb")

@@ -50,6 +50,19 @@ def checked(environ, start_response):
     return [b"valid " + data]
 do_validate = validator(checked)
 
+def do_hints(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</a.css>; rel=preload"), ("X-Note", "caf\\u00e9")])
+    while not os.path.exists("go"):
+        time.sleep(0.005)
+    environ["wsgi.early_hints"](iter([(b"link", b"</b.js>")]))
+    write = text(start_response)
+    write(b"body")
+    environ["wsgi.early_hints"]([("Link", "</too-late>")])
+    return []
+
+def do_badhints(environ, start_response):
+    environ["wsgi.early_hints"](["Link"])
+
 def do_write(environ, start_response):
     write = text(start_response)
     write(b"one ")
@@ -305,6 +318,17 @@ class EveryModel(unittest.TestCase):
         stream = front.call("/write")
         self.assertEqual(bytes(stream.body), b"one two three")
         self.assertEqual(stream.chunks[:2], [b"one ", b"two "])
+
+    @every_model()
+    def test_early_hints(self, front):
+        stream = front.start("/hints")
+        first = (103, ("Link", "</a.css>; rel=preload", "X-Note", "caf\u00e9"))
+        front.wait(lambda: stream.informs == [first], "the hints while the call still runs")
+        front.touch("go")
+        front.wait_done(stream)
+        self.assertEqual((stream.informs, bytes(stream.body)), ([first, (103, (b"link", b"</b.js>"))], b"body"))
+        stream = front.call("/badhints")
+        self.assertEqual((stream.informs, "TypeError" in stream.error[0]), ([], True))
 
     @every_model()
     def test_generators_are_streamed(self, front):
