@@ -98,13 +98,13 @@ def _serve(worker):
     _set_paths(hello)
     wanted = hello["model"]
     if wanted:
-        _model(wanted).prepare(hello)
+        _prepare(wanted, hello)
     worker.app = loader.load(hello["app"])
     worker.interface, certain = loader.detect(worker.app, wanted, hello["interface"])
     worker.model, worker.why = loader.choose(worker.interface, wanted, hello["threads"])
     model = _model(worker.model)
     if not wanted:
-        model.prepare(hello)
+        _prepare(worker.model, hello)
     if not certain:
         worker.app, worker.why = loader.doubtful(worker.app, worker.interface, worker.why)
     worker.capacity, worker.body = model.describe(hello, worker.interface)
@@ -126,6 +126,17 @@ def _model(name):
     if name not in NAMES:
         raise Failure("combination", "there is no worker model %r" % name, "use one of " + ", ".join(NAMES))
     return importlib.import_module(".models." + name, __package__)
+
+
+def _prepare(name, hello):
+    model = _model(name)
+    try:
+        model.prepare(hello)
+    except Failure:
+        raise
+    except Exception as error:  # a library that was built for another Python, for example
+        raise Failure("library", "the model %s cannot run: %s" % (name, message_of(error)), "", type(error).__name__,
+                      traceback_of(error)) from None
 
 
 def _inherit(fd):

@@ -3,12 +3,12 @@ import asyncio
 import traceback
 
 from .control import thread_stacks
-from .errors import Failure, LinkClosed
+from .errors import LinkClosed
 from .link import BODY, BROKEN, DONE, END, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
 
 
 def new_loop(kind):
-    """An event loop: "uvloop", "asyncio", or with "auto" uvloop when it is installed."""
+    """An event loop: "uvloop", "asyncio", or with "auto" uvloop when it is installed and works."""
     if kind in ("auto", "uvloop"):
         try:
             import uvloop
@@ -16,7 +16,7 @@ def new_loop(kind):
             return uvloop.new_event_loop()
         except ImportError:
             if kind == "uvloop":
-                raise Failure("library", "the event loop uvloop is not installed", "pip install uvloop", "ImportError") from None
+                raise
     return asyncio.new_event_loop()
 
 

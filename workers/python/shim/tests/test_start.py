@@ -231,14 +231,22 @@ class Models(unittest.TestCase):
     def test_missing_libraries(self):
         with tempfile.TemporaryDirectory() as home:
             subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
-            for model, library in (("gevent", "gevent"), ("tornado", "tornado"), ("gtornado", "tornado")):
+            for model, library in (("gevent", "gevent"), ("tornado", "tornado"), ("gtornado", "tornado gevent")):
                 with self.subTest(model=model), Front(WSGI, model, python=home + "/bin/python") as front:
                     self.assertEqual((front.failed["phase"], front.failed["hint"]), ("library", "pip install " + library))
-            with Front(ASGI, "asgi", loop="uvloop", python=home + "/bin/python") as front:
-                self.assertEqual((front.failed["phase"], front.failed["hint"]), ("library", "pip install uvloop"))
+            for check in (False, True):
+                with Front(ASGI, "asgi", loop="uvloop", check=check, python=home + "/bin/python") as front:
+                    self.assertEqual((front.failed["phase"], front.failed["hint"]), ("library", "pip install uvloop"))
             for model, source in (("sync", WSGI), ("gthread", WSGI), ("asgi", ASGI)):
                 with Front(source, model, python=home + "/bin/python") as front:
                     self.assertEqual(front.call("/").status, 200)
+
+    def test_broken_libraries(self):
+        broken = {"gevent/__init__.py": "raise ImportError('built for another Python')", "tornado/__init__.py": ""}
+        for model in ("gevent", "gtornado"):
+            with self.subTest(model=model), Front(WSGI, model, files=broken) as front:
+                self.assertEqual(front.failed["phase"], "library")
+                self.assertIn("%s cannot run: ImportError: built for another Python" % model, front.failed["message"])
 
     def test_check(self):
         with Front(WSGI, check=True) as front:

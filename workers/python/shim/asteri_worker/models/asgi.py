@@ -6,6 +6,7 @@ from .. import loader, loops
 from ..asgi import Cycle, Lifespan, http_scope, single
 from ..errors import LinkClosed
 from ..host import ThreadHost
+from ..libraries import require_loop
 from ..link import LoopLink
 from ..wsgi import Gateway
 
@@ -13,7 +14,8 @@ _WSGI_THREADS = 10  # the pool for a WSGI application when --threads was not rai
 
 
 def prepare(hello):
-    pass
+    """Raises Failure when a library is missing."""
+    require_loop(hello["loop"])
 
 
 def describe(hello, interface):

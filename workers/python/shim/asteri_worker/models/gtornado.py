@@ -1,13 +1,13 @@
 """gtornado: Tornado's IOLoop in a gevent-patched process. WSGI calls and what runs on the loop (handlers, coroutines or not,
 and every other callback) run in greenlets, so what waits cooperatively in one of them stops neither the loop nor the others."""
 from .. import loader
-from . import gevent, tornado
+from ..libraries import require
+from . import gevent
 
 
 def prepare(hello):
     """Monkey-patches the process before the application is imported. Raises Failure for a missing library."""
-    tornado.prepare(hello)
-    gevent.require()
+    require("tornado", "gevent")
     from .. import greenhub
 
     greenhub.install()

@@ -1,18 +1,16 @@
 """tornado: Tornado's IOLoop (asyncio). A native Application, or WSGI calls one at a time on the loop itself."""
 import asyncio
-import importlib.util
-import sys
 
 from .. import loader
-from ..errors import Failure, LinkClosed
+from ..errors import LinkClosed
+from ..libraries import require, require_loop
 from .sync import Sync
 
 
 def prepare(hello):
-    """Raises Failure when tornado is missing. Does not import it: gtornado must patch first."""
-    if importlib.util.find_spec("tornado") is None:
-        raise Failure("library", "tornado is not installed in this Python (%s)" % sys.executable, "pip install tornado",
-                      "ModuleNotFoundError")
+    """Raises Failure when a library is missing."""
+    require("tornado")
+    require_loop(hello["loop"])
 
 
 def describe(hello, interface):
