@@ -57,18 +57,12 @@ def http_scope(request, root, state):
 class Cycle:
     """One request: receive, send and the application's task. Everything happens on the event loop."""
 
-    # Class attributes, so that a plain request sets none of them.
-    status = None
+    # Class attributes, so that a plain request sets none of them. What it reads is set in __init__: the interpreter
+    # finds an attribute of the object much faster than one of its class.
     headers = ()
     trailers = False  # the application announced trailers
     started = False  # START was queued
-    complete = False  # the response is whole
-    answer = None  # the whole response, when it is sent as one answer
-    ended = False  # the application's task has ended
     left = False  # the client closed its sending side, or altogether
-    gone = False  # the client left altogether
-    waiting = ()  # Futures of the calls of receive and send that wait
-    lingers = False  # the answer went out while the task ran on
     body_sent = False  # the body is whole; trailers may follow
     trailer_items = ()
     sent = granted = unacknowledged = 0
@@ -77,6 +71,14 @@ class Cycle:
     def __init__(self, server, request):
         self.server = server
         self.stream = request[0]
+        self.status = None
+        self.answer = None  # the whole response, when it is sent as one answer
+        self.plain = True  # it may be: it has not begun, and no trailers were announced
+        self.complete = False  # the response is whole
+        self.ended = False  # the application's task has ended
+        self.lingers = False  # the answer went out while the task ran on
+        self.gone = False  # the client left altogether
+        self.waiting = ()  # Futures of the calls of receive and send that wait
         body = request[9]
         self.more = body is None  # more of the body will come
         self.body = [body] if body else []
@@ -163,18 +165,19 @@ class Cycle:
             if body.__class__ is not bytes:
                 body = bytes(memoryview(body))  # refuses a str, which would be a response of another meaning
             more = message.get("more_body", False)
-            if more or self.started or self.trailers or len(body) > WHOLE_BODY:
-                await self._stream(body, not more)
-            else:
+            if self.plain and not more and len(body) <= WHOLE_BODY:
                 self.answer = (self.stream, self.status, self.headers, body)
                 self.complete = True
                 self.server.answered(self)
-                if self.waiting is not None:
+                if self.waiting:
                     self._wake()
+            else:
+                await self._stream(body, not more)
         elif kind == "http.response.start" and self.status is None:
             status = message["status"]
             self.headers = flat(message.get("headers", ()))
-            self.trailers = message.get("trailers", False)
+            if message.get("trailers", False):
+                self.trailers, self.plain = True, False
             self.status = status
         else:
             await self._send_other(kind, message)
@@ -222,7 +225,7 @@ class Cycle:
 
     def _begin(self):
         self.server.queue(start_frame(START, self.stream, self.status, self.headers))
-        self.started = True
+        self.started, self.plain = True, False
         self.granted = self.server.response_window
 
     def _send_path(self, path):

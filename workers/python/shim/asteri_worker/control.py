@@ -38,13 +38,13 @@ class Intake:
         self._last = 0  # the last stream id read
         self._recalled = set()  # given back before they were read
         self._dropped = set()  # cancelled before they were read
-        self._leaving = set()  # half-closed before they were read
+        self.leaving = set()  # half-closed before they were read; those of the latest batch included
 
     def add(self, batch):
         """Takes a batch of requests just read. Returns the streams that end at once because their client has left."""
         with self._lock:
-            if self._leaving:
-                self._leaving = {s for s in self._leaving if after(s, self._last)}
+            if self.leaving:
+                self.leaving = {s for s in self.leaving if after(s, self._last)}
             self._last = batch[-1][0]
             if not (self._recalled or self._dropped):
                 self.waiting.extend(batch)
@@ -72,13 +72,9 @@ class Intake:
         not been read yet; False if there is nothing to drop: it was started or has ended, or its client can still read."""
         with self._lock:
             if after(stream, self._last):
-                (self._dropped if hard else self._leaving).add(stream)
+                (self._dropped if hard else self.leaving).add(stream)
                 return None
             return hard and self._remove(stream)
-
-    def leaving(self, stream):
-        """Whether the client of a stream of the latest batch closed its sending side before the batch was read."""
-        return stream in self._leaving
 
     def _remove(self, stream):
         for request in list(self.waiting):

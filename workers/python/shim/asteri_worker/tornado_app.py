@@ -318,7 +318,7 @@ class TornadoServer(LoopServer):
     def begin(self, request):
         connection = Connection(self, request)
         self.cycles[connection.stream] = connection
-        connection.leaving = self.intake.leaving(connection.stream)
+        connection.leaving = connection.stream in self.intake.leaving
         # A context of its own: what a handler's initialize() sets must not reach the next request.
         self.start(connection, self._context.copy())
 

@@ -134,10 +134,10 @@ class Recalls(unittest.TestCase):
         self.assertIs(self.intake.cancel(3, True), None)
         self.assertIs(self.intake.cancel(4, False), None)
         self.assertEqual(self.intake.add([(3,), (4,)]), [3])
-        self.assertTrue(self.intake.leaving(4))
+        self.assertIn(4, self.intake.leaving)
         self.assertEqual([r[0] for r in self.intake.waiting], [4])
         self.intake.add([(5,)])
-        self.assertFalse(self.intake.leaving(4))
+        self.assertNotIn(4, self.intake.leaving)
 
     def test_a_request_is_started_or_given_back_never_both(self):
         """Two threads race for the same requests."""

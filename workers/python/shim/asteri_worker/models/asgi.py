@@ -55,10 +55,9 @@ class Server(loops.LoopServer):
         self.state = None
 
     def begin(self, request):
-        cycle = Cycle(self, request)
-        stream = cycle.stream
-        self.cycles[stream] = cycle
-        if self.intake.leaving(stream):
+        stream = request[0]
+        cycle = self.cycles[stream] = Cycle(self, request)
+        if stream in self.intake.leaving:
             cycle.left = True
         cycle.task = self._create_task(cycle.run(self._app, http_scope(request, self._root, self.state)))
 
