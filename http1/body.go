@@ -22,15 +22,17 @@ const (
 	bodyChunked
 )
 
-// newBody prepares for the body that a head announces.
-func newBody(h *head) bodyReader {
+// begin prepares for the body that a head announces. It works in place: copying
+// a bodyReader that was just put together stalls the processor.
+func (b *bodyReader) begin(h *head) {
+	*b = bodyReader{}
 	switch {
 	case h.chunked:
-		return bodyReader{kind: bodyChunked}
+		b.kind = bodyChunked
 	case h.length > 0:
-		return bodyReader{kind: bodyFixed, left: h.length}
+		b.kind = bodyFixed
+		b.left = h.length
 	}
-	return bodyReader{}
 }
 
 func (b *bodyReader) done() bool { return b.kind == bodyDone }

@@ -167,7 +167,8 @@ func FuzzChunked(f *testing.F) {
 // decodeChunks offers in to a bodyReader, step bytes more at a time, as a session
 // does.
 func decodeChunks(in []byte, step int, at *local) (content []byte, done bool, err error) {
-	b := newBody(&head{framing: framing{chunked: true}})
+	var b bodyReader
+	b.begin(&head{framing: framing{chunked: true}})
 	for end := min(step, len(in)); ; end = min(end+step, len(in)) {
 		for p := in[:end]; ; {
 			part := b.next(p, 1+step, at)

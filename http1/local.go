@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"strconv"
+
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -22,14 +24,17 @@ type local struct {
 	record        asteri.Record
 	server        []byte // the Server field line, or empty
 	date          []byte // the Date field line of second
+	end           []byte // both, and the end of a head
 	second        int64
+	length        []byte // the Content-Length field line for lengthOf
+	lengthOf      int64
 }
 
 // maxSpare bounds the memory that a spare head or exchange, and buf, may keep.
 const maxSpare = 16 << 10
 
 func newLocal(s *asteri.Settings, l *loop.Loop) *local {
-	at := &local{settings: s, loop: l, second: -1}
+	at := &local{settings: s, loop: l, second: -1, lengthOf: lengthUnknown}
 	if s.Server != "" {
 		at.server = []byte("Server: " + s.Server + "\r\n")
 	}
@@ -77,13 +82,47 @@ func (at *local) putBuf(b []byte) {
 
 // dateLine returns the Date field line. It is made once a second.
 func (at *local) dateLine() []byte {
+	at.tellTime()
+	return at.date
+}
+
+func (at *local) tellTime() {
 	if now := at.loop.Now(); now.Unix() != at.second {
 		at.second = now.Unix()
 		at.date = append(at.date[:0], "Date: "...)
 		at.date = now.UTC().AppendFormat(at.date, httpTime)
 		at.date = append(at.date, "\r\n"...)
+		at.end = append(at.end[:0], at.server...)
+		at.end = append(at.end, at.date...)
+		at.end = append(at.end, "\r\n"...)
 	}
-	return at.date
+}
+
+// appendEnd appends what the server says of itself, and the end of the head.
+func (at *local) appendEnd(b []byte, facts *headFacts) []byte {
+	at.tellTime()
+	if !facts.server && !facts.date {
+		return append(b, at.end...)
+	}
+	if !facts.server {
+		b = append(b, at.server...)
+	}
+	if !facts.date {
+		b = append(b, at.date...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// lengthLine returns the Content-Length field line for n, which is mostly what
+// it was the last time.
+func (at *local) lengthLine(n int64) []byte {
+	if n != at.lengthOf {
+		at.lengthOf = n
+		at.length = append(at.length[:0], "Content-Length: "...)
+		at.length = strconv.AppendInt(at.length, n, 10)
+		at.length = append(at.length, "\r\n"...)
+	}
+	return at.length
 }
 
 // httpTime is IMF-fixdate, RFC 9110 section 5.6.7.

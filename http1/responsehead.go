@@ -164,17 +164,6 @@ func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int
 	return at.appendEnd(b, &facts), nil
 }
 
-// appendEnd appends what the server says of itself, and the end of the head.
-func (at *local) appendEnd(b []byte, facts *headFacts) []byte {
-	if !facts.server {
-		b = append(b, at.server...)
-	}
-	if !facts.date {
-		b = append(b, at.dateLine()...)
-	}
-	return append(b, '\r', '\n')
-}
-
 func (x *exchange) chooseFraming(status int, length int64) {
 	x.left = 0
 	switch {
@@ -202,9 +191,7 @@ func (x *exchange) appendFraming(b []byte, status int, length int64, final bool)
 	case length == lengthUnknown, status == 204, status == 304 && final:
 		return b
 	}
-	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, length, 10)
-	return append(b, '\r', '\n')
+	return append(b, x.session.at.lengthLine(length)...)
 }
 
 // appendConnection decides whether the connection is kept after this response.
@@ -243,12 +230,10 @@ func (x *exchange) bodyUnwanted(final bool) bool {
 func (at *local) appendRefusal(b []byte, refusal *asteri.StatusError) []byte {
 	text := refusalText(refusal)
 	b = append(b, statusLines[refusal.Code-100]...)
-	b = append(b, "Content-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
-	b = strconv.AppendInt(b, int64(len(text)), 10)
-	b = append(b, "\r\nConnection: close\r\n"...)
-	b = append(b, at.server...)
-	b = append(b, at.dateLine()...)
-	b = append(b, '\r', '\n')
+	b = append(b, "Content-Type: text/plain; charset=utf-8\r\n"...)
+	b = append(b, at.lengthLine(int64(len(text)))...)
+	b = append(b, "Connection: close\r\n"...)
+	b = at.appendEnd(b, &headFacts{})
 	return append(b, text...)
 }
 

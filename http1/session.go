@@ -147,7 +147,7 @@ func (s *session) readHead(p []byte) int {
 	}
 	x := s.at.takeExchange()
 	x.begin(s, h, p[:size])
-	s.body = newBody(h)
+	s.body.begin(h)
 	refusal := h.check()
 	s.at.putHead(h)
 	s.serve(x, refusal)
