@@ -83,7 +83,13 @@ func (h *Header) Grow(n int) { h.fields = slices.Grow(h.fields, n) }
 // Append adds a field without copying it: name and value must live as long as
 // the header is used.
 func (h *Header) Append(name, value []byte) {
-	h.fields = append(h.fields, Field{name, value})
+	n := len(h.fields)
+	if n == cap(h.fields) {
+		h.fields = slices.Grow(h.fields, 1)
+	}
+	h.fields = h.fields[:n+1]
+	f := &h.fields[n]
+	f.Name, f.Value = name, value
 }
 
 // Add adds a copy of a field at the end.

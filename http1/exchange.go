@@ -99,8 +99,8 @@ func (h *head) copyFields(dst *asteri.Header, p []byte) {
 	dst.Reset()
 	dst.Grow(len(h.fields))
 	for i := range h.fields {
-		f := &h.fields[i]
-		dst.Append(f.name.of(p), f.value.of(p))
+		name, value := &h.fields[i].name, &h.fields[i].value
+		dst.Append(p[name.from:name.to:name.to], p[value.from:value.to:value.to])
 	}
 }
 

@@ -41,12 +41,14 @@ func (p *prepared) is(status int, h *asteri.Header) bool {
 	if h != p.header || status != p.status || h.Len() != len(p.fields) {
 		return false
 	}
-	for i, f := range h.Fields() {
-		if !bytes.Equal(f.Name, p.fields[i].Name) || !bytes.Equal(f.Value, p.fields[i].Value) {
+	fields := h.Fields()
+	for i := range fields {
+		f, known := &fields[i], &p.fields[i]
+		if !bytes.Equal(f.Name, known.Name) || !bytes.Equal(f.Value, known.Value) {
 			return false
 		}
 	}
-	return len(p.fields) > 0
+	return len(fields) > 0
 }
 
 // pays tells whether h has come twice now.
