@@ -48,6 +48,12 @@ type Config struct {
 	AsgiLoop          string
 	AsgiLifespan      string
 
+	WebSocketMaxMessageSize       int64
+	WSPingInterval, WSPingTimeout time.Duration // 0 for none
+	// WebSocketCompression is "on", "takeover" or "off".
+	WebSocketCompression string
+	WebSocketLinger      time.Duration
+
 	// The limits are 0 where there is none.
 	LimitRequestLine      int64
 	LimitRequestFields    int

@@ -9,6 +9,7 @@ const (
 	groupSocket    = "Server Socket"
 	groupWorkers   = "Worker Processes"
 	groupMechanics = "Server Mechanics"
+	groupWebSocket = "WebSocket"
 	groupSecurity  = "Security"
 	groupSSL       = "SSL"
 	groupFiles     = "Static Files"
@@ -149,6 +150,28 @@ var settings = []*setting{
 		Name: "root_path", Flags: []string{"root-path"}, Group: groupMechanics, Meta: "PATH", Live: true,
 		Help: "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI.",
 		at:   func(c *Config) value { return text(&c.RootPath, mountPath) },
+	},
+
+	{
+		Name: "websocket_max_message_size", Aliases: []string{"ws_max_size"}, Flags: []string{"websocket-max-message-size", "ws-max-size"}, Group: groupWebSocket, Meta: "SIZE", Default: "16MiB",
+		Help: "The largest message that a WebSocket takes, decompressed; one beyond it closes the WebSocket with 1009.",
+		at:   func(c *Config) value { return size(&c.WebSocketMaxMessageSize, 1, 1<<30) },
+	}, {
+		Name: "ws_ping_interval", Flags: []string{"ws-ping-interval"}, Group: groupWebSocket, Meta: "TIME", Default: "20s",
+		Help: "Send a ping on a WebSocket whose client has been silent for this time. 0 is never.",
+		at:   func(c *Config) value { return duration(&c.WSPingInterval, 0, longest) },
+	}, {
+		Name: "ws_ping_timeout", Flags: []string{"ws-ping-timeout"}, Group: groupWebSocket, Meta: "TIME", Default: "20s",
+		Help: "Close a WebSocket whose client is silent for this time after a ping. 0 is never, and then no pings are sent.",
+		at:   func(c *Config) value { return duration(&c.WSPingTimeout, 0, longest) },
+	}, {
+		Name: "websocket_compression", Flags: []string{"websocket-compression"}, Group: groupWebSocket, Meta: "MODE", Default: "on",
+		Help: "Compress WebSocket messages for clients that can: on (each by itself, so that an idle WebSocket needs no memory for it), takeover (with reference to earlier ones, which makes them smaller and takes up to 40 KiB for each WebSocket) or off.",
+		at:   func(c *Config) value { return choice(&c.WebSocketCompression, nil, "on", "takeover", "off") },
+	}, {
+		Name: "websocket_linger", Flags: []string{"websocket-linger"}, Group: groupWebSocket, Meta: "TIME", Default: "0",
+		Help: "How long open WebSockets live on when the server stops or their workers are replaced. They are closed with 1012 then, or with 1001 when --graceful-timeout is nearly over.",
+		at:   func(c *Config) value { return duration(&c.WebSocketLinger, 0, longest) },
 	},
 
 	{

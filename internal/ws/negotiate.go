@@ -9,15 +9,15 @@ import (
 type Compression uint8
 
 const (
-	// CompressionOff refuses it.
-	CompressionOff Compression = iota
 	// CompressionOn compresses each message by itself, both ways, so that an
 	// idle connection needs no memory for it.
-	CompressionOn
+	CompressionOn Compression = iota
 	// CompressionTakeover lets messages refer to earlier ones, as far as the
 	// client agrees: they become smaller, and a connection keeps up to 40 KiB
 	// of text.
 	CompressionTakeover
+	// CompressionOff refuses it.
+	CompressionOff
 )
 
 const deflateName = "permessage-deflate"

@@ -1,0 +1,358 @@
+package websocket
+
+import (
+	"errors"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/ws"
+)
+
+// Conn is an open WebSocket. Its executor owns it: all methods are called there,
+// except Post and Home.
+type Conn struct {
+	tunnel      asteri.Tunnel
+	server      *Server
+	home        *home
+	handler     Handler
+	subprotocol string
+	decoder     ws.Decoder
+	deflater    *ws.Deflater // nil without compression
+
+	state   state
+	paused  bool // by the handler
+	choked  bool // the peer wants answers to its pings, and does not read them
+	reading bool // within read
+	heard   bool // something came since the deadline was set
+	pinged  bool // a ping is not answered
+	told    bool // the handler knows of the end
+
+	part       bool   // a message is being sent in parts
+	partPacked bool   // and is compressed
+	drained    func() // the handler's
+
+	draining  bool // the server stops
+	goingAway bool // at the end of its time
+
+	pending  []byte // received while reading was held up: at most the tunnel's window
+	reserved int    // bytes counted by Options.Reserve
+
+	leaveAt    ticks // when a draining connection is closed
+	due, slot  ticks // of the deadline; slot is 0 without one
+	prev, next *Conn // in the slot
+}
+
+type state uint8
+
+const (
+	open    state = iota
+	closing       // a Close was sent; the peer's is waited for
+	over
+)
+
+// Causes with which connections are aborted.
+var (
+	errStalled     = errors.New("websocket: the peer does not read")
+	errNotAnswered = errors.New("websocket: the peer did not answer a Close")
+)
+
+// Subprotocol returns what was agreed on, empty for none.
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// Home returns the executor. It may be called from any goroutine.
+func (c *Conn) Home() asteri.Executor { return c.tunnel.Home() }
+
+// Post runs fn on the executor. It may be called from any goroutine. It returns
+// false, and fn will not run, once the connection is known to have ended.
+func (c *Conn) Post(fn func()) bool { return c.tunnel.Post(fn) }
+
+// Pause stops OnMessage. What the peer sends then fills the window of its
+// connection, so that it has to wait.
+func (c *Conn) Pause() { c.paused = true }
+
+// Resume undoes Pause. Messages that have come meanwhile are delivered soon,
+// never from within this call.
+func (c *Conn) Resume() {
+	if c.paused {
+		c.paused = false
+		c.readSoon()
+	}
+}
+
+func (c *Conn) readSoon() {
+	if len(c.pending) > 0 && !c.reading {
+		c.tunnel.Post(c.readPending)
+	}
+}
+
+func (c *Conn) readPending() {
+	if c.reading || c.heldUp() {
+		return
+	}
+	p := c.pending
+	n := c.read(p)
+	if c.pending = p[n:]; len(c.pending) == 0 {
+		c.pending = nil
+	}
+	c.consumed(n)
+}
+
+// heldUp tells whether input is left for later. It is not once a Close was sent:
+// then the peer's is waited for.
+func (c *Conn) heldUp() bool { return (c.paused || c.choked) && c.state == open }
+
+// input is a Conn as its tunnel sees it.
+type input Conn
+
+// OnBody takes bytes of the peer, which it may change.
+func (i *input) OnBody(p []byte) {
+	c := (*Conn)(i)
+	c.heard = true
+	if c.pinged && c.state == open {
+		c.pinged = false
+		c.watchPeer()
+	}
+	n := 0
+	if len(c.pending) == 0 {
+		n = c.read(p)
+	}
+	if n < len(p) && c.state != over {
+		c.pending = append(c.pending, p[n:]...)
+	}
+	c.consumed(n)
+}
+
+func (c *Conn) consumed(n int) {
+	c.account()
+	if c.state != over && n > 0 {
+		c.tunnel.Consumed(n)
+	}
+}
+
+// OnEnd ends a connection whose peer left without a Close.
+func (i *input) OnEnd(*asteri.Header) { (*Conn)(i).finish(Closure{Code: Abnormal}) }
+
+// OnError ends a connection that is lost. It is also the tunnel's last word when
+// the connection was closed in good order.
+func (i *input) OnError(error) {
+	if c := (*Conn)(i); c.state != over {
+		c.end(Closure{Code: Abnormal})
+	}
+}
+
+// read handles what the peer sent, as far as it may, and returns how much that
+// was.
+func (c *Conn) read(p []byte) (n int) {
+	c.reading = true
+	for n < len(p) && c.state != over && !c.heldUp() {
+		used, ev, err := c.decoder.Next(p[n:])
+		n += used
+		if err != nil {
+			c.fail(err)
+			break
+		}
+		c.handle(ev)
+	}
+	c.reading = false
+	if c.state == over {
+		c.decoder.Discard()
+		return len(p)
+	}
+	c.decoder.Rest()
+	return n
+}
+
+func (c *Conn) handle(ev ws.Event) {
+	switch ev.Op {
+	case ws.Text, ws.Binary:
+		if c.state == open {
+			c.server.counts.messagesIn.Add(1)
+			c.handler.OnMessage(c, ev.Op, ev.Data)
+		}
+	case ws.Ping:
+		c.pong(ev.Data)
+	case ws.Close:
+		c.onClose(ev.Data)
+	}
+}
+
+// onClose answers the peer's Close, or takes it as the answer to ours. The server
+// is the first to close the connection (section 7.1.1).
+func (c *Conn) onClose(p []byte) {
+	code, reason, err := ws.ParseClose(p)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	e := Closure{Code: code, Reason: string(reason), Clean: true}
+	if c.state == open {
+		c.sendClose(code, "")
+	}
+	c.finish(e)
+}
+
+// fail ends the connection because of what the peer sent, section 7.1.7.
+func (c *Conn) fail(err error) {
+	var breach *ws.Error
+	if !errors.As(err, &breach) {
+		c.Abort(err)
+		return
+	}
+	c.server.counts.failed(breach.Reason)
+	if c.state == open {
+		c.sendClose(breach.Code, breach.Reason)
+	}
+	c.finish(Closure{Code: breach.Code, Reason: breach.Reason})
+}
+
+// Close begins the closing handshake: code and reason are sent behind all that
+// was written, and nothing after it. OnClose follows when the peer has answered,
+// or has had its time. The reason is at most 123 bytes of UTF-8; what is longer is
+// cut.
+func (c *Conn) Close(code Code, reason string) {
+	if c.state != open {
+		return
+	}
+	c.sendClose(code, reason)
+	c.setDeadline(c.server.options.CloseTimeout)
+	c.readSoon()
+}
+
+// Abort ends the connection at once. OnClose is called before it returns.
+func (c *Conn) Abort(cause error) {
+	if c.state != over {
+		c.tunnel.Abort(cause)
+		c.end(Closure{Code: Abnormal})
+	}
+}
+
+// finish closes the connection once all is sent.
+func (c *Conn) finish(e Closure) {
+	if c.state != over {
+		c.state = over
+		c.tunnel.Close()
+		c.end(e)
+	}
+}
+
+// end lets go of everything and tells the handler.
+func (c *Conn) end(e Closure) {
+	c.state = over
+	if c.told {
+		return
+	}
+	c.told = true
+	c.home.remove(c)
+	if !c.reading { // else the message under way lives in it
+		c.decoder.Discard()
+	}
+	c.pending = nil
+	c.account()
+	c.server.counts.closed.Add(1)
+	c.handler.OnClose(c, e)
+}
+
+// account counts the memory of what is not complete.
+func (c *Conn) account() {
+	held := 0
+	if c.state != over {
+		held = cap(c.pending) + c.decoder.Held()
+	}
+	if held != c.reserved {
+		c.server.options.Reserve(int64(held - c.reserved))
+		c.reserved = held
+	}
+}
+
+// Deadlines.
+
+// watchPeer sets the deadline of a connection that is open: for a ping, if there
+// are to be any, or for leaving.
+func (c *Conn) watchPeer() {
+	d := c.server.options.PingInterval
+	if c.pinged {
+		d = c.server.options.PingTimeout
+	}
+	if d > 0 && c.server.options.PingTimeout > 0 {
+		c.setDeadline(d)
+	} else if c.draining {
+		c.home.set(c, c.leaveAt)
+	}
+}
+
+func (c *Conn) setDeadline(d time.Duration) {
+	c.heard = false
+	at := c.home.after(d)
+	if c.draining && c.state == open {
+		at = min(at, c.leaveAt)
+	}
+	c.home.set(c, at)
+}
+
+// onDeadline runs when the deadline has passed, unless it was set anew by then.
+func (c *Conn) onDeadline() {
+	switch {
+	case c.state == over || c.slot != 0:
+	case c.state == closing:
+		c.server.counts.notAnswered.Add(1)
+		c.Abort(errNotAnswered)
+	case c.draining && c.due >= c.leaveAt:
+		c.leave()
+	case c.heard || len(c.pending) > 0:
+		// A peer whose messages wait for the application is not to be blamed.
+		c.watchPeer()
+	case c.pinged:
+		c.server.counts.silent.Add(1)
+		c.sendClose(InternalError, "keepalive ping timeout")
+		c.finish(Closure{Code: Abnormal})
+	default:
+		c.pinged = true
+		c.rest()
+		c.send(ws.Ping, nil)
+		c.watchPeer()
+	}
+}
+
+// rest lets go of what only speeds up a connection in use.
+func (c *Conn) rest() {
+	if c.deflater != nil {
+		c.deflater.Rest()
+	}
+}
+
+// leaveBefore is how long before the end of the server's grace connections are
+// closed that have lived on until then, so that peers can still answer.
+const leaveBefore = time.Second
+
+// onShutdown begins the end of a connection whose server stops.
+func (c *Conn) onShutdown() { c.Drain(c.server.options.Linger, c.server.options.Grace) }
+
+// Drain has the connection closed because what serves it stops: with 1012 when
+// linger is over, or with 1001 (going away) shortly before the end of grace, if
+// that comes first.
+func (c *Conn) Drain(linger, grace time.Duration) {
+	if c.state != open {
+		return
+	}
+	if linger <= 0 {
+		c.Close(ServiceRestart, "")
+		return
+	}
+	leave := linger
+	if latest := max(grace-leaveBefore, 0); linger >= latest {
+		leave, c.goingAway = latest, true
+	}
+	c.draining = true
+	c.leaveAt = c.home.after(leave)
+	if c.slot == 0 || c.due > c.leaveAt {
+		c.home.set(c, c.leaveAt)
+	}
+}
+
+func (c *Conn) leave() {
+	code := ServiceRestart
+	if c.goingAway {
+		code = GoingAway
+	}
+	c.Close(code, "")
+}

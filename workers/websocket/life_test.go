@@ -1,0 +1,164 @@
+package websocket
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/ws"
+	"github.com/asteri/asteri-loop/workers"
+)
+
+func TestPings(t *testing.T) {
+	addr, e, s, _ := serveEcho(t, Options{PingInterval: 50 * time.Millisecond, PingTimeout: 10 * time.Second})
+	c := connect(t, addr)
+	for range 3 {
+		c.expect("ping ")
+		c.send(ws.Pong, true, "")
+	}
+	c.send(ws.Close, true, closePayload(NormalClosure, ""))
+	e.expect(t, Closure{NormalClosure, "", true})
+	if st := s.Stats(); st.Silent != 0 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
+func TestSilentPeer(t *testing.T) {
+	addr, e, s, _ := serveEcho(t, Options{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond})
+	c := connect(t, addr)
+	c.expect("ping ", "close 1011 keepalive ping timeout", "end")
+	e.expect(t, Closure{Code: Abnormal})
+	if st := s.Stats(); st.Silent != 1 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
+func TestCloseIsNotAnswered(t *testing.T) {
+	addr, e, s, _ := serveEcho(t, Options{CloseTimeout: 50 * time.Millisecond, PingInterval: -1})
+	c := connect(t, addr)
+	c.send(ws.Text, true, "close")
+	c.expect("close 4000 as asked", "reset")
+	e.expect(t, Closure{Code: Abnormal})
+	if st := s.Stats(); st.NotAnswered != 1 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
+// Deadlines beyond the wheel's horizon, and many at once.
+func TestClock(t *testing.T) {
+	h := &home{start: time.Now().Add(-time.Hour), timer: time.AfterFunc(time.Hour, func() {})}
+	defer h.timer.Stop()
+	h.current = ticks(time.Hour / slotTime)
+	conns := make([]Conn, 1000)
+	for i := range conns {
+		h.set(&conns[i], h.current+ticks(1+i))
+	}
+	for i := range conns {
+		if conns[i].due != h.current+ticks(1+i) || conns[i].slot > h.current+slots {
+			t.Fatalf("%d: due %d, slot %d", i, conns[i].due, conns[i].slot)
+		}
+		if i%2 == 0 {
+			h.remove(&conns[i])
+		}
+	}
+	if h.count != 500 || h.wakeAt != h.current+1 {
+		t.Errorf("%d are left, next at %d", h.count, h.wakeAt-h.current)
+	}
+	for i := range conns {
+		h.remove(&conns[i])
+	}
+	for _, c := range h.wheel {
+		if c != nil {
+			t.Fatal("something is left in the wheel")
+		}
+	}
+}
+
+func TestStop(t *testing.T) {
+	for name, test := range map[string]struct {
+		o    Options
+		want []string
+	}{
+		"at once":  {Options{}, []string{"close 1012"}},
+		"linger":   {Options{Linger: 100 * time.Millisecond, PingInterval: -1}, []string{"text still here", "close 1012"}},
+		"too long": {Options{Linger: time.Hour, Grace: leaveBefore + 100*time.Millisecond}, []string{"text still here", "close 1001"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr, e, _, eng := serveEcho(t, test.o)
+			c := connect(t, addr)
+			c.send(ws.Text, true, "a")
+			c.expect("text a")
+			drain(t, eng)
+			if len(test.want) > 1 {
+				c.send(ws.Text, true, "still here")
+			}
+			c.expect(test.want...)
+			c.send(ws.Close, true, closePayload(NormalClosure, ""))
+			e.expect(t, Closure{NormalClosure, "", true})
+		})
+	}
+}
+
+// The blocking style under each model that may wait.
+func TestSocket(t *testing.T) {
+	s := NewServer(Options{})
+	h := workers.HandlerFunc(func(c *workers.Call) {
+		_ = s.Serve(c, Response{}, func(so *Socket) {
+			for {
+				kind, p, err := so.Receive(t.Context())
+				if e, closed := IsClosed(err); closed {
+					if e.Code != NormalClosure || !errors.Is(err, asteri.ErrClosed) {
+						t.Errorf("closed with %v", err)
+					}
+					return
+				}
+				switch string(p) {
+				case "return":
+					return
+				case "panic":
+					panic("as asked")
+				case "wait":
+					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+					_, _, err := so.Receive(ctx)
+					cancel()
+					p = []byte(err.Error())
+				}
+				if err := so.Send(t.Context(), kind, p); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	})
+	for name, model := range map[string]asteri.Handler{
+		"sync": workers.Sync(h, workers.Options{Workers: 4}), "gevent": workers.Gevent(h, workers.Options{}),
+		"asgi": workers.ASGI(h, workers.Options{}), "gtornado": workers.GTornado(h, workers.Options{}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr, _ := serve(t, model)
+			c := connect(t, addr)
+			c.send(ws.Text, true, "hello")
+			c.expect("text hello")
+			c.send(ws.Text, true, "wait")
+			c.expect("text context deadline exceeded")
+			for i := range 3 { // more than is kept for who does not receive
+				big := strings.Repeat(string(rune('a'+i)), 300<<10)
+				c.send(ws.Binary, true, big)
+				c.expect("binary " + big)
+			}
+			c.send(ws.Close, true, closePayload(NormalClosure, ""))
+			c.expect("close 1000", "end")
+			c = connect(t, addr)
+			c.send(ws.Text, true, "return")
+			c.expect("close 1000")
+			c = connect(t, addr)
+			c.send(ws.Text, true, "panic")
+			c.expect("close 1011")
+			if c := dial(t, addr, strings.Replace(handshake, "13", "7", 1)); c.res.StatusCode != 426 {
+				t.Errorf("got %s", c.res.Status)
+			}
+		})
+	}
+}
