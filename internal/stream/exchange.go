@@ -34,6 +34,7 @@ type Exchange struct {
 	over      bool // the exchange has ended
 	kept      bool // somebody may hold on to it
 	stopping  bool // the server drains
+	letGo     bool // the handler has ended it, though it was over before
 	expects   bool // the client waits for 100 (Continue)
 	high      bool // the queue was above the high-water mark
 	told      bool // onCancel knows
@@ -107,6 +108,13 @@ const maxSpare = 16 << 10
 // Over tells whether the exchange has ended: all of the response is queued, or none
 // will be.
 func (x *Exchange) Over() bool { return x.over }
+
+// Received returns how many bytes of content have come.
+func (x *Exchange) Received() int64 { return x.in.received }
+
+// LetGo tells whether the handler of an exchange that was cancelled has ended it by
+// Finish, Respond or Abort since: until then it is perhaps still at work.
+func (x *Exchange) LetGo() bool { return x.letGo || !x.kept }
 
 // Request returns the request.
 func (x *Exchange) Request() *asteri.Request { return &x.req }
@@ -228,6 +236,7 @@ func (x *Exchange) Shutdown() {
 // Abort ends the exchange without a clean end.
 func (x *Exchange) Abort(cause error) {
 	if x.over {
+		x.letGo = true
 		return
 	}
 	if x.started {

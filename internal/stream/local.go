@@ -27,19 +27,14 @@ type Local struct {
 	free    int    // how many
 }
 
-// NewLocal returns the Local of home. reserve is told of memory that queues take,
+// NewLocal returns the Local of home. The protocol has seen to it that s.Server and
+// s.AltSvc can be field values. reserve is told of memory that queues take,
 // and of that which they give back as a negative number; it may be nil.
 func NewLocal(s *asteri.Settings, home Home, reserve func(n int64)) *Local {
 	if reserve == nil {
 		reserve = func(int64) {}
 	}
-	at := &Local{Settings: s, Home: home, reserve: reserve, altSvc: []byte(s.AltSvc)}
-	if httpfield.IsValue([]byte(s.Server)) {
-		at.server = []byte(s.Server)
-	} else {
-		s.Logger.Error("the server field is not sent: it has a control character", "value", s.Server)
-	}
-	return at
+	return &Local{Settings: s, Home: home, reserve: reserve, server: []byte(s.Server), altSvc: []byte(s.AltSvc)}
 }
 
 // Observe tells the observer, if there is one, of an end; protocols use it for

@@ -38,6 +38,7 @@ func (x *Exchange) Inform(status int, h *asteri.Header) error {
 func (x *Exchange) mayStart() error {
 	switch {
 	case x.over:
+		x.letGo = true
 		return asteri.ErrClosed
 	case x.started:
 		return httpfield.Misuse("response has begun already")
@@ -217,6 +218,7 @@ func (x *Exchange) SendFile(f *os.File, off, n int64) error {
 func (x *Exchange) Finish(trailer *asteri.Header) error {
 	switch {
 	case x.over:
+		x.letGo = true
 		return asteri.ErrClosed
 	case !x.started:
 		return x.mistake(httpfield.Misuse("handler finished without a response"))

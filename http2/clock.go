@@ -1,0 +1,190 @@
+package http2
+
+import (
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// clock holds a connection's deadlines. Each is a moment, 0 for none; a timer runs
+// for the earliest, and one that was put off is found to be so when it runs out.
+type clock struct {
+	s        *session
+	running  int64 // when mainTimer runs out; 0: it does not run
+	bodies   bool  // bodyTimer runs
+	settings int64 // for the client's preface, and for its acknowledgement of our SETTINGS
+	block    int64 // for the header section to become complete
+	idle     int64 // for a next request
+	stall    int64 // for the window of the connection to open
+	goodbye  int64 // for the answer to our PING
+}
+
+const (
+	mainTimer loop.Timer = iota
+	bodyTimer
+)
+
+func (c *clock) now() int64 { return c.s.at.Home.Now().UnixNano() }
+
+// in returns the moment d from now, 0 if d is none.
+func (c *clock) in(d time.Duration) int64 {
+	if d <= 0 {
+		return 0
+	}
+	return c.now() + int64(d)
+}
+
+// watch has a deadline enforced.
+func (c *clock) watch(at int64) {
+	if at != 0 && (c.running == 0 || at < c.running) {
+		c.running = at
+		c.s.conn.SetTimer(mainTimer, time.Duration(max(at-c.now(), 1)))
+	}
+}
+
+func (c *clock) start(s *session) {
+	c.s = s
+	c.settings = c.in(s.at.Settings.Timeouts.Header)
+	c.watch(c.settings)
+}
+
+// settingsDone is called when the client has acknowledged our SETTINGS.
+func (c *clock) settingsDone() {
+	c.settings = 0
+	if len(c.s.streams) == 0 && c.idle == 0 {
+		c.becomeIdle()
+	}
+}
+
+func (c *clock) awaitBlock() {
+	if c.block == 0 {
+		c.block = c.in(c.s.at.Settings.Timeouts.Header)
+		c.watch(c.block)
+	}
+}
+
+// becomeIdle is called when no stream is open.
+func (c *clock) becomeIdle() {
+	c.idle = c.in(c.s.at.Settings.Timeouts.KeepAlive)
+	c.watch(c.idle)
+}
+
+// stalls notes that a stream is blocked by its own window.
+func (c *clock) stalls(st *serverStream) {
+	if st.stalled == 0 {
+		st.stalled = c.in(c.s.at.config.StallTimeout)
+		c.watch(st.stalled)
+	}
+}
+
+// connectionStalls notes that content waits for the window of the connection,
+// connectionMoves that it has opened.
+func (c *clock) connectionStalls() {
+	if c.stall == 0 {
+		c.stall = c.in(c.s.at.config.StallTimeout)
+		c.watch(c.stall)
+	}
+}
+
+func (c *clock) connectionMoves() { c.stall = 0 }
+
+// awaitBody has bodies looked at when the first of them may be late.
+func (c *clock) awaitBody() {
+	if !c.bodies {
+		c.setBodies(c.s.at.Settings.Timeouts.Body)
+	}
+}
+
+// bodyDeadline returns until when a body that nobody reads may come.
+func (c *clock) bodyDeadline() int64 {
+	c.awaitBody()
+	return c.in(c.s.at.Settings.Timeouts.Body)
+}
+
+func (c *clock) setBodies(d time.Duration) {
+	c.bodies = d > 0
+	c.s.conn.SetTimer(bodyTimer, d)
+}
+
+// OnTimer enforces the deadlines.
+func (s *session) OnTimer(t loop.Timer) {
+	if s.state == stateClosed {
+		return
+	}
+	if t == bodyTimer {
+		s.clock.checkBodies()
+	} else {
+		s.clock.check()
+	}
+	if s.state != stateClosed {
+		s.settle()
+	}
+}
+
+// check ends what is late and waits for the next deadline.
+func (c *clock) check() {
+	s := c.s
+	now := c.now()
+	c.running = 0
+	if s.block == nil {
+		c.block = 0
+	}
+	if len(s.streams) > 0 || s.block != nil {
+		c.idle = 0
+	}
+	late := func(at int64) bool { return at != 0 && at <= now }
+	switch {
+	case late(c.settings):
+		s.fail(connError{codeSettingsTimeout, "SETTINGS are not acknowledged"})
+	case late(c.block):
+		s.fail(connError{codeProtocol, "header section did not become complete in time"})
+	case late(c.stall):
+		s.fail(errCalm("window of the connection does not open"))
+	case late(c.idle):
+		s.fail(connError{codeNo, "idle"})
+	case late(c.goodbye):
+		c.goodbye = 0
+		s.sayGoodbye()
+	}
+	if s.state == stateClosed {
+		return
+	}
+	for _, at := range []int64{c.settings, c.block, c.idle, c.stall, c.goodbye} {
+		c.watch(at)
+	}
+	for _, st := range s.snapshot() {
+		if late(st.stalled) && !st.closed {
+			st.reset(codeCancel, asteri.ErrClientGone)
+		} else {
+			c.watch(st.stalled)
+		}
+	}
+}
+
+// checkBodies ends bodies that are late and waits for the next one that may be.
+func (c *clock) checkBodies() {
+	c.bodies = false
+	next := time.Duration(0)
+	sooner := func(d time.Duration) {
+		if d > 0 && (next == 0 || d < next) {
+			next = d
+		}
+	}
+	for _, st := range c.s.snapshot() {
+		switch {
+		case st.closed:
+		case st.discardBy != 0:
+			left := time.Duration(st.discardBy - c.now())
+			if left <= 0 {
+				st.Reset(nil)
+			}
+			sooner(left)
+		default:
+			sooner(st.CheckBody())
+		}
+	}
+	if c.s.state != stateClosed && next > 0 {
+		c.setBodies(next)
+	}
+}

@@ -1,0 +1,213 @@
+package http2
+
+import (
+	"hash/maphash"
+	"unsafe"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// encoder writes header sections in HPACK, RFC 7541, for one connection. It is our
+// own because its input is bytes, not strings, and because responses repeat
+// themselves: a field of the dynamic table costs one hash and one comparison.
+//
+// A field goes into the table when it is seen for the second time. What is
+// different in each response, such as an entity tag, never pushes out what is not.
+type encoder struct {
+	limit   int  // size of the table, RFC 7541 section 4.2
+	lowest  int  // the least limit since the last section
+	resized bool // the client is to be told of limit
+
+	entries []tableEntry // the oldest first
+	first   uint32       // number of the oldest; numbers count insertions
+	size    int
+	slots   [128]uint32 // by hash: number of an entry, plus 1
+	seen    [64]uint32  // by hash: fields that were seen once
+}
+
+type tableEntry struct {
+	text    []byte // name and value
+	nameLen int
+}
+
+func (t *tableEntry) is(f asteri.Field) bool {
+	return string(t.text[:t.nameLen]) == string(f.Name) && string(t.text[t.nameLen:]) == string(f.Value)
+}
+
+func (t *tableEntry) size() int { return len(t.text) + entryOverhead }
+
+const (
+	entryOverhead = 32   // RFC 7541 section 4.1
+	tableSize     = 4096 // of either side, by default
+	staticEntries = 61
+)
+
+// The ways in which a field is written, RFC 7541 section 6.
+const (
+	opIndexed      = 0x80
+	opInsert       = 0x40
+	opResize       = 0x20
+	opNeverIndexed = 0x10
+	opLiteral      = 0x00
+)
+
+// hashSeed makes it hard to find fields that share a slot.
+var hashSeed = maphash.MakeSeed()
+
+// init prepares for a connection.
+func (e *encoder) init() { e.limit, e.lowest = tableSize, tableSize }
+
+// setLimit takes over the client's SETTINGS_HEADER_TABLE_SIZE. More than the
+// default is not made use of.
+func (e *encoder) setLimit(n uint32) {
+	limit := int(min(n, tableSize))
+	if limit == e.limit {
+		return
+	}
+	e.limit = limit
+	e.lowest = min(e.lowest, limit)
+	e.resized = true
+	e.evict(limit)
+}
+
+// encode appends a header section.
+func (e *encoder) encode(b []byte, fields []asteri.Field) []byte {
+	if e.resized {
+		if e.lowest < e.limit {
+			b = appendInt(b, opResize, 5, uint64(e.lowest))
+		}
+		b = appendInt(b, opResize, 5, uint64(e.limit))
+		e.resized, e.lowest = false, e.limit
+	}
+	for _, f := range fields {
+		b = e.encodeField(b, f)
+	}
+	return b
+}
+
+func (e *encoder) encodeField(b []byte, f asteri.Field) []byte {
+	if len(f.Name) == len(":status") && f.Name[0] == ':' {
+		if i := staticStatus(f.Value); i != 0 {
+			return append(b, opIndexed|i)
+		}
+	}
+	h := maphash.Bytes(hashSeed, f.Value) + uint64(len(f.Name))*0x9e3779b97f4a7c15 + uint64(f.Name[len(f.Name)-1])
+	if n := e.slots[h%uint64(len(e.slots))]; n > e.first {
+		if i := n - 1 - e.first; e.entries[i].is(f) {
+			return appendInt(b, opIndexed, 7, uint64(staticEntries+len(e.entries)-int(i)))
+		}
+	}
+	mark, at := uint32(h>>32)|1, h>>16%uint64(len(e.seen))
+	switch size := len(f.Name) + len(f.Value) + entryOverhead; {
+	case string(f.Name) == "set-cookie":
+		return appendLiteral(b, opNeverIndexed, 4, f) // RFC 7541 section 7.1.3
+	case e.seen[at] != mark || size > e.limit/4:
+		e.seen[at] = mark
+		return appendLiteral(b, opLiteral, 4, f)
+	default:
+		b = appendLiteral(b, opInsert, 6, f)
+		e.insert(f, size, h)
+		return b
+	}
+}
+
+// insert adds f to the table, and takes out what it has no room for.
+func (e *encoder) insert(f asteri.Field, size int, h uint64) {
+	e.evict(e.limit - size)
+	text := make([]byte, 0, len(f.Name)+len(f.Value))
+	text = append(append(text, f.Name...), f.Value...)
+	e.entries = append(e.entries, tableEntry{text, len(f.Name)})
+	e.size += size
+	e.slots[h%uint64(len(e.slots))] = e.first + uint32(len(e.entries))
+}
+
+func (e *encoder) evict(size int) {
+	for e.size > size && len(e.entries) > 0 {
+		e.size -= e.entries[0].size()
+		e.entries[0] = tableEntry{}
+		e.entries = e.entries[1:]
+		e.first++
+	}
+}
+
+// appendLiteral appends a field with its value in full, and its name too if the
+// static table has none such.
+func appendLiteral(b []byte, op byte, prefix int, f asteri.Field) []byte {
+	i := staticNames[string(f.Name)]
+	b = appendInt(b, op, prefix, uint64(i))
+	if i == 0 {
+		b = appendString(b, f.Name)
+	}
+	return appendString(b, f.Value)
+}
+
+// appendString appends a string literal, RFC 7541 section 5.2, in the Huffman code
+// if that makes it shorter.
+func appendString(b, p []byte) []byte {
+	s := unsafe.String(unsafe.SliceData(p), len(p)) // for the two calls below only
+	if n := hpack.HuffmanEncodeLength(s); n < uint64(len(s)) {
+		b = appendInt(b, 0x80, 7, n)
+		return hpack.AppendHuffmanString(b, s)
+	}
+	b = appendInt(b, 0, 7, uint64(len(p)))
+	return append(b, p...)
+}
+
+// appendInt appends an integer behind the bits of op, RFC 7541 section 5.1.
+func appendInt(b []byte, op byte, prefix int, n uint64) []byte {
+	most := uint64(1)<<prefix - 1
+	if n < most {
+		return append(b, op|byte(n))
+	}
+	b = append(b, op|byte(most))
+	for n -= most; n >= 0x80; n >>= 7 {
+		b = append(b, byte(n)|0x80)
+	}
+	return append(b, byte(n))
+}
+
+// staticStatus returns the index of a status in the static table, or 0.
+func staticStatus(v []byte) byte {
+	switch string(v) {
+	case "200":
+		return 8
+	case "204":
+		return 9
+	case "206":
+		return 10
+	case "304":
+		return 11
+	case "400":
+		return 12
+	case "404":
+		return 13
+	case "500":
+		return 14
+	}
+	return 0
+}
+
+// staticNames holds the indices of names in the static table, RFC 7541 appendix A.
+var staticNames = func() map[string]uint8 {
+	names := []string{
+		8:  ":status",
+		15: "accept-charset", "accept-encoding", "accept-language", "accept-ranges", "accept",
+		"access-control-allow-origin", "age", "allow", "authorization", "cache-control",
+		"content-disposition", "content-encoding", "content-language", "content-length",
+		"content-location", "content-range", "content-type", "cookie", "date", "etag", "expect",
+		"expires", "from", "host", "if-match", "if-modified-since", "if-none-match", "if-range",
+		"if-unmodified-since", "last-modified", "link", "location", "max-forwards",
+		"proxy-authenticate", "proxy-authorization", "range", "referer", "refresh", "retry-after",
+		"server", "set-cookie", "strict-transport-security", "transfer-encoding", "user-agent",
+		"vary", "via", "www-authenticate",
+	}
+	m := make(map[string]uint8)
+	for i, name := range names {
+		if name != "" {
+			m[name] = uint8(i)
+		}
+	}
+	return m
+}()

@@ -1,0 +1,282 @@
+package http2
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
+)
+
+// headerBlock is a header section that is being read: HEADERS and the
+// CONTINUATION frames behind it. It is decoded as it comes, so that it takes no
+// memory but for what is kept of it.
+type headerBlock struct {
+	id        uint32
+	head      *httpfield.RequestHead
+	st        *serverStream // of a request, or of its trailer
+	trailer   *asteri.Header
+	endStream bool
+	size      int   // of the fragments so far
+	fault     error // what the section is ignored for, once it is decoded
+}
+
+// newDecoder makes the decoder of a connection. A string that is longer than a
+// whole head may be is not decoded.
+func newDecoder(s *session) *hpack.Decoder {
+	d := hpack.NewDecoder(tableSize, func(f hpack.HeaderField) { s.block.head.Add(f.Name, f.Value) })
+	d.SetMaxStringLength(min(s.at.Settings.Limits.Head, maxMaxFrameSize))
+	return d
+}
+
+// onHeaders begins a header section.
+func (s *session) onHeaders(h frameHeader, p []byte) error {
+	if h.stream == 0 {
+		return connError{codeProtocol, "HEADERS on stream 0"}
+	}
+	p, err := h.unpad(p)
+	if err != nil {
+		return err
+	}
+	b := s.at.takeBlock()
+	b.id, b.endStream = h.stream, h.has(flagEndStream)
+	if h.has(flagPriority) {
+		if len(p) < 5 {
+			return connError{codeFrameSize, "frame is too short for its priority"}
+		}
+		if dependsOnItself(h.stream, p) {
+			b.fault = streamError{h.stream, codeProtocol, "stream depends on itself"}
+		}
+		p = p[5:]
+	}
+	if err := s.beginBlock(b); err != nil {
+		return err
+	}
+	s.block = b
+	return s.addFragment(p, h.has(flagEndHeaders))
+}
+
+// dependsOnItself tells whether a priority in the way of RFC 7540 names the stream
+// itself (section 5.3.1). Otherwise it is ignored.
+func dependsOnItself(id uint32, p []byte) bool {
+	return binary.BigEndian.Uint32(p)&streamMask == id
+}
+
+// beginBlock finds out what a header section is for.
+func (s *session) beginBlock(b *headerBlock) error {
+	switch st := s.streams[b.id]; {
+	case b.id%2 == 0:
+		return connError{codeProtocol, "stream of a client with an even number"} // RFC 9113 section 5.1.1
+	case st != nil && st.inputDone:
+		b.fault = streamError{b.id, codeStreamClosed, "HEADERS behind the end of the request"}
+	case st != nil:
+		if !b.endStream && b.fault == nil {
+			b.fault = streamError{b.id, codeProtocol, "trailer that does not end the request"} // section 8.1
+		}
+		b.st, b.trailer = st, new(asteri.Header)
+		b.head.BeginTrailer(b.trailer, &s.at.Settings.Limits)
+		return nil
+	case b.id <= s.last:
+		return s.beginLate(b)
+	default:
+		s.beginRequest(b)
+		return nil
+	}
+	s.ignoreBlock(b)
+	return nil
+}
+
+// beginLate judges a header section on a stream that is gone.
+func (s *session) beginLate(b *headerBlock) error {
+	switch s.gone.how(b.id) {
+	case goneByUs: // the client has perhaps not heard of it
+	case goneByClient:
+		return connError{codeStreamClosed, "HEADERS on a closed stream"}
+	default:
+		return connError{codeProtocol, "stream with a number below that of another"}
+	}
+	s.ignoreBlock(b)
+	return nil
+}
+
+// beginRequest opens a stream, unless there are too many or the session has
+// announced its end.
+func (s *session) beginRequest(b *headerBlock) {
+	s.last = b.id
+	if s.goodbye.said && b.id > s.goodbye.last {
+		b.fault = errIgnored
+	} else if len(s.streams)+s.loose() >= s.at.config.MaxConcurrentStreams {
+		b.fault = streamError{b.id, codeRefusedStream, "too many streams"}
+	}
+	if b.fault != nil {
+		s.ignoreBlock(b)
+		return
+	}
+	st := s.at.takeStream()
+	st.open(s, b.id)
+	st.Head(b.head)
+	b.st = st
+}
+
+// errIgnored is the fault of a section that is decoded and answered by nothing.
+var errIgnored = errors.New("ignored")
+
+// ignoreBlock has a section decoded for nothing but the dynamic table.
+func (s *session) ignoreBlock(b *headerBlock) {
+	if b.fault == nil {
+		b.fault = errIgnored
+	}
+	s.decoder.SetEmitEnabled(false)
+}
+
+func (s *session) onContinuation(h frameHeader, p []byte) error {
+	if s.block == nil {
+		return connError{codeProtocol, "CONTINUATION without HEADERS"}
+	}
+	if err := s.pay(continuationCost, "too many CONTINUATION frames"); err != nil {
+		return err
+	}
+	return s.addFragment(p, h.has(flagEndHeaders))
+}
+
+// addFragment decodes a part of the section. One that is far beyond the limit is
+// not decoded to its end for the sake of a proper refusal.
+func (s *session) addFragment(p []byte, last bool) error {
+	b := s.block
+	limit := min(s.at.Settings.Limits.Head, maxMaxFrameSize)
+	if b.size += len(p); b.size > 2*limit+minMaxFrameSize {
+		return errCalm("header section is too long")
+	}
+	_, err := s.decoder.Write(p)
+	switch {
+	case errors.Is(err, hpack.ErrStringLength):
+		return errCalm("header field is too long")
+	case err != nil:
+		return connError{codeCompression, err.Error()}
+	case b.st != nil && b.head.Size() > maxExpansion*limit:
+		return errCalm("header section expands too much")
+	case !last:
+		s.clock.awaitBlock()
+		return nil
+	}
+	return s.endBlock()
+}
+
+// maxExpansion is by how much a header section may exceed the limit and still be
+// answered 431.
+const maxExpansion = 16
+
+// endBlock acts on a section that is complete.
+func (s *session) endBlock() error {
+	b := s.block
+	s.block = nil
+	s.decoder.SetEmitEnabled(true)
+	if err := s.decoder.Close(); err != nil {
+		return connError{codeCompression, err.Error()}
+	}
+	var err error
+	switch {
+	case b.trailer != nil:
+		err = s.endTrailer(b)
+	case b.st != nil:
+		err = s.endRequest(b)
+	case b.fault != errIgnored:
+		err = b.fault
+	}
+	s.at.putBlock(b)
+	return err
+}
+
+// endRequest serves the request, or ends its stream if it is malformed.
+func (s *session) endRequest(b *headerBlock) error {
+	st := b.st
+	err := b.fault
+	var refusal *asteri.StatusError
+	if err == nil {
+		refusal, err = b.head.End(b.endStream, true)
+	}
+	if err != nil {
+		s.at.Observe(asteri.Record{Peer: &s.peer, Err: err})
+		s.at.putStream(st)
+		var one streamError
+		if errors.As(err, &one) {
+			return one
+		}
+		return streamError{b.id, codeProtocol, err.Error()}
+	}
+	s.prioritizeNew(st, &b.head.Facts)
+	st.inputDone = b.endStream
+	s.streams[st.id] = st
+	s.idle.earn(earnedByRequest)
+	if s.stopping {
+		st.Shutdown()
+	}
+	if refusal != nil {
+		st.Refuse(b.head, b.endStream, refusal)
+	} else {
+		st.Serve(b.head, b.endStream)
+	}
+	if st.closed {
+		s.recycle(st)
+	}
+	return nil
+}
+
+// recycle uses a stream again that is gone and that nobody has kept.
+func (s *session) recycle(st *serverStream) {
+	if st.Reusable() {
+		s.at.putStream(st)
+	}
+}
+
+// prioritizeNew gives a new stream its priority, RFC 9218 sections 5 and 7: the
+// last word is a PRIORITY_UPDATE frame's, which may have come before.
+func (s *session) prioritizeNew(st *serverStream, facts *httpfield.RequestFacts) {
+	st.priority = facts.Priority
+	if !facts.Prioritized && !s.priorities {
+		st.priority.Incremental = true
+	}
+	for i := range s.early {
+		if s.early[i].stream == st.id {
+			st.priority = s.early[i].priority
+			s.early = append(s.early[:i], s.early[i+1:]...)
+			return
+		}
+	}
+}
+
+// endTrailer ends a request with its trailer section.
+func (s *session) endTrailer(b *headerBlock) error {
+	st := b.st
+	if st.closed {
+		return nil
+	}
+	err := b.fault
+	var refusal *asteri.StatusError
+	if err == nil {
+		refusal, err = b.head.EndTrailer()
+	}
+	var one streamError
+	switch {
+	case errors.As(err, &one):
+		return one
+	case err != nil:
+		return streamError{b.id, codeProtocol, err.Error()}
+	case refusal != nil:
+		return streamError{b.id, codeEnhanceYourCalm, refusal.Reason}
+	}
+	return s.endInput(st, b.trailer)
+}
+
+// endInput passes on that the client has sent all.
+func (s *session) endInput(st *serverStream, trailer *asteri.Header) error {
+	if err := st.ReceiveEnd(trailer); err != nil {
+		return streamError{st.id, codeProtocol, err.Error()}
+	}
+	if !st.closed {
+		st.inputEnded()
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package http2
+
+import (
+	"time"
+
+	"github.com/asteri/asteri-loop/internal/stream"
+)
+
+// purse is what a client has to spend on work that it asks for and that brings it
+// nothing. It fills with time, and with useful work.
+type purse struct {
+	size   float64
+	rate   float64 // a second
+	filled float64
+	at     time.Time
+}
+
+// purseOf says how large a purse is and how fast it fills.
+type purseOf struct{ size, rate float64 }
+
+// idlePurse is for frames other than requests and content. Some of them are an
+// honest client's: windows that it opens, a PING to measure the round trip. What
+// it does is in proportion to the content, which pays for it.
+var idlePurse = purseOf{size: 4096, rate: 256}
+
+// What frames cost and earn.
+const (
+	settingsCost     = 16
+	continuationCost = 8
+	dribbleCost      = 8
+	earnedByData     = 2
+	earnedByRequest  = 4
+
+	// dribble is the size below which a DATA frame is not worth sending, as
+	// long as there is more.
+	dribble = 64
+)
+
+// resetPurse is for streams that end by a reset. A page that is left may reset all
+// that it has open, twice at once.
+func resetPurse(maxStreams int) purseOf {
+	return purseOf{size: float64(max(2*maxStreams, 100)), rate: 50}
+}
+
+func newPurse(of purseOf, now time.Time) purse {
+	return purse{size: of.size, rate: of.rate, filled: of.size, at: now}
+}
+
+// pay takes n out of the purse and tells whether there was so much in it. What
+// time has put in is looked at only when it is needed.
+func (p *purse) pay(n float64, now time.Time) bool {
+	if p.filled < n {
+		p.filled = min(p.filled+p.rate*now.Sub(p.at).Seconds(), p.size)
+		p.at = now
+	}
+	p.filled -= n
+	return p.filled >= 0
+}
+
+func (p *purse) earn(n float64) { p.filled = min(p.filled+n, p.size) }
+
+// pay has the client pay for a frame that asks for nothing.
+func (s *session) pay(n float64, reason string) error {
+	if s.idle.pay(n, s.at.Home.Now()) {
+		return nil
+	}
+	return errCalm(reason)
+}
+
+// goneStreams remembers the last streams that are gone, and how they ended: what a
+// client may still send on them depends on it.
+type goneStreams struct {
+	ids  [32]uint32 // with a bit above those of a number: reset by us
+	next uint8
+}
+
+type goneHow uint8
+
+const (
+	goneUnknown  goneHow = iota
+	goneByClient         // it knows: it ended the stream, or reset it
+	goneByUs             // it has perhaps not heard
+)
+
+func (g *goneStreams) add(id uint32, ours bool) {
+	if ours {
+		id |= 1 << 31
+	}
+	g.ids[g.next] = id
+	g.next = (g.next + 1) % uint8(len(g.ids))
+}
+
+func (g *goneStreams) how(id uint32) goneHow {
+	for _, v := range g.ids {
+		switch {
+		case v == id:
+			return goneByClient
+		case v == id|1<<31:
+			return goneByUs
+		}
+	}
+	return goneUnknown
+}
+
+// loosened is a stream that is gone while its handler runs. It counts as open, for
+// otherwise a client could have any number of handlers run at a time.
+type loosened struct {
+	exchange *stream.Exchange
+	until    time.Time
+}
+
+// loosenedTime bounds for how long a handler counts that never says that it is
+// done.
+const loosenedTime = 30 * time.Second
+
+func (s *session) loosen(st *serverStream) {
+	s.left = append(s.left, loosened{&st.Exchange, s.at.Home.Now().Add(loosenedTime)})
+}
+
+// loose returns how many handlers run for streams that are gone.
+func (s *session) loose() int {
+	if len(s.left) == 0 {
+		return 0
+	}
+	now := s.at.Home.Now()
+	kept := s.left[:0]
+	for _, l := range s.left {
+		if !l.exchange.LetGo() && now.Before(l.until) {
+			kept = append(kept, l)
+		}
+	}
+	clear(s.left[len(kept):])
+	s.left = kept
+	return len(kept)
+}

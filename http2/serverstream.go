@@ -1,0 +1,291 @@
+package http2
+
+import (
+	"os"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/stream"
+)
+
+// serverStream is one stream and the exchange on it. Its side towards the
+// exchange is stream.Wire.
+//
+// It is open until the client has sent all and all was sent to it, or until it is
+// reset; only then is it taken out of the session's table.
+type serverStream struct {
+	stream.Exchange
+	s  *session
+	id uint32
+
+	queue      stream.Queue // content that waits
+	sendWindow int          // content that the client takes on this stream; may be negative
+	recvWindow int          // content that it may send
+	credit     int          // consumed and not yet given back to recvWindow
+
+	priority httpfield.Priority
+	ready    bool // in the schedule
+	prev     *serverStream
+	next     *serverStream
+
+	closed    bool
+	inputDone bool // the client has sent all
+	sent      bool // all was sent to the client
+	unwanted  bool // nobody reads what the client still sends
+	stalled   int64
+	discardBy int64 // when to stop reading what nobody wants, Unix nanoseconds
+}
+
+var _ stream.Wire = (*serverStream)(nil)
+
+// open prepares st for a new request.
+func (st *serverStream) open(s *session, id uint32) {
+	st.s, st.id = s, id
+	st.sendWindow = s.initialWindow
+	st.recvWindow = s.at.config.InitialWindow
+	st.credit, st.stalled, st.discardBy = 0, 0, 0
+	st.closed, st.inputDone, st.sent, st.unwanted = false, false, false, false
+	st.Init(s.at.Local, st, asteri.HTTP2, &s.peer)
+}
+
+// SendHead sends a header section.
+func (st *serverStream) SendHead(fields []asteri.Field, end bool) (sent int) {
+	if st.closed {
+		return 0
+	}
+	s := st.s
+	b := s.buffer()
+	from := len(b)
+	b = s.appendHeaders(b, st.id, fields, end)
+	sent = len(b) - from
+	s.put(b)
+	if end {
+		st.allSent()
+	}
+	return sent
+}
+
+// appendHeaders appends a HEADERS frame, and CONTINUATION frames if the client
+// takes no frame of that size.
+func (s *session) appendHeaders(b []byte, id uint32, fields []asteri.Field, end bool) []byte {
+	var flags uint8 = flagEndHeaders
+	if end {
+		flags |= flagEndStream
+	}
+	from := len(b)
+	b = appendFrameHeader(b, 0, frameHeaders, flags, id)
+	b = s.encoder.encode(b, fields)
+	if len(b)-from-frameHeaderLen <= s.maxFrame {
+		setLength(b, from)
+		return b
+	}
+	block := append([]byte(nil), b[from+frameHeaderLen:]...)
+	b = b[:from]
+	kind, flags := frameHeaders, flags&^flagEndHeaders
+	for len(block) > 0 {
+		n := min(len(block), s.maxFrame)
+		if n == len(block) {
+			flags |= flagEndHeaders
+		}
+		b = appendFrameHeader(b, n, kind, flags, id)
+		b = append(b, block[:n]...)
+		block = block[n:]
+		kind, flags = frameContinuation, 0
+	}
+	return b
+}
+
+// Send sends content, or queues what cannot be sent now.
+func (st *serverStream) Send(p []byte, end bool) (queued int) {
+	if st.closed || st.queue.Ended() || st.sent {
+		return 0
+	}
+	if st.queue.Len() == 0 && st.s.schedule.empty() {
+		p = st.sendNow(p, end)
+		if st.closed || len(p) == 0 && (!end || st.sent) {
+			return 0
+		}
+	}
+	if len(p) > 0 {
+		st.queue.Write(st.s.at.Local, p)
+	}
+	if end {
+		st.queue.End(nil)
+	}
+	st.makeReady()
+	return st.queue.Len()
+}
+
+// sendNow sends of p what the windows and the queue of the connection have room
+// for, and returns the rest.
+func (st *serverStream) sendNow(p []byte, end bool) (rest []byte) {
+	s := st.s
+	if st.dribbles(len(p)) {
+		return nil
+	}
+	b := s.buffer()
+	room := sendHigh - s.queued()
+	for {
+		n := min(len(p), st.sendWindow, s.sendWindow, s.maxFrame)
+		if n < len(p) && (n <= 0 || room <= 0) || n == 0 && !end {
+			break
+		}
+		last := end && n == len(p)
+		b = st.appendData(b, p[:n], last)
+		p = p[n:]
+		room -= n
+		if last {
+			s.put(b)
+			st.allSent()
+			return nil
+		}
+	}
+	s.put(b)
+	return p
+}
+
+// appendData appends a DATA frame and counts it against the windows.
+func (st *serverStream) appendData(b, p []byte, end bool) []byte {
+	var flags uint8
+	if end {
+		flags = flagEndStream
+	}
+	st.sendWindow -= len(p)
+	st.s.sendWindow -= len(p)
+	if len(p) >= dribble {
+		st.s.idle.earn(earnedByData)
+	}
+	st.stalled = 0
+	b = appendFrameHeader(b, len(p), frameData, flags, st.id)
+	return append(b, p...)
+}
+
+// SendFile queues a part of a file.
+func (st *serverStream) SendFile(f *os.File, off, n int64) (queued int) {
+	if st.closed || st.queue.Ended() || st.sent {
+		f.Close()
+		return 0
+	}
+	st.queue.WriteFile(f, off, n)
+	st.makeReady()
+	return st.queue.Len()
+}
+
+// SendTrailer queues the end of the response with a trailer section.
+func (st *serverStream) SendTrailer(trailer *asteri.Header) {
+	if st.closed || st.queue.Ended() || st.sent {
+		return
+	}
+	st.queue.End(trailer)
+	st.makeReady()
+}
+
+// Queued returns how many bytes wait to be sent.
+func (st *serverStream) Queued() int { return st.queue.Len() }
+
+// StopReading lets the rest of the request come if it is so little that the client
+// needs no leave to send it; else the client is told that it is not wanted, once it
+// has been sent the response (RFC 9113 section 8.1).
+func (st *serverStream) StopReading() {
+	if st.closed || st.inputDone {
+		return
+	}
+	st.unwanted = true
+	if st.sent {
+		st.discard()
+	}
+}
+
+// discard is called when all was sent and the client may still be sending.
+func (st *serverStream) discard() {
+	s := st.s
+	left := st.Request().ContentLength - st.Received()
+	if st.Request().ContentLength < 0 || left > int64(st.recvWindow) {
+		s.put(appendRSTStream(s.buffer(), st.id, codeNo))
+		st.forget(true)
+		return
+	}
+	st.discardBy = s.clock.bodyDeadline()
+}
+
+// Reset ends the stream for a reason that lies with the handler.
+func (st *serverStream) Reset(cause error) {
+	if st.closed {
+		return
+	}
+	st.s.put(appendRSTStream(st.s.buffer(), st.id, resetCode(cause)))
+	st.forget(true)
+}
+
+// Credit gives back a part of the stream's window, many bytes at a time.
+func (st *serverStream) Credit(n int) {
+	if st.closed || st.inputDone {
+		return
+	}
+	st.credit += n
+	if st.credit >= st.s.at.config.InitialWindow/2 {
+		st.s.put(appendWindowUpdate(st.s.buffer(), st.id, st.credit))
+		st.recvWindow += st.credit
+		st.credit = 0
+	}
+}
+
+// Await has the body's deadline watched.
+func (st *serverStream) Await() { st.s.clock.awaitBody() }
+
+// allSent is called when the last frame of the response is on its way.
+func (st *serverStream) allSent() {
+	st.sent = true
+	switch {
+	case st.inputDone:
+		st.forget(false)
+	case st.unwanted:
+		st.discard()
+	}
+}
+
+// inputEnded is called when the client has sent all.
+func (st *serverStream) inputEnded() {
+	st.inputDone = true
+	if st.sent {
+		st.forget(false)
+	}
+}
+
+// reset ends the stream for a reason that lies with the client.
+func (st *serverStream) reset(code errorCode, cause error) {
+	st.s.put(appendRSTStream(st.s.buffer(), st.id, code))
+	st.forget(true)
+	st.abandon(cause)
+}
+
+// abandon cancels the exchange of a stream that is gone. While its handler runs,
+// it counts as open.
+func (st *serverStream) abandon(cause error) {
+	if !st.Over() {
+		st.s.loosen(st)
+	}
+	st.Cancel(cause)
+}
+
+// forget takes the stream out of the table. ours says that it was reset by us, so
+// that frames may still come that the client sent before it heard of that.
+func (st *serverStream) forget(ours bool) {
+	s := st.s
+	st.drop()
+	s.gone.add(st.id, ours)
+	if s.streams[st.id] == st {
+		delete(s.streams, st.id)
+	}
+	if len(s.streams) == 0 {
+		s.clock.becomeIdle()
+		s.settle()
+	}
+}
+
+// drop closes the stream and frees what it has queued.
+func (st *serverStream) drop() {
+	st.closed = true
+	st.s.schedule.remove(st)
+	st.queue.Drop(st.s.at.Local)
+}
