@@ -12,7 +12,7 @@ import (
 type clock struct {
 	s        *session
 	running  int64 // when mainTimer runs out; 0: it does not run
-	bodies   bool  // bodyTimer runs
+	bodies   int64 // when bodyTimer runs out; 0: it does not run
 	settings int64 // for the client's preface, and for its acknowledgement of our SETTINGS
 	block    int64 // for the header section to become complete
 	idle     int64 // for a next request
@@ -89,22 +89,12 @@ func (c *clock) connectionStalls() {
 
 func (c *clock) connectionMoves() { c.stall = 0 }
 
-// awaitBody has bodies looked at when the first of them may be late.
-func (c *clock) awaitBody() {
-	if !c.bodies {
-		c.setBodies(c.s.at.Settings.Timeouts.Body)
+// watchBodies has bodies looked at in d: one of them may be late then.
+func (c *clock) watchBodies(d time.Duration) {
+	if at := c.in(d); at != 0 && (c.bodies == 0 || at < c.bodies) {
+		c.bodies = at
+		c.s.conn.SetTimer(bodyTimer, d)
 	}
-}
-
-// bodyDeadline returns until when a body that nobody reads may come.
-func (c *clock) bodyDeadline() int64 {
-	c.awaitBody()
-	return c.in(c.s.at.Settings.Timeouts.Body)
-}
-
-func (c *clock) setBodies(d time.Duration) {
-	c.bodies = d > 0
-	c.s.conn.SetTimer(bodyTimer, d)
 }
 
 // OnTimer enforces the deadlines.
@@ -164,27 +154,16 @@ func (c *clock) check() {
 
 // checkBodies ends bodies that are late and waits for the next one that may be.
 func (c *clock) checkBodies() {
-	c.bodies = false
-	next := time.Duration(0)
-	sooner := func(d time.Duration) {
-		if d > 0 && (next == 0 || d < next) {
-			next = d
-		}
-	}
+	c.bodies = 0
 	for _, st := range c.s.snapshot() {
 		switch {
 		case st.closed:
-		case st.discardBy != 0:
-			left := time.Duration(st.discardBy - c.now())
-			if left <= 0 {
-				st.Reset(nil)
-			}
-			sooner(left)
+		case st.discardBy == 0:
+			c.watchBodies(st.CheckBody())
+		case st.discardBy <= c.now():
+			st.Reset(nil)
 		default:
-			sooner(st.CheckBody())
+			c.watchBodies(time.Duration(st.discardBy - c.now()))
 		}
-	}
-	if c.s.state != stateClosed && next > 0 {
-		c.setBodies(next)
 	}
 }

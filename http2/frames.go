@@ -34,6 +34,10 @@ func (s *session) onData(h frameHeader, p []byte) error {
 	case st.recvWindow < 0:
 		return streamError{st.id, codeFlowControl, "more content than the window of the stream"}
 	}
+	if st.discardBy != 0 && st.recvWindow < s.at.config.InitialWindow/2 {
+		st.Reset(nil)
+		return nil
+	}
 	if padding := h.length - len(content); padding > 0 {
 		st.Credit(padding)
 	}

@@ -2,6 +2,7 @@ package http2
 
 import (
 	"os"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
@@ -183,9 +184,10 @@ func (st *serverStream) SendTrailer(trailer *asteri.Header) {
 // Queued returns how many bytes wait to be sent.
 func (st *serverStream) Queued() int { return st.queue.Len() }
 
-// StopReading lets the rest of the request come if it is so little that the client
-// needs no leave to send it; else the client is told that it is not wanted, once it
-// has been sent the response (RFC 9113 section 8.1).
+// StopReading lets the rest of the request come, once the response is sent, if it is
+// so little that the client needs no leave to send it, and comes soon: a client
+// whose stream is reset in the middle of its request is perhaps not prepared for
+// that. Others are told that it is not wanted (RFC 9113 section 8.1).
 func (st *serverStream) StopReading() {
 	if st.closed || st.inputDone {
 		return
@@ -198,15 +200,16 @@ func (st *serverStream) StopReading() {
 
 // discard is called when all was sent and the client may still be sending.
 func (st *serverStream) discard() {
-	s := st.s
-	left := st.Request().ContentLength - st.Received()
-	if st.Request().ContentLength < 0 || left > int64(st.recvWindow) {
-		s.put(appendRSTStream(s.buffer(), st.id, codeNo))
-		st.forget(true)
+	if st.Request().ContentLength-st.Received() > int64(st.recvWindow) {
+		st.Reset(nil)
 		return
 	}
-	st.discardBy = s.clock.bodyDeadline()
+	st.discardBy = st.s.clock.in(discardTime)
+	st.s.clock.watchBodies(discardTime)
 }
+
+// discardTime is for how long what nobody wants may come.
+const discardTime = time.Second
 
 // Reset ends the stream for a reason that lies with the handler.
 func (st *serverStream) Reset(cause error) {
@@ -231,7 +234,7 @@ func (st *serverStream) Credit(n int) {
 }
 
 // Await has the body's deadline watched.
-func (st *serverStream) Await() { st.s.clock.awaitBody() }
+func (st *serverStream) Await() { st.s.clock.watchBodies(st.s.at.Settings.Timeouts.Body) }
 
 // allSent is called when the last frame of the response is on its way.
 func (st *serverStream) allSent() {
