@@ -56,6 +56,11 @@ type Config struct {
 	// RootPath is the path under which the application is mounted:
 	// SCRIPT_NAME and ASGI's root_path.
 	RootPath string
+	// UnderscoreFields has field names with an underscore, which are otherwise
+	// dropped, become the same WSGI keys as those with a hyphen. It is for
+	// applications that cannot do without: clients can then send what looks
+	// like a field of a proxy.
+	UnderscoreFields bool
 	// Lifespan is ASGI's lifespan protocol: "auto", "on" or "off".
 	Lifespan string
 	// Loop is the event loop of the asgi model: "auto", "asyncio" or
@@ -63,7 +68,8 @@ type Config struct {
 	Loop string
 
 	// ResponseSpoolMax bounds the part of one response that waits in a
-	// temporary file for a slow client, in bytes. Default 1 GiB.
+	// temporary file for a slow client, in bytes. Default 1 GiB; negative for
+	// none.
 	ResponseSpoolMax int64
 	// TempDir is where temporary files go. Default: the system's directory.
 	TempDir string

@@ -13,7 +13,8 @@ import (
 // link, and keeps its memory from one request to the next.
 type requestEncoder struct {
 	marshal.Encoder
-	wsgi bool
+	wsgi        bool
+	underscores bool // take an underscore in a field name for a hyphen
 
 	entries []environEntry
 	seen    []int // by fieldName.id: index into entries, plus 1
@@ -86,10 +87,19 @@ func (e *requestEncoder) address(a netip.AddrPort, path string) {
 // an environ is a dict (RFC 3875 section 4.1.18). Names with an underscore are
 // dropped: X_Forwarded_For would become the key of X-Forwarded-For. So is Proxy,
 // which nobody uses: HTTP_PROXY is a setting of HTTP clients, and what an
-// application starts may take it for that.
+// application starts may take it for that. What a trusted proxy says of root and
+// user has keys of its own.
 func (e *requestEncoder) environ(r *asteri.Request) {
 	e.collect(r)
-	e.Tuple(2 * len(e.entries))
+	var root, user string
+	variables := 0
+	if p := r.Peer.Proxy; p != nil {
+		root, user = p.Root, p.User
+		variables = min(len(root), 1) + min(len(user), 1)
+	}
+	e.Tuple(2 * (len(e.entries) + variables))
+	e.variable("SCRIPT_NAME", root)
+	e.variable("REMOTE_USER", user)
 	for i := range e.entries {
 		en := &e.entries[i]
 		if en.known != nil {
@@ -108,6 +118,15 @@ func (e *requestEncoder) environ(r *asteri.Request) {
 	clear(e.entries) // it must not keep the request's memory
 }
 
+// variable writes a key that is not a field, unless its value is empty.
+func (e *requestEncoder) variable(key, value string) {
+	if value != "" {
+		e.Str(key)
+		e.text = append(e.text[:0], value...)
+		e.Latin1(e.text)
+	}
+}
+
 func (e *requestEncoder) collect(r *asteri.Request) {
 	if e.seen == nil {
 		e.seen = make([]int, fieldTable.count)
@@ -116,6 +135,12 @@ func (e *requestEncoder) collect(r *asteri.Request) {
 	host := false
 	for _, f := range r.Header.Fields() {
 		known := fieldTable.find(f.Name)
+		if known == nil && e.underscores && bytes.IndexByte(f.Name, '_') >= 0 {
+			f.Name = bytes.ReplaceAll(f.Name, []byte("_"), []byte("-"))
+			if known = fieldTable.find(f.Name); known == contentLengthName {
+				continue // it is not for a client to say in this way
+			}
+		}
 		if known == nil {
 			e.addUncommon(f)
 			continue
@@ -138,7 +163,10 @@ func (e *requestEncoder) collect(r *asteri.Request) {
 	}
 }
 
-var hostName = fieldTable.find([]byte("host"))
+var (
+	hostName          = fieldTable.find([]byte("host"))
+	contentLengthName = fieldTable.find([]byte("content-length"))
+)
 
 func (e *requestEncoder) addUncommon(f asteri.Field) {
 	if bytes.IndexByte(f.Name, '_') >= 0 || asteri.EqualFold(f.Name, "proxy") {

@@ -65,7 +65,7 @@ type dataFrame struct {
 
 func newLink(w *worker, c loop.Conn) *link {
 	l := &link{worker: w, conn: c, loop: c.Loop(), log: w.log}
-	l.enc.wsgi = w.info.wsgi()
+	l.enc.wsgi, l.enc.underscores = w.info.wsgi(), w.cfg.UnderscoreFields
 	l.calls.init(w.info.Capacity)
 	l.flushBatch = func() {
 		l.flushSoon = false

@@ -301,6 +301,37 @@ func TestRequestForWSGI(t *testing.T) {
 	}
 }
 
+// What a trusted proxy says has keys that no field of a client becomes.
+func TestRequestOfAProxyForWSGI(t *testing.T) {
+	for want, proxy := range map[string]*asteri.Proxy{
+		"[HTTP_SCRIPT_NAME /evil HTTP_HOST host:1]":                                  {},
+		"[SCRIPT_NAME /app HTTP_SCRIPT_NAME /evil HTTP_HOST host:1]":                 {Root: "/app"},
+		"[REMOTE_USER b\u00f6b HTTP_SCRIPT_NAME /evil HTTP_HOST host:1]":             {User: "b\xf6b"},
+		"[SCRIPT_NAME /app REMOTE_USER bob HTTP_SCRIPT_NAME /evil HTTP_HOST host:1]": {Root: "/app", User: "bob"},
+	} {
+		r := requestOf("Script-Name", "/evil", "SCRIPT_NAME", "/evil", "REMOTE_USER", "eve")
+		r.Peer.Proxy = proxy
+		if got := fmt.Sprint(encoded(t, true, r, content{})[6]); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestUnderscoresAsHyphens(t *testing.T) {
+	e := requestEncoder{wsgi: true, underscores: true}
+	e.Reset(nil, &atoms)
+	e.List(1)
+	e.request(7, requestOf("X-Forwarded-For", "1", "X_Forwarded_For", "2", "My_Own", "3", "my-own", "4", "Content_Length", "9"), content{})
+	v, err := marshal.Decode(e.Buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(v.([]any)[0].([]any)[6])
+	if want := "[HTTP_X_FORWARDED_FOR 1, 2 HTTP_MY_OWN 3, 4 HTTP_HOST host:1]"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestRequestForASGI(t *testing.T) {
 	r := requestOf("Cookie", "a=1", "COOKIE", "b=2", "X_One", "kept", "X-Two", "\xff")
 	r.Peer = &asteri.Peer{SocketPath: "/run/s"}

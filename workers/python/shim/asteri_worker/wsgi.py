@@ -321,8 +321,9 @@ class Gateway:
             environ["REMOTE_PORT"] = str(port) if port else ""  # a proxy need not know it
         if "SERVER_NAME" not in environ:
             environ["SERVER_NAME"], environ["SERVER_PORT"] = _named_by_host(environ.get("HTTP_HOST", ""), scheme)
-        if self._root:
-            self._mount(environ)
+        root = environ["SCRIPT_NAME"] or self._root  # that of a trusted proxy, or of the settings
+        if root:
+            self._mount(environ, root)
         environ["wsgi.errors"] = ErrorStream(self._host.log, stream)
         environ["wsgi.early_hints"] = response.early_hints
         if body.__class__ is int:
@@ -345,9 +346,9 @@ class Gateway:
         self._bases[scheme, version, server] = base
         return base
 
-    def _mount(self, environ):
+    def _mount(self, environ, root):
         """SCRIPT_NAME is the root path; it is taken off a path that begins with it (a proxy may have done so already)."""
-        root, path = self._root, environ["PATH_INFO"]
+        path = environ["PATH_INFO"]
         environ["SCRIPT_NAME"] = root
         if path == root or path.startswith(root + "/"):
             environ["PATH_INFO"] = path[len(root):]

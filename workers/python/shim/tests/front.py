@@ -224,7 +224,7 @@ class Front:
             flat = []
             for name, value in headers:
                 key = name.upper().replace("-", "_")
-                flat += [key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key, value]
+                flat += [key if key in ("CONTENT_TYPE", "CONTENT_LENGTH", "SCRIPT_NAME", "REMOTE_USER") else "HTTP_" + key, value]
         else:
             flat = [i for n, v in headers for i in (n.lower().encode(), v.encode("latin-1"))]
             query = query.encode()

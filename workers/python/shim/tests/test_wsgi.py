@@ -300,6 +300,9 @@ class EveryModel(unittest.TestCase):
                          ("/environ", "site.example", "443", ""))
         seen = environ("/%65nviron/")
         self.assertEqual(seen["PATH_INFO"], "/environ/")
+        seen = environ("/proxy/environ", headers=[("SCRIPT_NAME", "/proxy"), ("REMOTE_USER", "bob")], client=("192.0.2.1", 0))
+        self.assertEqual([seen[k] for k in ("SCRIPT_NAME", "PATH_INFO", "REMOTE_USER", "REMOTE_ADDR", "REMOTE_PORT")],
+                         ["/proxy", "/environ", "bob", "192.0.2.1", ""])
 
     def test_latin1_path(self):
         source = "def app(e, s):\n s('200 OK', [])\n return [repr(e['PATH_INFO']).encode()]"
