@@ -52,7 +52,7 @@ type Report struct {
 	// BufferBytes is the memory that buffers of connections use.
 	BufferBytes int64  `json:"buffer_bytes"`
 	Loops       []Loop `json:"loops"`
-	// Workers and Queue are there for Python applications.
+	// Workers and Queue are there if the model counts its requests.
 	Workers []Worker `json:"workers,omitempty"`
 	Queue   *Queue   `json:"queue,omitempty"`
 }

@@ -100,11 +100,10 @@ func (c *Call) Block(fn func()) {
 
 // runGuarded runs fn, and then done with how fn failed to return, or nil. If fn
 // ended the goroutine, done is the last that runs on it. It is a method so that
-// stacks show whom it works for.
+// stacks show whom it works for: see dump.method.
 //
 //go:noinline
 func (c *Call) runGuarded(fn func(), done func(p *asteri.PanicError)) {
-	defer runtime.KeepAlive(c)
 	returned := false
 	defer func() {
 		if v := recover(); v != nil {
@@ -117,4 +116,5 @@ func (c *Call) runGuarded(fn func(), done func(p *asteri.PanicError)) {
 	}()
 	fn()
 	returned = true
+	runtime.KeepAlive(c)
 }

@@ -53,6 +53,9 @@ func (co *coroutine) serve() {
 			co.parked = false
 			co.dog.end(c)
 		}
+		if co.x != nil { // the handler ends the goroutine
+			co.free.lost()
+		}
 		co.giveBack()
 	}()
 	c.init(co.x, co.log, co)
@@ -106,6 +109,7 @@ type freeList struct {
 	mu     sync.Mutex
 	idle   []*coroutine
 	closed bool
+	stats  Stats    // of the calls whose coroutines are from here
 	_      [64]byte // no two locks on one cache line
 }
 
@@ -113,10 +117,11 @@ func (l *freeLists) of(e asteri.Executor) *freeList {
 	return &l.lists[maphash.Comparable(l.seed, e)%uint64(len(l.lists))]
 }
 
-// take returns an idle coroutine, or nil.
+// take returns an idle coroutine, or nil, for a call.
 func (l *freeList) take() *coroutine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.stats.Running++
 	n := len(l.idle)
 	if n == 0 {
 		return nil
@@ -127,9 +132,22 @@ func (l *freeList) take() *coroutine {
 	return co
 }
 
-// put keeps co for later, or ends it.
+func (s *Stats) end() {
+	s.Running--
+	s.Served++
+}
+
+// lost ends the call of a coroutine that does not come back.
+func (l *freeList) lost() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.end()
+}
+
+// put ends the call of co, and keeps co for later or ends it, too.
 func (l *freeList) put(co *coroutine) {
 	l.mu.Lock()
+	l.stats.end()
 	keep := !l.closed && len(l.idle) < maxIdle
 	if keep {
 		l.idle = append(l.idle, co)

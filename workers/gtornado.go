@@ -2,6 +2,7 @@ package workers
 
 import (
 	"hash/maphash"
+	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
 )
@@ -13,6 +14,8 @@ type Coroutines struct {
 	free    freeLists
 	dog     watchdog
 	stacks  stacks
+
+	timedOut atomic.Uint64
 }
 
 // GTornado runs h natively on the loop: a call starts inline, as a coroutine, and
@@ -32,6 +35,7 @@ func GTornado(h Handler, o Options) *Coroutines {
 }
 
 func (g *Coroutines) late(calls []*Call) {
+	g.timedOut.Add(uint64(len(calls)))
 	where := g.stacks.take()
 	for _, c := range calls {
 		c.expire(where)
@@ -47,6 +51,20 @@ func (g *Coroutines) ServeExchange(x asteri.Exchange) {
 		co = newCoroutine(g.handler, free, &g.dog, g.options.Logger)
 	}
 	co.start(x, home)
+}
+
+// Stats returns the present numbers. Calls that timed out are among those that run
+// until their handlers return: there is no place that they hold.
+func (g *Coroutines) Stats() Stats {
+	s := Stats{TimedOut: g.timedOut.Load()}
+	for i := range g.free.lists {
+		l := &g.free.lists[i]
+		l.mu.Lock()
+		s.Running += l.stats.Running
+		s.Served += l.stats.Served
+		l.mu.Unlock()
+	}
+	return s
 }
 
 // Close releases the coroutines that are kept for further calls. Calls that run

@@ -33,7 +33,7 @@ type waiting struct {
 	until time.Time // zero: no limit
 }
 
-// Stats tells about a pool.
+// Stats tells about the calls of a model.
 type Stats struct {
 	// Running and Queued are the calls that run, and that wait to. Late are
 	// those that still run after they timed out, in nobody's place.

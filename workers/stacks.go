@@ -54,8 +54,9 @@ func (d dump) call(c *Call) string {
 	return ""
 }
 
-// method returns the stack that has a method of the object at p in it. A method
-// that was inlined does not show its receiver.
+// method returns the stack that has a method of the object at p in it. A stack
+// shows the receiver of a method that was not inlined and needs it once more
+// after the call that it is in.
 func (d dump) method(name string, p any) string {
 	frame := fmt.Sprintf(".%s(%p", name, p)
 	for one := range d.goroutines() {

@@ -5,9 +5,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/config"
-	"github.com/asteri/asteri-loop/internal/demo"
 	"github.com/asteri/asteri-loop/status"
-	"github.com/asteri/asteri-loop/workers"
 )
 
 // application is what the server serves, and what of it the operator controls.
@@ -43,47 +41,3 @@ type description struct {
 	// Workers is how many there are.
 	Workers int
 }
-
-// demoModel is the model under which the demonstration runs if none is asked for.
-const demoModel = "gtornado"
-
-// demonstration is the Go application that is served without APP.
-type demonstration struct {
-	asteri.Handler
-	about description
-	log   *logs
-}
-
-func newDemonstration(cfg *config.Config, l *logs) (*demonstration, error) {
-	model, why := cfg.WorkerClass, "as asked"
-	if model == "" {
-		model, why = demoModel, "the demonstration's own choice"
-	}
-	handler, err := demo.New(model, workers.Options{
-		Workers:           cfg.Workers,
-		Threads:           cfg.Threads,
-		WorkerConnections: cfg.WorkerConnections,
-		QueueSize:         cfg.QueueSize,
-		Logger:            l.Logger,
-	})
-	if err != nil {
-		return nil, err
-	}
-	about := description{Application: status.Application{Interface: "go", Model: model}, Why: why}
-	return &demonstration{handler, about, l}, nil
-}
-
-func (d *demonstration) Ready(context.Context) error { return nil }
-func (d *demonstration) Health() error               { return nil }
-func (d *demonstration) Describe() description       { return d.about }
-func (d *demonstration) Report(*status.Report)       {}
-
-// Reload has nothing to do: the code of the demonstration is the server's.
-func (d *demonstration) Reload(context.Context, *config.Config) error { return nil }
-
-// Scale has nothing to do either.
-func (d *demonstration) Scale(int) { d.log.Info("The demonstration has no worker processes") }
-
-// Stop has nothing left to stop once the connections are drained.
-func (d *demonstration) Stop(context.Context) {}
-func (d *demonstration) Kill()                {}

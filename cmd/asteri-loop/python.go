@@ -49,7 +49,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		RootPath:          cfg.RootPath,
 		Lifespan:          cfg.AsgiLifespan,
 		Loop:              cfg.AsgiLoop,
-		ResponseSpoolMax:  cfg.ResponseSpoolMax,
+		ResponseSpoolMax:  limit(cfg.ResponseSpoolMax),
 		ServerSoftware:    software(),
 		Logger:            l.Logger,
 	}
