@@ -6,13 +6,18 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/status"
 )
 
-// This file, and protocols.go, are where the parts of the server are named and
-// joined.
+// This file is where the parts of the server are named and joined.
+
+// protocols returns what is spoken to clients, the preferred first.
+func protocols(h asteri.Handler, opts []asteri.Option) []loop.Protocol {
+	return []loop.Protocol{http1.Protocol(h, opts...)}
+}
 
 // newApplication returns what is to be served.
 func newApplication(eng *loop.Engine, cfg *config.Config, l *logs) (application, error) {
@@ -90,7 +95,7 @@ func (s *server) listen() error {
 	if err != nil {
 		return err
 	}
-	spoken := protocols(s.cfg, h, opts)
+	spoken := protocols(h, opts)
 	for _, addr := range s.cfg.Bind {
 		lc := loop.ListenConfig{
 			Addr:      addr,
@@ -100,7 +105,7 @@ func (s *server) listen() error {
 		}
 		if s.tls != nil {
 			lc.TLS = s.tls.Config
-			lc.Plain = protocols(s.cfg, redirectToTLS, opts)
+			lc.Plain = protocols(redirectToTLS, opts)
 			if s.cfg.Serves("http") {
 				lc.Plain = spoken
 			}
