@@ -10,7 +10,8 @@ import (
 
 // lateCalls is the state of a link whose worker has calls that timed out.
 type lateCalls struct {
-	explained    bool // the worker's stacks have come
+	asked        bool // for the worker's stacks, which have not come
+	explained    bool // they have come
 	patienceOver bool
 }
 
@@ -41,10 +42,12 @@ func (l *link) sweep() {
 	}
 	// First, so that no client that has its 504 is sent to this worker again.
 	l.worker.retire("a request took too long")
+	// Before their calls are cancelled, and may go on somewhere else.
+	l.worker.control.stack(0)
+	l.late.asked = true
 	for _, c := range late {
 		l.abandon(c, now)
 	}
-	l.worker.control.stack(0)
 	l.conn.SetTimer(timerLate, latePatience)
 	l.judgeLate()
 }
@@ -92,9 +95,10 @@ func (l *link) judgeLate() {
 
 // onStacks logs where the worker's threads are.
 func (l *link) onStacks(threads map[string]any) {
-	if l.calls.abandoned == 0 {
+	if !l.late.asked {
 		return
 	}
+	l.late.asked = false
 	for name := range threads {
 		stack := fields(threads).str(name)
 		l.log.Error("stack of a worker with a request that took too long", "thread", name, "stack", strings.TrimRight(stack, "\n"))

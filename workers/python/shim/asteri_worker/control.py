@@ -19,6 +19,7 @@ from .link import after, frame
 
 CANCEL, RECALL, RECALLED, PING, PONG, STACK, STACKS, FD, STOP = 128, 129, 130, 131, 132, 133, 134, 135, 136
 
+_OWN = os.path.dirname(__file__) + os.sep
 _HEADER = struct.Struct("<IBBHI")
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _READ = 64 << 10
@@ -214,11 +215,20 @@ class Control:
 
 
 def thread_stacks(stream, only=None):
-    """The stacks of all threads, or of the one whose identifier is `only`, by thread name."""
+    """The stacks of all threads but the shim's own, or of the one whose identifier is `only`, by thread name."""
     threading = sys.modules.get("threading")  # imported by this thread it would take it for the main one
     names = {t.ident: t.name for t in threading.enumerate()} if threading else {}
     return {
         names.get(ident, "thread %d" % ident): "".join(traceback.format_stack(top))
         for ident, top in sys._current_frames().items()
-        if only is None or ident == only
+        if ident == only or only is None and not _is_own(top)
     }
+
+
+def _is_own(frame):
+    """Whether nothing but the shim is on a thread's stack."""
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_OWN):
+            return False
+        frame = frame.f_back
+    return True

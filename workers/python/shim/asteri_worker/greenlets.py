@@ -4,7 +4,6 @@ One greenlet, the runner, takes request after request. As long as calls do not w
 does (the hub gets control while the runner is in a call), another greenlet becomes the runner and the blocked one
 goes on when what it waits for has come, as if each request had a greenlet of its own.
 """
-import sys
 import traceback
 from collections import deque
 from contextvars import copy_context
@@ -13,6 +12,7 @@ import gevent
 from gevent.event import Event
 from greenlet import greenlet
 
+from .control import thread_stacks
 from .errors import LinkClosed
 from .host import Host
 from .link import LoopLink
@@ -169,11 +169,7 @@ class GreenletHost(Host):
         for runner in list(self._greenlets):
             if runner.stream and stream in (0, runner.stream):
                 top = runner.gr_frame  # None for the one that runs at this moment
-                found["stream %d" % runner.stream] = "".join(traceback.format_stack(top)) if top else _running_frames()
+                found["stream %d" % runner.stream] = "".join(traceback.format_stack(top)) if top else "\n".join(thread_stacks(0).values())
         if not stream:
-            found["running"] = _running_frames()
+            found.update(thread_stacks(0))
         return found
-
-
-def _running_frames():
-    return "\n".join("".join(traceback.format_stack(top)) for top in sys._current_frames().values())

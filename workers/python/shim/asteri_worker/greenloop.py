@@ -10,6 +10,7 @@ This is safe because a callback is all that a greenlet holds while it waits. The
 selector, and a task whose step waits is not scheduled again before that step has ended.
 """
 import asyncio
+import traceback
 from collections import deque
 
 import gevent
@@ -18,7 +19,7 @@ from gevent.selectors import GeventSelector
 from greenlet import GreenletExit, greenlet
 
 from . import greenhub
-from .tornado_app import TornadoServer
+from .tornado_app import TornadoServer, stream_of
 
 
 class _Deposed(BaseException):
@@ -56,7 +57,8 @@ class GreenLoop(asyncio.SelectorEventLoop):
         self._callbacks = _Ready()
         self._green = _Selector(self._callbacks)
         self._hub = gevent.get_hub()
-        self._idle = []  # greenlets that may lead; as many as callbacks ever waited at once
+        self._greenlets = []  # those that may lead; as many as callbacks ever waited at once
+        self._idle = []  # those of them that do nothing
         self._end = None  # the Waiter of run_forever
         self._failure = None  # what run_forever is to raise
         super().__init__(self._green)
@@ -92,7 +94,11 @@ class GreenLoop(asyncio.SelectorEventLoop):
             raise self._failure
 
     def _appoint(self):
-        leader = self._idle.pop() if self._idle else greenlet(self._run, self._hub)
+        if self._idle:
+            leader = self._idle.pop()
+        else:
+            leader = greenlet(self._run, self._hub)
+            self._greenlets.append(leader)
         self._hub.loop.run_callback(leader.switch)
 
     def _run(self):
@@ -124,6 +130,15 @@ class GreenLoop(asyncio.SelectorEventLoop):
             callbacks.leading = False
             self._hub.loop.run_callback(self._end.switch, None)
 
+    def waiting_frames(self):
+        """The frames, outermost first, of each callback that waits; any thread."""
+        for waiting in list(self._greenlets):
+            frames, frame = [], waiting.gr_frame  # None for the one that runs
+            while frame is not None:
+                frames.insert(0, frame)
+                frame = frame.f_back
+            yield frames
+
     def _put_away(self):
         """A greenlet is about to wait."""
         if self._callbacks.leading:
@@ -146,6 +161,14 @@ def _bring_back(loop, task):
 
 
 class GreenServer(TornadoServer):
+    def waiting_stacks(self):
+        found = super().waiting_stacks()
+        for frames in self.loop.waiting_frames():
+            stream = next(filter(None, map(stream_of, frames)), 0)
+            if stream:
+                found[stream] = "".join(traceback.format_list(traceback.StackSummary.extract((f, f.f_lineno) for f in frames)))
+        return found
+
     def start(self, connection, context):
         # As a callback of its own: a handler may wait while it is made, and the reading of the link must not.
         self.loop.call_soon(connection.begin, context=context)

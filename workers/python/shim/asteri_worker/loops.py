@@ -196,12 +196,16 @@ class LoopServer:
         if (abandon or not self.cycles) and not self._idle.done():
             self._idle.set_result(None)
 
+    def waiting_stacks(self):
+        """Where each stream's call waits, as far as it is known; on the control thread."""
+        return {number: task_stack(cycle.task) for number, cycle in list(self.cycles.items()) if cycle.task is not None}
+
     def _stacks(self, stream):
         """On the control thread: the stack of one stream's task, or of all threads and tasks."""
         found = {} if stream else thread_stacks(0)
-        for number, cycle in list(self.cycles.items()):
-            if cycle.task is not None and stream in (0, number):
-                found["stream %d" % number] = task_stack(cycle.task)
+        for number, text in self.waiting_stacks().items():
+            if stream in (0, number):
+                found["stream %d" % number] = text
         if stream and asyncio.current_task(self.loop) in [c.task for n, c in list(self.cycles.items()) if n == stream]:
             found = thread_stacks(0)  # it runs, or blocks the loop, at this moment
         return found

@@ -13,7 +13,7 @@ from tornado import httputil, iostream, web
 from .errors import message_of, traceback_of
 from .link import ABORT, DATA, END, ERROR, INFORM, START, WHOLE_BODY, frame, start_frame, value_frame, window_frame
 from .logs import ERROR as LOG_ERROR
-from .loops import LoopServer
+from .loops import LoopServer, task_stack
 
 
 class Context:
@@ -325,6 +325,14 @@ class TornadoServer(LoopServer):
     def start(self, connection, context):
         context.run(connection.begin)
 
+    def waiting_stacks(self):
+        found = super().waiting_stacks()
+        for task in asyncio.all_tasks(self.loop):
+            stream = stream_of(task.get_coro().cr_frame)
+            if stream:
+                found[stream] = task_stack(task)
+        return found
+
     def hold(self, connection):
         self._opening.append(connection)
         self.flush_soon()
@@ -334,6 +342,13 @@ class TornadoServer(LoopServer):
         for connection in opening:
             connection.open()
         super()._flush()
+
+
+def stream_of(frame):
+    """The stream whose handler runs in a coroutine's frame, or 0."""
+    if frame is None or frame.f_code is not web.RequestHandler._execute.__code__:
+        return 0
+    return getattr(frame.f_locals["self"].request.connection, "stream", 0)
 
 
 async def serve(server_class, worker, loop):

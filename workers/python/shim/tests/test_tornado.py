@@ -309,6 +309,21 @@ class Native(unittest.TestCase):
         front.wait_done(*sleeping)
 
     @every_model()
+    def test_stacks(self, front):
+        """Where a handler waits: at an await, or in a call."""
+        waiting, sleeping = front.start("/wait", headers=HOST), front.start("/sleep/0", headers=HOST)
+        front.wait_file("waiting")
+        front.wait_file("sleeping-0")
+        front.control_frame(STACK, 0)
+        stacks = front.reply(STACKS)
+        self.assertIn("await self.closed.wait()", stacks["stream %d" % waiting.number])
+        where = "stream %d" % sleeping.number if self.model == "gtornado" else "MainThread"
+        self.assertIn("time.sleep(0.005)", stacks[where])
+        self.assertFalse([name for name, text in stacks.items() if "in _dispatch" in text], "the shim's own threads")
+        front.touch("go")
+        front.wait_done(sleeping)
+
+    @every_model()
     def test_shutdown(self, front):
         stream = front.start("/stream", headers=HOST)
         front.wait(lambda: stream.body, "the first piece")
