@@ -232,6 +232,9 @@ func TestHangIsAnswered504(t *testing.T) {
 			if !s.log.has("time.sleep(float(query))") {
 				t.Error("the log does not show where the application hangs")
 			}
+			if s.log.has("in _dispatch") {
+				t.Error("the log shows the worker's own threads")
+			}
 		})
 	}
 }
@@ -249,6 +252,19 @@ func TestCallThatGoesOnAfterItsAnswer(t *testing.T) {
 	if n := s.pool.counts.timedOut.Load(); n != 0 {
 		t.Errorf("%d requests timed out", n)
 	}
+}
+
+// A call that ends when it is cancelled has told where it was before.
+func TestStackOfACallThatIsCancelled(t *testing.T) {
+	const source = `
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await receive()
+    await receive()  # until the client leaves
+`
+	s := serveApp(t, source, Config{Timeout: 300 * time.Millisecond})
+	s.expect(s.get("/"), 504, "")
+	eventually(t, "the log shows where it was", func() bool { return s.log.has("until the client leaves") })
 }
 
 func TestHangDoesNotCutOthers(t *testing.T) {
@@ -291,6 +307,22 @@ func TestReloadWithABrokenApplication(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.expect(s.get("/"), 200, "new")
+}
+
+// Fewer workers are wanted: those that go finish what they have.
+func TestScaleDownCutsNothing(t *testing.T) {
+	s := serveApp(t, wsgiApp, Config{Workers: 3, Model: "sync"})
+	eventually(t, "three workers", func() bool { return s.count("IDLE") == 3 })
+	var answers []<-chan clientReply
+	for range 3 {
+		answers = append(answers, s.async("POST", "/sleep?1"))
+	}
+	eventually(t, "all at work", func() bool { return s.count("BUSY") == 3 })
+	s.pool.Scale(-2)
+	for _, a := range answers {
+		s.expect(s.wait(a), 200, "hello")
+	}
+	eventually(t, "one worker", func() bool { return len(s.pool.Snapshot().Workers) == 1 })
 }
 
 // An application that changes from WSGI to ASGI: requests that wait meanwhile

@@ -123,6 +123,7 @@ func (s *supervisor) reconcile(now time.Time) (over bool) {
 		}
 	case len(live) > s.wanted:
 		for _, w := range live[:len(live)-s.wanted] {
+			w.surplus = true
 			s.drain(w)
 		}
 	}
@@ -156,11 +157,12 @@ func (w *worker) is(states ...workerState) bool {
 }
 
 // limitDraining kills the oldest of the draining workers when there are more than
-// workers wanted: each costs as much memory as one that works.
+// workers wanted: each costs as much memory as one that works. Those that are not
+// wanted any more do not count: there was room for them.
 func (s *supervisor) limitDraining() {
 	var draining []*worker
 	for _, w := range s.workers {
-		if w.is(stateDraining) {
+		if w.is(stateDraining) && !w.surplus {
 			draining = append(draining, w)
 		}
 	}

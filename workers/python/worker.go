@@ -43,6 +43,7 @@ type worker struct {
 	readyAt    time.Time
 	killAt     time.Time // when a draining worker is killed
 	killed     string    // why it was, if it was
+	surplus    bool      // it drains because fewer workers are wanted
 }
 
 type workerState int32
