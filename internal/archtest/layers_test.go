@@ -52,7 +52,7 @@ var layers = map[string]layer{
 	// An observer of exchanges.
 	"internal/accesslog": {imports: []string{root, "internal"}},
 	// Settings, checked by those who read them.
-	"internal/config": {imports: []string{"internal", "internal/accesslog"}},
+	"internal/config": {imports: []string{"internal", "internal/accesslog", "internal/httpfield"}},
 	// The application of a server that was given none.
 	"internal/demo": {imports: []string{root, "workers", "internal"}},
 	// Handlers in front of handlers.

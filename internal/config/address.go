@@ -1,11 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/asteri/asteri-loop/internal/addrset"
 )
 
 const defaultPort = "8000"
@@ -60,14 +62,22 @@ func isNumber(s string) bool {
 
 // network is an address or a range of them in CIDR notation.
 func network(s string) (string, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()).String(), nil
-	}
-	p, err := netip.ParsePrefix(s)
+	n, err := addrset.ParseNetwork(s)
 	if err != nil {
-		return "", fmt.Errorf("must be an address or a network like 10.0.0.0/8")
+		return "", errors.New("must be an address or a network like 10.0.0.0/8")
 	}
-	return p.Masked().String(), nil
+	return n.String(), nil
+}
+
+func networkOrEveryone(s string) (string, error) {
+	if s == addrset.Everyone {
+		return s, nil
+	}
+	n, err := addrset.ParseNetwork(s)
+	if err != nil {
+		return "", errors.New("must be an address, a network like 10.0.0.0/8, or * for all")
+	}
+	return n.String(), nil
 }
 
 // assignment is NAME=VALUE for the application's environment.

@@ -30,8 +30,10 @@ type Config struct {
 	// Loops is the number of event loops, 0 for the server's choice.
 	Loops          int
 	MaxConnections int
-	WriteTimeout   time.Duration
-	BufferBudget   int64
+	// MaxConnectionsPerAddress is 0 for no limit.
+	MaxConnectionsPerAddress int
+	WriteTimeout             time.Duration
+	BufferBudget             int64
 
 	Workers int
 	// WorkerClass is one of Models, or empty for a choice by application.
@@ -54,7 +56,23 @@ type Config struct {
 	WebSocketCompression string
 	WebSocketLinger      time.Duration
 
+	// Networks are in CIDR notation, or "*" for all.
+	ForwardedAllowIPs []string
+	// ForwardedFields is "auto", "x-forwarded" or "forwarded".
+	ForwardedFields string
+	ForwardedHost   bool
+	// SecureSchemeHeaders are NAME=VALUE.
+	SecureSchemeHeaders []string
+	ForwarderHeaders    []string
+	// HeaderMap is "drop", "refuse" or "dangerous".
+	HeaderMap string
+	// ProxyProtocol is "off", "v1", "v2" or "auto".
+	ProxyProtocol string
+	ProxyAllowIPs []string
+
 	// The limits are 0 where there is none.
+	LimitRequests         Rate
+	LimitExempt           []string
 	LimitRequestLine      int64
 	LimitRequestFields    int
 	LimitRequestFieldSize int64
@@ -87,6 +105,16 @@ type Config struct {
 	Protocols        []string
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int
+
+	// HTTPProtocols are the versions spoken: "h1", "h2" or both; never empty
+	// after Load.
+	HTTPProtocols []string
+	// HTTP2Cleartext is "off" or "prior-knowledge".
+	HTTP2Cleartext            string
+	HTTP2MaxConcurrentStreams int
+	HTTP2InitialWindowSize    int64
+	HTTP2ConnectionWindowSize int64
+	HTTP2MaxFrameSize         int64
 
 	// Static are folders to serve, as PREFIX=DIR.
 	Static               []string
@@ -146,6 +174,11 @@ func (c *Config) Origin(name string) Origin { return c.origins[name] }
 
 // Models are the names of the worker models.
 var Models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"}
+
+// Speaks tells whether a version of HTTP, "h1" or "h2", is spoken.
+func (c *Config) Speaks(version string) bool {
+	return slices.Contains(c.HTTPProtocols, version)
+}
 
 // Serves tells whether scheme, "http" or "https", is to be spoken on the
 // server's ports.

@@ -99,6 +99,12 @@ func scheme(s string) (string, error) {
 	return v, err
 }
 
+func httpVersion(s string) (string, error) {
+	var v string
+	err := choice(&v, map[string]string{"http/1.1": "h1", "http/2": "h2"}, "h1", "h2").Set(s)
+	return v, err
+}
+
 func mountPath(s string) (string, error) {
 	s = strings.TrimRight(s, "/")
 	if s != "" && !strings.HasPrefix(s, "/") {
@@ -125,9 +131,24 @@ func (c *Config) complete() error {
 			c.Protocols = []string{"http", "https"}
 		}
 	}
+	c.checkProxies()
+	if len(c.HTTPProtocols) == 0 {
+		c.HTTPProtocols = []string{"h1", "h2"}
+	}
 	slices.Sort(c.Protocols)
 	c.Protocols = slices.Compact(c.Protocols)
+	if err := c.checkHTTP(); err != nil {
+		return err
+	}
 	return c.checkTLS()
+}
+
+// checkHTTP refuses ports on which nothing could be asked.
+func (c *Config) checkHTTP() error {
+	if !c.Speaks("h1") && c.HTTP2Cleartext == "off" && c.Serves("http") {
+		return fmt.Errorf("%s: h2 alone without TLS needs --http2-cleartext, or --protocols https", c.origins["http_protocols"].Name)
+	}
+	return nil
 }
 
 func (c *Config) checkTLS() error {

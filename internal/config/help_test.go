@@ -81,8 +81,10 @@ func TestTable(t *testing.T) {
 		if !strings.HasSuffix(s.Help, ".") || s.Group == "" {
 			t.Errorf("%s: help must be sentences, in a group", s.Name)
 		}
-		if s.Default != "" && s.at(&Config{}).Set(s.Default) != nil {
-			t.Errorf("%s: its default is not a value of it", s.Name)
+		for _, d := range s.defaults() {
+			if s.at(&Config{}).Set(d) != nil {
+				t.Errorf("%s: its default is not a value of it", s.Name)
+			}
 		}
 	}
 }

@@ -127,8 +127,8 @@ func (c *Config) apply(all assignments) error {
 		}
 		v := s.at(c)
 		given, ok := all[s.Name]
-		if !ok && s.Default != "" {
-			given.values = []string{s.Default}
+		if !ok {
+			given.values = s.defaults()
 		}
 		for _, one := range given.values {
 			if err := v.Set(one); err != nil {

@@ -271,6 +271,7 @@ func TestPrintedConfigReadsBack(t *testing.T) {
 	args := []string{
 		"-l", ":1", "-l", "unix:/x y", "-w", "gthread:3", "-m", "027", "-t", "90s", "-e", `A="quoted" \ back`, "--max-body-size", "10m",
 		"--certfile", "a.pem", "--status-allow", "10.1.2.3", "--protocols", "http,https", "app:app", "--chdir", "/tmp", "--buffer-budget", "12345678",
+		"--limit-requests", "100/m:7", "--forwarded-allow-ips", "", "--limit-exempt", "*,10.0.0.0/8",
 	}
 	first := mustLoad(t, "", nil, args...)
 	var file strings.Builder

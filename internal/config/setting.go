@@ -57,6 +57,17 @@ type replacement struct{ name, value string }
 // names returns the keys under which the setting may be given.
 func (s *setting) names() []string { return append([]string{s.Name}, s.Aliases...) }
 
+// defaults returns the values that the setting has if none is given.
+func (s *setting) defaults() []string {
+	switch {
+	case s.Default == "":
+		return nil
+	case s.Commas:
+		return splitList(s.Default)
+	}
+	return []string{s.Default}
+}
+
 // variables returns the environment variables, the strongest first.
 func (s *setting) variables() []Variable {
 	if s.Command {

@@ -10,9 +10,11 @@ const (
 	groupWorkers   = "Worker Processes"
 	groupMechanics = "Server Mechanics"
 	groupWebSocket = "WebSocket"
+	groupProxies   = "Proxies"
 	groupSecurity  = "Security"
 	groupSSL       = "SSL"
 	groupFiles     = "Static Files"
+	groupHTTP      = "HTTP"
 	groupLogging   = "Logging"
 	groupStatus    = "Status"
 	groupDebugging = "Debugging"
@@ -60,6 +62,10 @@ var settings = []*setting{
 		Name: "max_connections", Flags: []string{"max-connections"}, Group: groupSocket, Meta: "INT", Default: "0",
 		Help: "The number of client connections beyond which new ones are closed. 0 is no limit of the server's own.",
 		at:   func(c *Config) value { return number(&c.MaxConnections, 0, unbounded) },
+	}, {
+		Name: "max_connections_per_address", Flags: []string{"max-connections-per-address"}, Group: groupSocket, Meta: "INT", Default: "0",
+		Help: "The same for each client, which is an IPv4 address or the /64 network of an IPv6 one. Proxies (--forwarded-allow-ips) and who is in --limit-exempt may have more; a PROXY header names the client that counts. 0 is no limit.",
+		at:   func(c *Config) value { return number(&c.MaxConnectionsPerAddress, 0, unbounded) },
 	}, {
 		Name: "write_timeout", Flags: []string{"write-timeout"}, Group: groupSocket, Meta: "TIME", Default: "30s",
 		Help: "Disconnect a client that takes no byte of its response for this time.",
@@ -175,6 +181,53 @@ var settings = []*setting{
 	},
 
 	{
+		Name: "forwarded_allow_ips", Flags: []string{"forwarded-allow-ips"}, Group: groupProxies, Meta: "NETWORK,...",
+		Variables: []Variable{{Name: "FORWARDED_ALLOW_IPS"}}, Many: true, Commas: true, Default: loopbackAddresses,
+		Help: "The proxies that may say in the request who the client is and whether it used https: addresses, networks (10.0.0.0/8), or * for everybody. Peers at a Unix socket may.",
+		at:   func(c *Config) value { return list(&c.ForwardedAllowIPs, networkOrEveryone) },
+	}, {
+		Name: "forwarded_fields", Flags: []string{"forwarded-fields"}, Group: groupProxies, Meta: "NAME", Default: "auto",
+		Help: "The fields by which they do: x-forwarded for X-Forwarded-For and its kin, forwarded for RFC 7239, or auto for the former if they are there and else the latter; a request in which both are there and disagree is then refused.",
+		at:   func(c *Config) value { return choice(&c.ForwardedFields, nil, "auto", "x-forwarded", "forwarded") },
+	}, {
+		Name: "forwarded_host", Flags: []string{"forwarded-host"}, Group: groupProxies, Meta: "on|off", Default: "off",
+		Help: "Whether they may also say for which host the request is: X-Forwarded-Host and X-Forwarded-Port, or host in Forwarded.",
+		at:   func(c *Config) value { return boolean(&c.ForwardedHost) },
+	}, {
+		Name: "secure_scheme_headers", Group: groupProxies, Meta: "NAME=VALUE,...", Many: true, Commas: true,
+		Default: "X-FORWARDED-PROTOCOL=ssl,X-FORWARDED-PROTO=https,X-FORWARDED-SSL=on",
+		Help:    "The fields by which they say that the client used https, with the value that says so. Other values say http; a request whose fields contradict each other is answered 400.",
+		at:      func(c *Config) value { return list(&c.SecureSchemeHeaders, secureScheme) },
+	}, {
+		Name: "forwarder_headers", Flags: []string{"forwarder-headers"}, Group: groupProxies, Meta: "NAME,...", Many: true, Commas: true, Default: "SCRIPT_NAME,PATH_INFO",
+		Help: "Field names with an underscore that they may send: SCRIPT_NAME is where a WSGI application is mounted, REMOTE_USER whom they have authenticated.",
+		at:   func(c *Config) value { return list(&c.ForwarderHeaders, underscored) },
+	}, {
+		Name: "header_map", Flags: []string{"header-map"}, Group: groupProxies, Meta: "MODE", Default: "drop",
+		Help: "What becomes of other field names with an underscore, which WSGI cannot tell from those with a hyphen: drop (WSGI applications do not see them), refuse (400), or dangerous (they see them as one).",
+		at:   func(c *Config) value { return choice(&c.HeaderMap, nil, "drop", "refuse", "dangerous") },
+	}, {
+		Name: "proxy_protocol", Flags: []string{"proxy-protocol"}, Group: groupProxies, Meta: "MODE", Default: "off",
+		Help: "Whether connections from proxies begin with a PROXY header, which names the client: off, v1, v2, or auto for both.",
+		at: func(c *Config) value {
+			return choice(&c.ProxyProtocol, map[string]string{"on": "auto", "true": "auto", "false": "off"}, "off", "v1", "v2", "auto")
+		},
+	}, {
+		Name: "proxy_allow_ips", Aliases: []string{"proxy_allow_from"}, Flags: []string{"proxy-allow-from"}, Group: groupProxies, Meta: "NETWORK,...", Many: true, Commas: true,
+		Default: loopbackAddresses,
+		Help:    "The proxies that send it, as in --forwarded-allow-ips. They must; from others a header is refused. Peers at a Unix socket must too.",
+		at:      func(c *Config) value { return list(&c.ProxyAllowIPs, networkOrEveryone) },
+	},
+
+	{
+		Name: "limit_requests", Flags: []string{"limit-requests"}, Group: groupSecurity, Meta: "RATE[:BURST]", Default: "0",
+		Help: "The requests that a client may send: 20 or 20/s in a second, 100/m in a minute, 1000/h in an hour. Those beyond are answered 429 with Retry-After. BURST may come at once; without it, as many as the rate names. 0 is no limit.",
+		at:   func(c *Config) value { return rateValue{&c.LimitRequests} },
+	}, {
+		Name: "limit_exempt", Flags: []string{"limit-exempt"}, Group: groupSecurity, Meta: "NETWORK,...", Many: true, Commas: true,
+		Help: "Clients to whom --limit-requests and --max-connections-per-address do not apply.",
+		at:   func(c *Config) value { return list(&c.LimitExempt, networkOrEveryone) },
+	}, {
 		Name: "limit_request_line", Flags: []string{"limit-request-line"}, Group: groupSecurity, Meta: "SIZE", Default: "4094",
 		Help: "The longest request line, answered 414 beyond. 0 is no limit of its own.",
 		at:   func(c *Config) value { return size(&c.LimitRequestLine, 0, 1<<30) },
@@ -270,6 +323,34 @@ var settings = []*setting{
 		Name: "static_cache_size", Flags: []string{"static-cache-size"}, Group: groupFiles, Meta: "SIZE", Default: "32MiB",
 		Help: "Memory for static files, whose small ones are kept there.",
 		at:   func(c *Config) value { return size(&c.StaticCacheSize, 64<<10, largest) },
+	},
+
+	{
+		Name: "http_protocols", Flags: []string{"http-protocols"}, Group: groupHTTP, Meta: "LIST", Many: true, Commas: true,
+		Help: "The versions of HTTP that the ports speak: h1, h2, or h1,h2, which is the default. A client that knows both gets HTTP/2 over TLS.",
+		at:   func(c *Config) value { return list(&c.HTTPProtocols, httpVersion) },
+	}, {
+		Name: "http2_cleartext", Flags: []string{"http2-cleartext"}, Group: groupHTTP, Meta: "WAY", Default: "prior-knowledge",
+		Help: "How HTTP/2 begins without TLS: prior-knowledge, for clients that know in advance, or off.",
+		at: func(c *Config) value {
+			return choice(&c.HTTP2Cleartext, map[string]string{"on": "prior-knowledge", "true": "prior-knowledge", "false": "off"}, "off", "prior-knowledge")
+		},
+	}, {
+		Name: "http2_max_concurrent_streams", Flags: []string{"http2-max-concurrent-streams"}, Group: groupHTTP, Meta: "INT", Default: "100",
+		Help: "The number of requests that a client may have under way at a time on one HTTP/2 connection.",
+		at:   func(c *Config) value { return number(&c.HTTP2MaxConcurrentStreams, 1, 1<<16) },
+	}, {
+		Name: "http2_initial_window_size", Flags: []string{"http2-initial-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "65535",
+		Help: "The bytes of a request body that a client may send on an HTTP/2 stream before the application has taken some. More makes uploads over long distances faster.",
+		at:   func(c *Config) value { return size(&c.HTTP2InitialWindowSize, 65535, 16<<20) },
+	}, {
+		Name: "http2_connection_window_size", Flags: []string{"http2-connection-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "1MiB",
+		Help: "The bytes of request bodies that may be on their way on one HTTP/2 connection, over all its streams.",
+		at:   func(c *Config) value { return size(&c.HTTP2ConnectionWindowSize, 65535, 256<<20) },
+	}, {
+		Name: "http2_max_frame_size", Flags: []string{"http2-max-frame-size"}, Group: groupHTTP, Meta: "SIZE", Default: "16KiB",
+		Help: "The largest HTTP/2 frame that a client may send. The limit of request heads is limit_request_head.",
+		at:   func(c *Config) value { return size(&c.HTTP2MaxFrameSize, 16<<10, 1<<24-1) },
 	},
 
 	{
