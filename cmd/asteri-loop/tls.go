@@ -39,7 +39,7 @@ func (s *server) tlsOptions(cfg *config.Config) tlsconf.Options {
 	if s.ownCert != nil {
 		o.Certificates = []tls.Certificate{*s.ownCert}
 	}
-	for _, p := range protocols(nil, nil) {
+	for _, p := range protocols(s.cfg, nil, nil) {
 		o.NextProtos = append(o.NextProtos, p.Name())
 	}
 	return o

@@ -6,18 +6,13 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/status"
 )
 
-// This file is where the parts of the server are named and joined.
-
-// protocols returns what is spoken to clients, the preferred first.
-func protocols(h asteri.Handler, opts []asteri.Option) []loop.Protocol {
-	return []loop.Protocol{http1.Protocol(h, opts...)}
-}
+// This file, and protocols.go, are where the parts of the server are named and
+// joined.
 
 // newApplication returns what is to be served.
 func newApplication(eng *loop.Engine, cfg *config.Config, l *logs) (application, error) {
@@ -95,7 +90,7 @@ func (s *server) listen() error {
 	if err != nil {
 		return err
 	}
-	spoken := protocols(h, opts)
+	spoken := protocols(s.cfg, h, opts)
 	for _, addr := range s.cfg.Bind {
 		lc := loop.ListenConfig{
 			Addr:      addr,
@@ -105,7 +100,7 @@ func (s *server) listen() error {
 		}
 		if s.tls != nil {
 			lc.TLS = s.tls.Config
-			lc.Plain = protocols(redirectToTLS, opts)
+			lc.Plain = protocols(s.cfg, redirectToTLS, opts)
 			if s.cfg.Serves("http") {
 				lc.Plain = spoken
 			}
