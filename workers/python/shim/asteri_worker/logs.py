@@ -23,14 +23,16 @@ class ErrorStream:
 
     _partial = ""  # what came after the last newline
 
-    def __init__(self, log, stream):
+    def __init__(self, log, response):
         self._log = log
-        self._stream = stream
+        self._response = response
 
     def write(self, text):
         lines, newline, self._partial = (self._partial + text).rpartition("\n")
         if newline:
-            self._log(ERROR, lines, self._stream, "wsgi.errors")
+            self._log(ERROR, lines, self._response.stream, "wsgi.errors")
+        if self._partial:
+            self._response.errors = self  # to be flushed when the call ends
         return len(text)
 
     def writelines(self, lines):

@@ -44,6 +44,7 @@ class Response:
     gone = False  # the client left
     sent = granted = 0  # the window: bytes written by the call, bytes allowed by the front
     waker = None  # for the host's use
+    errors = None  # wsgi.errors, if it holds a line without an end
     input = None  # the file of a request body that came as one; closed with the call
     ended = False  # the last frame of the body was queued
 
@@ -290,6 +291,8 @@ class Gateway:
             response.fail(error)
         finally:
             del host.running[stream]
+            if response.errors is not None:
+                response.errors.flush()
             if response.input is not None:
                 response.input.close()
 
@@ -324,7 +327,7 @@ class Gateway:
         root = environ["SCRIPT_NAME"] or self._root  # that of a trusted proxy, or of the settings
         if root:
             self._mount(environ, root)
-        environ["wsgi.errors"] = ErrorStream(self._host.log, stream)
+        environ["wsgi.errors"] = ErrorStream(self._host.log, response)
         environ["wsgi.early_hints"] = response.early_hints
         if body.__class__ is int:
             descriptor = self._host.control.take_descriptor(stream)

@@ -238,8 +238,9 @@ def do_sleep(environ, start_response):
 
 def do_errors(environ, start_response):
     environ["wsgi.errors"].write("first line\\nsecond ")
-    environ["wsgi.errors"].writelines(["line\\n"])
+    environ["wsgi.errors"].writelines(["line\\n", "third"])
     environ["wsgi.errors"].flush()
+    environ["wsgi.errors"].write("never flushed")
     text(start_response)
     return [b"ok"]
 """
@@ -491,8 +492,9 @@ class EveryModel(unittest.TestCase):
     @every_model()
     def test_wsgi_errors(self, front):
         stream = front.call("/errors")
-        front.wait(lambda: len(front.logs) >= 2, "log lines")
-        self.assertEqual([(m, s) for _, _, m, s in front.logs], [("first line", stream.number), ("second line", stream.number)])
+        front.wait(lambda: len(front.logs) >= 4, "log lines")
+        self.assertEqual([(m, s) for _, _, m, s in front.logs], [
+            (m, stream.number) for m in ("first line", "second line", "third", "never flushed")])
 
     @every_model()
     def test_shutdown_lets_calls_finish(self, front):
