@@ -50,8 +50,11 @@ type Report struct {
 	// Handshakes is the number of unfinished TLS handshakes.
 	Handshakes int `json:"handshakes"`
 	// BufferBytes is the memory that buffers of connections use.
-	BufferBytes int64  `json:"buffer_bytes"`
-	Loops       []Loop `json:"loops"`
+	BufferBytes int64 `json:"buffer_bytes"`
+	// Refused counts connections that were closed before a protocol had
+	// them, by reason.
+	Refused map[string]uint64 `json:"refused,omitempty"`
+	Loops   []Loop            `json:"loops"`
 	// Workers and Queue are there if the model counts its requests.
 	Workers []Worker `json:"workers,omitempty"`
 	Queue   *Queue   `json:"queue,omitempty"`

@@ -47,6 +47,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		PythonPath:        cfg.PythonPath,
 		Env:               cfg.Env,
 		RootPath:          cfg.RootPath,
+		UnderscoreFields:  cfg.HeaderMap == "dangerous",
 		Lifespan:          cfg.AsgiLifespan,
 		Loop:              cfg.AsgiLoop,
 		ResponseSpoolMax:  limit(cfg.ResponseSpoolMax),

@@ -176,6 +176,7 @@ func (s *server) report() status.Report {
 		Application: s.app.Describe().Application,
 		Handshakes:  stats.Handshakes,
 		BufferBytes: stats.BufferBytes,
+		Refused:     stats.Refused,
 	}
 	for id, l := range stats.Loops {
 		doc.Connections += l.Connections

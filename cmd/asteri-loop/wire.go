@@ -23,7 +23,7 @@ func newApplication(eng *loop.Engine, cfg *config.Config, l *logs) (application,
 }
 
 func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
-	return loop.New(loop.Config{
+	lc := loop.Config{
 		Loops:            cfg.Loops,
 		Adaptive:         cfg.Loops == 0 && cfg.App != "",
 		WriteTimeout:     cfg.WriteTimeout,
@@ -33,7 +33,9 @@ func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 		BufferBudget:     cfg.BufferBudget,
 		MaxConnections:   cfg.MaxConnections,
 		Logger:           l.Logger,
-	})
+	}
+	limitConnections(&lc, cfg)
+	return loop.New(lc)
 }
 
 // exchangeOptions are the settings of every protocol.
@@ -72,8 +74,12 @@ func limit[T int | int64 | time.Duration](v T) T {
 // handler puts what the server answers itself in front of the application.
 func (s *server) handler() (asteri.Handler, error) {
 	h, err := edge(s.app, s.cfg, s.logs)
-	if err != nil || !s.cfg.Status {
-		return h, err
+	if err != nil {
+		return nil, err
+	}
+	h = limited(h, s.cfg)
+	if !s.cfg.Status {
+		return h, nil
 	}
 	allow := make([]netip.Prefix, len(s.cfg.StatusAllow))
 	for i, n := range s.cfg.StatusAllow {
@@ -90,7 +96,7 @@ func (s *server) listen() error {
 	if err != nil {
 		return err
 	}
-	spoken := protocols(s.cfg, h, opts)
+	spoken := protocols(s.cfg, behindProxies(h, s.cfg), opts)
 	for _, addr := range s.cfg.Bind {
 		lc := loop.ListenConfig{
 			Addr:      addr,
@@ -98,6 +104,7 @@ func (s *server) listen() error {
 			Mode:      os.ModePerm &^ s.cfg.Umask,
 			Protocols: spoken,
 		}
+		takeProxyHeaders(&lc, s.cfg)
 		if s.tls != nil {
 			lc.TLS = s.tls.Config
 			lc.Plain = protocols(s.cfg, redirectToTLS, opts)
