@@ -6,10 +6,9 @@ from urllib.parse import unquote_to_bytes
 
 from .errors import ClientDisconnected, Failure, message_of, traceback_of
 from .link import (
-    ABORT, DATA, END, ERROR, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat, frame, start_frame, value_frame, window_frame,
+    DATA, END, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat, frame, start_frame, value_frame, window_frame,
 )
-from .logs import ERROR as LOG_ERROR
-from .logs import INFO
+from .logs import ERROR, INFO, report_failure
 
 # 2.3, although send() raises OSError as 2.4 has it: told 2.4, Starlette leaves it to send() to notice that the client has
 # gone, and an event stream that waits for its next event would be held for ever.
@@ -257,19 +256,14 @@ class Cycle:
     def _failed(self, error):
         if self.gone:
             if not isinstance(error, (OSError, asyncio.CancelledError)):
-                self.server.log(LOG_ERROR, traceback_of(error), self.stream)
+                self.server.log(ERROR, traceback_of(error), self.stream)
         elif self.complete:
-            self.server.log(LOG_ERROR, "after the response was complete: " + traceback_of(error), self.stream)
+            self.server.log(ERROR, "after the response was complete: " + traceback_of(error), self.stream)
         else:
             self._end_badly(message_of(error), traceback_of(error))
 
     def _end_badly(self, message, traceback=""):
-        if self.started:
-            if traceback:
-                self.server.log(LOG_ERROR, traceback, self.stream)
-            self.server.queue(value_frame(ABORT, self.stream, (message,)))
-        else:
-            self.server.queue(value_frame(ERROR, self.stream, (message, traceback)))
+        report_failure(self.server.queue, self.server.log, self.stream, self.started, message, traceback)
 
 
 class Lifespan:
@@ -309,10 +303,10 @@ class Lifespan:
             return
         kind, text = await self._exchange("shutdown", timeout)
         if kind == "failed":
-            self._log(LOG_ERROR, "the application's lifespan shutdown failed: %s" % text)
+            self._log(ERROR, "the application's lifespan shutdown failed: %s" % text)
         elif kind != "complete":
             error = self._error()
-            self._log(LOG_ERROR, "the application's lifespan ended without an answer to shutdown: %s"
+            self._log(ERROR, "the application's lifespan ended without an answer to shutdown: %s"
                       % (traceback_of(error) if error else text))
 
     async def _exchange(self, event, timeout):

@@ -1,5 +1,6 @@
 """What the worker itself and `wsgi.errors` say, as LOG frames. Python's logging stays the application's."""
-from .link import LOG, value_frame
+from .link import ABORT, LOG, value_frame
+from .link import ERROR as ERROR_FRAME
 
 INFO, WARNING, ERROR = 20, 30, 40
 
@@ -15,6 +16,17 @@ class Log:
         if level >= self._level:
             self._link.put(value_frame(LOG, 0, [(level, logger, message, stream)]))
             self._link.nudge()
+
+
+def report_failure(put, log, stream, started, message, traceback=""):
+    """Tells the front by put(frame) that a call failed: its client sees a reset if the response had begun (started), else an
+    error. The traceback is logged in both cases."""
+    if not started:
+        put(value_frame(ERROR_FRAME, stream, (message, traceback)))
+        return
+    if traceback:
+        log(ERROR, traceback, stream)
+    put(value_frame(ABORT, stream, (message,)))
 
 
 class ErrorStream:

@@ -11,8 +11,8 @@ from itertools import chain
 from tornado import httputil, iostream, web
 
 from .errors import message_of, traceback_of
-from .link import ABORT, DATA, END, ERROR, INFORM, START, WHOLE_BODY, frame, start_frame, value_frame, window_frame
-from .logs import ERROR as LOG_ERROR
+from .link import DATA, END, INFORM, START, WHOLE_BODY, frame, start_frame, window_frame
+from .logs import ERROR, report_failure
 from .loops import LoopServer, task_stack
 
 
@@ -175,7 +175,7 @@ class Connection(httputil.HTTPConnection):
             elif callback is not None:
                 callback()
         except Exception as error:
-            self.server.log(LOG_ERROR, traceback_of(error), self.stream)
+            self.server.log(ERROR, traceback_of(error), self.stream)
         if hard:
             self._more = False
             self._pieces.clear()
@@ -280,12 +280,7 @@ class Connection(httputil.HTTPConnection):
     def _end_badly(self, message, traceback=""):
         self.finished = True
         self._fail_pending()
-        if self.started:
-            if traceback:
-                self.server.log(LOG_ERROR, traceback, self.stream)
-            self.server.queue(value_frame(ABORT, self.stream, (message,)))
-        else:
-            self.server.queue(value_frame(ERROR, self.stream, (message, traceback)))
+        report_failure(self.server.queue, self.server.log, self.stream, self.started, message, traceback)
         self._end()
 
     def _fail_pending(self):

@@ -8,9 +8,8 @@ import stat
 from urllib.parse import unquote_to_bytes
 
 from .errors import ClientDisconnected, message_of, traceback_of
-from .link import ABORT, DATA, END, ERROR, FILE, INFORM, START, WHOLE_BODY, flat, frame, start_frame, value_frame
-from .logs import ERROR as LOG_ERROR
-from .logs import ErrorStream
+from .link import DATA, END, FILE, INFORM, START, WHOLE_BODY, flat, frame, start_frame, value_frame
+from .logs import ERROR, ErrorStream, report_failure
 
 _BytesIO, _open = io.BytesIO, os.fdopen
 _INLINE_FILE = 16 << 10  # below this, reading a file costs less than passing its descriptor
@@ -204,12 +203,9 @@ class Response:
         if self.gone and isinstance(error, ClientDisconnected):
             pass  # how a call learns that its client left; nothing of the application is wrong
         elif self.held or self.ended:
-            host.log(LOG_ERROR, "after the response was complete: " + traceback_of(error), stream)
-        elif self.started:
-            host.log(LOG_ERROR, traceback_of(error), stream)
-            host.link.put(value_frame(ABORT, stream, (message_of(error),)))
+            host.log(ERROR, "after the response was complete: " + traceback_of(error), stream)
         else:
-            host.link.put(value_frame(ERROR, stream, (message_of(error), traceback_of(error))))
+            report_failure(host.link.put, host.log, stream, self.started, message_of(error), traceback_of(error))
         self.release()
 
 
