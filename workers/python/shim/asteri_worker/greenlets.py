@@ -9,12 +9,12 @@ from collections import deque
 from contextvars import copy_context
 
 import gevent
-from gevent.event import Event
+from gevent.thread import allocate_lock
 from greenlet import greenlet
 
 from .control import thread_stacks
 from .errors import LinkClosed
-from .host import Host
+from .host import ThreadHost
 from .link import LoopLink
 from .wsgi import Gateway
 
@@ -40,7 +40,7 @@ class Posts:
             function(*args)
 
 
-class GreenletHost(Host):
+class GreenletHost(ThreadHost):
     """Runs WSGI calls in greenlets. The hub reads the link and starts runners."""
 
     def __init__(self, worker):
@@ -140,18 +140,11 @@ class GreenletHost(Host):
         if self.closing and not (self.running or self.intake.waiting):
             self.on_finished()
 
+    new_lock = staticmethod(allocate_lock)
+
     def wait(self, response):
         self.link.flush()
-        waker = response.waker
-        if waker is None:
-            waker = response.waker = Event()
-        waker.clear()
-        if response.granted == response.sent and not response.gone:
-            waker.wait()
-
-    def wake(self, response):
-        if response.waker is not None:
-            response.waker.set()
+        super().wait(response)
 
     def held(self, response):
         if gevent.getcurrent() is not self._runner:

@@ -72,12 +72,14 @@ class Host:
 
 
 class ThreadHost(Host):
-    """A host whose calls run on threads of which another one reads the link."""
+    """A host whose calls run on threads, or in greenlets, of which another one reads the link."""
+
+    new_lock = staticmethod(allocate_lock)  # a lock that waits as the calls do
 
     def wait(self, response):
         bell = response.waker
         if bell is None:
-            bell = response.waker = allocate_lock()
+            bell = response.waker = self.new_lock()
             bell.acquire()
         # wake() changes the response first and then looks for the bell; this side looks the other way round.
         if response.granted == response.sent and not response.gone:
