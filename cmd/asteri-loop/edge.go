@@ -5,12 +5,33 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/edge/compress"
 	"github.com/asteri/asteri-loop/internal/edge/static"
 )
 
-// edge puts in front of next what the settings ask for: static files.
+// edge puts in front of next what the settings ask for: compression, and behind it
+// static files.
 func edge(next asteri.Handler, cfg *config.Config, l *logs) (asteri.Handler, error) {
-	return withStaticFiles(next, cfg, l)
+	h, err := withStaticFiles(next, cfg, l)
+	if err != nil {
+		return nil, err
+	}
+	return withCompression(h, cfg)
+}
+
+func withCompression(next asteri.Handler, cfg *config.Config) (asteri.Handler, error) {
+	if len(cfg.Compress) == 0 {
+		return next, nil
+	}
+	o := compress.Options{MinLength: cfg.CompressMinLength, Types: cfg.CompressTypes}
+	for _, name := range cfg.Compress {
+		c, err := compress.ParseCoding(name)
+		if err != nil {
+			return nil, err
+		}
+		o.Codings = append(o.Codings, c)
+	}
+	return compress.New(next, o)
 }
 
 func withStaticFiles(next asteri.Handler, cfg *config.Config, l *logs) (asteri.Handler, error) {

@@ -123,6 +123,13 @@ type Config struct {
 	StaticFollowSymlinks bool
 	StaticCacheSize      int64
 
+	// Compress are the content codings to offer, each perhaps with a level,
+	// as compress.ParseCoding takes them.
+	Compress          []string
+	CompressMinLength int64
+	// CompressTypes are media types; empty for those that gain by it.
+	CompressTypes []string
+
 	Status      bool
 	StatusAllow []string
 

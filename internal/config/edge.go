@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"strings"
+
+	"github.com/asteri/asteri-loop/internal/edge/compress"
 )
 
 // staticMount checks /prefix=dir.
@@ -17,6 +19,23 @@ func staticMount(s string) (string, error) {
 	if strings.ContainsAny(prefix, "%?#\\") || strings.Contains(prefix+"/", "/./") ||
 		strings.Contains(prefix+"/", "/../") || strings.Contains(prefix, "//") {
 		return "", errors.New("the path must be plain: no escapes, no query, no empty or dot segments")
+	}
+	return s, nil
+}
+
+// coding checks a content coding, perhaps with its level.
+func coding(s string) (string, error) {
+	s = strings.ToLower(s)
+	_, err := compress.ParseCoding(s)
+	return s, err
+}
+
+// mediaType checks type/subtype or type/*.
+func mediaType(s string) (string, error) {
+	s = strings.ToLower(s)
+	kind, subtype, ok := strings.Cut(s, "/")
+	if !ok || kind == "" || subtype == "" || strings.ContainsAny(s, "; ,") || strings.Contains(strings.TrimSuffix(s, "/*"), "*") {
+		return "", errors.New("must be a media type: text/html or text/*")
 	}
 	return s, nil
 }

@@ -14,6 +14,7 @@ const (
 	groupSecurity  = "Security"
 	groupSSL       = "SSL"
 	groupFiles     = "Static Files"
+	groupCompress  = "Compression"
 	groupHTTP      = "HTTP"
 	groupLogging   = "Logging"
 	groupStatus    = "Status"
@@ -351,6 +352,20 @@ var settings = []*setting{
 		Name: "http2_max_frame_size", Flags: []string{"http2-max-frame-size"}, Group: groupHTTP, Meta: "SIZE", Default: "16KiB",
 		Help: "The largest HTTP/2 frame that a client may send. The limit of request heads is limit_request_head.",
 		at:   func(c *Config) value { return size(&c.HTTP2MaxFrameSize, 16<<10, 1<<24-1) },
+	},
+
+	{
+		Name: "compress", Flags: []string{"compress"}, Group: groupCompress, Meta: "CODING,...", Many: true, Commas: true,
+		Help: "Compress responses for clients that accept it, with these codings in order of preference: zstd,br,gzip. Each may have a level (br:5). Without it responses are sent as they are.",
+		at:   func(c *Config) value { return list(&c.Compress, coding) },
+	}, {
+		Name: "compress_min_length", Flags: []string{"compress-min-length"}, Group: groupCompress, Meta: "SIZE", Default: "1KiB",
+		Help: "The shortest response to compress.",
+		at:   func(c *Config) value { return size(&c.CompressMinLength, 0, largest) },
+	}, {
+		Name: "compress_types", Flags: []string{"compress-types"}, Group: groupCompress, Meta: "TYPE,...", Many: true, Commas: true,
+		Help: "The media types to compress, such as text/*,application/json. Without it: text, JSON, XML, SVG, WebAssembly and others that become smaller.",
+		at:   func(c *Config) value { return list(&c.CompressTypes, mediaType) },
 	},
 
 	{

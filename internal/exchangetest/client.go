@@ -1,6 +1,7 @@
 package exchangetest
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"time"
@@ -58,6 +59,13 @@ func (x *Exchange) Unsent() (n int) {
 	x.t.Helper()
 	x.exec.Do(func() { n = x.unsent })
 	return n
+}
+
+// Content returns the response content that the client has so far.
+func (x *Exchange) Content() (p []byte) {
+	x.t.Helper()
+	x.exec.Do(func() { p = bytes.Clone(x.result.Body) })
+	return p
 }
 
 // BodyAsked tells whether the handler has asked for the request body.

@@ -1,0 +1,368 @@
+package compress
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// A stream codes the content of one response. It belongs to the exchange's
+// executor; its coder belongs to a job while one runs.
+//
+// Content that comes in small amounts is coded where it comes. What is more than
+// the executor has time for in one turn waits in a list for a job, which ends when
+// it has made enough output for the executor to send; with that queue full it is
+// the client's turn before there is another job.
+type stream struct {
+	x     *exchange
+	coder *coder // nil once given back
+	lease *lease
+
+	left   int64 // of the announced content, -1 if there is no announcement
+	events bool  // each write is an event to be sent at once
+
+	inline    int   // bytes coded on the executor in this turn
+	unflushed bool  // the encoder holds content back
+	turnEnds  bool  // endTurn will be called
+	waiting   []op  // for the next job, in order
+	size      int64 // bytes of content in waiting and with the job
+	busy      bool  // a job runs
+	full      bool  // the queue below is beyond its high-water mark
+	asked     bool  // the exchange below will tell when there is room
+	dead      bool  // nobody wants the rest
+
+	onDrain func()
+}
+
+// op is content, or the end of it.
+type op struct {
+	data    []byte
+	file    *os.File // data is nil: n bytes from off on
+	off, n  int64
+	end     bool
+	trailer *asteri.Header
+}
+
+// lease counts a stream until its coder is given back, or the stream is garbage:
+// a handler that panicked may have left it.
+type lease struct {
+	h    *handler
+	over atomic.Bool
+}
+
+func (l *lease) end() {
+	if !l.over.Swap(true) {
+		l.h.streams.Add(-1)
+	}
+}
+
+func newStream(x *exchange, c *coder, length int64, events bool) *stream {
+	s := &stream{x: x, coder: c, left: length, events: events, lease: &lease{h: x.handler}}
+	runtime.AddCleanup(s, (*lease).end, s.lease)
+	return s
+}
+
+var eventStream = []byte("text/event-stream")
+
+func isEventStream(contentType []byte) bool {
+	return len(contentType) >= len(eventStream) && bytes.EqualFold(contentType[:len(eventStream)], eventStream)
+}
+
+// write codes p, or has it coded. It returns how many bytes wait.
+func (s *stream) write(p []byte) (queued int, err error) {
+	switch {
+	case s.dead:
+		return 0, asteri.ErrClosed
+	case len(p) == 0:
+		return s.queued(nil)
+	case s.busy || len(s.waiting) > 0 || s.inline+len(p) > s.coder.pool.inline:
+		s.put(op{data: bytes.Clone(p)}, int64(len(p)))
+		return s.queued(nil)
+	}
+	s.inline += len(p)
+	if _, err := s.coder.Write(p); err != nil {
+		return 0, s.fail(err)
+	}
+	s.unflushed = true
+	if s.events {
+		if err := s.coder.Flush(); err != nil {
+			return 0, s.fail(err)
+		}
+		s.unflushed = false
+	}
+	s.awaitTurn()
+	return s.queued(s.takeOutput())
+}
+
+// takeOutput returns what came out of the encoder. It is valid until the next call
+// of that.
+func (s *stream) takeOutput() []byte {
+	out := s.coder.out
+	s.coder.out = out[:0]
+	return out
+}
+
+// queued writes p below and returns how many bytes wait, here and there.
+func (s *stream) queued(p []byte) (int, error) {
+	n, err := s.x.Exchange.Write(p)
+	if err != nil {
+		s.drop()
+		return 0, err
+	}
+	s.full = n >= asteri.HighWater
+	return n + int(s.size), nil
+}
+
+// awaitTurn has what was written so far sent at the end of the handler's turn: at
+// once there would be little to code together, later it would be late.
+func (s *stream) awaitTurn() {
+	if !s.turnEnds && !s.x.serving {
+		s.turnEnds = true
+		s.x.Exchange.Post(s.endTurn)
+	}
+}
+
+func (s *stream) endTurn() {
+	s.turnEnds = false
+	s.inline = 0
+	if !s.unflushed || s.busy || s.dead || s.coder == nil {
+		return
+	}
+	s.unflushed = false
+	if err := s.coder.Flush(); err != nil {
+		_ = s.fail(err)
+		return
+	}
+	_, _ = s.queued(s.takeOutput()) // an error means that the exchange has ended
+}
+
+func (s *stream) sendFile(f *os.File, off, n int64) {
+	if s.dead || n == 0 {
+		f.Close()
+		return
+	}
+	s.put(op{file: f, off: off, n: n}, n)
+}
+
+// put adds to what waits for a job, and starts one if it can run.
+func (s *stream) put(o op, n int64) {
+	s.size += n
+	s.waiting = append(s.waiting, o)
+	s.pump()
+}
+
+// pump starts a job if there is something to do and room for what comes of it.
+func (s *stream) pump() {
+	if s.busy || s.dead || len(s.waiting) == 0 {
+		return
+	}
+	if s.full {
+		s.askForRoom()
+		return
+	}
+	s.busy, s.unflushed = true, false
+	s.x.listen()
+	j := &job{coder: s.coder, ops: s.waiting}
+	s.waiting = nil
+	x := s.x
+	x.handler.pool.Go(func() {
+		j.run()
+		if !x.Exchange.Post(func() { s.took(j) }) {
+			j.abandon(s.lease)
+		}
+	})
+}
+
+// took takes the outcome of a job.
+func (s *stream) took(j *job) {
+	s.busy = false
+	if s.dead {
+		s.coder = nil
+		j.abandon(s.lease)
+		return
+	}
+	s.size -= j.coded
+	s.waiting = append(j.ops, s.waiting...)
+	if j.err != nil {
+		_ = s.fail(j.err)
+		return
+	}
+	if _, err := s.queued(s.takeOutput()); err != nil {
+		return
+	}
+	if j.ended {
+		s.end(j.trailer)
+		return
+	}
+	s.pump()
+	if s.onDrain != nil {
+		s.askForRoom()
+	}
+}
+
+// finish ends the content.
+func (s *stream) finish(trailer *asteri.Header) error {
+	switch {
+	case s.dead:
+		return asteri.ErrClosed
+	case s.busy || len(s.waiting) > 0:
+		if trailer != nil {
+			trailer = trailer.Clone()
+		}
+		s.put(op{end: true, trailer: trailer}, 0)
+		return nil
+	}
+	if err := s.coder.Close(); err != nil {
+		return s.fail(err)
+	}
+	if _, err := s.x.Exchange.Write(s.takeOutput()); err != nil {
+		s.drop()
+		return err
+	}
+	return s.end(trailer)
+}
+
+// end ends the exchange, all content being with it.
+func (s *stream) end(trailer *asteri.Header) error {
+	s.giveBack()
+	return s.x.Exchange.Finish(trailer)
+}
+
+// fail ends the exchange for an error that the client must not take for the end.
+func (s *stream) fail(err error) error {
+	s.drop()
+	s.x.over = true
+	s.x.closed.Store(true)
+	s.x.Exchange.Abort(err)
+	return err
+}
+
+// drop lets go of everything. A job that runs does so when it ends.
+func (s *stream) drop() {
+	if s.dead {
+		return
+	}
+	s.dead = true
+	closeFiles(s.waiting)
+	s.waiting = nil
+	if !s.busy {
+		s.giveBack()
+	}
+}
+
+// done tells whether the stream has ended and nothing will call it any more.
+func (s *stream) done() bool { return s.coder == nil && !s.asked && !s.turnEnds }
+
+func (s *stream) giveBack() {
+	s.dead = true
+	if s.coder != nil {
+		s.coder.pool.put(s.coder)
+		s.coder = nil
+		s.lease.end()
+	}
+}
+
+// notify sets the function to call when there is room for more.
+func (s *stream) notify(fn func()) {
+	s.onDrain = fn
+	if s.size < asteri.LowWater {
+		s.askForRoom()
+	} // else took will ask
+}
+
+func (s *stream) askForRoom() {
+	if !s.asked {
+		s.asked = true
+		s.x.Exchange.OnDrain(s.drained)
+	}
+}
+
+func (s *stream) drained() {
+	s.asked, s.full = false, false
+	s.pump()
+	if fn := s.onDrain; fn != nil && s.size < asteri.LowWater && !s.dead {
+		s.onDrain = nil
+		fn()
+	}
+}
+
+func closeFiles(ops []op) {
+	for _, o := range ops {
+		if o.file != nil {
+			o.file.Close()
+		}
+	}
+}
+
+// enough is how much output a job makes, in bytes, and piece how much of a file it
+// reads at a time.
+const (
+	enough = 64 << 10
+	piece  = 32 << 10
+)
+
+// job codes content on a goroutine of its own.
+type job struct {
+	coder *coder
+	ops   []op // what is left to do
+
+	coded   int64 // bytes of content
+	ended   bool  // the coding is complete
+	trailer *asteri.Header
+	err     error
+}
+
+// run codes until there is nothing more, or enough output. What comes last is
+// flushed: more may be long in coming.
+func (j *job) run() {
+	for len(j.ops) > 0 && len(j.coder.out) < enough && j.err == nil {
+		o := &j.ops[0]
+		switch {
+		case o.end:
+			j.ended, j.trailer, j.err = true, o.trailer, j.coder.Close()
+		case o.file != nil:
+			if j.err = j.codePiece(o); o.n > 0 {
+				continue
+			}
+			o.file.Close()
+		default:
+			j.coded += int64(len(o.data))
+			_, j.err = j.coder.Write(o.data)
+		}
+		j.ops = j.ops[1:]
+	}
+	if len(j.ops) == 0 && !j.ended && j.err == nil {
+		j.err = j.coder.Flush()
+	}
+}
+
+// codePiece codes the next piece of a file. One that has become shorter than was
+// announced is an error.
+func (j *job) codePiece(o *op) error {
+	if j.coder.scratch == nil {
+		j.coder.scratch = make([]byte, piece)
+	}
+	n, err := o.file.ReadAt(j.coder.scratch[:min(o.n, piece)], o.off)
+	o.off += int64(n)
+	o.n -= int64(n)
+	j.coded += int64(n)
+	switch {
+	case n > 0:
+		_, err = j.coder.Write(j.coder.scratch[:n])
+	case err == nil || errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// abandon lets go of everything.
+func (j *job) abandon(l *lease) {
+	closeFiles(j.ops)
+	j.coder.pool.put(j.coder)
+	l.end()
+}
