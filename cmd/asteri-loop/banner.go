@@ -24,7 +24,7 @@ func (s *server) announceStart() {
 func (s *server) announceReady() {
 	about := s.app.Describe()
 	if s.logs.terminal {
-		fmt.Fprint(os.Stderr, s.banner(about))
+		s.logs.print(s.banner(about))
 	} else {
 		for _, url := range s.urls() {
 			s.logs.Info("Listening at: " + url)

@@ -27,7 +27,7 @@ type logs struct {
 	observing bool
 }
 
-// flushTimeout is how long the end of the server waits for the access log.
+// flushTimeout is how long the end of the server waits for each log.
 const flushTimeout = 2 * time.Second
 
 func openLogs(cfg *config.Config) (*logs, error) {
@@ -43,6 +43,7 @@ func openLogs(cfg *config.Config) (*logs, error) {
 	l.Logger = slog.New(logging.New(l.output, logging.Options{Level: &l.level, Color: l.color, PID: os.Getpid()}))
 	format, out, err := openAccess(cfg)
 	if err != nil {
+		l.output.Close(flushTimeout)
 		return nil, err
 	}
 	l.access, l.observing = accesslog.New(out, format, l.Logger), out != nil
@@ -110,5 +111,12 @@ func (l *logs) reopen(cfg *config.Config) error {
 	return l.output.Replace(file)
 }
 
-// close ends the access log, so that nothing that was logged is lost.
-func (l *logs) close() { l.access.Close(flushTimeout) }
+// print writes text for a person, in its place between what is logged.
+func (l *logs) print(text string) { _, _ = l.output.Write([]byte(text)) } // has no error
+
+// close ends the logs, so that nothing that was logged is lost: the access log
+// first, which may have to tell of losses.
+func (l *logs) close() {
+	l.access.Close(flushTimeout)
+	l.output.Close(flushTimeout)
+}

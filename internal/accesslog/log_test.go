@@ -111,7 +111,6 @@ func TestBlockedOutputLosesLinesAndHoldsNobody(t *testing.T) {
 	l.Close(time.Millisecond) // gives up waiting; the writer ends when it can
 	close(out.gate)
 	await(t, "the writer's end", func() bool { out.mu.Lock(); defer out.mu.Unlock(); return out.closed })
-	<-l.done
 	if got := strings.Count(out.text(), "\n"); got != lines-int(lost) {
 		t.Errorf("%d lines were written, %d lost", got, lost)
 	}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +28,9 @@ func logged(o Options, log func(*slog.Logger)) string {
 	if o.Level == nil {
 		o.Level = slog.LevelDebug
 	}
-	log(slog.New(New(NewOutput(&b), o)))
+	out := NewOutput(&b)
+	log(slog.New(New(out, o)))
+	out.Close(time.Minute)
 	text := b.String()
 	// The time is checked on its own.
 	if i := strings.Index(text, "] "); i >= 0 {
@@ -65,9 +69,11 @@ func TestLines(t *testing.T) {
 func TestTime(t *testing.T) {
 	var b buffer
 	r := slog.NewRecord(time.Date(2026, 11, 22, 16, 40, 0, 0, time.UTC), slog.LevelInfo, "m", 0)
-	if err := New(NewOutput(&b), Options{Level: slog.LevelInfo, PID: 1}).Handle(context.Background(), r); err != nil {
+	out := NewOutput(&b)
+	if err := New(out, Options{Level: slog.LevelInfo, PID: 1}).Handle(context.Background(), r); err != nil {
 		t.Fatal(err)
 	}
+	out.Close(time.Minute)
 	if b.String() != "[2026-11-22 16:40:00 +0000] [1] [INFO] m\n" {
 		t.Errorf("%q", b.String())
 	}
@@ -142,7 +148,38 @@ func TestReplaceOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Info("two")
+	out.Flush(time.Minute)
 	if !strings.Contains(first.String(), "one") || !first.closed || !strings.Contains(second.String(), "two") || second.closed {
 		t.Errorf("%q, %q", first.String(), second.String())
+	}
+}
+
+// blocked is an output that takes nothing until it is opened.
+type blocked struct {
+	buffer
+	open chan struct{}
+}
+
+func (b *blocked) Write(p []byte) (int, error) {
+	<-b.open
+	return b.buffer.Write(p)
+}
+
+func TestBlockedOutputHoldsNobody(t *testing.T) {
+	b := &blocked{open: make(chan struct{})}
+	out := NewOutput(b)
+	log := slog.New(New(out, Options{Level: slog.LevelInfo}))
+	const records = 5000
+	for range records { // more than may wait
+		log.Info(strings.Repeat("x", 1000))
+	}
+	out.Flush(time.Millisecond) // gives up
+	close(b.open)
+	out.Flush(time.Minute)
+	log.Info("the last")
+	out.Close(time.Minute)
+	lines, said := strings.Count(b.String(), "xxx\n"), regexp.MustCompile(`(?m)^(\d+) lines of this log`).FindStringSubmatch(b.String())
+	if said == nil || said[1] != strconv.Itoa(records-lines) || !strings.HasSuffix(b.String(), "the last\n") || !b.closed {
+		t.Errorf("%d lines, said %v, closed: %v", lines, said, b.closed)
 	}
 }

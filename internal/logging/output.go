@@ -5,9 +5,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
+	"time"
 
 	"golang.org/x/term"
+
+	"github.com/asteri/asteri-loop/internal/logwriter"
 )
 
 // Level returns the level that the setting log_level names: debug, info,
@@ -28,30 +30,32 @@ func Level(name string) (slog.Level, error) {
 	return 0, fmt.Errorf("no such log level: %q", name)
 }
 
-// Output is where records go. It can be replaced while they do.
-type Output struct {
-	mu sync.Mutex
-	w  io.WriteCloser
+// Output is where records go, from a goroutine of its own: whoever logs does not
+// wait for a disk or a terminal. It can be replaced while they do.
+type Output struct{ w *logwriter.Writer }
+
+// NewOutput returns an output to w, which it owns from now on. What it cannot write
+// it says there.
+func NewOutput(w io.WriteCloser) *Output {
+	return &Output{logwriter.New(w, 0, func(lines uint64) string {
+		return fmt.Sprintf("%d lines of this log could not be written\n", lines)
+	})}
 }
 
-// NewOutput returns an output to w, which it owns from now on.
-func NewOutput(w io.WriteCloser) *Output { return &Output{w: w} }
+// Write writes one record, or other whole lines. It does not wait, and returns no
+// error.
+func (o *Output) Write(p []byte) (int, error) { return o.w.Write(p) }
 
-// Write writes one record.
-func (o *Output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.w.Write(p)
-}
+// Replace makes later records go to w. The output before gets what was logged so
+// far, and is closed.
+func (o *Output) Replace(w io.WriteCloser) error { return o.w.Replace(w, func() {}) }
 
-// Replace makes later records go to w, and closes what they went to before.
-func (o *Output) Replace(w io.WriteCloser) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	before := o.w
-	o.w = w
-	return before.Close()
-}
+// Flush returns when all that was logged has been written, at the latest after
+// timeout.
+func (o *Output) Flush(timeout time.Duration) { o.w.Flush(timeout) }
+
+// Close writes what was logged and closes the output. It gives up after timeout.
+func (o *Output) Close(timeout time.Duration) { o.w.Close(timeout) }
 
 // Open opens a log file to append to, or takes std for "-". Closing the result
 // closes the file, and leaves std open.
