@@ -214,6 +214,7 @@ func (l *Loop) dispatch(ev poller.Event) {
 
 func (l *Loop) runPosts() {
 	if l.runningAt == len(l.running) {
+		l.poll.Awake() // first: what is posted after it wakes the next wait
 		l.running, l.runningAt = l.mail.take(), 0
 	}
 	for l.runningAt < len(l.running) {

@@ -105,6 +105,9 @@ func look(epoll int, raw []unix.EpollEvent) (int, error) {
 // Wake implements System.
 func (p *Poller) Wake() error { return p.waker.wake() }
 
+// Awake implements System.
+func (p *Poller) Awake() { p.waker.rise() }
+
 // Close implements System.
 func (p *Poller) Close() error {
 	if p.fd < 0 {

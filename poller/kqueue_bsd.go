@@ -162,6 +162,9 @@ func (p *Poller) Wait(dst []Event, max time.Duration) ([]Event, error) {
 // Wake implements System.
 func (p *Poller) Wake() error { return p.waker.wake() }
 
+// Awake implements System.
+func (p *Poller) Awake() { p.waker.rise() }
+
 // Close implements System.
 func (p *Poller) Close() error {
 	if p.fd < 0 {

@@ -83,6 +83,9 @@ type System interface {
 	// any goroutine, also after Close; calls before that return are
 	// coalesced, and what was done before them is seen after it.
 	Wake() error
+	// Awake says that the owner is about to see to all that was done before
+	// the calls of Wake so far: no Wait needs to return for their sake.
+	Awake()
 	// Close releases the poller. Registered descriptors stay open. A second
 	// Close does nothing.
 	Close() error
