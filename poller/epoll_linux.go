@@ -109,17 +109,7 @@ func (p *Poller) Wake() error { return p.waker.wake() }
 func (p *Poller) Awake() { p.waker.rise() }
 
 // Close implements System.
-func (p *Poller) Close() error {
-	if p.fd < 0 {
-		return nil
-	}
-	err := p.waker.close()
-	if e := unix.Close(p.fd); e != nil && err == nil {
-		err = os.NewSyscallError("close epoll", e)
-	}
-	p.fd = -1
-	return err
-}
+func (p *Poller) Close() error { return closeWith(&p.fd, &p.waker) }
 
 // milliseconds rounds up, so that an owner who waits for a deadline finds it
 // passed and does not ask again in a circle.

@@ -166,17 +166,7 @@ func (p *Poller) Wake() error { return p.waker.wake() }
 func (p *Poller) Awake() { p.waker.rise() }
 
 // Close implements System.
-func (p *Poller) Close() error {
-	if p.fd < 0 {
-		return nil
-	}
-	err := p.waker.close()
-	if e := unix.Close(p.fd); e != nil && err == nil {
-		err = os.NewSyscallError("close kqueue", e)
-	}
-	p.fd = -1
-	return err
-}
+func (p *Poller) Close() error { return closeWith(&p.fd, &p.waker) }
 
 // readiness translates an event of one filter. The end of the read filter is
 // the peer's half-close, the end of the write filter is that of both

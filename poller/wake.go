@@ -1,8 +1,12 @@
 package poller
 
 import (
+	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // What the owner of a poller is doing, as far as a wake-up is concerned.
@@ -51,6 +55,16 @@ func (w *waker) sleep() bool {
 // owner from here on. The signal of one may still be on its way; it then ends
 // one more Wait for nothing.
 func (w *waker) rise() { w.phase.Store(running) }
+
+// closeWith closes a poller's descriptor and its waker, once.
+func closeWith(fd *int, w *waker) error {
+	if *fd < 0 {
+		return nil
+	}
+	err := errors.Join(w.close(), os.NewSyscallError("close poller", unix.Close(*fd)))
+	*fd = -1
+	return err
+}
 
 func (w *waker) close() error {
 	w.mu.Lock()
