@@ -42,16 +42,33 @@ func (l *Loop) measure() {
 	}
 	cpu := processTime()
 	active := l.engine.active.Load()
-	if !m.windowStart.IsZero() && int(active) == l.id+1 && elapsed < 4*busyWindow {
-		perLoop := float64(cpu-m.cpuStart) / float64(elapsed) / float64(active)
-		switch {
-		case float64(m.slept) < saturatedSleep*float64(elapsed) && perLoop > saturatedCPU && int(active) < len(l.engine.loops):
-			l.engine.active.CompareAndSwap(active, active+1)
-		case active > 1 && perLoop*float64(active) < spareCPU*float64(active-1):
-			l.engine.active.CompareAndSwap(active, active-1)
-		}
+	if !m.windowStart.IsZero() && int(active) == l.id+1 {
+		next := adapt(busyTime{elapsed, m.slept, cpu - m.cpuStart}, int(active), len(l.engine.loops))
+		l.engine.active.CompareAndSwap(active, int32(next))
 	}
 	m.windowStart, m.slept, m.cpuStart = l.now, 0, cpu
+}
+
+// busyTime is what happened in a window: how long it was, how long the last active
+// loop slept in it, and how much processor time the process used.
+type busyTime struct{ elapsed, slept, cpu time.Duration }
+
+// adapt returns how many of all loops should be active after a window in which
+// active were. A window that is much too long says nothing: the loop slept through
+// most of it, or was held.
+func adapt(t busyTime, active, all int) int {
+	if t.elapsed >= 4*busyWindow {
+		return active
+	}
+	window := float64(t.elapsed)
+	cores := float64(t.cpu) / window
+	switch {
+	case float64(t.slept) < saturatedSleep*window && cores > saturatedCPU*float64(active) && active < all:
+		return active + 1
+	case active > 1 && cores < spareCPU*float64(active-1):
+		return active - 1
+	}
+	return active
 }
 
 // processTime returns the processor time that this process has used.
