@@ -215,7 +215,8 @@ func (l *Loop) open(fd int, ln *Listener, info ConnInfo, early bool) {
 // session that start returns. The loop owns fd from now on, also when Adopt
 // fails. Adopted sockets are not counted, drained or timed as clients are: they
 // live until their session closes them, or the engine stops. Adopt may be called
-// from any goroutine; start runs on the loop.
+// from any goroutine; start runs on the loop. A socket that cannot be watched then
+// is closed, which the session hears as of any other end.
 func (l *Loop) Adopt(fd int, start func(Conn) Session) error {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		closeFD(fd)

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +38,8 @@ type conn struct {
 	isDirty     bool
 	queuedAgain bool
 	isStarved   bool
-	drainTold   bool // the session knows that the server is draining
+	drainTold   bool        // the session knows that the server is draining
+	gone        atomic.Bool // closed, for who posts
 
 	kept     []byte // received; kept[keptFrom:] is not consumed; nil when empty
 	keptFrom int
@@ -240,6 +242,7 @@ func (c *conn) Replace(s Session) {
 	c.paused = false
 	c.eofTold = false
 	c.offerSoon()
+	c.joinDrain()
 }
 
 func (c *conn) CloseWhenFlushed(linger bool) {
@@ -275,6 +278,7 @@ func (c *conn) close(cause error) {
 		return
 	}
 	c.state = stateClosed
+	c.gone.Store(true)
 	c.cause = cause
 	c.loop.wheel.remove(c)
 	if c.watched && (c.fileJob || !poller.CloseRemoves) {
@@ -314,7 +318,7 @@ func (c *conn) dropInput() {
 }
 
 func (c *conn) Post(fn func()) bool {
-	return c.loop.Post(func() {
+	return !c.gone.Load() && c.loop.Post(func() {
 		if c.state != stateClosed {
 			c.loop.current = c
 			fn()

@@ -215,3 +215,37 @@ func TestSocketFileOfAnotherServerStays(t *testing.T) {
 	}
 	must(t, other.Close())
 }
+
+// A session that takes over a connection while the server drains is told so, though
+// its predecessor was told before.
+func TestReplacedWhileDraining(t *testing.T) {
+	leakcheck.Check(t)
+	e, err := loop.New(loop.Config{Loops: 1, GracefulTimeout: time.Hour})
+	must(t, err)
+	e.Start()
+	conns, told := make(chan loop.Conn, 1), make(chan struct{}, 1)
+	a := serve(t, e, "127.0.0.1:0", func(s *script) {
+		s.onData = func(s *script, in []byte) (int, error) { conns <- s.Conn; return len(in), nil }
+		s.onShutdown = func(*script) { told <- struct{}{} } // and finish what was begun
+	})
+	c := dial(t, a)
+	send(t, c, "upgrade")
+	conn := awaited(t, conns, "connection")
+	drained := make(chan struct{})
+	go func() { e.Drain(); close(drained) }()
+	awaited(t, told, "the first session is told")
+	conn.Post(func() {
+		conn.Replace(&script{Conn: conn, onShutdown: func(s *script) {
+			s.Write([]byte("bye"))
+			s.CloseWhenFlushed(false)
+		}})
+	})
+	if got, err := io.ReadAll(c); err != nil || string(got) != "bye" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	awaited(t, drained, "end of the drain")
+	if conn.Post(func() { t.Error("a function of a closed connection was run") }) {
+		t.Error("a closed connection takes functions")
+	}
+	must(t, e.Close())
+}

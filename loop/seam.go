@@ -100,7 +100,8 @@ type Conn interface {
 	Loop() *Loop
 	// Replace hands the connection over to s. Bytes that the present session
 	// has not consumed are offered to s in the same tick. The replaced session
-	// gets no further call, not even OnClose.
+	// gets no further call, not even OnClose. While the server drains, s is
+	// told so by OnShutdown, whether or not its predecessor was.
 	Replace(s Session)
 	// CloseWhenFlushed closes the connection once the queue is sent.
 	// Received bytes are dropped from now on. linger says that the peer may
@@ -113,8 +114,8 @@ type Conn interface {
 	// if a file is just being sent, as soon as that piece is done.
 	Abort(cause error)
 	// Post runs fn on the loop unless the connection is closed by then. It
-	// may be called from any goroutine. It returns false if the connection
-	// is known to be closed.
+	// may be called from any goroutine. It returns false, and fn will not
+	// run, if the connection is closed already.
 	Post(fn func()) bool
 }
 
