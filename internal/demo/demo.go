@@ -2,8 +2,8 @@
 // answers quickly, slowly, much and little, so that a newcomer can try the server,
 // and tests and benchmarks can load it.
 //
-// It comes as the two kinds of Go handlers, which answer alike: Native for the
-// event loop itself, which never waits and is called back instead, and Sequential
+// It comes as the two kinds of Go handlers, which answer alike: native for the
+// event loop itself, which never waits and is called back instead, and sequential
 // for the models under which a handler may wait. New picks by model, so that each
 // model really runs the demonstration in its own way.
 package demo
@@ -13,23 +13,25 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/workers"
+	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // New returns the demonstration as the worker model of that name runs it.
-func New(model string, o workers.Options) (asteri.Handler, error) {
+func New(model string, o workers.Options, w websocket.Options) (asteri.Handler, error) {
+	r := newRoutes(model, websocket.NewServer(w))
 	switch model {
 	case "sync":
-		return workers.Sync(Sequential(model), o), nil
+		return workers.Sync(sequential(r), o), nil
 	case "gthread":
-		return workers.GThread(Sequential(model), o), nil
+		return workers.GThread(sequential(r), o), nil
 	case "gevent":
-		return workers.Gevent(Sequential(model), o), nil
+		return workers.Gevent(sequential(r), o), nil
 	case "asgi":
-		return workers.ASGI(Sequential(model), o), nil
+		return workers.ASGI(sequential(r), o), nil
 	case "tornado":
-		return workers.Tornado(Native(model)), nil
+		return workers.Tornado(native(r)), nil
 	case "gtornado":
-		return workers.GTornado(Sequential(model), o), nil
+		return workers.GTornado(sequential(r), o), nil
 	}
 	return nil, fmt.Errorf("no such worker model: %q", model)
 }

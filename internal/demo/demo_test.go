@@ -9,6 +9,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
 	"github.com/asteri/asteri-loop/workers"
+	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 var models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"}
@@ -17,7 +18,7 @@ var models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"
 // once at least.
 func newDemo(t *testing.T, model string) asteri.Handler {
 	t.Helper()
-	h, err := New(model, workers.Options{Workers: 2})
+	h, err := New(model, workers.Options{Workers: 2}, websocket.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +69,8 @@ func TestRoutes(t *testing.T) {
 			{"POST", "/plaintext", 405, "Allow", "GET, HEAD", ""},
 			{"DELETE", "/bytes/1", 405, "Allow", "GET, HEAD", ""},
 			{"GET", "/echo", 405, "Allow", "POST, PUT", ""},
+			{"GET", "/ws", 200, "Content-Type", "text/html; charset=utf-8", "new WebSocket"},
+			{"POST", "/ws", 405, "Allow", "GET, HEAD", ""},
 		} {
 			got := request(t, e, c.method, c.target).Answer(h)
 			if got.Status != c.status || got.Err != nil {
@@ -87,7 +90,7 @@ func TestPageNamesItsModelAndLinksTheRest(t *testing.T) {
 	eachModel(t, func(t *testing.T, e *exchangetest.Executor, h asteri.Handler) {
 		_, model, _ := strings.Cut(t.Name(), "/")
 		got := string(request(t, e, "GET", "/").Answer(h).Body)
-		for _, text := range []string{"<code>" + model + "</code>", "/plaintext", "/json", "/echo", "/bytes/", "/sleep/", "/stream", "/events"} {
+		for _, text := range []string{"<code>" + model + "</code>", "/plaintext", "/json", "/echo", "/bytes/", "/sleep/", "/stream", "/events", "/ws"} {
 			if !strings.Contains(got, text) {
 				t.Errorf("the page lacks %s", text)
 			}
@@ -197,7 +200,7 @@ func TestEventsEndWithTheClient(t *testing.T) {
 }
 
 func TestUnknownModel(t *testing.T) {
-	if _, err := New("forking", workers.Options{}); err == nil {
+	if _, err := New("forking", workers.Options{}, websocket.Options{}); err == nil {
 		t.Error("took an unknown model")
 	}
 }

@@ -8,12 +8,10 @@ import (
 	"github.com/asteri/asteri-loop/internal/sched"
 )
 
-// Native returns the demonstration as a handler that never waits. model is what
-// its page says about how it runs.
-func Native(model string) asteri.Handler {
-	page := newPage(model)
+// native returns the demonstration as a handler that never waits.
+func native(r *routes) asteri.Handler {
 	return asteri.HandlerFunc(func(x asteri.Exchange) {
-		to := find(x.Request(), page)
+		to := r.find(x.Request())
 		if to.reply != nil {
 			_ = x.Respond(to.reply.status, to.reply.header, to.reply.body)
 			return
@@ -31,6 +29,8 @@ func Native(model string) asteri.Handler {
 			startTicks(x, streamHeader, streamLines, streamPause, line)
 		case events:
 			startTicks(x, eventsHeader, maxEvents, eventPause, event)
+		case socket:
+			_ = r.accept(x)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // Bounds of what a client may ask for.
@@ -35,6 +36,7 @@ const (
 	sleep
 	stream
 	events
+	socket
 )
 
 // route is what a path and method lead to.
@@ -94,19 +96,41 @@ func newPage(model string) *reply {
 		"Content-Type", "text/html; charset=utf-8", "Content-Security-Policy", pagePolicy)
 }
 
+// routes is what the two kinds of handlers have in common.
+type routes struct {
+	page, socketPage *reply
+	sockets          *websocket.Server
+}
+
+// newRoutes makes the routes; model is what the page says about how they run.
+func newRoutes(model string, sockets *websocket.Server) *routes {
+	return &routes{newPage(model), newSocketPage(), sockets}
+}
+
+// accept makes a WebSocket of an exchange. After an error it is answered.
+func (rs *routes) accept(x asteri.Exchange) error {
+	_, err := rs.sockets.Accept(x, echoSocket{}, websocket.Response{})
+	return err
+}
+
 // find returns where a request leads.
-func find(r *asteri.Request, page *reply) route {
+func (rs *routes) find(r *asteri.Request) route {
 	switch string(r.Path) {
 	case "/plaintext":
 		return get(r, route{reply: plaintext})
 	case "/json":
 		return get(r, route{reply: jsonReply})
 	case "/":
-		return get(r, route{reply: page})
+		return get(r, route{reply: rs.page})
 	case "/stream":
 		return get(r, route{action: stream})
 	case "/events":
 		return get(r, route{action: events})
+	case "/ws":
+		if websocket.Offered(r) {
+			return route{action: socket}
+		}
+		return get(r, route{reply: rs.socketPage})
 	case "/echo":
 		if r.Method != "POST" && r.Method != "PUT" {
 			return route{reply: wantsPost}

@@ -7,14 +7,16 @@ import (
 	"github.com/asteri/asteri-loop/workers"
 )
 
-// Sequential returns the demonstration as a handler that waits. model is what
-// its page says about how it runs.
-func Sequential(model string) workers.Handler {
-	page := newPage(model)
+// sequential returns the demonstration as a handler that waits.
+func sequential(r *routes) workers.Handler {
 	return workers.HandlerFunc(func(c *workers.Call) {
-		to := find(c.Request(), page)
+		to := r.find(c.Request())
 		if to.reply != nil {
 			_ = c.Respond(to.reply.status, to.reply.header, to.reply.body)
+			return
+		}
+		if to.action == socket {
+			_ = c.Takeover(r.accept) // which has answered, whatever came of it
 			return
 		}
 		if err := run(c, to); err != nil {

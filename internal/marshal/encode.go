@@ -147,6 +147,16 @@ func (e *Encoder) Str(s string) {
 	binary.LittleEndian.PutUint32(e.Buf[at+1:], uint32(len(e.Buf)-at-5))
 }
 
+// Text writes a str from bytes that are known to be UTF-8.
+func (e *Encoder) Text(p []byte) {
+	if isASCII(p) {
+		e.ascii(len(p))
+	} else {
+		e.head(typeUnicode, len(p))
+	}
+	e.Buf = append(e.Buf, p...)
+}
+
 // Latin1 writes a str of which each character is one byte of p.
 func (e *Encoder) Latin1(p []byte) {
 	if isASCII(p) {

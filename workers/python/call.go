@@ -16,6 +16,8 @@ type call struct {
 	x    asteri.Exchange
 	req  *asteri.Request
 	home asteri.Executor
+	// upgrade is req as a worker with WebSockets gets it, if it asks for one.
+	upgrade *asteri.Request
 
 	// The dispatcher's.
 	place      place
@@ -58,10 +60,14 @@ const bodyWindow = asteri.BodyWindow
 
 // ServeExchange gives the request to a worker, or queues it.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
-	c := &call{pool: p, x: x, req: x.Request(), home: x.Home()}
+	upgrade, refused := p.offeredWebSocket(x)
+	if refused {
+		return
+	}
+	c := &call{pool: p, x: x, req: x.Request(), home: x.Home(), upgrade: upgrade}
 	x.OnCancel(c.cancelled)
 	switch {
-	case !c.req.HasBody():
+	case !c.req.HasBody() || upgrade != nil:
 		c.submit()
 	case p.wholeBodies.Load() || c.isShort():
 		c.collect()
@@ -204,13 +210,20 @@ func (c *call) giveUp(err error) {
 	if w := c.worker; w != nil {
 		w.link.cancel(c, true, c.home)
 	}
+	if mistake := c.logMistake(err); mistake != nil {
+		err = &asteri.StatusError{Code: http.StatusInternalServerError, Reason: mistake.Error()}
+	}
+	c.abort(err)
+}
+
+// logMistake logs err and returns it if it is the application's.
+func (c *call) logMistake(err error) *asteri.ResponseError {
 	var mistake *asteri.ResponseError
 	if errors.As(err, &mistake) {
 		c.pool.log.Error("the application's response cannot be sent", "error", mistake,
 			"method", c.req.Method, "path", string(c.req.Path))
-		err = &asteri.StatusError{Code: http.StatusInternalServerError, Reason: mistake.Error()}
 	}
-	c.abort(err)
+	return mistake
 }
 
 // answer sends a whole response.

@@ -19,6 +19,8 @@ type callTable struct {
 	capacity int
 	running  int
 	waiting  []*call // in order; at most as many as the credit
+
+	sockets map[uint32]*socket // open ones; their ids are in use, too
 }
 
 func (t *callTable) init(capacity int) {
@@ -36,7 +38,7 @@ func (t *callTable) add(c *call, now time.Time) {
 	mask := uint32(len(t.slots) - 1)
 	for {
 		t.lastID++
-		if t.lastID != 0 && t.slots[t.lastID&mask] == nil {
+		if t.lastID != 0 && t.slots[t.lastID&mask] == nil && t.sockets[t.lastID] == nil {
 			break
 		}
 	}
@@ -100,3 +102,13 @@ func (t *callTable) all(dst []*call) []*call {
 	slices.SortFunc(dst, func(a, b *call) int { return cmp.Compare(int32(a.id-t.lastID), int32(b.id-t.lastID)) })
 	return dst
 }
+
+// addSocket keeps a WebSocket that a call has become, under the call's id.
+func (t *callTable) addSocket(s *socket) {
+	if t.sockets == nil {
+		t.sockets = make(map[uint32]*socket)
+	}
+	t.sockets[s.id] = s
+}
+
+func (t *callTable) removeSocket(s *socket) { delete(t.sockets, s.id) }

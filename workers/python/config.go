@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"log/slog"
 	"time"
+
+	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // Config says what to run and how. Zero values mean the defaults named.
@@ -66,6 +68,10 @@ type Config struct {
 	// Loop is the event loop of the asgi model: "auto", "asyncio" or
 	// "uvloop".
 	Loop string
+
+	// WebSocket are the settings of WebSockets; those who may open one is the
+	// application's business. A reload changes Linger only.
+	WebSocket websocket.Options
 
 	// ResponseSpoolMax bounds the part of one response that waits in a
 	// temporary file for a slow client, in bytes. Default 1 GiB; negative for

@@ -35,6 +35,7 @@ type room struct {
 	capacity int // calls that may run
 	credit   int // further calls that may wait in its link
 	calls    int
+	sockets  int // open WebSockets, which take no room
 	// waitingSince is when calls began to wait in the link, or when the
 	// worker last finished one, if that is later.
 	waitingSince time.Time
@@ -101,7 +102,12 @@ func (d *dispatcher) pick(from asteri.Executor) *worker {
 		case w.room.full():
 		case best == nil || w.room.less(&best.room):
 			best = w
-		case w.executor() == from && best.executor() != from && !best.room.less(&w.room):
+		case best.room.less(&w.room):
+		case w.room.sockets != best.room.sockets:
+			if w.room.sockets < best.room.sockets {
+				best = w
+			}
+		case w.executor() == from && best.executor() != from:
 			best = w
 		}
 	}
@@ -158,6 +164,13 @@ func (r *room) adapt(n int, took time.Duration) {
 	default:
 		r.credit /= 4
 	}
+}
+
+// socketsChanged counts the open WebSockets of w.
+func (d *dispatcher) socketsChanged(w *worker, by int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w.room.sockets += by
 }
 
 // restore gives back the room of n calls that w will not run.

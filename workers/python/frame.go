@@ -11,6 +11,7 @@ const (
 	frameBody     frameType = 3
 	frameGrant    frameType = 4 // WINDOW, to the worker
 	frameShutdown frameType = 5
+	frameMessages frameType = 7
 
 	frameReady    frameType = 64
 	frameFailed   frameType = 65
@@ -26,6 +27,8 @@ const (
 	frameLog      frameType = 75
 	frameDone     frameType = 76
 	frameRetire   frameType = 77
+	frameAccept   frameType = 78
+	frameReceived frameType = 79 // MESSAGES, to the front
 
 	frameCancel   frameType = 128
 	frameRecall   frameType = 129

@@ -152,6 +152,7 @@ func (l *link) retire() {
 	l.openInbox()
 	l.flush()
 	l.recall(l.calls.open)
+	l.retireSockets()
 	l.frame(frameShutdown, 0, 0, nil)
 	l.retiring = true
 }

@@ -29,6 +29,7 @@ type link struct {
 	batchList  int
 	flushSoon  bool
 	flushBatch func()
+	messages   socketBatch // beside it: MESSAGES
 
 	// What is being received.
 	walker  marshal.Walker
@@ -123,7 +124,7 @@ func (l *link) send(c *call) {
 		l.beginBatch()
 	}
 	before := len(l.enc.Buf)
-	l.enc.request(c.id, c.req, c.body)
+	l.enc.request(c.id, l.form(c), c.body)
 	if len(l.enc.Buf) > maxFrame {
 		l.enc.Buf = l.enc.Buf[:before]
 		l.flush() // what follows must not refer to words of the part cut off
@@ -137,6 +138,14 @@ func (l *link) send(c *call) {
 		c.toHome(l.loop, func() { c.streamBody(l) })
 	}
 	l.soon()
+}
+
+// form returns the request of c as the worker takes it.
+func (l *link) form(c *call) *asteri.Request {
+	if c.upgrade != nil && l.worker.info.sockets() {
+		return c.upgrade
+	}
+	return c.req
 }
 
 // returnCall gives up a call that was not sent, and runs then on its home.
@@ -167,8 +176,9 @@ func (l *link) soon() {
 	}
 }
 
-// flush sends the batch.
+// flush sends the batch, and that of messages.
 func (l *link) flush() {
+	l.flushMessages()
 	if l.batched == 0 {
 		return
 	}
@@ -372,6 +382,7 @@ func (l *link) finish() {
 		begun := c.begun
 		c.toHome(l.loop, func() { c.workerLost(begun) })
 	}
+	l.loseSockets()
 	l.openInbox()
 	l.conn.Abort(loop.PeerClosed)
 	l.worker.linkFinished()

@@ -12,6 +12,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/budget"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // Engine is what a pool needs of a loop.Engine: its loops, of which the first
@@ -31,6 +32,7 @@ type Pool struct {
 	spools     *spool.Store
 	dispatcher *dispatcher
 	supervisor *supervisor
+	sockets    *websocket.Server
 
 	current     atomic.Pointer[Config]
 	info        atomic.Pointer[Info]
@@ -70,6 +72,9 @@ func newPool(cfg *Config, reserve func(n int64)) *Pool {
 		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir, reserve),
 		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
 	}
+	w := cfg.WebSocket
+	w.CheckOrigin, w.Reserve, w.Logger = websocket.AnyOrigin, reserve, cfg.Logger
+	p.sockets = websocket.NewServer(w)
 	p.current.Store(cfg)
 	return p
 }

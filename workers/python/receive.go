@@ -19,6 +19,8 @@ func (l *link) onFrame(h header, payload []byte) error {
 	switch h.kind {
 	case frameAnswers:
 		return l.onAnswers(payload)
+	case frameReceived:
+		return l.onMessages(payload)
 	case frameLog:
 		l.worker.logRecords(payload)
 		return nil
@@ -28,6 +30,9 @@ func (l *link) onFrame(h header, payload []byte) error {
 	}
 	c := l.calls.get(h.stream)
 	if c == nil {
+		if s := l.calls.sockets[h.stream]; s != nil {
+			return l.onSocketFrame(s, h, payload)
+		}
 		return violation(fmt.Sprintf("frame of type %d for stream %d, which is not open", h.kind, h.stream))
 	}
 	c.touched(l.loop.Now())
@@ -40,6 +45,8 @@ func (l *link) onFrame(h header, payload []byte) error {
 		return l.onFile(c, payload, h.flags&flagEnd != 0)
 	case frameTrailers:
 		return l.onTrailers(c, payload)
+	case frameAccept:
+		return l.onAccept(c, payload)
 	case frameWindow:
 		return l.onWindow(c, payload)
 	case frameAbort, frameError:

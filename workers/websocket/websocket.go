@@ -158,7 +158,7 @@ type Response struct {
 func (s *Server) Accept(x asteri.Exchange, h Handler, r Response) (*Conn, error) {
 	req := x.Request()
 	if err := s.Check(req); err != nil {
-		s.refuse(x, err)
+		s.Refuse(x, err)
 		return nil, err
 	}
 	deflate, compressed := s.options.Compression.Negotiate(req.Header.Values("Sec-WebSocket-Extensions"))
@@ -185,8 +185,8 @@ func (s *Server) Accept(x asteri.Exchange, h Handler, r Response) (*Conn, error)
 	return c, nil
 }
 
-// refuse answers a handshake that failed its check.
-func (s *Server) refuse(x asteri.Exchange, cause error) {
+// Refuse answers a handshake with the error of Check.
+func (s *Server) Refuse(x asteri.Exchange, cause error) {
 	s.counts.refused.Add(1)
 	var e *asteri.StatusError
 	if errors.As(cause, &e) && e.Code == statusUpgradeRequired {

@@ -15,6 +15,7 @@ from .errors import LinkClosed, message_of
 HELLO, REQUESTS, BODY, WINDOW, SHUTDOWN = 1, 2, 3, 4, 5
 READY, FAILED, ANSWERS, START, DATA, INFORM, FILE, TRAILERS = 64, 65, 66, 67, 68, 69, 70, 71
 WORKER_WINDOW, ABORT, ERROR, LOG, DONE, RETIRE = 72, 73, 74, 75, 76, 77
+MESSAGES, ACCEPT, WORKER_MESSAGES = 7, 78, 79  # of WebSockets
 END, BROKEN = 1, 2  # flags; BROKEN: the request body will not be completed
 
 MAX_PAYLOAD = 16 << 20

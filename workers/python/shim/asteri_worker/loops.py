@@ -4,7 +4,7 @@ import traceback
 
 from .control import thread_stacks
 from .errors import LinkClosed
-from .link import BODY, BROKEN, DONE, END, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
+from .link import BODY, BROKEN, DONE, END, MESSAGES, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
 
 
 def new_loop(kind):
@@ -61,6 +61,10 @@ class LoopServer:
         """Starts the call of one request."""
         raise NotImplementedError
 
+    def on_messages(self, payload):
+        """Takes messages of WebSockets, for models that know what these are."""
+        raise NotImplementedError
+
     async def serve(self):
         """Serves until SHUTDOWN, or the end of the link, and the end of what runs."""
         self.control.on_cancel = self._from_control(self._cancelled)
@@ -86,6 +90,8 @@ class LoopServer:
         for kind, flags, stream, payload in frames:
             if kind == REQUESTS:
                 self._begin_batch(payload)
+            elif kind == MESSAGES:
+                self.on_messages(payload)
             elif kind == SHUTDOWN:
                 self._close()
             else:

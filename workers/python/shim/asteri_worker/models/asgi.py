@@ -4,6 +4,7 @@ from queue import SimpleQueue
 
 from .. import loader, loops
 from ..asgi import Cycle, Lifespan, http_scope, single
+from ..asgi_websocket import Messages, Socket, deliver, websocket_scope
 from ..errors import LinkClosed
 from ..host import ThreadHost
 from ..libraries import require_loop
@@ -53,13 +54,30 @@ class Server(loops.LoopServer):
         self._root = worker.hello["root_path"].rstrip("/")
         self._create_task = loop.create_task
         self.state = None
+        self.messages = Messages(self.link)
 
     def begin(self, request):
         stream = request[0]
+        if request[2][0] == "w":
+            self._begin_websocket(stream, request)
+            return
         cycle = self.cycles[stream] = Cycle(self, request)
         if stream in self.intake.leaving:
             cycle.left = True
         cycle.task = self._create_task(cycle.run(self._app, http_scope(request, self._root, self.state)))
+
+    def _begin_websocket(self, stream, request):
+        socket = self.cycles[stream] = Socket(self, request)
+        if stream in self.intake.leaving:
+            socket.on_cancel(False)
+        socket.task = self._create_task(socket.run(self._app, websocket_scope(request, self._root, self.state)))
+
+    def on_messages(self, payload):
+        deliver(self.cycles, payload)
+
+    def _flush(self):
+        self.messages.seal()
+        super()._flush()
 
 
 async def _serve_wsgi(worker, loop):

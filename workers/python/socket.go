@@ -1,0 +1,380 @@
+package python
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/websocket"
+)
+
+// socket is an open WebSocket between its connection and its worker. The link's
+// loop and the connection's executor each have their part; mostly they are the
+// same.
+type socket struct {
+	link *link
+	id   uint32
+	home asteri.Executor
+
+	window int // the link's: what the worker may send
+
+	// The home's.
+	conn      *websocket.Conn // nil once nothing more can be sent
+	unread    int             // delivered to the worker and not yet taken by the application
+	ungranted int             // received from the worker for which no grant was sent
+	draining  bool            // OnDrain was asked for
+	retiring  bool            // the worker is to end
+}
+
+// Windows of a socket, in bytes. Each message counts messageCost beside its own.
+const (
+	socketWindow = bodyWindow
+	messageCost  = 16
+	// messagePiece is the longest piece of a message in one item.
+	messagePiece = 1 << 20
+)
+
+var _ websocket.Handler = (*socket)(nil)
+
+// OnMessage passes a message to the worker. A peer whose messages the application
+// does not take has to wait.
+func (s *socket) OnMessage(c *websocket.Conn, kind websocket.Kind, p []byte) {
+	s.unread += len(p) + messageCost
+	if s.unread >= socketWindow {
+		c.Pause()
+	}
+	s.link.message(s, kind, p, s.home)
+}
+
+// OnClose tells the worker.
+func (s *socket) OnClose(_ *websocket.Conn, e websocket.Closure) {
+	s.conn = nil
+	s.link.socketEnded(s, e.Code, e.Reason, s.home)
+}
+
+// lost tells the worker that there is no connection any more, or never was.
+func (s *socket) lost() { s.link.socketEnded(s, websocket.Abnormal, "", s.home) }
+
+// toHome runs fn on the connection's executor: at once if that is where the caller,
+// who is on the link's loop, is.
+func (s *socket) toHome(fn func()) {
+	if s.home == asteri.Executor(s.link.loop) {
+		fn()
+		return
+	}
+	s.home.Post(fn)
+}
+
+// consumed is called when the application has taken messages of n bytes.
+func (s *socket) consumed(n int) {
+	s.unread = max(0, s.unread-n)
+	if s.conn != nil && s.unread < socketWindow/2 {
+		s.conn.Resume()
+	}
+}
+
+// write sends a message of the application, or a piece of one. The worker may send
+// on while the client reads.
+func (s *socket) write(kind websocket.Kind, p []byte, last bool) {
+	if s.conn == nil {
+		return
+	}
+	s.ungranted += cost(len(p), last)
+	queued, err := s.conn.WritePart(kind, p, last)
+	switch {
+	case err != nil || s.draining:
+	case queued < asteri.HighWater:
+		s.grant(grantStep)
+	default:
+		s.draining = true
+		s.conn.OnDrain(func() {
+			s.draining = false
+			s.grant(1)
+		})
+	}
+}
+
+// cost is what an item with n bytes of a message counts; last says that it ends the
+// message.
+func cost(n int, last bool) int {
+	if last {
+		n += messageCost
+	}
+	return n
+}
+
+// grant lets the worker send on, if that is by least bytes or more.
+func (s *socket) grant(least int) {
+	if s.ungranted >= least {
+		s.link.grantSocket(s, s.ungranted, s.home)
+		s.ungranted = 0
+	}
+}
+
+// close ends the connection as the application, or its end, wants it.
+func (s *socket) close(code websocket.Code, reason string) {
+	if s.conn != nil {
+		s.conn.Close(code, reason)
+	}
+}
+
+// drain has the connection closed because its worker is to end.
+func (s *socket) drain() {
+	s.retiring = true
+	if s.conn != nil {
+		s.conn.Drain(s.link.worker.cfg.WebSocket.Linger, s.link.worker.cfg.GracefulTimeout)
+	}
+}
+
+// The link's side.
+
+// socketBatch is a MESSAGES frame under way: what has come for the worker's sockets
+// in a tick.
+type socketBatch struct {
+	enc   marshal.Encoder
+	list  int
+	count int
+}
+
+func (l *link) beginItem(s *socket) *marshal.Encoder {
+	b := &l.messages
+	if b.count == 0 {
+		b.enc.Reset(appendFrame(b.enc.Buf[:0], frameMessages, 0, 0, 0), nil)
+		b.list = b.enc.List(0)
+	}
+	b.count += 2
+	b.enc.Int(int64(s.id))
+	return &b.enc
+}
+
+// flushMessages sends the batch of messages.
+func (l *link) flushMessages() {
+	b := &l.messages
+	if b.count == 0 {
+		return
+	}
+	b.enc.PatchList(b.list, b.count)
+	b.count = 0
+	if !l.closed {
+		patchSize(b.enc.Buf)
+		l.conn.Write(b.enc.Buf)
+	}
+	if cap(b.enc.Buf) > maxBatch {
+		b.enc.Buf = nil
+	}
+}
+
+// message adds a message to the batch. from is the executor of the caller.
+func (l *link) message(s *socket, kind websocket.Kind, p []byte, from asteri.Executor) {
+	if from != asteri.Executor(l.loop) {
+		p = bytes.Clone(p)
+		l.loop.Post(func() { l.message(s, kind, p, l.loop) })
+		return
+	}
+	if l.closed {
+		return
+	}
+	for len(p) > messagePiece {
+		n := messagePiece
+		for kind == websocket.Text && !utf8.RuneStart(p[n]) {
+			n--
+		}
+		enc := l.beginItem(s)
+		enc.Tuple(1)
+		appendMessage(enc, kind, p[:n])
+		p = p[n:]
+		l.flushMessages()
+	}
+	appendMessage(l.beginItem(s), kind, p)
+	l.soonMessages()
+}
+
+func (l *link) soonMessages() {
+	if len(l.messages.enc.Buf) > maxBatch {
+		l.flushMessages()
+		return
+	}
+	l.soon()
+}
+
+func appendMessage(enc *marshal.Encoder, kind websocket.Kind, p []byte) {
+	if kind == websocket.Text {
+		enc.Text(p)
+	} else {
+		enc.Bytes(p)
+	}
+}
+
+// socketEnded tells the worker that a WebSocket is over.
+func (l *link) socketEnded(s *socket, code websocket.Code, reason string, from asteri.Executor) {
+	if from != asteri.Executor(l.loop) {
+		l.loop.Post(func() { l.socketEnded(s, code, reason, l.loop) })
+		return
+	}
+	if l.calls.sockets[s.id] != s || l.closed {
+		return
+	}
+	enc := l.beginItem(s)
+	enc.Tuple(2)
+	enc.Int(int64(code))
+	enc.Str(reason)
+	l.soonMessages()
+}
+
+// grantSocket lets the worker send n more bytes on a socket.
+func (l *link) grantSocket(s *socket, n int, from asteri.Executor) {
+	if from != asteri.Executor(l.loop) {
+		l.loop.Post(func() { l.grantSocket(s, n, l.loop) })
+		return
+	}
+	if l.calls.sockets[s.id] == s {
+		s.window += n
+		l.frame(frameGrant, 0, s.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
+	}
+}
+
+// onMessages handles what the worker's applications send.
+func (l *link) onMessages(payload []byte) error {
+	l.walker.Reset(payload, len(payload)+1)
+	var v marshal.Value
+	if err := l.walker.Next(&v); err != nil {
+		return err
+	}
+	if v.Kind != marshal.List || v.Int%2 != 0 {
+		return violation("MESSAGES is not a list of pairs")
+	}
+	for n := v.Int; n > 0; n -= 2 {
+		id, err := l.nextInt()
+		if err != nil {
+			return err
+		}
+		s := l.calls.sockets[uint32(id)]
+		if s == nil || int64(s.id) != id {
+			return violation(fmt.Sprintf("message for stream %d, which is no open socket", id))
+		}
+		if err := l.onItem(s); err != nil {
+			return err
+		}
+	}
+	return l.walker.End()
+}
+
+// onItem handles a message, a piece of one, or the wish to close.
+func (l *link) onItem(s *socket) error {
+	var v marshal.Value
+	if err := l.walker.Next(&v); err != nil {
+		return err
+	}
+	last := true
+	if v.Kind == marshal.Tuple {
+		if v.Int == 2 {
+			return l.onSocketClose(s)
+		}
+		if v.Int != 1 {
+			return violation("item of a socket is a tuple of neither 1 nor 2")
+		}
+		last = false
+		if err := l.walker.Next(&v); err != nil {
+			return err
+		}
+	}
+	kind := websocket.Binary
+	switch {
+	case v.Kind == marshal.Str:
+		kind = websocket.Text
+		if !v.ASCII && !utf8.Valid(v.Data) {
+			return violation("text of a socket is not UTF-8")
+		}
+	case v.Kind != marshal.Bytes:
+		return violation("message of a socket is neither str nor bytes")
+	}
+	if s.window <= 0 {
+		return violation("more messages than the window allows")
+	}
+	s.window -= cost(len(v.Data), last)
+	if s.home == asteri.Executor(l.loop) {
+		s.write(kind, v.Data, last)
+		return nil
+	}
+	p := bytes.Clone(v.Data)
+	s.home.Post(func() { s.write(kind, p, last) })
+	return nil
+}
+
+func (l *link) onSocketClose(s *socket) error {
+	code, err := l.nextInt()
+	if err != nil {
+		return err
+	}
+	reason, err := l.nextText(false)
+	if err != nil {
+		return err
+	}
+	if code < 0 || code > 4999 {
+		code = int64(websocket.InternalError)
+	}
+	s.toHome(func() { s.close(websocket.Code(code), reason) })
+	return nil
+}
+
+// nextText reads a str as valid UTF-8; empty for None, if that may be.
+func (l *link) nextText(orNone bool) (string, error) {
+	var v marshal.Value
+	if err := l.walker.Next(&v); err != nil {
+		return "", err
+	}
+	switch {
+	case v.Kind == marshal.None && orNone:
+		return "", nil
+	case v.Kind != marshal.Str:
+		return "", violation("not a str")
+	}
+	return string(bytes.ToValidUTF8(v.Data, []byte("\uFFFD"))), nil
+}
+
+// onSocketFrame handles what is no message.
+func (l *link) onSocketFrame(s *socket, h header, payload []byte) error {
+	switch h.kind {
+	case frameWindow:
+		if len(payload) != 4 {
+			return violation("WINDOW is not 4 bytes")
+		}
+		n := int(binary.LittleEndian.Uint32(payload))
+		s.toHome(func() { s.consumed(n) })
+	case frameAbort:
+		if err := l.tuple(payload, 1); err != nil {
+			return err
+		}
+		message, err := l.nextText(false)
+		if err != nil {
+			return err
+		}
+		l.log.Error("the application failed in a WebSocket", "error", message)
+		s.toHome(func() { s.close(websocket.InternalError, "") })
+	case frameDone:
+		l.calls.removeSocket(s)
+		l.worker.pool.dispatcher.socketsChanged(l.worker, -1)
+		s.toHome(func() { s.close(websocket.NormalClosure, "") })
+	default:
+		return violation(fmt.Sprintf("frame of type %d for an open socket", h.kind))
+	}
+	return nil
+}
+
+// retireSockets has the sockets closed because the worker is to end.
+func (l *link) retireSockets() {
+	for _, s := range l.calls.sockets {
+		s.toHome(s.drain)
+	}
+}
+
+// loseSockets closes the sockets of a worker that has gone.
+func (l *link) loseSockets() {
+	for _, s := range l.calls.sockets {
+		s.toHome(func() { s.close(websocket.InternalError, "") })
+	}
+	l.calls.sockets = nil
+}

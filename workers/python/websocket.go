@@ -1,0 +1,104 @@
+package python
+
+import (
+	"net/http"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/workers/websocket"
+)
+
+// A request for a WebSocket is a call like any other, with scheme ws or wss, until
+// the application accepts it. Its room at the worker is free then: an open socket
+// counts for nothing there but itself. What it refuses is an HTTP response.
+
+// sockets tells whether the worker takes WebSockets as such. Others get their
+// opening handshakes as the requests that they are.
+func (i *Info) sockets() bool { return i.Interface == "asgi" }
+
+// offeredWebSocket returns the request as a worker with WebSockets gets it; nil if
+// it is none. refused is true if it asked for one badly, and was told so.
+func (p *Pool) offeredWebSocket(x asteri.Exchange) (as *asteri.Request, refused bool) {
+	req := x.Request()
+	if !websocket.Offered(req) {
+		return nil, false
+	}
+	info := p.info.Load()
+	if info != nil && !info.sockets() {
+		return nil, false
+	}
+	if err := p.sockets.Check(req); err != nil {
+		if info == nil {
+			return nil, false // it is not known yet what takes it
+		}
+		p.sockets.Refuse(x, err)
+		return nil, true
+	}
+	r := *req
+	r.Method, r.Scheme = http.MethodGet, "ws"
+	if req.Scheme == "https" {
+		r.Scheme = "wss"
+	}
+	return &r, false
+}
+
+// onAccept makes an open socket of a call.
+func (l *link) onAccept(c *call, payload []byte) error {
+	if c.begun || c.upgrade == nil || !l.worker.info.sockets() {
+		return violation("ACCEPT for what is not a WebSocket, or is answered")
+	}
+	subprotocol, h, err := l.readAccept(payload)
+	if err != nil {
+		return err
+	}
+	c.begun = true
+	s := &socket{link: l, id: c.id, home: c.home, window: responseWindow, retiring: l.retiring}
+	l.remove(c)
+	l.calls.addSocket(s)
+	l.worker.pool.dispatcher.socketsChanged(l.worker, 1)
+	l.release(1, 0)
+	c.toHome(l.loop, func() { c.accept(s, subprotocol, h) })
+	return nil
+}
+
+// readAccept reads (subprotocol or None, headers).
+func (l *link) readAccept(payload []byte) (subprotocol string, h *head, err error) {
+	if err := l.tuple(payload, 2); err != nil {
+		return "", nil, err
+	}
+	v, err := l.nextText(true)
+	if err != nil {
+		return "", nil, err
+	}
+	h = &head{header: new(asteri.Header)}
+	if err := l.readHeader(h); err != nil {
+		return "", nil, err
+	}
+	*h = h.clone()
+	return v, h, l.walker.End()
+}
+
+// accept answers the opening handshake.
+func (c *call) accept(s *socket, subprotocol string, h *head) {
+	if c.over {
+		s.lost()
+		return
+	}
+	if h.invalid {
+		c.giveUp(errNotLatin1)
+		s.lost()
+		return
+	}
+	conn, err := c.pool.sockets.Accept(c.x, s, websocket.Response{Subprotocol: subprotocol, Header: h.header})
+	if err != nil {
+		c.logMistake(err)
+		c.end()
+		s.lost()
+		return
+	}
+	c.end()
+	c.upgrade = nil // the exchange holds on to c
+	s.conn = conn
+	if s.retiring {
+		s.drain()
+	}
+}
