@@ -25,6 +25,7 @@ type Loop struct {
 	slots     []slot
 	freeSlots []uint32
 	events    []poller.Event
+	found     int // events of the last look that found any
 	started   time.Time
 	now       time.Time
 	wheel     wheel
@@ -154,8 +155,10 @@ func (l *Loop) tick() {
 }
 
 // wait polls. It looks without waiting first, which is cheap and usually finds
-// something on a busy server; only then does it yield to other goroutines and
-// sleep.
+// something on a busy server; only then does it sleep. Before that it yields to
+// other goroutines, which also gives a little time for more to come. A loop with
+// one event at a time goes without: the runtime starts a thread for each yield,
+// and while that little happens there is a processor for others anyway.
 func (l *Loop) wait() {
 	if sched.Outstanding() {
 		runtime.Gosched()
@@ -164,7 +167,9 @@ func (l *Loop) wait() {
 		l.unfinished = false
 		return
 	}
-	runtime.Gosched()
+	if l.found > 1 {
+		runtime.Gosched()
+	}
 	l.busy.sleeping(l.now)
 	l.look(l.sleepTime())
 	l.busy.awake(l.now)
@@ -180,6 +185,9 @@ func (l *Loop) look(d time.Duration) bool {
 	events, err := l.poll.Wait(l.events[:0], d)
 	l.now = time.Now()
 	l.events = events
+	if len(events) > 0 {
+		l.found = len(events)
+	}
 	if err != nil {
 		l.log.Error("polling failed", "loop", l.id, "error", err)
 		time.Sleep(10 * time.Millisecond) // a broken poller must not spin
