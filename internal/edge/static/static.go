@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/edge/urlpath"
 	"github.com/asteri/asteri-loop/internal/jobs"
 )
 
@@ -128,7 +129,7 @@ func (h *Handler) Close() { h.cache.close() }
 func (h *Handler) ServeExchange(x asteri.Exchange) {
 	path := x.Request().Path
 	for i := range h.mounts {
-		if rest, ok := cut(path, h.mounts[i].prefix); ok {
+		if rest, ok := urlpath.Cut(path, h.mounts[i].prefix); ok {
 			h.serve(x, &h.mounts[i], rest)
 			return
 		}
