@@ -116,6 +116,10 @@ type Config struct {
 	HTTP2ConnectionWindowSize int64
 	HTTP2MaxFrameSize         int64
 
+	// Mounts are applications and servers beside App.
+	Mounts     []Mount
+	mountSpecs []string
+
 	// Static are folders to serve, as PREFIX=DIR.
 	Static               []string
 	StaticMaxAge         time.Duration

@@ -16,9 +16,8 @@ func staticMount(s string) (string, error) {
 	if !strings.HasPrefix(prefix, "/") {
 		return "", errors.New("the path must begin with /")
 	}
-	if strings.ContainsAny(prefix, "%?#\\") || strings.Contains(prefix+"/", "/./") ||
-		strings.Contains(prefix+"/", "/../") || strings.Contains(prefix, "//") {
-		return "", errors.New("the path must be plain: no escapes, no query, no empty or dot segments")
+	if err := checkPrefix(strings.TrimRight(prefix, "/")); err != nil {
+		return "", err
 	}
 	return s, nil
 }

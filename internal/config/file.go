@@ -62,6 +62,9 @@ func fromKey(file, key string, v any, into assignments) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", origin.Name, err)
 	}
+	if _, tables := v.([]map[string]any); tables && s.Name != "mount" {
+		return fmt.Errorf("%s: takes no tables", origin.Name)
+	}
 	if _, isArray := v.([]any); isArray && !s.Many {
 		return fmt.Errorf("%s: takes one value, not a list", origin.Name)
 	}
@@ -101,6 +104,8 @@ func scalars(v any) ([]string, error) {
 		return []string{strconv.FormatFloat(v, 'f', -1, 64)}, nil
 	case []any:
 		return flatten(v)
+	case []map[string]any:
+		return mountTables(v)
 	case map[string]any:
 		return pairs(v)
 	}

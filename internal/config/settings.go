@@ -13,6 +13,7 @@ const (
 	groupProxies   = "Proxies"
 	groupSecurity  = "Security"
 	groupSSL       = "SSL"
+	groupMounts    = "Several Applications"
 	groupFiles     = "Static Files"
 	groupCompress  = "Compression"
 	groupHTTP      = "HTTP"
@@ -302,6 +303,16 @@ var settings = []*setting{
 		Name: "max_handshakes", Flags: []string{"max-handshakes"}, Group: groupSSL, Meta: "INT", Default: "4096",
 		Help: "The number of connections that may be in the TLS handshake; those beyond it are closed.",
 		at:   func(c *Config) value { return number(&c.MaxHandshakes, 4, 1<<20) },
+	},
+
+	{
+		Name: "mount", Aliases: []string{"mounts"}, Flags: []string{"mount"}, Group: groupMounts, Meta: "[HOST]/PATH=APP[,SETTING=VALUE...]", Many: true, Live: true,
+		Help: "Serve another application at a path, a host (api.example.com/, *.example.com/) or both, with workers of its own: /api=shop.asgi:app,worker-class=asgi,workers=2. A URL (http://, https://, unix:) sends the requests to another server, with their path unless the URL has one. May be repeated; the longest path of the best fitting host decides.",
+		at:   func(c *Config) value { return list(&c.mountSpecs, nil) },
+	}, {
+		Name: "dirty_apps", Flags: []string{"dirty-apps"}, Group: groupMounts, Meta: "ROUTE=APP,...", Many: true, Commas: true,
+		Help:   "Asteri's spelling of --mount, for applications that expect the whole path: HOST=APP, /PATH=APP or default=APP.",
+		expand: expandDirtyApps,
 	},
 
 	{

@@ -1,0 +1,264 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Mount is an application or a server at a path, beside the one that the command
+// line names.
+type Mount struct {
+	// Host is a name, "*." and a name, or empty for every host.
+	Host string
+	// Prefix is a path without a slash at its end, empty for every path.
+	Prefix string
+	// Target is an application, or the URL of a server.
+	Target string
+
+	settings []replacement
+}
+
+// At returns host and path as the user knows them.
+func (m *Mount) At() string {
+	if m.Prefix == "" {
+		return m.Host + "/"
+	}
+	return m.Host + m.Prefix
+}
+
+// IsURL tells whether requests go to another server.
+func (m *Mount) IsURL() bool { return isURL(m.Target) }
+
+func isURL(target string) bool {
+	scheme, rest, ok := strings.Cut(target, ":")
+	return ok && (scheme == "unix" || (scheme == "http" || scheme == "https") && strings.HasPrefix(rest, "//"))
+}
+
+// forMounts are the settings that a mount may have for itself. Others apply to the
+// server as a whole.
+var forMounts = []string{
+	"workers", "worker_class", "threads", "worker_connections", "timeout", "queue_size", "response_spool_max",
+	"asgi_loop", "asgi_lifespan", "interface", "chdir", "env", "python", "pythonpath", "root_path",
+}
+
+// forURLs are those that mean something for another server.
+var forURLs = []string{"timeout"}
+
+// ParseMount parses [HOST]/PREFIX=TARGET[,SETTING=VALUE...].
+func ParseMount(s string) (Mount, error) {
+	at, rest, ok := strings.Cut(s, "=")
+	target, rest, more := strings.Cut(rest, ",")
+	if !ok || target == "" {
+		return Mount{}, errors.New("must be a path and an application or a URL: /api=shop.asgi:app")
+	}
+	m := Mount{Target: target}
+	host, prefix, slash := strings.Cut(at, "/")
+	m.Host = strings.ToLower(host)
+	if slash {
+		m.Prefix = strings.TrimRight("/"+prefix, "/")
+	}
+	if err := errors.Join(checkHost(m.Host), checkPrefix(m.Prefix), checkTarget(target)); err != nil {
+		return Mount{}, err
+	}
+	for more {
+		var one string
+		one, rest, more = strings.Cut(rest, ",")
+		r, err := m.setting(one)
+		if err != nil {
+			return Mount{}, err
+		}
+		m.settings = append(m.settings, r)
+	}
+	return m, nil
+}
+
+// setting parses NAME=VALUE and checks the value.
+func (m *Mount) setting(s string) (replacement, error) {
+	name, v, ok := strings.Cut(s, "=")
+	if !ok {
+		return replacement{}, fmt.Errorf("%q: must be a setting and its value: workers=2", s)
+	}
+	allowed := forMounts
+	if m.IsURL() {
+		allowed = forURLs
+	}
+	name = strings.ReplaceAll(name, "-", "_")
+	row := find(name)
+	if row == nil || !slices.Contains(allowed, row.Name) {
+		return replacement{}, fmt.Errorf("%s: no setting of a mount%s", name, didYouMean(name, allowed, ""))
+	}
+	r := replacement{row.Name, v}
+	if err := new(Config).set(r); err != nil {
+		return r, fmt.Errorf("%s: %q: %w", name, v, err)
+	}
+	return r, nil
+}
+
+func checkHost(host string) error {
+	name := strings.TrimPrefix(host, "*.")
+	for _, c := range name {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("-._[]:", c) {
+			return fmt.Errorf("%q: not a host: give a name, *. and a name, or nothing", host)
+		}
+	}
+	if _, _, port := strings.Cut(host, ":"); port && !strings.HasSuffix(host, "]") {
+		return fmt.Errorf("%q: a host without its port is enough: the name decides", host)
+	}
+	return nil
+}
+
+func checkTarget(target string) error {
+	if !isURL(target) {
+		return nil
+	}
+	u, err := url.Parse(target)
+	switch {
+	case err != nil:
+		return err
+	case u.Scheme == "unix" && u.Path == "":
+		return errors.New("must name a socket: unix:/run/app.sock")
+	case u.Scheme != "unix" && u.Host == "":
+		return errors.New("must name a server: http://127.0.0.1:9000")
+	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return errors.New("the URL must be that of a server, perhaps with a path")
+	}
+	return nil
+}
+
+// checkPrefix checks a path that requests are to begin with. What would match none
+// by the rules of paths is a mistake.
+func checkPrefix(prefix string) error {
+	if strings.ContainsAny(prefix, "%?#\\") || strings.Contains(prefix+"/", "/./") ||
+		strings.Contains(prefix+"/", "/../") || strings.Contains(prefix, "//") {
+		return errors.New("the path must be plain: no escapes, no query, no empty or dot segments")
+	}
+	return nil
+}
+
+// set gives one setting a value.
+func (c *Config) set(r replacement) error {
+	row := find(r.name)
+	if row.expand != nil {
+		others, err := row.expand(r.value)
+		if err != nil {
+			return err
+		}
+		for _, o := range others {
+			if err := c.set(o); err != nil {
+				return err
+			}
+		}
+		if others != nil {
+			return nil
+		}
+	}
+	return row.at(c).Set(r.value)
+}
+
+// Mounted returns the settings for the application of m: those of the server, but
+// for the model, and then its own.
+func (c *Config) Mounted(m Mount) (*Config, error) {
+	own := *c
+	own.App, own.WorkerClass, own.RootPath, own.Mounts = m.Target, "", m.Prefix, nil
+	own.Env, own.PythonPath = slices.Clip(own.Env), slices.Clip(own.PythonPath)
+	own.origins = nil
+	for _, r := range m.settings {
+		if err := own.set(r); err != nil {
+			return nil, err
+		}
+	}
+	if own.WorkerClass == "sync" && own.Threads > 1 {
+		own.WorkerClass = "gthread"
+	}
+	return &own, nil
+}
+
+// takeMounts parses the mounts, of which no two may be for the same requests.
+func (c *Config) takeMounts() error {
+	seen := make(map[string]bool)
+	origin := c.origins["mount"]
+	for _, spec := range c.mountSpecs {
+		m, err := ParseMount(spec)
+		if err != nil {
+			return invalid(origin, spec, err)
+		}
+		if seen[m.At()] {
+			return fmt.Errorf("%s: two mounts at %s", origin.Name, m.At())
+		}
+		seen[m.At()] = true
+		c.Mounts = append(c.Mounts, m)
+	}
+	if c.App != "" && seen["/"] {
+		return fmt.Errorf("%s: the application %q is at / already", origin.Name, c.App)
+	}
+	return nil
+}
+
+// expandDirtyApps takes Asteri's routes: HOST=APP, /PATH=APP and default=APP. There
+// an application sees the path as it came.
+func expandDirtyApps(s string) ([]replacement, error) {
+	at, app, ok := strings.Cut(s, "=")
+	switch {
+	case !ok || app == "":
+		return nil, errors.New("must be HOST=APP, /PATH=APP or default=APP; gunicorn's pool for heavy tasks is another thing")
+	case at == "default":
+		return []replacement{{"mount", "/=" + app}}, nil
+	case strings.HasPrefix(at, "/"):
+		return []replacement{{"mount", at + "=" + app + ",root_path="}}, nil
+	}
+	return []replacement{{"mount", at + "/=" + app}}, nil
+}
+
+// mountTables spells the tables of a configuration file ([[mount]]) as the command
+// line would.
+func mountTables(tables []map[string]any) ([]string, error) {
+	specs := make([]string, 0, len(tables))
+	for _, table := range tables {
+		spec, err := mountTable(table)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, spec)
+	}
+	return specs, nil
+}
+
+func mountTable(table map[string]any) (string, error) {
+	var host, path, app, rest string
+	names := make([]string, 0, len(table))
+	for name := range table {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		values, err := scalars(table[name])
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		for _, v := range values {
+			if strings.Contains(v, ",") {
+				return "", fmt.Errorf("%s: %q: the settings of a mount hold no commas", name, v)
+			}
+			switch name {
+			case "host":
+				host = v
+			case "path":
+				path = v
+			case "app", "url":
+				app = v
+			default:
+				rest += "," + name + "=" + v
+			}
+		}
+	}
+	if path == "" {
+		path = "/"
+	}
+	if app == "" {
+		return "", errors.New("needs app, or url for another server")
+	}
+	return host + path + "=" + app + rest, nil
+}
