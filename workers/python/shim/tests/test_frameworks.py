@@ -1,8 +1,8 @@
-"""Flask and Django under every model."""
+"""Flask and Django under every model, FastAPI under asgi."""
 import unittest
 
 from .front import ANSWERS, FILE, Front
-from .models import WSGI_MODELS, has
+from .models import EVENT_LOOPS, WSGI_MODELS, has
 
 HOST = [("Host", "localhost")]
 
@@ -157,6 +157,76 @@ class Django(unittest.TestCase):
         with Front(self.SOURCE, app="fixture:asgi") as front:
             self.assertEqual(front.ready["interface"], "asgi")
             self.exercise(front)
+
+
+@unittest.skipUnless(has("starlette", "fastapi"), "needs starlette and fastapi")
+class FastAPI(unittest.TestCase):
+    def test_fastapi(self):
+        source = """
+        import asyncio, contextlib
+        from fastapi import BackgroundTasks, Depends, FastAPI, Request
+        from starlette.responses import FileResponse, StreamingResponse
+
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            yield {"greeting": "hello"}
+
+        app = FastAPI(lifespan=lifespan)
+
+        def in_thread():
+            return 42
+
+        @app.get("/")
+        async def index(request: Request, n: int = Depends(in_thread)):
+            return {"greeting": request.state.greeting, "n": n}
+
+        @app.get("/sync")
+        def sync():
+            return "thread"
+
+        @app.post("/json")
+        async def json(data: dict):
+            return data
+
+        @app.get("/stream")
+        async def stream():
+            async def pieces():
+                for i in range(3):
+                    yield "data: %d\\n\\n" % i
+                    await asyncio.sleep(0)
+            return StreamingResponse(pieces(), media_type="text/event-stream")
+
+        @app.get("/file")
+        async def file():
+            return FileResponse("fixture.py")
+
+        @app.get("/background")
+        async def background(tasks: BackgroundTasks):
+            tasks.add_task(lambda: open("ran", "w").close())
+            return "ok"
+
+        @app.get("/error")
+        async def error():
+            raise ValueError("oops")
+        """
+        for loop in EVENT_LOOPS:
+            with self.subTest(loop=loop), Front(source, loop=loop) as front:
+                host = [("Host", "x")]
+                self.assertTrue(front.ready["lifespan"])
+                self.assertEqual(eval(front.call("/", headers=host).body), {"greeting": "hello", "n": 42})
+                self.assertEqual(bytes(front.call("/sync", headers=host).body), b'"thread"')
+                stream = front.call("/json", method="POST", body=b'{"a": 1}', headers=host + [("Content-Type", "application/json")])
+                self.assertEqual(bytes(stream.body), b'{"a":1}')
+                stream = front.call("/stream", headers=host)
+                self.assertEqual(bytes(stream.body), b"data: 0\n\ndata: 1\n\ndata: 2\n\n")
+                with open(front.directory + "/fixture.py", "rb") as f:
+                    self.assertEqual(bytes(front.call("/file", headers=host).body), f.read())
+                front.call("/background", headers=host)
+                front.wait_file("ran")
+                stream = front.call("/error", headers=host)
+                self.assertEqual(stream.status, 500)
+                front.wait(lambda: any("oops" in m for _, _, m, _ in front.logs), "the traceback")
+                self.assertEqual(front.shutdown(), 0)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
 """Start-up: finding the application, choosing the model, failures, and what the process leaves the application."""
-import os
 import signal
 import subprocess
 import sys
