@@ -35,6 +35,14 @@ func (b *bodyReader) begin(h *head) {
 	}
 }
 
+// beginFixed prepares for a body of n bytes.
+func (b *bodyReader) beginFixed(n int64) {
+	*b = bodyReader{}
+	if n > 0 {
+		b.kind, b.left = bodyFixed, n
+	}
+}
+
 func (b *bodyReader) done() bool { return b.kind == bodyDone }
 
 // bodyPart is what one step of reading a body found.

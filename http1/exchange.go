@@ -27,6 +27,7 @@ type exchange struct {
 	expects100 bool            // the client waits for 100 (Continue)
 	bodyEnded  bool            // the sink has had its last call
 	upgradable bool            // the client offers to upgrade
+	modern     bool            // the client knows chunks and interim responses
 
 	// The response.
 	started   bool
@@ -53,7 +54,8 @@ func (x *exchange) begin(s *session, h *head, p []byte) {
 	x.session = s
 	x.home = s.at.loop
 	x.keepAlive = h.persistent() && !s.stopping
-	x.upgradable = h.upgrade && h.version == asteri.HTTP11
+	x.modern = h.version == asteri.HTTP11
+	x.upgradable = h.upgrade && x.modern
 	x.arena = append(x.arena[:0], p...)
 	r := &x.req
 	r.Method = h.method
@@ -73,7 +75,7 @@ func (x *exchange) begin(s *session, h *head, p []byte) {
 	if h.chunked {
 		r.ContentLength = -1
 	}
-	x.expects100 = h.expects100 && h.version == asteri.HTTP11 && r.ContentLength != 0
+	x.expects100 = h.expects100 && x.modern && r.ContentLength != 0
 	r.Received = s.at.loop.Now()
 	r.Peer = &s.peer
 	h.copyFields(&r.Header, x.arena)

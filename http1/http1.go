@@ -45,6 +45,7 @@ func newProtocol(h asteri.Handler, opts ...asteri.Option) *protocol {
 
 type protocol struct {
 	settings asteri.Settings
+	gateway  Gateway  // nil for HTTP itself
 	locals   sync.Map // *loop.Loop to *local
 }
 
@@ -83,6 +84,7 @@ func (p *protocol) local(l *loop.Loop) *local {
 		return at.(*local)
 	}
 	at := newLocal(&p.settings, l)
+	at.gateway = p.gateway
 	p.locals.Store(l, at) // only the loop itself asks for its own
 	return at
 }

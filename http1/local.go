@@ -16,6 +16,7 @@ import (
 type local struct {
 	settings *asteri.Settings
 	loop     *loop.Loop
+	gateway  Gateway // nil for HTTP itself
 
 	spareHead     *head
 	spareExchange *exchange

@@ -17,7 +17,7 @@ func (x *exchange) Inform(status int, h *asteri.Header) error {
 		return misuse("interim response after the final one")
 	case status < 100 || status > 199 || status == 101:
 		return misuse("status " + strconv.Itoa(status) + " is not an interim one")
-	case x.req.Proto == asteri.HTTP10:
+	case !x.modern:
 		return nil
 	}
 	at := x.session.at

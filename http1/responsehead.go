@@ -172,7 +172,7 @@ func (x *exchange) chooseFraming(status int, length int64) {
 	case length != lengthUnknown:
 		x.framing = frameLength
 		x.left = length
-	case x.req.Proto == asteri.HTTP11:
+	case x.modern:
 		x.framing = frameChunked
 	default:
 		x.framing = frameClose
@@ -209,7 +209,7 @@ func (x *exchange) appendConnection(b []byte, facts *headFacts, final bool) []by
 		return append(b, "Connection: upgrade, close\r\n"...)
 	case !x.keepAlive:
 		return append(b, "Connection: close\r\n"...)
-	case x.req.Proto == asteri.HTTP10:
+	case !x.modern:
 		return append(b, "Connection: keep-alive\r\n"...)
 	}
 	return b

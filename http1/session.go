@@ -115,6 +115,9 @@ func (s *session) settle(more bool) {
 
 // readHead reads a request head, and serves the request once it is complete.
 func (s *session) readHead(p []byte) int {
+	if g := s.at.gateway; g != nil {
+		return s.readGatewayHead(g, p)
+	}
 	skipped, size := 0, 0
 	h := s.head
 	if h == nil {
