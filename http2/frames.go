@@ -50,13 +50,16 @@ func (s *session) onData(h frameHeader, p []byte) error {
 	return nil
 }
 
-// payForData has frames paid for that bring next to nothing.
+// payForData has frames paid for that bring nothing. Small ones are free: messages
+// in a tunnel are mostly small.
 func (s *session) payForData(n int) error {
-	if n >= dribble {
+	switch {
+	case n == 0:
+		return s.pay(1, "too many empty DATA frames")
+	case n >= dribble:
 		s.idle.earn(earnedByData)
-		return nil
 	}
-	return s.pay(1, "too many DATA frames with little in them")
+	return nil
 }
 
 // dataOnNone judges content for a stream that is not open.

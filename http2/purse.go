@@ -28,11 +28,11 @@ const (
 	settingsCost     = 16
 	continuationCost = 8
 	dribbleCost      = 8
-	earnedByData     = 2
+	earnedByData     = 4
 	earnedByRequest  = 4
 
-	// dribble is the size below which a DATA frame is not worth sending, as
-	// long as there is more.
+	// dribble is the size below which a DATA frame is not worth sending while
+	// there is more, and earns nothing.
 	dribble = 64
 )
 
