@@ -179,7 +179,7 @@ func TestBlockedOutputHoldsNobody(t *testing.T) {
 	log.Info("the last")
 	out.Close(time.Minute)
 	lines, said := strings.Count(b.String(), "xxx\n"), regexp.MustCompile(`(?m)^(\d+) lines of this log`).FindStringSubmatch(b.String())
-	if said == nil || said[1] != strconv.Itoa(records-lines) || !strings.HasSuffix(b.String(), "the last\n") || !b.closed {
+	if len(said) != 2 || said[1] != strconv.Itoa(records-lines) || !strings.HasSuffix(b.String(), "the last\n") || !b.closed {
 		t.Errorf("%d lines, said %v, closed: %v", lines, said, b.closed)
 	}
 }
