@@ -9,6 +9,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/edge/forwarded"
 	ratelimit "github.com/asteri/asteri-loop/internal/edge/limit"
+	"github.com/asteri/asteri-loop/internal/uwsgi"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -56,6 +57,15 @@ func limitConnections(lc *loop.Config, cfg *config.Config) {
 	exempt, proxies := addresses(cfg.LimitExempt), addresses(cfg.ForwardedAllowIPs)
 	lc.MaxConnectionsPerAddress = cfg.MaxConnectionsPerAddress
 	lc.Exempt = func(a netip.Addr) bool { return exempt.Contains(a) || proxies.Contains(a) }
+}
+
+// gateways returns the protocols that only proxies speak. They are spoken on every
+// port, also where clients are sent to https.
+func gateways(cfg *config.Config, h asteri.Handler, opts []asteri.Option) []loop.Protocol {
+	if cfg.Protocol != "uwsgi" {
+		return nil
+	}
+	return []loop.Protocol{uwsgi.Protocol(addresses(cfg.UwsgiAllowIPs), h, opts...)}
 }
 
 var proxyProtocols = map[string]loop.ProxyProtocol{

@@ -3,6 +3,7 @@ package main
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -96,7 +97,9 @@ func (s *server) listen() error {
 	if err != nil {
 		return err
 	}
-	spoken := protocols(s.cfg, behindProxies(h, s.cfg), opts)
+	h = behindProxies(h, s.cfg)
+	fromProxies := gateways(s.cfg, h, opts)
+	spoken := slices.Concat(fromProxies, protocols(s.cfg, h, opts))
 	for _, addr := range s.cfg.Bind {
 		lc := loop.ListenConfig{
 			Addr:      addr,
@@ -107,7 +110,7 @@ func (s *server) listen() error {
 		takeProxyHeaders(&lc, s.cfg)
 		if s.tls != nil {
 			lc.TLS = s.tls.Config
-			lc.Plain = protocols(s.cfg, redirectToTLS, opts)
+			lc.Plain = slices.Concat(fromProxies, protocols(s.cfg, redirectToTLS, opts))
 			if s.cfg.Serves("http") {
 				lc.Plain = spoken
 			}

@@ -57,8 +57,9 @@ var layers = map[string]layer{
 	"internal/demo": {imports: []string{root, "workers", "internal"}},
 	// Handlers in front of handlers.
 	"internal/edge": {imports: []string{root, "internal", "internal/httpfield"}},
-	// A foreign protocol towards applications.
-	"internal/uwsgi": {imports: []string{root, "loop", "internal"}},
+	// A foreign protocol towards applications. Its requests are answered in
+	// HTTP/1, so it is a way into http1 (http1.Gateway).
+	"internal/uwsgi": {imports: []string{root, "loop", "http1", "internal", "internal/httpfield"}},
 	// What only tests use: see TestTestPackagesAreForTests.
 	"internal/exchangetest": {imports: []string{root, "internal"}},
 	"internal/suite":        {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "status", "internal"}},

@@ -69,6 +69,9 @@ type Config struct {
 	// ProxyProtocol is "off", "v1", "v2" or "auto".
 	ProxyProtocol string
 	ProxyAllowIPs []string
+	// Protocol is "http" or "uwsgi", which leaves http in place.
+	Protocol      string
+	UwsgiAllowIPs []string
 
 	// The limits are 0 where there is none.
 	LimitRequests         Rate

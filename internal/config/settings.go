@@ -219,6 +219,15 @@ var settings = []*setting{
 		Default: loopbackAddresses,
 		Help:    "The proxies that send it, as in --forwarded-allow-ips. They must; from others a header is refused. Peers at a Unix socket must too.",
 		at:      func(c *Config) value { return list(&c.ProxyAllowIPs, networkOrEveryone) },
+	}, {
+		Name: "protocol", Flags: []string{"protocol"}, Group: groupProxies, Meta: "NAME", Default: "http",
+		Help: "What proxies speak: http, or uwsgi for nginx's uwsgi_pass too; HTTP stays on the same ports.",
+		at:   func(c *Config) value { return choice(&c.Protocol, nil, "http", "uwsgi") },
+	}, {
+		Name: "uwsgi_allow_ips", Aliases: []string{"uwsgi_allow_from"}, Flags: []string{"uwsgi-allow-from"}, Group: groupProxies, Meta: "NETWORK,...", Many: true, Commas: true,
+		Default: loopbackAddresses,
+		Help:    "The proxies that may speak uwsgi, as in --forwarded-allow-ips. They are believed in all they say: the client's address, REMOTE_USER, SCRIPT_NAME.",
+		at:      func(c *Config) value { return list(&c.UwsgiAllowIPs, networkOrEveryone) },
 	},
 
 	{
