@@ -29,6 +29,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	listeners []*Listener
+	services  []Service
 	stopping  bool
 	stopOnce  sync.Once
 }
@@ -95,24 +96,27 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // Drain closes the listeners, has each session finish what it has begun, and
-// waits until accepted connections are closed; those that are left after
-// GracefulTimeout are aborted. Adopted sockets and the loops live on until
-// Close.
+// waits until accepted connections are closed, and services drained; those that
+// are left after GracefulTimeout are aborted. Adopted sockets and the loops live on
+// until Close.
 func (e *Engine) Drain() {
 	e.Start()
 	e.stopListening()
+	ctx, cancel := context.WithTimeout(context.Background(), max(e.cfg.GracefulTimeout, 0))
+	defer cancel()
+	var services sync.WaitGroup
+	services.Go(func() { e.drainServices(ctx) })
+	defer services.Wait()
 	drained := make(chan struct{}, len(e.loops))
 	for _, l := range e.loops {
 		if !l.Post(func() { l.drain(func() { drained <- struct{}{} }) }) {
 			drained <- struct{}{}
 		}
 	}
-	expired := time.NewTimer(max(e.cfg.GracefulTimeout, 0))
-	defer expired.Stop()
 	for range e.loops {
 		select {
 		case <-drained:
-		case <-expired.C:
+		case <-ctx.Done():
 			for _, l := range e.loops {
 				l.Post(func() { l.abortAccepted(DrainExpired) })
 			}
@@ -126,13 +130,14 @@ func (e *Engine) Drain() {
 func (e *Engine) Close() error {
 	e.Start() // a loop that never ran is ended by its own goroutine too
 	e.stopListening()
+	err := e.closeServices()
 	e.stopOnce.Do(func() {
 		for _, l := range e.loops {
 			l.Post(func() { l.stopped = true })
 		}
 	})
 	e.loopsDone.Wait()
-	return nil
+	return err
 }
 
 // stopListening closes the listeners and refuses further ones. The loops must run.

@@ -1,0 +1,113 @@
+package http3
+
+import "time"
+
+// clock is a session's deadlines: the idle time, the bodies that are awaited, and a
+// step of the goodbye. One timer serves them all; it is let run out rather than set
+// anew for each request.
+type clock struct {
+	timer *time.Timer
+	due   time.Time // when it runs out; zero if it does not run
+
+	idle   time.Time // when the session has been idle for too long; zero: it is not idle
+	bodies bool      // content is awaited on some stream
+	step   time.Time
+	next   func()
+}
+
+// in has the clock looked at within d.
+func (c *clock) in(n *session, d time.Duration) {
+	due := n.at.Home.Now().Add(d)
+	if n.lost != nil || !c.due.IsZero() && !due.Before(c.due) {
+		return
+	}
+	c.due = due
+	if c.timer == nil {
+		c.timer = time.AfterFunc(d, func() { n.at.Home.Post(n.tick) })
+		return
+	}
+	c.timer.Reset(d)
+}
+
+// after has fn called on the home after d, in place of an earlier one.
+func (c *clock) after(n *session, d time.Duration, fn func()) {
+	c.step, c.next = n.at.Home.Now().Add(d), fn
+	c.in(n, d)
+}
+
+func (c *clock) stop() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.next = nil
+}
+
+// becomeIdle begins the keep-alive time.
+func (n *session) becomeIdle() {
+	if n.lost != nil || len(n.streams) > 0 {
+		return
+	}
+	if n.goodbye.said {
+		n.closeSoon()
+		return
+	}
+	if d := n.timeouts().KeepAlive; d > 0 {
+		n.clock.idle = n.at.Home.Now().Add(d)
+		n.clock.in(n, d)
+	}
+}
+
+// awaitBody has the deadlines of bodies watched.
+func (n *session) awaitBody() {
+	if d := n.timeouts().Body; d > 0 {
+		n.clock.bodies = true
+		n.clock.in(n, d)
+	}
+}
+
+// tick is called when the timer has run out.
+func (n *session) tick() {
+	c := &n.clock
+	c.due = time.Time{}
+	if n.lost != nil {
+		return
+	}
+	now := n.at.Home.Now()
+	if c.next != nil {
+		if left := c.step.Sub(now); left > 0 {
+			c.in(n, left)
+		} else {
+			next := c.next
+			c.next = nil
+			next()
+		}
+	}
+	n.checkIdle(now)
+	n.checkBodies()
+	n.checkLoose(now)
+}
+
+// checkIdle announces the end to a client that has asked for nothing.
+func (n *session) checkIdle(now time.Time) {
+	c := &n.clock
+	switch {
+	case len(n.streams) > 0 || c.idle.IsZero() || n.stopping:
+	case now.Before(c.idle):
+		c.in(n, c.idle.Sub(now))
+	default:
+		n.shutdown()
+	}
+}
+
+func (n *session) checkBodies() {
+	if !n.clock.bodies {
+		return
+	}
+	n.clock.bodies = false
+	for _, st := range n.snapshot() {
+		if left := st.CheckBody(); left > 0 {
+			n.clock.bodies = true
+			n.clock.in(n, left)
+		}
+	}
+}

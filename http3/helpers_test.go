@@ -1,0 +1,188 @@
+package http3_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	quichttp "github.com/quic-go/quic-go/http3"
+	"go.uber.org/goleak"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/http3"
+
+	"github.com/asteri/asteri-loop/internal/selfsigned"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of these tests. It is only ever waited out by a test
+// that fails.
+const patience = 20 * time.Second
+
+// server is a real engine that serves a handler over HTTP/3.
+type server struct {
+	t    *testing.T
+	http *http3.Server
+	stop func() // gracefully; the engine's time for it is patience
+}
+
+var certificate = sync.OnceValue(func() tls.Certificate {
+	c, err := selfsigned.Certificate([]string{"127.0.0.1", "localhost"}, time.Now())
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+func serve(t *testing.T, h asteri.HandlerFunc, opts ...asteri.Option) *server {
+	return serveWith(t, http3.Config{}, h, opts...)
+}
+
+func serveWith(t *testing.T, cfg http3.Config, h asteri.HandlerFunc, opts ...asteri.Option) *server {
+	t.Helper()
+	eng, err := loop.New(loop.Config{Loops: 2, GracefulTimeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h2", "http/1.1"}}
+	cfg.TLS = func() *tls.Config { return conf }
+	if cfg.Addr == "" {
+		cfg.Addr = "127.0.0.1:0"
+	}
+	opts = append([]asteri.Option{asteri.WithTimeouts(asteri.Timeouts{KeepAlive: patience})}, opts...)
+	s, err := http3.Listen(eng, cfg, h, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- eng.Run(ctx) }()
+	stop := sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(patience):
+			t.Error("the engine does not stop")
+		}
+	})
+	t.Cleanup(stop)
+	return &server{t: t, http: s, stop: stop}
+}
+
+func (s *server) url(path string) string { return "https://" + s.http.Addr().String() + path }
+
+// client returns quic-go's client, with a connection of its own.
+func (s *server) client() *http.Client {
+	tr := &quichttp.Transport{TLSClientConfig: clientTLS(), DisableCompression: true}
+	s.t.Cleanup(func() { _ = tr.Close() })
+	return &http.Client{Transport: tr, Timeout: patience}
+}
+
+func clientTLS() *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.ALPN}}
+}
+
+// do sends a request and returns the response with its whole body.
+func do(t *testing.T, c *http.Client, method, url string, body io.Reader) (*http.Response, []byte) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, body)
+	must(t, err)
+	return send(t, c, req)
+}
+
+func send(t *testing.T, c *http.Client, req *http.Request) (*http.Response, []byte) {
+	t.Helper()
+	resp, err := c.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	must(t, err)
+	return resp, b
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dial opens a QUIC connection without any HTTP on it.
+func (s *server) dial() *quic.Conn {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := quic.DialAddr(ctx, s.http.Addr().String(), clientTLS(), &quic.Config{})
+	must(s.t, err)
+	s.t.Cleanup(func() { _ = c.CloseWithError(0x100, "") })
+	return c
+}
+
+// wantClosed waits for the server to close the connection with a code.
+func wantClosed(t *testing.T, c *quic.Conn, code uint64) {
+	t.Helper()
+	select {
+	case <-c.Context().Done():
+	case <-time.After(patience):
+		t.Fatal("the connection goes on")
+	}
+	var end *quic.ApplicationError
+	if err := context.Cause(c.Context()); !errors.As(err, &end) || uint64(end.ErrorCode) != code || !end.Remote {
+		t.Errorf("the connection ended with %v, want code %#x", err, code)
+	}
+}
+
+// wantReset waits for the server to reset a stream with a code.
+func wantReset(t *testing.T, str *quic.Stream, code uint64) {
+	t.Helper()
+	must(t, str.SetReadDeadline(time.Now().Add(patience)))
+	_, err := io.Copy(io.Discard, str)
+	var end *quic.StreamError
+	if !errors.As(err, &end) || uint64(end.ErrorCode) != code {
+		t.Errorf("the stream ended with %v, want code %#x", err, code)
+	}
+}
+
+// logged is a logger whose text a test may look at.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logged) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("did not happen in time: " + what)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package http3
+
+import (
+	"errors"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/quicvarint"
+)
+
+// goodbye is how a session ends that has nothing to complain about, RFC 9114
+// section 5.2.
+type goodbye struct {
+	said    bool   // the last GOAWAY was sent
+	next    uint64 // and the first request that is not served
+	closing bool   // the last stream is done; what was sent is on its way
+}
+
+// maxRequestID is the largest id of a request, which says only that the end is near.
+const maxRequestID = quicvarint.Max &^ 3
+
+// shutdown announces the end. A first GOAWAY excludes nothing, so that no request
+// gets lost that is on its way; a second, when the client must have heard, says what
+// is served. Streams that are open are finished; tunnels are told.
+func (n *session) shutdown() {
+	if n.stopping || n.lost != nil {
+		return
+	}
+	n.stopping = true
+	n.sendControl(appendGoAway(nil, maxRequestID))
+	n.clock.after(n, 2*n.roundTrip(), n.sayGoodbye)
+	for _, st := range n.snapshot() {
+		st.Shutdown()
+	}
+}
+
+// sayGoodbye says which requests are served.
+func (n *session) sayGoodbye() {
+	if n.lost != nil || n.goodbye.said {
+		return
+	}
+	n.goodbye.said = true
+	n.goodbye.next = n.next
+	n.sendControl(appendGoAway(nil, n.next))
+	if len(n.streams) == 0 {
+		n.closeSoon()
+	}
+}
+
+// closeSoon closes the connection once what was sent last has arrived: closing drops
+// what has not. A client that has heard GOAWAY may be faster.
+func (n *session) closeSoon() {
+	if n.goodbye.closing {
+		return
+	}
+	n.goodbye.closing = true
+	n.clock.after(n, 3*n.roundTrip(), func() {
+		_ = n.conn.CloseWithError(quic.ApplicationErrorCode(codeNo), "")
+	})
+}
+
+// sendControl sends frames on our control stream. They are few and short; a client
+// that leaves no room for them is not worth waiting for.
+func (n *session) sendControl(b []byte) {
+	if n.control == nil {
+		return
+	}
+	if errors.Is(n.control.TryWriteAll(b), quic.ErrWouldBlock) {
+		n.fail(connError{codeExcessiveLoad, "no room on the control stream"})
+	}
+}
