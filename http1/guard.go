@@ -39,6 +39,17 @@ func (x *exchange) try(e event) (err error) {
 			err = x.crashed(recover())
 		}
 	}()
+	if e.kind == callCancel {
+		x.onCancel(e.err)
+	} else {
+		e.run()
+	}
+	returned = true
+	return nil
+}
+
+// run makes a call of a kind that needs no exchange.
+func (e *event) run() {
 	switch e.kind {
 	case callBody:
 		e.sink.OnBody(e.p)
@@ -46,13 +57,9 @@ func (x *exchange) try(e event) (err error) {
 		e.sink.OnEnd(e.trailer)
 	case callError:
 		e.sink.OnError(e.err)
-	case callCancel:
-		x.onCancel(e.err)
 	case callFunc:
 		e.fn()
 	}
-	returned = true
-	return nil
 }
 
 // callHandler is call for the handler itself.

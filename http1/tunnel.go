@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
@@ -46,7 +48,7 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	s.at.putBuf(b)
 	s.startTimer(timerNone, 0)
 	s.phase = phaseOver
-	t := &tunnel{conn: s.conn, exchange: x, high: s.high, stopping: s.stopping}
+	t := &tunnel{conn: s.conn, home: x.home, log: s.at.settings.Logger, path: string(x.req.Path), high: s.high, stopping: s.stopping}
 	x.end(h, nil)
 	s.conn.Replace(tunnelSession{t})
 	return t, nil
@@ -71,11 +73,14 @@ func (x *exchange) offered(protocol []byte) bool {
 // tunnel is what remains of a connection after an upgrade: to the handler an
 // asteri.Tunnel, to the loop, by tunnelSession, a session. A graceful stop
 // leaves it alone until its time is over: only its handler knows how to say
-// goodbye.
+// goodbye. It keeps nothing of the exchange, whose head is large beside what an idle
+// tunnel needs.
 type tunnel struct {
-	conn     loop.Conn
-	exchange *exchange // the one that was upgraded; guards calls into the handler
-	over     atomic.Bool
+	conn loop.Conn
+	home *loop.Loop
+	log  *slog.Logger
+	path string // of the request, for the log
+	over atomic.Bool
 
 	sink     asteri.BodySink
 	window   int  // bytes delivered and not yet consumed
@@ -95,10 +100,10 @@ var _ asteri.Tunnel = (*tunnel)(nil)
 func (t *tunnel) Read(sink asteri.BodySink) {
 	switch {
 	case t.sink != nil:
-		t.exchange.call(event{kind: callError, sink: sink, err: misuse("the tunnel is being read already")})
+		t.handle(event{kind: callError, sink: sink, err: misuse("the tunnel is being read already")})
 		return
 	case t.over.Load():
-		t.exchange.call(event{kind: callError, sink: sink, err: asteri.ErrClosed})
+		t.handle(event{kind: callError, sink: sink, err: asteri.ErrClosed})
 		return
 	}
 	t.sink = sink
@@ -133,7 +138,7 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 func (t *tunnel) OnDrain(fn func()) {
 	t.onDrain = fn
 	if !t.high {
-		t.exchange.home.Post(t.drained)
+		t.home.Post(t.drained)
 	}
 }
 
@@ -177,23 +182,35 @@ func (t *tunnel) Abort(cause error) {
 
 // Post runs fn on the loop.
 func (t *tunnel) Post(fn func()) bool {
-	return !t.over.Load() && t.exchange.home.Post(func() { t.guard(fn) })
+	return !t.over.Load() && t.home.Post(func() { t.guard(fn) })
 }
 
 // Home returns the loop.
-func (t *tunnel) Home() asteri.Executor { return t.exchange.home }
+func (t *tunnel) Home() asteri.Executor { return t.home }
 
 // end tells whether the tunnel was still open.
 func (t *tunnel) end() bool { return !t.over.Swap(true) }
 
-// guard calls into the handler's code. The exchange has ended, so a panic is
-// logged by it and nothing more; the tunnel is then reset.
+// guard calls into the handler's code. After a panic the tunnel is reset.
 func (t *tunnel) guard(fn func()) { t.handle(event{kind: callFunc, fn: fn}) }
 
 func (t *tunnel) handle(e event) {
-	if err := t.exchange.try(e); err != nil {
-		t.Abort(err)
-	}
+	returned := false
+	defer func() {
+		if !returned {
+			t.crashed(recover())
+		}
+	}()
+	e.run()
+	returned = true
+}
+
+// crashed resets the tunnel of a handler that panicked, or that ended the loop's
+// goroutine: see exchange.crashed.
+func (t *tunnel) crashed(value any) {
+	err := &asteri.PanicError{Value: value, Stack: debug.Stack()}
+	t.log.Error("handler panicked", "value", value, "path", t.path, "stack", string(err.Stack))
+	t.Abort(err)
 }
 
 func (t *tunnel) endInput() {

@@ -96,7 +96,6 @@ func (c *call) accept(s *socket, subprotocol string, h *head) {
 		return
 	}
 	c.end()
-	c.upgrade = nil // the exchange holds on to c
 	s.conn = conn
 	if s.retiring {
 		s.drain()
