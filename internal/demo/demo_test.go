@@ -15,10 +15,10 @@ import (
 var models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"}
 
 // newDemo returns the demonstration under a model, with room for two requests at
-// once at least.
+// once at least. Responses do not spool: what waits must be seen to stay little.
 func newDemo(t *testing.T, model string) asteri.Handler {
 	t.Helper()
-	h, err := New(model, workers.Options{Workers: 2}, websocket.Options{})
+	h, err := New(model, workers.Options{Workers: 2, ResponseSpoolMax: -1}, websocket.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
