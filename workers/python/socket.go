@@ -27,6 +27,7 @@ type socket struct {
 	ungranted int             // received from the worker for which no grant was sent
 	draining  bool            // OnDrain was asked for
 	retiring  bool            // the worker is to end
+	broken    bool            // the worker knows that the client broke the protocol
 }
 
 // Windows of a socket, in bytes. Each message counts messageCost beside its own.
@@ -37,7 +38,7 @@ const (
 	messagePiece = 1 << 20
 )
 
-var _ websocket.Handler = (*socket)(nil)
+var _ websocket.LateHandler = (*socket)(nil)
 
 // OnMessage passes a message to the worker. A peer whose messages the application
 // does not take has to wait.
@@ -49,14 +50,24 @@ func (s *socket) OnMessage(c *websocket.Conn, kind websocket.Kind, p []byte) {
 	s.link.message(s, kind, p, s.home)
 }
 
+// OnBreach tells the worker that nothing more comes. It may still answer.
+func (s *socket) OnBreach(_ *websocket.Conn, e websocket.Closure) {
+	s.broken = true
+	s.link.socketEnded(s, e, true, s.home)
+}
+
 // OnClose tells the worker.
 func (s *socket) OnClose(_ *websocket.Conn, e websocket.Closure) {
 	s.conn = nil
-	s.link.socketEnded(s, e.Code, e.Reason, s.home)
+	if !s.broken {
+		s.link.socketEnded(s, e, false, s.home)
+	}
 }
 
 // lost tells the worker that there is no connection any more, or never was.
-func (s *socket) lost() { s.link.socketEnded(s, websocket.Abnormal, "", s.home) }
+func (s *socket) lost() {
+	s.link.socketEnded(s, websocket.Closure{Code: websocket.Abnormal}, false, s.home)
+}
 
 // toHome runs fn on the connection's executor: at once if that is where the caller,
 // who is on the link's loop, is.
@@ -208,19 +219,21 @@ func appendMessage(enc *marshal.Encoder, kind websocket.Kind, p []byte) {
 	}
 }
 
-// socketEnded tells the worker that a WebSocket is over.
-func (l *link) socketEnded(s *socket, code websocket.Code, reason string, from asteri.Executor) {
+// socketEnded tells the worker that nothing more comes on a WebSocket. answerable
+// says that what its application sends may still arrive.
+func (l *link) socketEnded(s *socket, e websocket.Closure, answerable bool, from asteri.Executor) {
 	if from != asteri.Executor(l.loop) {
-		l.loop.Post(func() { l.socketEnded(s, code, reason, l.loop) })
+		l.loop.Post(func() { l.socketEnded(s, e, answerable, l.loop) })
 		return
 	}
 	if l.calls.sockets[s.id] != s || l.closed {
 		return
 	}
 	enc := l.beginItem(s)
-	enc.Tuple(2)
-	enc.Int(int64(code))
-	enc.Str(reason)
+	enc.Tuple(3)
+	enc.Int(int64(e.Code))
+	enc.Str(e.Reason)
+	enc.Bool(answerable)
 	l.soonMessages()
 }
 

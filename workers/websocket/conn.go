@@ -37,6 +37,8 @@ type Conn struct {
 	pending  []byte // received while reading was held up: at most the tunnel's window
 	reserved int    // bytes counted by Options.Reserve
 
+	breach *ws.Error // of the peer, while failing
+
 	leaveAt    ticks // when a draining connection is closed
 	due, slot  ticks // of the deadline; slot is 0 without one
 	prev, next *Conn // in the slot
@@ -46,6 +48,7 @@ type state uint8
 
 const (
 	open    state = iota
+	failing       // the peer broke the protocol; the handler answers what came before
 	closing       // a Close was sent; the peer's is waited for
 	over
 )
@@ -144,7 +147,7 @@ func (i *input) OnError(error) {
 // was.
 func (c *Conn) read(p []byte) (n int) {
 	c.reading = true
-	for n < len(p) && c.state != over && !c.heldUp() {
+	for n < len(p) && c.listens() && !c.heldUp() {
 		used, ev, err := c.decoder.Next(p[n:])
 		n += used
 		if err != nil {
@@ -154,13 +157,16 @@ func (c *Conn) read(p []byte) (n int) {
 		c.handle(ev)
 	}
 	c.reading = false
-	if c.state == over {
+	if !c.listens() {
 		c.decoder.Discard()
 		return len(p)
 	}
 	c.decoder.Rest()
 	return n
 }
+
+// listens tells whether what the peer sends is still of interest.
+func (c *Conn) listens() bool { return c.state == open || c.state == closing }
 
 func (c *Conn) handle(ev ws.Event) {
 	switch ev.Op {
@@ -199,10 +205,26 @@ func (c *Conn) fail(err error) {
 		return
 	}
 	c.server.counts.failed(breach.Reason)
-	if c.state == open {
-		c.sendClose(breach.Code, breach.Reason)
+	c.breach = breach
+	h, later := c.handler.(LateHandler)
+	if !later || c.state != open {
+		c.goDown()
+		return
 	}
-	c.finish(Closure{Code: breach.Code, Reason: breach.Reason})
+	c.state = failing
+	c.setDeadline(settleTime)
+	h.OnBreach(c, Closure{Code: breach.Code, Reason: breach.Reason})
+}
+
+// settleTime is how long a LateHandler may take to answer.
+const settleTime = time.Second
+
+// goDown is the end of a connection whose peer broke the protocol.
+func (c *Conn) goDown() {
+	if c.state != closing {
+		c.sendClose(c.breach.Code, c.breach.Reason)
+	}
+	c.finish(Closure{Code: c.breach.Code, Reason: c.breach.Reason})
 }
 
 // Close begins the closing handshake: code and reason are sent behind all that
@@ -210,6 +232,9 @@ func (c *Conn) fail(err error) {
 // or has had its time. The reason is at most 123 bytes of UTF-8; what is longer is
 // cut.
 func (c *Conn) Close(code Code, reason string) {
+	if c.state == failing {
+		c.goDown()
+	}
 	if c.state != open {
 		return
 	}
@@ -293,6 +318,8 @@ func (c *Conn) setDeadline(d time.Duration) {
 func (c *Conn) onDeadline() {
 	switch {
 	case c.state == over || c.slot != 0:
+	case c.state == failing:
+		c.goDown()
 	case c.state == closing:
 		c.server.counts.notAnswered.Add(1)
 		c.Abort(errNotAnswered)

@@ -26,7 +26,7 @@ func (c *Conn) Write(kind Kind, p []byte) (queued int, err error) {
 // are of one kind, and text may be cut anywhere. No other message may be sent in
 // between.
 func (c *Conn) WritePart(kind Kind, p []byte, last bool) (queued int, err error) {
-	if c.state != open {
+	if c.state > failing {
 		return 0, asteri.ErrClosed
 	}
 	op := kind

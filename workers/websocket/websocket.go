@@ -135,6 +135,15 @@ type Handler interface {
 	OnClose(c *Conn, e Closure)
 }
 
+// LateHandler is a Handler that answers messages later than OnMessage returns.
+type LateHandler interface {
+	Handler
+	// OnBreach is called when the peer broke the protocol, as e says. Nothing
+	// more comes. The handler may still answer what came before, and calls Close
+	// when it has; the connection is closed soon in any case.
+	OnBreach(c *Conn, e Closure)
+}
+
 // Closure says how a connection ended.
 type Closure struct {
 	// Code and Reason are the peer's, if it sent a Close. Otherwise the code is

@@ -100,6 +100,7 @@ class Socket(Cycle):
             return {"type": "websocket.connect"}
         while not self.inbox:
             if self.final is not None or self.complete:
+                self.gone = True
                 code, reason = self.final or (1006, "")
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await self._wait()
@@ -125,8 +126,8 @@ class Socket(Cycle):
             self.pieces = (*self.pieces, item[0])
             return
         else:
-            self.final = item
-            self.gone = True
+            *self.final, answerable = item
+            self.gone = not answerable
         if self.waiting:
             self._wake()
 
@@ -197,7 +198,7 @@ class Socket(Cycle):
     async def _until(self, condition):
         while not condition():
             await self._wait()
-            if self.gone or self.closed:
+            if self.final is not None or self.closed:
                 raise ClientDisconnected
 
     def _accept(self, message):
