@@ -45,6 +45,8 @@ type Report struct {
 	// Reason says why the server is not ready.
 	Reason      string      `json:"reason,omitempty"`
 	Application Application `json:"application"`
+	// Mounts are further applications.
+	Mounts []Application `json:"mounts,omitempty"`
 	// Connections is the number of open client connections.
 	Connections int64 `json:"connections"`
 	// Handshakes is the number of unfinished TLS handshakes.
@@ -78,6 +80,8 @@ type Application struct {
 	Interface string `json:"interface,omitempty"`
 	// Model is the worker model.
 	Model string `json:"model"`
+	// At is the host and path where the application is mounted, if it is.
+	At string `json:"at,omitempty"`
 }
 
 // Loop is one event loop.
@@ -94,6 +98,8 @@ type Loop struct {
 type Worker struct {
 	PID   int    `json:"pid"`
 	Model string `json:"model"`
+	// At is where its application is mounted, if it is.
+	At string `json:"at,omitempty"`
 	// State is the supervisor's word for what the worker is doing.
 	State string `json:"state"`
 	// InFlight requests are with the worker, Served were answered by it.

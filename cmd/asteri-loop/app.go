@@ -16,8 +16,9 @@ type application interface {
 	Ready(ctx context.Context) error
 	// Health returns why there is no answering now, or nil. It does not block.
 	Health() error
-	// Describe says what runs, and how. It is complete once Ready.
-	Describe() description
+	// Describe says what runs, and how: at least one application, the one that
+	// is at no mount first. It is complete once Ready.
+	Describe() []description
 	// Report adds the workers and the queue to a status report.
 	Report(*status.Report)
 	// Reload takes over the settings of cfg and the application's code. After

@@ -29,7 +29,9 @@ func (s *server) announceReady() {
 		for _, url := range s.urls() {
 			s.logs.Info("Listening at: " + url)
 		}
-		s.logs.Info("Serving: " + serving(about))
+		for _, one := range about {
+			s.logs.Info("Serving: " + serving(one))
+		}
 		s.logs.Info("Running " + s.loops())
 	}
 	if s.ownCert != nil {
@@ -46,13 +48,17 @@ func (s *server) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-func (s *server) banner(about description) string {
+func (s *server) banner(about []description) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n  %s %s  pid %d\n\n", s.paint("1;36", "asteri-loop"), version, os.Getpid())
 	for _, url := range s.urls() {
 		fmt.Fprintf(&b, "  %s\n", s.paint("4", url))
 	}
-	fmt.Fprintf(&b, "\n  %s\n  %s\n\n", serving(about), s.loops())
+	b.WriteByte('\n')
+	for _, one := range about {
+		fmt.Fprintf(&b, "  %s\n", serving(one))
+	}
+	fmt.Fprintf(&b, "  %s\n\n", s.loops())
 	return b.String()
 }
 
@@ -61,7 +67,13 @@ func serving(about description) string {
 	if name == "" {
 		name = "the demonstration"
 	}
-	text := fmt.Sprintf("%s under %s (%s)", name, about.Model, about.Why)
+	text := name
+	if about.Model != "" {
+		text = fmt.Sprintf("%s under %s (%s)", name, about.Model, about.Why)
+	}
+	if about.At != "" {
+		text = about.At + " is " + text
+	}
 	if about.Runtime != "" {
 		text += fmt.Sprintf(", %s, %s", about.Runtime, count(about.Workers, "worker"))
 	}

@@ -25,11 +25,11 @@ func TestBanner(t *testing.T) {
 	want := fmt.Sprintf("\n  \x1b[1;36masteri-loop\x1b[0m %s  pid %d\n\n\n", version, os.Getpid()) +
 		"  app:app under sync (a WSGI application runs under sync), CPython 3.11.7, 2 workers\n" +
 		"  1 event loop, up to 3 as the load needs\n\n"
-	if got := s.banner(about); got != want {
+	if got := s.banner([]description{about}); got != want {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
 	s.logs.color = false
-	if got := s.banner(about); strings.Contains(got, "\x1b") {
+	if got := s.banner([]description{about}); strings.Contains(got, "\x1b") {
 		t.Errorf("%q", got)
 	}
 }

@@ -83,7 +83,7 @@ func (d *demonstration) ServeExchange(x asteri.Exchange) { d.model.Load().handle
 
 func (d *demonstration) Ready(context.Context) error { return nil }
 func (d *demonstration) Health() error               { return nil }
-func (d *demonstration) Describe() description       { return d.model.Load().about }
+func (d *demonstration) Describe() []description     { return []description{d.model.Load().about} }
 
 // Report tells about the model as of one worker, which this process is. tornado
 // calls the handler directly and counts nothing.

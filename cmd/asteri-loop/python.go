@@ -90,16 +90,16 @@ func (a *pythonApp) Health() error {
 }
 
 // Describe tells what the workers have found.
-func (a *pythonApp) Describe() description {
+func (a *pythonApp) Describe() []description {
 	d := description{Application: status.Application{Name: a.cfg.App}, Workers: a.cfg.Workers}
 	if !a.ready.Load() {
-		return d
+		return []description{d}
 	}
 	if info, err := a.Pool.Ready(context.Background()); err == nil { // which now does not wait
 		d.Interface, d.Model, d.Why = info.Interface, info.Model, info.Why
 		d.Runtime = info.Implementation + " " + info.Python
 	}
-	return d
+	return []description{d}
 }
 
 // Report lists the workers.

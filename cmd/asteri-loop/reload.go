@@ -22,8 +22,8 @@ func (s *server) reload(ctx context.Context) {
 	if names := s.cfg.Restart(next); len(names) > 0 {
 		s.logs.Warn("Changes of these settings need a restart: " + strings.Join(names, ", "))
 	}
-	if (s.cfg.App == "") != (next.App == "") {
-		s.logs.Error("Not reloaded: the demonstration cannot give way to an application, nor come back, without a restart")
+	if (s.cfg.App == "") != (next.App == "") || (len(s.cfg.Mounts) == 0) != (len(next.Mounts) == 0) {
+		s.logs.Error("Not reloaded: one application cannot give way to several, nor the demonstration to one, nor come back, without a restart")
 		return
 	}
 	if s.tls != nil {

@@ -149,10 +149,7 @@ func (s *server) check() int {
 	if _, err := edge(nil, s.cfg, s.logs); err != nil {
 		return s.fail(exitFailure, "The settings do not work", err)
 	}
-	if s.cfg.App == "" {
-		return exitOK
-	}
-	if err := checkPython(s.cfg, s.logs); err != nil {
+	if err := checkSites(s.cfg, s.logs); err != nil {
 		return s.fail(exitBoot, "The application cannot be started", err)
 	}
 	return exitOK
@@ -173,10 +170,14 @@ func (s *server) report() status.Report {
 			Name: "asteri-loop", Version: version, PID: os.Getpid(),
 			Started: s.started.UTC().Round(time.Millisecond), Uptime: seconds(time.Since(s.started)),
 		},
-		Application: s.app.Describe().Application,
 		Handshakes:  stats.Handshakes,
 		BufferBytes: stats.BufferBytes,
 		Refused:     stats.Refused,
+	}
+	about := s.app.Describe()
+	doc.Application = about[0].Application
+	for _, one := range about[1:] {
+		doc.Mounts = append(doc.Mounts, one.Application)
 	}
 	for id, l := range stats.Loops {
 		doc.Connections += l.Connections

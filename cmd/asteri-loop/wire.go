@@ -17,16 +17,24 @@ import (
 
 // newApplication returns what is to be served.
 func newApplication(eng *loop.Engine, cfg *config.Config, l *logs) (application, error) {
+	if len(cfg.Mounts) > 0 {
+		return newSites(eng, cfg, l)
+	}
 	if cfg.App == "" {
 		return newDemonstration(eng, cfg, l)
 	}
 	return newPythonApp(eng, cfg, l)
 }
 
+// servesPython tells whether workers need processors beside the loops.
+func servesPython(cfg *config.Config) bool {
+	return cfg.App != "" || slices.ContainsFunc(cfg.Mounts, func(m config.Mount) bool { return !m.IsURL() })
+}
+
 func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 	lc := loop.Config{
 		Loops:            cfg.Loops,
-		Adaptive:         cfg.Loops == 0 && cfg.App != "",
+		Adaptive:         cfg.Loops == 0 && servesPython(cfg),
 		WriteTimeout:     cfg.WriteTimeout,
 		HandshakeTimeout: cfg.HandshakeTimeout,
 		MaxHandshakes:    cfg.MaxHandshakes,

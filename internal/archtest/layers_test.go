@@ -52,11 +52,13 @@ var layers = map[string]layer{
 	// An observer of exchanges.
 	"internal/accesslog": {imports: []string{root, "internal"}},
 	// Settings, checked by those who read them.
-	"internal/config": {imports: []string{"internal", "internal/accesslog", "internal/httpfield"}},
+	"internal/config": {imports: []string{"internal", "internal/accesslog", "internal/httpfield", "internal/edge"}},
 	// The application of a server that was given none.
 	"internal/demo": {imports: []string{root, "workers", "internal"}},
 	// Handlers in front of handlers.
 	"internal/edge": {imports: []string{root, "internal", "internal/httpfield"}},
+	// The one of them that needs goroutines.
+	"internal/edge/proxy": {imports: []string{root, "workers", "internal"}},
 	// A foreign protocol towards applications. Its requests are answered in
 	// HTTP/1, so it is a way into http1 (http1.Gateway).
 	"internal/uwsgi": {imports: []string{root, "loop", "http1", "internal", "internal/httpfield"}},
@@ -67,7 +69,7 @@ var layers = map[string]layer{
 	// The one place where all is put together.
 	"cmd": {imports: []string{
 		root, "loop", "http1", "http2", "http3", "workers", "status",
-		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/uwsgi",
+		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/edge/proxy", "internal/uwsgi",
 	}},
 	// An embedder has the public packages only.
 	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status"}},

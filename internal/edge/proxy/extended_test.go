@@ -1,0 +1,65 @@
+package proxy
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchangetest"
+)
+
+// connect is an extended CONNECT for a WebSocket.
+func connect(t *testing.T, e *exchangetest.Executor, protocol string) *exchangetest.Exchange {
+	r := asteri.Request{
+		Method: "CONNECT", Proto: asteri.HTTP2, Protocol: protocol, Scheme: "https",
+		Target: []byte("/ws?x=y"), Authority: []byte("shop.example"), ContentLength: -1,
+	}
+	r.Header.Add("sec-websocket-version", "13")
+	return exchangetest.New(t, e, r)
+}
+
+func TestExtendedConnect(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.RequestURI != "/ws?x=y" || r.Host != "shop.example" || r.Header.Get("Sec-Websocket-Version") != "13" ||
+			r.Header.Get("X-Forwarded-For") != "192.0.2.1" {
+			t.Errorf("server is asked %s %s, %v", r.Host, r.RequestURI, r.Header)
+		}
+		upgrader(w, r)
+	}))
+	defer server.Close()
+	h, err := New(Options{Target: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	e := exchangetest.NewExecutor(t)
+	x := connect(t, e, "websocket")
+	x.Serve(h)
+	exchangetest.Eventually(t, "the socket opens", x.Upgraded)
+	x.Send([]byte("ping"))
+	exchangetest.Eventually(t, "the echo comes", func() bool { return string(x.Content()) == "ping" })
+	x.SendEnd(nil)
+	if r := x.Wait(); string(r.Header.Get("X-Own")) != "yes" || r.Header.Has("Sec-WebSocket-Accept") || r.Header.Has("Connection") {
+		t.Errorf("client got %v", r.Header.Fields())
+	}
+}
+
+func TestExtendedConnectRefused(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "no", http.StatusForbidden)
+	}))
+	defer server.Close()
+	h, err := New(Options{Target: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	e := exchangetest.NewExecutor(t)
+	if r := connect(t, e, "websocket").Answer(h); r.Status != http.StatusForbidden || string(r.Body) != "no\n" {
+		t.Errorf("refused by the server: %d, %q", r.Status, r.Body)
+	}
+	if r := connect(t, e, "unheard-of").Answer(h); r.Status != http.StatusNotImplemented {
+		t.Errorf("another protocol: %d", r.Status)
+	}
+}

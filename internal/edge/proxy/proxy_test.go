@@ -1,0 +1,329 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/asteri/asteri-loop/http1"
+	"github.com/asteri/asteri-loop/loop"
+)
+
+// front serves a proxy to the tests and returns its URL.
+func front(t *testing.T, o Options) string {
+	t.Helper()
+	h, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, h)
+}
+
+func serve(t *testing.T, h *Handler) string {
+	t.Helper()
+	eng, err := loop.New(loop.Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := eng.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(h)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eng.Start()
+	t.Cleanup(func() { _ = eng.Close(); h.Close() })
+	return "http://" + ln.Addr().String()
+}
+
+func get(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+// echo answers with what it was asked.
+func echo(w http.ResponseWriter, r *http.Request) {
+	fmt.Fprintf(w, "%s %s\n%s\n%s %s\n", r.Method, r.RequestURI, r.Host, r.Proto, r.Header["Connection"])
+	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Te", "Keep-Alive", "X-Hop", "User-Agent"} {
+		for _, v := range r.Header[name] {
+			fmt.Fprintf(w, "%s: %s\n", name, v)
+		}
+	}
+	_, _ = io.Copy(w, r.Body)
+}
+
+func TestRequestAsTheServerGetsIt(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(echo))
+	defer server.Close()
+	base := front(t, Options{Target: server.URL})
+	req, err := http.NewRequestWithContext(t.Context(), "POST", base+"/a%2Fb//c?x=%20&y", strings.NewReader("content"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "shop.example"
+	req.Header.Set("X-Forwarded-For", "203.0.113.9")
+	req.Header.Set("Forwarded", "for=203.0.113.9")
+	req.Header.Set("Connection", "X-Hop")
+	req.Header.Set("X-Hop", "mine")
+	req.Header.Set("User-Agent", "tester")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	want := "POST /a%2Fb//c?x=%20&y\nshop.example\nHTTP/1.1 []\n" +
+		"X-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: shop.example\nX-Forwarded-Proto: http\n" +
+		"Forwarded: for=127.0.0.1;host=\"shop.example\";proto=http\nUser-Agent: tester\ncontent"
+	if string(body) != want {
+		t.Errorf("got  %q\nwant %q", body, want)
+	}
+}
+
+func TestPaths(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }))
+	defer server.Close()
+	for _, c := range []struct{ path, prefix, ask, want string }{
+		{"", "/x", "/x/a%2Fb?q", "/x/a%2Fb?q"},
+		{"/", "/x", "/x/a%2Fb?q", "/a%2Fb?q"},
+		{"/", "/x", "/x", "/"},
+		{"/", "/x", "/x?q", "/?q"},
+		{"/", "/x", "/%78/y", "/y"},
+		{"/base/", "/x/y", "/x/y/z", "/base/z"},
+		{"/base", "/x/y", "/x/y/", "/base/"},
+		{"/base", "", "/z", "/base/z"},
+	} {
+		base := front(t, Options{Target: server.URL + c.path, Prefix: c.prefix})
+		if _, got := get(t, base+c.ask); got != c.want {
+			t.Errorf("%s at %s, asked for %s: %s, want %s", c.path, c.prefix, c.ask, got, c.want)
+		}
+	}
+}
+
+func TestUnixSocketAndHTTP2(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(echo), ReadHeaderTimeout: time.Minute}
+	go func() { _ = srv.Serve(ln) }()
+	defer srv.Close()
+	if _, got := get(t, front(t, Options{Target: "unix:" + path})+"/u"); !strings.HasPrefix(got, "GET /u\n") {
+		t.Errorf("over a Unix socket: %q", got)
+	}
+
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(echo))
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	defer secure.Close()
+	h, err := New(Options{Target: secure.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.transport.TLSClientConfig = &tls.Config{RootCAs: secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12}
+	if _, got := get(t, serve(t, h)+"/s"); !strings.Contains(got, "\nHTTP/2.0 ") {
+		t.Errorf("over TLS: %q", got)
+	}
+}
+
+func TestLargeBodiesBothWays(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
+	defer server.Close()
+	base := front(t, Options{Target: server.URL})
+	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<19) // 8 MiB
+	res, err := http.Post(base+"/", "", bytes.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, err := io.ReadAll(res.Body); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes of %d, %v", len(got), len(content), err)
+	}
+}
+
+func TestStreamingInterimAndTrailers(t *testing.T) {
+	goOn := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</a.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("Trailer", "Checksum")
+		_, _ = io.WriteString(w, "first")
+		w.(http.Flusher).Flush()
+		<-goOn
+		_, _ = io.WriteString(w, " second")
+		w.Header().Set("Checksum", "42")
+	}))
+	defer server.Close()
+	hints := 0
+	trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+		if code == 103 && h.Get("Link") != "" {
+			hints++
+		}
+		return nil
+	}}
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "GET", front(t, Options{Target: server.URL}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	first := make([]byte, len("first"))
+	if _, err := io.ReadFull(res.Body, first); err != nil || string(first) != "first" {
+		t.Fatalf("%q, %v", first, err)
+	}
+	close(goOn)
+	rest, err := io.ReadAll(res.Body)
+	if err != nil || string(rest) != " second" || res.Trailer.Get("Checksum") != "42" || hints != 1 {
+		t.Errorf("%q, %v, trailer %v, %d early hints", rest, err, res.Trailer, hints)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/late":
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		case "/broken":
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "part")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer server.Close()
+	base := front(t, Options{Target: server.URL, Timeout: 200 * time.Millisecond})
+	if res, _ := get(t, base+"/late"); res.StatusCode != http.StatusGatewayTimeout {
+		t.Errorf("late: %d", res.StatusCode)
+	}
+	res, err := http.Get(base + "/broken")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, err := io.ReadAll(res.Body); err == nil {
+		t.Errorf("a broken response ends well: %q", got)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := ln.Addr().String()
+	ln.Close()
+	if res, _ := get(t, front(t, Options{Target: "http://" + dead})); res.StatusCode != http.StatusBadGateway {
+		t.Errorf("no server: %d", res.StatusCode)
+	}
+	if _, err := New(Options{Target: "ftp://x"}); err == nil {
+		t.Error("an FTP server will do")
+	}
+}
+
+func TestClientThatLeavesEndsTheRequest(t *testing.T) {
+	began, ended := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-r.Context().Done()
+		close(ended)
+	}))
+	defer server.Close()
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, "GET", front(t, Options{Target: server.URL}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { <-began; leave() }()
+	if res, err := http.DefaultClient.Do(req); !errors.Is(err, context.Canceled) {
+		if err == nil {
+			res.Body.Close()
+		}
+		t.Errorf("client got %v", err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the server still works for a client that left")
+	}
+}
+
+// upgrader answers a handshake and echoes bytes.
+func upgrader(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") != "websocket" {
+		http.Error(w, "no WebSocket", http.StatusTeapot)
+		return
+	}
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: %s\r\nX-Own: yes\r\n\r\n",
+		accepted(r.Header.Get("Sec-WebSocket-Key")))
+	_ = rw.Flush()
+	_, _ = io.Copy(conn, rw)
+}
+
+func TestWebSocket(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(upgrader))
+	defer server.Close()
+	base := front(t, Options{Target: server.URL})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	key := "dGhlIHNhbXBsZSBub25jZQ=="
+	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n", key)
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 101 || res.Header.Get("Sec-Websocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" || res.Header.Get("X-Own") != "yes" {
+		t.Fatalf("%d, %v", res.StatusCode, res.Header)
+	}
+	for _, message := range []string{"one", strings.Repeat("long", 50_000)} {
+		go func() { _, _ = io.WriteString(conn, message) }()
+		got := make([]byte, len(message))
+		if _, err := io.ReadFull(in, got); err != nil || string(got) != message {
+			t.Errorf("%d bytes back, %v", len(got), err)
+		}
+	}
+}
+
+func TestMain(m *testing.M) {
+	for _, name := range []string{"HTTP_PROXY", "http_proxy"} { // which clients of the tests would heed
+		os.Unsetenv(name)
+	}
+	os.Exit(m.Run())
+}
