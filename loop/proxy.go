@@ -76,13 +76,12 @@ var errNotProxy = errors.New("PROXY header from a peer that is no proxy")
 
 // adopt makes the addresses in the header those of the connection. A proxy that
 // does not know its client leaves it without an address, rather than with the
-// proxy's, which may be trusted.
+// proxy's, which may be trusted. So does one that says LOCAL, although the
+// specification would have its own address count: HAProxy says it also for clients
+// that are at a Unix socket.
 func (r *proxyReader) adopt(h *proxyproto.Header) {
 	info := &r.conn.info
 	info.Proxied = true
-	if h.Local {
-		return
-	}
 	info.Remote = h.Source
 	if h.Destination.IsValid() {
 		info.local = h.Destination

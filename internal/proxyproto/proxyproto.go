@@ -27,7 +27,8 @@ type Header struct {
 	// Version is V1 or V2.
 	Version Version
 	// Local says that the connection is the proxy's own, such as a health
-	// check: the addresses of the socket are the true ones.
+	// check. Proxies are known to say so of clients too whose address they
+	// cannot express.
 	Local bool
 	// Source and Destination are the ends of the client's connection to the
 	// proxy. They are invalid if the proxy does not know them or they are not
