@@ -17,8 +17,7 @@ import (
 // different in each response, such as an entity tag, never pushes out what is not.
 type encoder struct {
 	limit   int  // size of the table, RFC 7541 section 4.2
-	lowest  int  // the least limit since the last section
-	resized bool // the client is to be told of limit
+	resized bool // the table was emptied, and the client is to be told of limit
 
 	entries []tableEntry // the oldest first
 	first   uint32       // number of the oldest; numbers count insertions
@@ -57,29 +56,27 @@ const (
 var hashSeed = maphash.MakeSeed()
 
 // init prepares for a connection.
-func (e *encoder) init() { e.limit, e.lowest = tableSize, tableSize }
+func (e *encoder) init() { e.limit = tableSize }
 
 // setLimit takes over the client's SETTINGS_HEADER_TABLE_SIZE. More than the
-// default is not made use of.
+// default is not made use of. The table begins anew, which spares us to remember
+// the least size of several in a row.
 func (e *encoder) setLimit(n uint32) {
 	limit := int(min(n, tableSize))
 	if limit == e.limit {
 		return
 	}
 	e.limit = limit
-	e.lowest = min(e.lowest, limit)
 	e.resized = true
-	e.evict(limit)
+	e.evict(0)
 }
 
 // encode appends a header section.
 func (e *encoder) encode(b []byte, fields []asteri.Field) []byte {
 	if e.resized {
-		if e.lowest < e.limit {
-			b = appendInt(b, opResize, 5, uint64(e.lowest))
-		}
+		b = append(b, opResize) // to nothing
 		b = appendInt(b, opResize, 5, uint64(e.limit))
-		e.resized, e.lowest = false, e.limit
+		e.resized = false
 	}
 	for _, f := range fields {
 		b = e.encodeField(b, f)
