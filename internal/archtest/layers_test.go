@@ -164,7 +164,7 @@ func TestLayerOf(t *testing.T) {
 
 func TestTestPackagesAreForTests(t *testing.T) {
 	m := load(t)
-	only := []string{"internal/archtest", "internal/exchangetest", "internal/leakcheck", "internal/suite"}
+	only := []string{"internal/archtest", "internal/exchangetest", "internal/leakcheck", "internal/suite", "internal/wstest"}
 	for _, f := range m.files {
 		if f.test || slices.ContainsFunc(only, func(dir string) bool { return within(f.dir, dir) }) {
 			continue

@@ -1,20 +1,14 @@
 package websocket
 
 import (
-	"bufio"
-	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/internal/ws"
+	"github.com/asteri/asteri-loop/internal/wstest"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -36,114 +30,25 @@ func serve(t *testing.T, h asteri.Handler) (addr string, engine *loop.Engine) {
 	return ln.Addr().String(), eng
 }
 
-// client is the other side of a WebSocket.
-type client struct {
-	t       *testing.T
-	conn    net.Conn
-	in      *bufio.Reader
-	decoder ws.Decoder
-	rest    []byte
-	res     *http.Response
+// dial sends a request head and reads the answer's.
+func dial(t *testing.T, addr, head string) *wstest.Client {
+	t.Helper()
+	return wstest.Shake(t, tcp(t, addr), head)
 }
 
-// handshake is a good request; more fields may follow.
-const handshake = "GET /ws HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+// connect opens a WebSocket.
+func connect(t *testing.T, addr string, fields ...string) *wstest.Client {
+	t.Helper()
+	return wstest.Open(t, tcp(t, addr), "/ws", fields...)
+}
 
-// dial sends a request head and reads the answer's.
-func dial(t *testing.T, addr, head string) *client {
+func tcp(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
-	c := &client{t: t, conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
-	c.decoder = ws.Decoder{Limit: 32 << 20, Client: true}
-	c.write([]byte(head + "\r\n"))
-	if c.res, err = http.ReadResponse(c.in, nil); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// open is dial for a handshake that succeeds.
-func connect(t *testing.T, addr string, fields ...string) *client {
-	t.Helper()
-	c := dial(t, addr, handshake+strings.Join(fields, ""))
-	if c.res.StatusCode != 101 {
-		t.Fatalf("got %s", c.res.Status)
-	}
-	return c
-}
-
-func (c *client) write(p []byte) {
-	c.t.Helper()
-	if _, err := c.conn.Write(p); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// send sends one frame.
-func (c *client) send(op ws.Opcode, fin bool, payload string) {
-	c.t.Helper()
-	c.write(ws.AppendMasked(nil, op, fin, false, [4]byte{1, 2, 3, 4}, []byte(payload)))
-}
-
-func closePayload(code Code, reason string) string {
-	return string([]byte{byte(code >> 8), byte(code)}) + reason
-}
-
-// next returns the next message or control frame in words, or how the connection
-// ended.
-func (c *client) next() string {
-	c.t.Helper()
-	for {
-		if len(c.rest) == 0 {
-			if _, err := c.in.Peek(1); err != nil {
-				var timeout net.Error
-				if errors.As(err, &timeout) && timeout.Timeout() {
-					c.t.Fatal("nothing came")
-				}
-				if errors.Is(err, io.EOF) {
-					return "end"
-				}
-				return "reset"
-			}
-			c.rest, _ = c.in.Peek(c.in.Buffered())
-		}
-		n, ev, err := c.decoder.Next(c.rest)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		var words string
-		switch ev.Op {
-		case ws.Close:
-			code, reason, err := ws.ParseClose(ev.Data)
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			words = strings.TrimSpace(fmt.Sprintf("close %d %s", code, reason))
-		case ws.Text, ws.Binary, ws.Ping, ws.Pong:
-			words = fmt.Sprintf("%s %s", map[ws.Opcode]string{ws.Text: "text", ws.Binary: "binary", ws.Ping: "ping", ws.Pong: "pong"}[ev.Op], ev.Data)
-		}
-		_, _ = c.in.Discard(n)
-		if c.rest = c.rest[n:]; words != "" {
-			return words
-		}
-	}
-}
-
-func (c *client) expect(want ...string) {
-	c.t.Helper()
-	for _, w := range want {
-		if got := c.next(); got != w {
-			c.t.Fatalf("got %.200q, want %.200q", got, w)
-		}
-	}
+	return conn
 }
 
 // echo sends back what comes, and notes the end.
@@ -201,10 +106,4 @@ func drain(t *testing.T, eng *loop.Engine) {
 		eng.Drain()
 	}()
 	t.Cleanup(func() { <-done })
-}
-
-func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	return ctx
 }

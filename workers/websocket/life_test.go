@@ -9,6 +9,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/ws"
+	"github.com/asteri/asteri-loop/internal/wstest"
 	"github.com/asteri/asteri-loop/workers"
 )
 
@@ -16,10 +17,10 @@ func TestPings(t *testing.T) {
 	addr, e, s, _ := serveEcho(t, Options{PingInterval: 50 * time.Millisecond, PingTimeout: 10 * time.Second})
 	c := connect(t, addr)
 	for range 3 {
-		c.expect("ping ")
-		c.send(ws.Pong, true, "")
+		c.Expect("ping ")
+		c.Frame(ws.Pong, true, "")
 	}
-	c.send(ws.Close, true, closePayload(NormalClosure, ""))
+	c.Close(NormalClosure, "")
 	e.expect(t, Closure{NormalClosure, "", true})
 	if st := s.Stats(); st.Silent != 0 {
 		t.Errorf("counted %+v", st)
@@ -29,7 +30,7 @@ func TestPings(t *testing.T) {
 func TestSilentPeer(t *testing.T) {
 	addr, e, s, _ := serveEcho(t, Options{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond})
 	c := connect(t, addr)
-	c.expect("ping ", "close 1011 keepalive ping timeout", "end")
+	c.Expect("ping ", "close 1011 keepalive ping timeout", "end")
 	e.expect(t, Closure{Code: Abnormal})
 	if st := s.Stats(); st.Silent != 1 {
 		t.Errorf("counted %+v", st)
@@ -39,8 +40,8 @@ func TestSilentPeer(t *testing.T) {
 func TestCloseIsNotAnswered(t *testing.T) {
 	addr, e, s, _ := serveEcho(t, Options{CloseTimeout: 50 * time.Millisecond, PingInterval: -1})
 	c := connect(t, addr)
-	c.send(ws.Text, true, "close")
-	c.expect("close 4000 as asked", "reset")
+	c.Text("close")
+	c.Expect("close 4000 as asked", "reset")
 	e.expect(t, Closure{Code: Abnormal})
 	if st := s.Stats(); st.NotAnswered != 1 {
 		t.Errorf("counted %+v", st)
@@ -89,14 +90,14 @@ func TestStop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			addr, e, _, eng := serveEcho(t, test.o)
 			c := connect(t, addr)
-			c.send(ws.Text, true, "a")
-			c.expect("text a")
+			c.Text("a")
+			c.Expect("text a")
 			drain(t, eng)
 			if len(test.want) > 1 {
-				c.send(ws.Text, true, "still here")
+				c.Text("still here")
 			}
-			c.expect(test.want...)
-			c.send(ws.Close, true, closePayload(NormalClosure, ""))
+			c.Expect(test.want...)
+			c.Close(NormalClosure, "")
 			e.expect(t, Closure{NormalClosure, "", true})
 		})
 	}
@@ -139,25 +140,25 @@ func TestSocket(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			addr, _ := serve(t, model)
 			c := connect(t, addr)
-			c.send(ws.Text, true, "hello")
-			c.expect("text hello")
-			c.send(ws.Text, true, "wait")
-			c.expect("text context deadline exceeded")
+			c.Text("hello")
+			c.Expect("text hello")
+			c.Text("wait")
+			c.Expect("text context deadline exceeded")
 			for i := range 3 { // more than is kept for who does not receive
 				big := strings.Repeat(string(rune('a'+i)), 300<<10)
-				c.send(ws.Binary, true, big)
-				c.expect("binary " + big)
+				c.Binary(big)
+				c.Expect("binary " + big)
 			}
-			c.send(ws.Close, true, closePayload(NormalClosure, ""))
-			c.expect("close 1000", "end")
+			c.Close(NormalClosure, "")
+			c.Expect("close 1000", "end")
 			c = connect(t, addr)
-			c.send(ws.Text, true, "return")
-			c.expect("close 1000")
+			c.Text("return")
+			c.Expect("close 1000")
 			c = connect(t, addr)
-			c.send(ws.Text, true, "panic")
-			c.expect("close 1011")
-			if c := dial(t, addr, strings.Replace(handshake, "13", "7", 1)); c.res.StatusCode != 426 {
-				t.Errorf("got %s", c.res.Status)
+			c.Text("panic")
+			c.Expect("close 1011")
+			if c := dial(t, addr, strings.Replace(wstest.Head("/"), "13", "7", 1)); c.Response.StatusCode != 426 {
+				t.Errorf("got %s", c.Response.Status)
 			}
 		})
 	}

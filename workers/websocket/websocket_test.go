@@ -8,17 +8,19 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/ws"
+	"github.com/asteri/asteri-loop/internal/wstest"
 )
 
 func TestHandshake(t *testing.T) {
+	handshake := wstest.Head("/ws")
 	addr, _, s, _ := serveEcho(t, Options{})
 	c := connect(t, addr)
 	// The example of RFC 6455 section 1.3.
-	if got := c.res.Header.Get("Sec-WebSocket-Accept"); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+	if got := c.Response.Header.Get("Sec-WebSocket-Accept"); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Errorf("accepted by %q", got)
 	}
-	if c.res.Header.Get("Upgrade") != "websocket" || c.res.Header.Get("Sec-WebSocket-Extensions") != "" {
-		t.Errorf("got %v", c.res.Header)
+	if c.Response.Header.Get("Upgrade") != "websocket" || c.Response.Header.Get("Sec-WebSocket-Extensions") != "" {
+		t.Errorf("got %v", c.Response.Header)
 	}
 	for name, test := range map[string]struct {
 		head   string
@@ -40,14 +42,14 @@ func TestHandshake(t *testing.T) {
 		"nonsense origin": {handshake + "Origin: ://\r\n", 403},
 	} {
 		c := dial(t, addr, test.head)
-		if c.res.StatusCode != test.status {
-			t.Errorf("%s: got %s", name, c.res.Status)
+		if c.Response.StatusCode != test.status {
+			t.Errorf("%s: got %s", name, c.Response.Status)
 		}
-		if test.status == 426 && c.res.Header.Get("Sec-WebSocket-Version") != "13" {
-			t.Errorf("%s: got %v", name, c.res.Header)
+		if test.status == 426 && c.Response.Header.Get("Sec-WebSocket-Version") != "13" {
+			t.Errorf("%s: got %v", name, c.Response.Header)
 		}
 	}
-	connect(t, addr, "Origin: https://EXAMPLE.org\r\n")
+	connect(t, addr, "Origin: https://EXAMPLE.org")
 	if st := s.Stats(); st.Refused != 14 || st.Opened != 2 {
 		t.Errorf("counted %+v", st)
 	}
@@ -72,13 +74,13 @@ func TestSubprotocolAndHeader(t *testing.T) {
 			t.Errorf("subprotocol is %q", c.Subprotocol())
 		}
 	}))
-	c := connect(t, addr, "Sec-WebSocket-Protocol: a, b\r\n", "Sec-WebSocket-Protocol: c\r\n")
-	if c.res.Header.Get("Sec-WebSocket-Protocol") != "c" || c.res.Header.Get("X-By") != "us" {
-		t.Errorf("got %v", c.res.Header)
+	c := connect(t, addr, "Sec-WebSocket-Protocol: a, b", "Sec-WebSocket-Protocol: c")
+	if c.Response.Header.Get("Sec-WebSocket-Protocol") != "c" || c.Response.Header.Get("X-By") != "us" {
+		t.Errorf("got %v", c.Response.Header)
 	}
 	for _, path := range []string{"/forged", "/field"} {
-		if c := dial(t, addr, strings.Replace(handshake, "/ws", path, 1)); c.res.StatusCode != 500 {
-			t.Errorf("%s: got %s", path, c.res.Status)
+		if c := dial(t, addr, wstest.Head(path)); c.Response.StatusCode != 500 {
+			t.Errorf("%s: got %s", path, c.Response.Status)
 		}
 	}
 }
@@ -86,18 +88,18 @@ func TestSubprotocolAndHeader(t *testing.T) {
 func TestEcho(t *testing.T) {
 	addr, e, s, _ := serveEcho(t, Options{})
 	c := connect(t, addr)
-	c.send(ws.Text, true, "grüße")
-	c.send(ws.Binary, false, "a")
-	c.send(ws.Ping, true, "?")
-	c.send(ws.Continuation, true, "b")
-	c.expect("text grüße", "pong ?", "binary ab")
+	c.Text("grüße")
+	c.Frame(ws.Binary, false, "a")
+	c.Frame(ws.Ping, true, "?")
+	c.Frame(ws.Continuation, true, "b")
+	c.Expect("text grüße", "pong ?", "binary ab")
 	for _, n := range []int{0, 125, 126, 65535, 65536, 1 << 20} {
 		big := strings.Repeat("x", n)
-		c.send(ws.Binary, true, big)
-		c.expect("binary " + big)
+		c.Binary(big)
+		c.Expect("binary " + big)
 	}
-	c.send(ws.Close, true, closePayload(NormalClosure, "bye"))
-	c.expect("close 1000", "end")
+	c.Close(NormalClosure, "bye")
+	c.Expect("close 1000", "end")
 	e.expect(t, Closure{NormalClosure, "bye", true})
 	if st := s.Stats(); st.Open != 0 || st.Opened != 1 || st.MessagesIn != 8 || st.MessagesOut != 8 {
 		t.Errorf("counted %+v", st)
@@ -106,35 +108,35 @@ func TestEcho(t *testing.T) {
 
 func TestEnds(t *testing.T) {
 	for name, test := range map[string]struct {
-		do     func(c *client)
+		do     func(c *wstest.Client)
 		frames []string
 		want   Closure
 	}{
-		"peer, no code": {func(c *client) { c.send(ws.Close, true, "") }, []string{"close 1005", "end"}, Closure{NoStatus, "", true}},
-		"handler": {func(c *client) {
-			c.send(ws.Text, true, "close")
-			c.send(ws.Text, true, "not heard any more")
-			c.expect("close 4000 as asked")
-			c.send(ws.Close, true, closePayload(4000, ""))
+		"peer, no code": {func(c *wstest.Client) { c.Frame(ws.Close, true, "") }, []string{"close 1005", "end"}, Closure{NoStatus, "", true}},
+		"handler": {func(c *wstest.Client) {
+			c.Text("close")
+			c.Text("not heard any more")
+			c.Expect("close 4000 as asked")
+			c.Close(4000, "")
 		}, []string{"end"}, Closure{4000, "", true}},
-		"abort": {func(c *client) { c.send(ws.Text, true, "abort") }, []string{"reset"}, Closure{Code: Abnormal}},
-		"panic": {func(c *client) { c.send(ws.Text, true, "panic") }, []string{"reset"}, Closure{Code: Abnormal}},
-		"breach": {func(c *client) { c.send(3, true, "") }, []string{"close 1002 unknown opcode", "end"},
+		"abort": {func(c *wstest.Client) { c.Text("abort") }, []string{"reset"}, Closure{Code: Abnormal}},
+		"panic": {func(c *wstest.Client) { c.Text("panic") }, []string{"reset"}, Closure{Code: Abnormal}},
+		"breach": {func(c *wstest.Client) { c.Frame(3, true, "") }, []string{"close 1002 unknown opcode", "end"},
 			Closure{ProtocolError, "unknown opcode", false}},
-		"bad text": {func(c *client) { c.send(ws.Text, true, "\xFF") }, []string{"close 1007 text is not UTF-8", "end"},
+		"bad text": {func(c *wstest.Client) { c.Text("\xFF") }, []string{"close 1007 text is not UTF-8", "end"},
 			Closure{ws.InvalidPayload, "text is not UTF-8", false}},
-		"bad close": {func(c *client) { c.send(ws.Close, true, "\x03\xed") }, []string{"close 1002 close code that may not be sent", "end"},
+		"bad close": {func(c *wstest.Client) { c.Frame(ws.Close, true, "\x03\xed") }, []string{"close 1002 close code that may not be sent", "end"},
 			Closure{ProtocolError, "close code that may not be sent", false}},
-		"too big": {func(c *client) { c.send(ws.Binary, true, strings.Repeat("x", 2<<20)) }, []string{"close 1009 message is too big", "end"},
+		"too big": {func(c *wstest.Client) { c.Binary(strings.Repeat("x", 2<<20)) }, []string{"close 1009 message is too big", "end"},
 			Closure{MessageTooBig, "message is too big", false}},
-		"gone":        {func(c *client) { c.conn.Close() }, nil, Closure{Code: Abnormal}},
-		"half-closed": {func(c *client) { _ = c.conn.(interface{ CloseWrite() error }).CloseWrite() }, []string{"end"}, Closure{Code: Abnormal}},
+		"gone":        {func(c *wstest.Client) { c.Conn.Close() }, nil, Closure{Code: Abnormal}},
+		"half-closed": {func(c *wstest.Client) { _ = c.Conn.(interface{ CloseWrite() error }).CloseWrite() }, []string{"end"}, Closure{Code: Abnormal}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr, e, _, _ := serveEcho(t, Options{MaxMessageSize: 1 << 20})
 			c := connect(t, addr)
 			test.do(c)
-			c.expect(test.frames...)
+			c.Expect(test.frames...)
 			e.expect(t, test.want)
 		})
 	}
@@ -143,8 +145,8 @@ func TestEnds(t *testing.T) {
 func TestCompression(t *testing.T) {
 	for _, how := range []Compression{CompressionOn, CompressionTakeover, CompressionOff} {
 		addr, _, _, _ := serveEcho(t, Options{Compression: how})
-		c := connect(t, addr, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")
-		got := c.res.Header.Get("Sec-WebSocket-Extensions")
+		c := connect(t, addr, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
+		got := c.Response.Header.Get("Sec-WebSocket-Extensions")
 		if (got != "") != (how != CompressionOff) {
 			t.Errorf("%d: agreed on %q", how, got)
 		}
@@ -152,12 +154,12 @@ func TestCompression(t *testing.T) {
 			continue
 		}
 		agreed, _ := CompressionTakeover.Negotiate(func(yield func([]byte) bool) { yield([]byte(got)) })
-		c.decoder.Inflater = agreed.Inflater() // the two sides are alike here
+		c.Inflater = agreed.Inflater() // the two sides are alike here
 		d := agreed.Deflater()
 		for i := range 20 {
 			message := bytes.Repeat([]byte("compress me "), i*i*i)
-			c.write(ws.AppendMasked(nil, ws.Text, true, true, [4]byte{5, 6, 7, 8}, d.Append(nil, message, true)))
-			c.expect("text " + string(message))
+			c.Write(ws.AppendMasked(nil, ws.Text, true, true, [4]byte{5, 6, 7, 8}, d.Append(nil, message, true)))
+			c.Expect("text " + string(message))
 		}
 	}
 }
@@ -166,10 +168,10 @@ func TestCompression(t *testing.T) {
 func TestSlowPeerIsNotRead(t *testing.T) {
 	addr, e, s, _ := serveEcho(t, Options{})
 	c := connect(t, addr)
-	frame := ws.AppendMasked(nil, ws.Binary, true, false, [4]byte{1, 2, 3, 4}, make([]byte, 32<<10))
+	frame := wstest.Frame(ws.Binary, true, strings.Repeat("x", 32<<10))
 	sent := 0
-	for c.conn.SetWriteDeadline(time.Now().Add(300*time.Millisecond)) == nil {
-		n, err := c.conn.Write(frame)
+	for c.Conn.SetWriteDeadline(time.Now().Add(300*time.Millisecond)) == nil {
+		n, err := c.Conn.Write(frame)
 		sent += n
 		if err != nil {
 			break
@@ -178,7 +180,7 @@ func TestSlowPeerIsNotRead(t *testing.T) {
 			t.Fatal("it is read without an end")
 		}
 	}
-	c.conn.Close()
+	c.Conn.Close()
 	e.expect(t, Closure{Code: Abnormal})
 	if st := s.Stats(); st.Stalled != 0 {
 		t.Errorf("counted %+v", st)
@@ -189,10 +191,10 @@ func TestSlowPeerIsNotRead(t *testing.T) {
 func TestPingFlood(t *testing.T) {
 	addr, _, _, _ := serveEcho(t, Options{})
 	c := connect(t, addr)
-	flood := bytes.Repeat(ws.AppendMasked(nil, ws.Ping, true, false, [4]byte{1, 2, 3, 4}, make([]byte, 125)), 500)
+	flood := bytes.Repeat(wstest.Frame(ws.Ping, true, strings.Repeat("x", 125)), 500)
 	sent := 0
-	for c.conn.SetWriteDeadline(time.Now().Add(300*time.Millisecond)) == nil {
-		n, err := c.conn.Write(flood)
+	for c.Conn.SetWriteDeadline(time.Now().Add(300*time.Millisecond)) == nil {
+		n, err := c.Conn.Write(flood)
 		sent += n
 		if err != nil {
 			break
@@ -201,9 +203,9 @@ func TestPingFlood(t *testing.T) {
 			t.Fatal("it is read without an end")
 		}
 	}
-	_ = c.conn.SetDeadline(time.Now().Add(patience))
+	_ = c.Conn.SetDeadline(time.Now().Add(patience))
 	for i := range sent / (125 + 6) {
-		if got := c.next(); !strings.HasPrefix(got, "pong ") {
+		if got := c.Next(); !strings.HasPrefix(got, "pong ") {
 			t.Fatalf("answer %d is %q", i, got)
 		}
 	}
@@ -224,7 +226,7 @@ func TestSendQueueIsBounded(t *testing.T) {
 	s, e := NewServer(Options{SendQueue: 1 << 20}), newEcho()
 	addr, _ := serve(t, asteri.HandlerFunc(func(x asteri.Exchange) { _, _ = s.Accept(x, flooder{e}, Response{}) }))
 	c := connect(t, addr)
-	c.send(ws.Text, true, "go")
+	c.Text("go")
 	e.expect(t, Closure{Code: Abnormal})
 	if st := s.Stats(); st.Stalled != 1 {
 		t.Errorf("counted %+v", st)
