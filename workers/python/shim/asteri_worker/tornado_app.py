@@ -70,6 +70,9 @@ class Connection(httputil.HTTPConnection):
 
     def _give_request(self, request):
         _, method, _, version, path, query, headers, _, _, body, _ = request
+        root = self.server.root
+        if root and (path == root or path.startswith(root + b"/")):
+            path = path[len(root) :] or b"/"  # the application's rules know nothing of where it is mounted
         uri = path.decode("latin-1")
         if query:
             uri += "?" + query.decode("latin-1")
@@ -307,6 +310,7 @@ class TornadoServer(LoopServer):
     def __init__(self, worker, loop):
         super().__init__(worker, loop)
         self.app = worker.app
+        self.root = worker.hello["root_path"].rstrip("/").encode("utf-8")
         self._context = copy_context()
         self._opening = []  # connections that hold a head back until the end of the iteration
 
