@@ -43,11 +43,16 @@ run: build ## Serve an example (EXAMPLE=tornado) on https://localhost:8443
 .venv/tests:
 	@scripts/venv.sh $@ internal/suite/apps/requirements.txt
 
+# nginx and HAProxy, for the tests in which they stand in front of the server.
+.PHONY: proxies
+proxies:
+	@scripts/proxies.sh
+
 .PHONY: test
 test: format vet lint cross test-shim test-go ## Everything that must pass before a change is merged
 
 .PHONY: test-go
-test-go: .venv/tests ## The Go tests, with the race detector; the integration suite among them
+test-go: .venv/tests proxies ## The Go tests, with the race detector; the integration suite among them
 	$(GO) test -race -shuffle=on -timeout 20m ./...
 
 .PHONY: test-shim
@@ -55,7 +60,7 @@ test-shim: ## The worker's Python tests, on every Python from 3.9 on that is fou
 	scripts/test-shim.sh
 
 .PHONY: suite
-suite: .venv/tests ## Only the integration suite
+suite: .venv/tests proxies ## Only the integration suite
 	$(GO) test -count=1 -shuffle=on -timeout 15m ./internal/suite
 
 .PHONY: format

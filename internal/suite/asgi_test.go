@@ -4,11 +4,8 @@ package suite
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -54,21 +51,7 @@ func TestASGI(t *testing.T) {
 			equal(t, "first", c.get("/state").want(t, 200), want)
 			equal(t, "second", c.get("/state").want(t, 200), want)
 		},
-		"early hints": func(t *testing.T, s *server, c *client) {
-			var links []string
-			trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
-				equal(t, "interim status", code, http.StatusEarlyHints)
-				links = append(links, header.Values("Link")...)
-				return nil
-			}}
-			r := c.request("GET", "/hints", nil)
-			a, err := c.try(r.WithContext(httptrace.WithClientTrace(context.Background(), trace)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			equal(t, "body", a.want(t, 200), "hinted")
-			equal(t, "links", strings.Join(links, "|"), "</style.css>; rel=preload; as=style")
-		},
+		"early hints": checkEarlyHints,
 		"pathsend": func(t *testing.T, s *server, c *client) {
 			equal(t, "file", c.get("/pathsend").want(t, 200), string(source))
 			equal(t, "HEAD", c.do("HEAD", "/pathsend", nil).want(t, 200), "")

@@ -16,6 +16,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"testing"
 )
@@ -156,6 +158,23 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
+}
+
+// checkEarlyHints wants the links of /hints before its answer.
+func checkEarlyHints(t *testing.T, _ *server, c *client) {
+	var links []string
+	trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+		equal(t, "interim status", code, http.StatusEarlyHints)
+		links = append(links, header.Values("Link")...)
+		return nil
+	}}
+	r := c.request("GET", "/hints", nil)
+	a, err := c.try(r.WithContext(httptrace.WithClientTrace(context.Background(), trace)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "body", a.want(t, 200), "hinted")
+	equal(t, "links", strings.Join(links, "|"), "</style.css>; rel=preload; as=style")
 }
 
 // contains checks that text holds all parts.

@@ -32,6 +32,7 @@ func TestWSGI(t *testing.T) {
 		"write": func(t *testing.T, s *server, c *client) {
 			equal(t, "body", c.get("/write").want(t, 200), "one,two,three")
 		},
+		"early hints": checkEarlyHints,
 		"two cookies": func(t *testing.T, s *server, c *client) {
 			checkTwoCookies(t, c.get("/cookies"), "a=1; Path=/|b=2; HttpOnly")
 		},

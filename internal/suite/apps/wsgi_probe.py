@@ -51,6 +51,11 @@ def write(environ, start_response):
     return [b"three"]
 
 
+def hints(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload; as=style")])
+    return text(start_response, "hinted")
+
+
 def cookies(environ, start_response):
     return text(start_response, "two", ("Set-Cookie", "a=1; Path=/"), ("Set-Cookie", "b=2; HttpOnly"))
 
@@ -252,7 +257,7 @@ def subclassed(environ, start_response):
 
 
 ROUTES = {
-    "/environ": show_environ, "/pid": pid, "/write": write, "/cookies": cookies,
+    "/environ": show_environ, "/pid": pid, "/write": write, "/hints": hints, "/cookies": cookies,
     "/generator": generator, "/endless": endless, "/closed": was_closed,
     "/exc-info-before": exc_info_before, "/exc-info-after": exc_info_after, "/started-twice": started_twice,
     "/status": status, "/head": head_length, "/read": read_body, "/unread": unread,
