@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // chunkState is where in the chunked coding (RFC 9112 section 7.1) the next byte
@@ -58,6 +59,19 @@ func (b *bodyReader) nextChunked(p []byte, room int, at *local) bodyPart {
 		return bodyPart{used: i + n, content: p[i : i+n]}
 	}
 	return bodyPart{used: i}
+}
+
+// unhex reads HEXDIG.
+func unhex(c byte) (uint64, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return uint64(c - '0'), true
+	case 'a' <= c && c <= 'f':
+		return uint64(c-'a') + 10, true
+	case 'A' <= c && c <= 'F':
+		return uint64(c-'A') + 10, true
+	}
+	return 0, false
 }
 
 // chunkByte takes one byte that is neither content nor trailer.
@@ -122,7 +136,7 @@ func (b *bodyReader) extensionByte(c byte) *asteri.StatusError {
 	if b.extra++; b.extra > maxChunkExtra {
 		return bad("chunk extensions are too long")
 	}
-	token := charClass[c]&classToken != 0
+	token := httpfield.IsTokenByte(c)
 	switch b.chunk {
 	case chunkExtName0, chunkExtName:
 		switch {
@@ -154,11 +168,11 @@ func (b *bodyReader) extensionByte(c byte) *asteri.StatusError {
 		case c == '\\':
 			b.chunk = chunkExtEscaped
 			return nil
-		case isValueByte(c):
+		case httpfield.IsValueByte(c):
 			return nil
 		}
 	case chunkExtEscaped:
-		if isValueByte(c) {
+		if httpfield.IsValueByte(c) {
 			b.chunk = chunkExtQuoted
 			return nil
 		}

@@ -29,11 +29,3 @@ func errBodySize() *asteri.StatusError {
 func errTimeout(reason string) *asteri.StatusError {
 	return &asteri.StatusError{Code: 408, Reason: reason}
 }
-
-func misuse(reason string) *asteri.ResponseError {
-	return &asteri.ResponseError{Reason: reason}
-}
-
-func misuseOf(reason string, name []byte) *asteri.ResponseError {
-	return &asteri.ResponseError{Reason: reason, Name: string(name)}
-}

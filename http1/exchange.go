@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -221,7 +222,7 @@ func (x *exchange) respondError(refusal *asteri.StatusError, cause error) {
 	if refusal.RetryAfter > 0 {
 		h.AddInt("Retry-After", int64(refusal.RetryAfter))
 	}
-	text := []byte(refusalText(refusal))
+	text := []byte(httpfield.RefusalText(refusal))
 	b, err := x.appendHead(nil, refusal.Code, &h, int64(len(text)))
 	if err != nil { // its fields are our own
 		panic(err)

@@ -2,9 +2,9 @@ package http1
 
 import (
 	"bytes"
-	"math"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // framing is what the fields of a head say about the message and the
@@ -28,24 +28,24 @@ func (h *head) note(p []byte, f fieldSpan) *asteri.StatusError {
 	name := f.name.of(p)
 	switch len(name) {
 	case len("host"):
-		if foldIs(name, "host") {
+		if httpfield.FoldIs(name, "host") {
 			return h.noteHost(p, f.value)
 		}
 	case len("expect"):
-		if foldIs(name, "expect") {
-			h.expects100 = foldIs(f.value.of(p), "100-continue") && !h.expects
+		if httpfield.FoldIs(name, "expect") {
+			h.expects100 = httpfield.FoldIs(f.value.of(p), "100-continue") && !h.expects
 			h.expects = true
 		}
 	case len("connection"):
-		if foldIs(name, "connection") {
+		if httpfield.FoldIs(name, "connection") {
 			h.noteConnection(f.value.of(p))
 		}
 	case len("content-length"):
-		if foldIs(name, "content-length") {
+		if httpfield.FoldIs(name, "content-length") {
 			return h.noteLength(f.value.of(p))
 		}
 	case len("transfer-encoding"):
-		if foldIs(name, "transfer-encoding") {
+		if httpfield.FoldIs(name, "transfer-encoding") {
 			return h.noteCoding(f.value.of(p))
 		}
 	}
@@ -56,7 +56,7 @@ func (h *head) noteHost(p []byte, v span) *asteri.StatusError {
 	if h.hosts++; h.hosts > 1 {
 		return bad("more than one Host field")
 	}
-	if !validAuthority(v.of(p)) {
+	if !httpfield.ValidAuthority(v.of(p)) {
 		return bad("invalid Host field")
 	}
 	h.host = v
@@ -70,7 +70,7 @@ func (h *head) noteLength(v []byte) *asteri.StatusError {
 	if h.hasLength {
 		return bad("more than one Content-Length field")
 	}
-	n, ok := parseLength(v)
+	n, ok := httpfield.ParseLength(v)
 	if !ok {
 		return bad("invalid Content-Length field")
 	}
@@ -80,25 +80,6 @@ func (h *head) noteLength(v []byte) *asteri.StatusError {
 	h.hasLength = true
 	h.length = n
 	return nil
-}
-
-// parseLength reads 1*DIGIT. It returns -1 for a number that does not fit.
-func parseLength(v []byte) (n int64, ok bool) {
-	if len(v) == 0 {
-		return 0, false
-	}
-	for _, c := range v {
-		if !isDigit(c) {
-			return 0, false
-		}
-		d := int64(c - '0')
-		if n < 0 || n > (math.MaxInt64-d)/10 {
-			n = -1 // go on looking for what is not a digit
-			continue
-		}
-		n = n*10 + d
-	}
-	return n, true
 }
 
 // noteCoding reads Transfer-Encoding. Only "chunked" alone is supported. Where
@@ -111,7 +92,7 @@ func (h *head) noteCoding(v []byte) *asteri.StatusError {
 	if h.chunked {
 		return bad("more than one Transfer-Encoding field")
 	}
-	if foldIs(v, "chunked") {
+	if httpfield.FoldIs(v, "chunked") {
 		h.chunked = true
 		return nil
 	}
@@ -119,9 +100,9 @@ func (h *head) noteCoding(v []byte) *asteri.StatusError {
 		var item []byte
 		item, rest = nextListItem(rest)
 		switch {
-		case !isToken(item):
+		case !httpfield.IsToken(item):
 			return bad("invalid Transfer-Encoding field")
-		case foldIs(item, "chunked") == (rest != nil) && len(item) < len(v):
+		case httpfield.FoldIs(item, "chunked") == (rest != nil) && len(item) < len(v):
 			return bad("chunked is not the last transfer coding, or not the only one")
 		}
 	}
@@ -133,11 +114,11 @@ func (h *head) noteConnection(v []byte) {
 		var item []byte
 		item, v = nextListItem(v)
 		switch {
-		case foldIs(item, "close"):
+		case httpfield.FoldIs(item, "close"):
 			h.close = true
-		case foldIs(item, "keep-alive"):
+		case httpfield.FoldIs(item, "keep-alive"):
 			h.keepAlive = true
-		case foldIs(item, "upgrade"):
+		case httpfield.FoldIs(item, "upgrade"):
 			h.upgrade = true
 		}
 	}
@@ -147,9 +128,9 @@ func (h *head) noteConnection(v []byte) {
 // the last one.
 func nextListItem(v []byte) (item, rest []byte) {
 	if i := bytes.IndexByte(v, ','); i >= 0 {
-		return trimSpace(v[:i]), v[i+1:]
+		return httpfield.TrimSpace(v[:i]), v[i+1:]
 	}
-	return trimSpace(v), nil
+	return httpfield.TrimSpace(v), nil
 }
 
 // check judges the head as a whole once it is complete.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // span is a part of the bytes of a head, which may move in memory while the
@@ -114,7 +115,7 @@ func (h *head) parse(p []byte) (size int, refusal *asteri.StatusError) {
 // returns where the next line begins, 0 if the line is not complete.
 func (h *head) parseField(p []byte) (next int, last bool, refusal *asteri.StatusError) {
 	i := h.line
-	for i < len(p) && charClass[p[i]]&classToken != 0 {
+	for i < len(p) && httpfield.IsTokenByte(p[i]) {
 		i++
 	}
 	if i == h.line {
@@ -125,16 +126,16 @@ func (h *head) parseField(p []byte) (next int, last bool, refusal *asteri.Status
 		return next, false, refusal
 	}
 	nameEnd := i
-	for i++; i < len(p) && isSpace(p[i]); i++ {
+	for i++; i < len(p) && httpfield.IsSpace(p[i]); i++ {
 	}
 	from := i
-	i = valueEnd(p, i)
+	i = httpfield.ValueEnd(p, i)
 	if i+1 >= len(p) || p[i] != '\r' || p[i+1] != '\n' {
 		next, refusal = h.faulty(p, "field value has a control character")
 		return next, false, refusal
 	}
 	to := i
-	for to > from && isSpace(p[to-1]) {
+	for to > from && httpfield.IsSpace(p[to-1]) {
 		to--
 	}
 	next = i + 2
@@ -164,7 +165,7 @@ func (h *head) parseSectionEnd(p []byte) (next int, last bool, refusal *asteri.S
 		return i + 2, true, nil
 	}
 	reason := "field name is empty or has a character that is not allowed"
-	if i < len(p) && isSpace(p[i]) {
+	if i < len(p) && httpfield.IsSpace(p[i]) {
 		reason = "field line is folded or begins with white space" // RFC 9112 section 5.2
 	}
 	next, refusal = h.faulty(p, reason)

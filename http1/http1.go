@@ -25,6 +25,7 @@ import (
 	"sync"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -36,7 +37,7 @@ func Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol {
 
 func newProtocol(h asteri.Handler, opts ...asteri.Option) *protocol {
 	p := &protocol{settings: asteri.NewSettings(h, opts...)}
-	if s := []byte(p.settings.Server); valueEnd(s, 0) != len(s) {
+	if !httpfield.IsValue([]byte(p.settings.Server)) {
 		p.settings.Logger.Error("the Server field is not sent: it has a control character", "value", p.settings.Server)
 		p.settings.Server = ""
 	}

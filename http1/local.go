@@ -1,9 +1,11 @@
 package http1
 
 import (
+	"net/http"
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -35,7 +37,7 @@ type local struct {
 const maxSpare = 16 << 10
 
 func newLocal(s *asteri.Settings, l *loop.Loop) *local {
-	at := &local{settings: s, loop: l, second: -1, lengthOf: lengthUnknown}
+	at := &local{settings: s, loop: l, second: -1, lengthOf: httpfield.LengthUnknown}
 	if s.Server != "" {
 		at.server = []byte("Server: " + s.Server + "\r\n")
 	}
@@ -91,7 +93,7 @@ func (at *local) tellTime() {
 	if now := at.loop.Now(); now.Unix() != at.second {
 		at.second = now.Unix()
 		at.date = append(at.date[:0], "Date: "...)
-		at.date = now.UTC().AppendFormat(at.date, httpTime)
+		at.date = now.UTC().AppendFormat(at.date, http.TimeFormat)
 		at.date = append(at.date, "\r\n"...)
 		at.end = append(at.end[:0], at.server...)
 		at.end = append(at.end, at.date...)
@@ -100,15 +102,15 @@ func (at *local) tellTime() {
 }
 
 // appendEnd appends what the server says of itself, and the end of the head.
-func (at *local) appendEnd(b []byte, facts *headFacts) []byte {
+func (at *local) appendEnd(b []byte, facts *httpfield.ResponseFacts) []byte {
 	at.tellTime()
-	if !facts.server && !facts.date {
+	if !facts.Server && !facts.Date {
 		return append(b, at.end...)
 	}
-	if !facts.server {
+	if !facts.Server {
 		b = append(b, at.server...)
 	}
-	if !facts.date {
+	if !facts.Date {
 		b = append(b, at.date...)
 	}
 	return append(b, "\r\n"...)
@@ -125,9 +127,6 @@ func (at *local) lengthLine(n int64) []byte {
 	}
 	return at.length
 }
-
-// httpTime is IMF-fixdate, RFC 9110 section 5.6.7.
-const httpTime = "Mon, 02 Jan 2006 15:04:05 GMT"
 
 // observe tells the observer of an end. The record is used again for the next.
 func (at *local) observe(r asteri.Record) {

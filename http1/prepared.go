@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // prepared is the beginning of the last response whose handler gave the same
@@ -15,14 +16,14 @@ type prepared struct {
 	status int
 	fields []asteri.Field // views of lines; nil if there are none for header
 	lines  []byte
-	facts  headFacts
+	facts  httpfield.ResponseFacts
 }
 
 // maxPrepared bounds lines in bytes.
 const maxPrepared = 2 << 10
 
 // appendStart appends the status line and what appendFields does for h.
-func (p *prepared) appendStart(b []byte, status int, h *asteri.Header, facts *headFacts) ([]byte, error) {
+func (p *prepared) appendStart(b []byte, status int, h *asteri.Header, facts *httpfield.ResponseFacts) ([]byte, error) {
 	if p.is(status, h) {
 		*facts = p.facts
 		return append(b, p.lines...), nil
@@ -60,8 +61,8 @@ func (p *prepared) pays(status int, h *asteri.Header) bool {
 
 // set takes lines, which are those of h. Where they are not all of h, because the
 // session writes some itself, comparing them is not that simple.
-func (p *prepared) set(lines []byte, h *asteri.Header, facts *headFacts) {
-	if len(lines) > maxPrepared || facts.close || facts.length != lengthUnknown {
+func (p *prepared) set(lines []byte, h *asteri.Header, facts *httpfield.ResponseFacts) {
+	if len(lines) > maxPrepared || facts.Close || facts.Length != httpfield.LengthUnknown {
 		return
 	}
 	p.lines = append(p.lines[:0], lines...)

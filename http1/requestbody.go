@@ -1,6 +1,9 @@
 package http1
 
-import "github.com/asteri/asteri-loop"
+import (
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
+)
 
 // ReadBody begins the delivery of the request body.
 func (x *exchange) ReadBody(sink asteri.BodySink) {
@@ -10,7 +13,7 @@ func (x *exchange) ReadBody(sink asteri.BodySink) {
 		x.call(event{kind: callError, sink: sink, err: x.endCause()})
 		return
 	case x.sink != nil:
-		x.call(event{kind: callError, sink: sink, err: misuse("the body is being read already")})
+		x.call(event{kind: callError, sink: sink, err: httpfield.Misuse("the body is being read already")})
 		return
 	}
 	x.sink = sink

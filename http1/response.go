@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // Inform sends an interim response.
@@ -14,20 +15,20 @@ func (x *exchange) Inform(status int, h *asteri.Header) error {
 	case x.over:
 		return asteri.ErrClosed
 	case x.started:
-		return misuse("interim response after the final one")
+		return httpfield.Misuse("interim response after the final one")
 	case status < 100 || status > 199 || status == 101:
-		return misuse("status " + strconv.Itoa(status) + " is not an interim one")
+		return httpfield.Misuse("status " + strconv.Itoa(status) + " is not an interim one")
 	case !x.modern:
 		return nil
 	}
 	at := x.session.at
-	var facts headFacts
+	var facts httpfield.ResponseFacts
 	b, err := appendFields(append(at.buf[:0], statusLines[status-100]...), h, &facts)
 	switch {
 	case err != nil:
 		return err
-	case facts.length != lengthUnknown || facts.close || facts.upgrade:
-		return misuse("field that may not stand in an interim response")
+	case facts.Length != httpfield.LengthUnknown || facts.Close || facts.Upgrade:
+		return httpfield.Misuse("field that may not stand in an interim response")
 	}
 	if status == 100 {
 		x.expects100 = false
@@ -44,7 +45,7 @@ func (x *exchange) Start(status int, h *asteri.Header) error {
 		return err
 	}
 	at := x.session.at
-	b, err := x.appendHead(at.buf[:0], status, h, lengthUnknown)
+	b, err := x.appendHead(at.buf[:0], status, h, httpfield.LengthUnknown)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (x *exchange) mayStart() error {
 	case x.over:
 		return asteri.ErrClosed
 	case x.started:
-		return misuse("response has begun already")
+		return httpfield.Misuse("response has begun already")
 	}
 	return nil
 }
@@ -143,9 +144,9 @@ func (x *exchange) account(n int64) error {
 	case x.over:
 		return asteri.ErrClosed
 	case !x.started:
-		return misuse("content before the response has begun")
+		return httpfield.Misuse("content before the response has begun")
 	case x.framing == frameLength && n > x.left:
-		err := misuse("more content than the Content-Length")
+		err := httpfield.Misuse("more content than the Content-Length")
 		x.Abort(err)
 		return err
 	}
@@ -158,7 +159,7 @@ func (x *exchange) account(n int64) error {
 
 // SendFile queues a part of a file as content.
 func (x *exchange) SendFile(f *os.File, off, n int64) error {
-	err := error(misuse("file range of negative length"))
+	err := error(httpfield.Misuse("file range of negative length"))
 	if n >= 0 {
 		err = x.account(n)
 	}
@@ -183,9 +184,9 @@ func (x *exchange) Finish(trailer *asteri.Header) error {
 	case x.over:
 		return asteri.ErrClosed
 	case !x.started:
-		return x.mistake(misuse("handler finished without a response"))
+		return x.mistake(httpfield.Misuse("handler finished without a response"))
 	case x.framing == frameLength && x.left > 0:
-		return x.mistake(misuse("less content than the Content-Length"))
+		return x.mistake(httpfield.Misuse("less content than the Content-Length"))
 	}
 	if x.framing == frameChunked {
 		at := x.session.at
@@ -204,13 +205,13 @@ func (x *exchange) Finish(trailer *asteri.Header) error {
 // would frame or route a message may not stand there (RFC 9110 section 6.5.1).
 func appendTrailer(b []byte, trailer *asteri.Header) ([]byte, error) {
 	b = append(b, "0\r\n"...)
-	var facts headFacts
+	var facts httpfield.ResponseFacts
 	b, err := appendFields(b, trailer, &facts)
 	switch {
 	case err != nil:
 		return b, err
-	case facts.length != lengthUnknown, facts.close, facts.upgrade, trailer.Has("Host"), trailer.Has("Trailer"):
-		return b, misuse("field that may not stand in a trailer")
+	case facts.Length != httpfield.LengthUnknown, facts.Close, facts.Upgrade, trailer.Has("Host"), trailer.Has("Trailer"):
+		return b, httpfield.Misuse("field that may not stand in a trailer")
 	}
 	return append(b, '\r', '\n'), nil
 }

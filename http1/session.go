@@ -61,7 +61,7 @@ func newSession(c loop.Conn, at *local) *session {
 		TLS:        info.TLS,
 	}
 	if info.Proxied {
-		s.peer.Proxy = &asteri.Proxy{}
+		s.peer.Proxy = &asteri.Proxy{Anonymous: info.Anonymous}
 	}
 	s.startTimer(timerHeader, at.settings.Timeouts.Header)
 	return s

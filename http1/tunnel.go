@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -18,26 +19,26 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	s := x.session
 	switch {
 	case kind != asteri.UpgradeRaw:
-		return nil, misuse("kind of upgrade is not known")
+		return nil, httpfield.Misuse("kind of upgrade is not known")
 	case !x.upgradable || !x.offered(h.Get("Upgrade")):
-		return nil, misuse("upgrade that the client did not offer") // RFC 9110 section 7.8
+		return nil, httpfield.Misuse("upgrade that the client did not offer") // RFC 9110 section 7.8
 	case !s.body.done():
-		return nil, misuse("upgrade before the end of the request")
+		return nil, httpfield.Misuse("upgrade before the end of the request")
 	}
 	b := s.at.buf[:0]
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"...)
-	var facts headFacts
+	var facts httpfield.ResponseFacts
 	b, err := appendFields(b, h, &facts)
 	switch {
 	case err != nil:
 		return nil, err
-	case facts.length != lengthUnknown || facts.close:
-		return nil, misuse("field that may not stand in an upgrade")
+	case facts.Length != httpfield.LengthUnknown || facts.Close:
+		return nil, httpfield.Misuse("field that may not stand in an upgrade")
 	}
-	if !facts.server {
+	if !facts.Server {
 		b = append(b, s.at.server...)
 	}
-	if !facts.date {
+	if !facts.Date {
 		b = append(b, s.at.dateLine()...)
 	}
 	b = append(b, '\r', '\n')
@@ -100,7 +101,7 @@ var _ asteri.Tunnel = (*tunnel)(nil)
 func (t *tunnel) Read(sink asteri.BodySink) {
 	switch {
 	case t.sink != nil:
-		t.handle(event{kind: callError, sink: sink, err: misuse("the tunnel is being read already")})
+		t.handle(event{kind: callError, sink: sink, err: httpfield.Misuse("the tunnel is being read already")})
 		return
 	case t.over.Load():
 		t.handle(event{kind: callError, sink: sink, err: asteri.ErrClosed})

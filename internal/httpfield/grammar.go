@@ -34,7 +34,7 @@ var charClass = func() (t [256]uint8) {
 		if alnum || isOneOf(b, "-._~!$&'()*+,;=") {
 			t[c] |= classHost
 		}
-		if isDigit(b) || 'a' <= b|0x20 && b|0x20 <= 'f' {
+		if IsDigit(b) || 'a' <= b|0x20 && b|0x20 <= 'f' {
 			t[c] |= classHex
 		}
 		if upper {
@@ -53,13 +53,21 @@ func isOneOf(c byte, set string) bool {
 	return false
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+// IsDigit tells whether c is a DIGIT.
+func IsDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// IsTokenByte tells whether c may stand in a token.
+func IsTokenByte(c byte) bool { return charClass[c]&classToken != 0 }
+
+// IsTargetByte tells whether c may stand in the target of a request; "?" and "%",
+// which mean something there, apart.
+func IsTargetByte(c byte) bool { return charClass[c]&classTarget != 0 }
 
 // IsToken tells whether p is a token, RFC 9110 section 5.6.2: the grammar of
 // field names and methods.
 func IsToken[T string | []byte](p T) bool {
 	for i := range len(p) {
-		if charClass[p[i]]&classToken == 0 {
+		if !IsTokenByte(p[i]) {
 			return false
 		}
 	}
@@ -116,29 +124,31 @@ func ValueEnd(p []byte, i int) int {
 		}
 		i++
 	}
-	for i < len(p) && isValueByte(p[i]) {
+	for i < len(p) && IsValueByte(p[i]) {
 		i++
 	}
 	return i
 }
 
-func isValueByte(c byte) bool { return c >= ' ' && c != 0x7f || c == '\t' }
+// IsValueByte tells whether c may stand in a field value.
+func IsValueByte(c byte) bool { return c >= ' ' && c != 0x7f || c == '\t' }
 
 // IsValue tells whether p can be a field value.
 func IsValue(p []byte) bool { return ValueEnd(p, 0) == len(p) }
 
 // TrimSpace returns p without the spaces and tabs at its ends.
 func TrimSpace(p []byte) []byte {
-	for len(p) > 0 && isSpace(p[0]) {
+	for len(p) > 0 && IsSpace(p[0]) {
 		p = p[1:]
 	}
-	for len(p) > 0 && isSpace(p[len(p)-1]) {
+	for len(p) > 0 && IsSpace(p[len(p)-1]) {
 		p = p[:len(p)-1]
 	}
 	return p
 }
 
-func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+// IsSpace tells whether c is optional white space, OWS.
+func IsSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 // FoldIs tells whether p is lower, which is in lower case, without regard to
 // ASCII case.
@@ -158,7 +168,7 @@ func FoldIs[T string | []byte](p T, lower string) bool {
 // number that does not fit.
 func ParseLength[T string | []byte](v T) (n int64, ok bool) {
 	for i := range len(v) {
-		if !isDigit(v[i]) {
+		if !IsDigit(v[i]) {
 			return 0, false
 		}
 		d := int64(v[i] - '0')

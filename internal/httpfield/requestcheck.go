@@ -93,7 +93,7 @@ func (h *RequestHead) checkAuthority(plain bool) bool {
 	case h.fault != "":
 	case len(r.Authority) == 0:
 		h.fault = "no authority"
-	case !ValidAuthority(r.Authority), plain && !hasPort(r.Authority):
+	case !ValidAuthority(r.Authority), plain && !HasPort(r.Authority):
 		h.fault = "invalid authority"
 	}
 	if plain {

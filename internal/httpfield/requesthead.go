@@ -1,6 +1,8 @@
 package httpfield
 
 import (
+	"strings"
+
 	"github.com/asteri/asteri-loop"
 )
 
@@ -85,8 +87,8 @@ func (h *RequestHead) Arena() []byte { return h.arena }
 // and SETTINGS_MAX_FIELD_SECTION_SIZE count it.
 func (h *RequestHead) Size() int { return h.size }
 
-// Add takes the next field line and copies it, unless the section is refused
-// already: a section that is too large costs no memory.
+// Add takes the next field line, of which it keeps copies only. It keeps nothing of
+// a section that is refused already: one that is too large costs no memory.
 func (h *RequestHead) Add(name, value string) {
 	h.size += len(name) + len(value) + sizeOverhead
 	switch {
@@ -143,7 +145,7 @@ func (h *RequestHead) addPseudo(name, value string) {
 		h.req.Authority = h.copy(value)
 	case ":protocol":
 		bit = pseudoProtocol
-		h.req.Protocol = value
+		h.req.Protocol = strings.Clone(value)
 	}
 	switch {
 	case bit == 0:
@@ -190,7 +192,7 @@ func (h *RequestHead) addField(name, value string) {
 	switch {
 	case !IsValue(f.Value):
 		h.fault = "field value has a control character"
-	case value != "" && (isSpace(value[0]) || isSpace(value[len(value)-1])):
+	case value != "" && (IsSpace(value[0]) || IsSpace(value[len(value)-1])):
 		h.fault = "field value begins or ends with white space" // RFC 9113 section 8.2.1
 	default:
 		h.note(name, f.Value)

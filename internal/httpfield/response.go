@@ -131,10 +131,7 @@ type Date struct {
 func (d *Date) At(now time.Time) []byte {
 	if s := now.Unix(); s != d.second || d.value == nil {
 		d.second = s
-		d.value = now.UTC().AppendFormat(d.value[:0], imfFixdate)
+		d.value = now.UTC().AppendFormat(d.value[:0], http.TimeFormat)
 	}
 	return d.value
 }
-
-// imfFixdate is the form of a date, RFC 9110 section 5.6.7.
-const imfFixdate = "Mon, 02 Jan 2006 15:04:05 GMT"

@@ -8,7 +8,7 @@ func ValidPath(p []byte) (question int, ok bool) {
 	escapes := false
 	for i, c := range p {
 		switch {
-		case charClass[c]&classTarget != 0:
+		case IsTargetByte(c):
 		case c == '?':
 			if question < 0 {
 				question = i
@@ -23,11 +23,11 @@ func ValidPath(p []byte) (question int, ok bool) {
 	if question >= 0 {
 		path = p[:question]
 	}
-	return question, !escapes || validEscapes(path)
+	return question, !escapes || ValidEscapes(path)
 }
 
-// validEscapes tells whether each "%" is followed by two hexadecimal digits.
-func validEscapes(p []byte) bool {
+// ValidEscapes tells whether each "%" is followed by two hexadecimal digits.
+func ValidEscapes(p []byte) bool {
 	for i := 0; i < len(p); i++ {
 		if p[i] != '%' {
 			continue
@@ -53,7 +53,7 @@ func ValidAuthority(p []byte) bool {
 	}
 	n := 0
 	for _, c := range port {
-		if !isDigit(c) {
+		if !IsDigit(c) {
 			return false
 		}
 		if n = n*10 + int(c-'0'); n > 65535 {
@@ -73,7 +73,8 @@ func splitPort(p []byte) (host, port []byte) {
 	return p, nil
 }
 
-func hasPort(p []byte) bool {
+// HasPort tells whether an authority that is valid names a port.
+func HasPort(p []byte) bool {
 	_, port := splitPort(p)
 	return len(port) > 0
 }
@@ -88,7 +89,7 @@ func validRegName(p []byte) bool {
 			escapes = true
 		}
 	}
-	return !escapes || validEscapes(p)
+	return !escapes || ValidEscapes(p)
 }
 
 // validIPLiteral accepts "[...]" with the characters of IPv6 and IPvFuture
