@@ -74,9 +74,8 @@ type Request struct {
 // Peer tells about a connection and who is at its other end.
 type Peer struct {
 	// Remote and Local are the addresses of the client and of what it
-	// connected to, if that was by TCP or QUIC. Of what is behind a proxy they
-	// are what the proxy says; invalid if it does not say, and for other
-	// networks.
+	// connected to, if that was by TCP or QUIC, as far as they are known; what
+	// is behind a proxy is known by what the proxy says.
 	Remote, Local netip.AddrPort
 	// Network is "tcp", "unix" or "udp".
 	Network string
@@ -92,6 +91,9 @@ type Peer struct {
 
 // Proxy is what a trusted proxy says beside the client's address.
 type Proxy struct {
+	// Anonymous says that the proxy named no client: Peer.Remote is the
+	// proxy's own address, and vouches for nobody.
+	Anonymous bool
 	// User is whom the proxy has authenticated: REMOTE_USER of RFC 3875. Empty
 	// if nobody.
 	User string

@@ -12,11 +12,12 @@ type ConnInfo struct {
 	// Network is "tcp" or "unix", or "link" for an adopted socket.
 	Network string
 	// Remote is the client's address: the peer's for "tcp", or what a PROXY
-	// header says. It is invalid if that is not known.
+	// header says.
 	Remote netip.AddrPort
 	// Proxied says that the connection began with a PROXY header: the client
-	// is not at the other end of it.
-	Proxied bool
+	// is not at the other end of it. Anonymous says that the header named no
+	// client, so that Remote is the proxy's address and proves nothing.
+	Proxied, Anonymous bool
 	// SocketPath is the listener's path, for "unix".
 	SocketPath string
 	// TLS is nil for a plain connection.

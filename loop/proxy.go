@@ -74,18 +74,18 @@ func (r *proxyReader) OnData(in []byte) (int, error) {
 
 var errNotProxy = errors.New("PROXY header from a peer that is no proxy")
 
-// adopt makes the addresses in the header those of the connection. A proxy that
-// does not know its client leaves it without an address, rather than with the
-// proxy's, which may be trusted. So does one that says LOCAL, although the
-// specification would have its own address count: HAProxy says it also for clients
-// that are at a Unix socket.
+// adopt makes the addresses in the header those of the connection. If there are
+// none they stay those of the socket, as the specification has it, and Anonymous
+// says so: not even LOCAL proves that nobody is behind the proxy, for HAProxy says
+// it of clients at a Unix socket too.
 func (r *proxyReader) adopt(h *proxyproto.Header) {
 	info := &r.conn.info
 	info.Proxied = true
-	info.Remote = h.Source
-	if h.Destination.IsValid() {
-		info.local = h.Destination
+	if !h.Source.IsValid() {
+		info.Anonymous = true
+		return
 	}
+	info.Remote, info.local = h.Source, h.Destination
 }
 
 // proceed hands the connection on as if it had just come, with the bytes behind

@@ -19,7 +19,11 @@ import (
 func whoami() loop.Protocol {
 	return protocol{"whoami", func(c loop.Conn) loop.Session {
 		i := c.Info()
-		c.Write(fmt.Appendf(nil, "%v %v %t\n", i.Remote, i.Local(), i.Proxied))
+		nobody := ""
+		if i.Anonymous {
+			nobody = ", of nobody"
+		}
+		c.Write(fmt.Appendf(nil, "%v %v %t%s\n", i.Remote, i.Local(), i.Proxied, nobody))
 		return &echoSession{conn: c}
 	}}
 }
@@ -74,7 +78,7 @@ func TestProxyKnowsNoClient(t *testing.T) {
 	} {
 		c := dial(t, addr)
 		sendAll(t, c, header)
-		wantText(t, c, fmt.Sprintf("invalid AddrPort %v true\n", addr))
+		wantText(t, c, fmt.Sprintf("%v %v true, of nobody\n", c.LocalAddr(), addr))
 	}
 }
 

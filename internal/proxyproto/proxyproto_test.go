@@ -149,6 +149,19 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// A health check of Amazon's Network Load Balancer, as a user has captured it: LOCAL,
+// and behind it a checksum and room that is not used.
+func TestRecordedHealthCheck(t *testing.T) {
+	header := v2(commandLocal, 0x11, "\x03\x00\x04\xbc\xe5\x95\x1f\x04\x00\x4a"+strings.Repeat("\x00", 74))
+	h, size, err := Any.Parse([]byte(header + "GET "))
+	if err != nil || size != len(header) || h.String() != "2 true - -" {
+		t.Errorf("%v, %d, %v", h, size, err)
+	}
+	if err := checkVectors([]byte(header), fixedV2); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestVersions(t *testing.T) {
 	first, second := "PROXY UNKNOWN\r\n", v2(commandLocal, 0, "")
 	for _, tc := range []struct {

@@ -266,7 +266,7 @@ func TestHAProxy(t *testing.T) {
 		return exec.Command(path, "-db", "-f", conf)
 	})
 	e := environOf(t, c.get("/environ", "X-Forwarded-For: 6.6.6.6").want(t, 200))
-	e.want(t, "REMOTE_ADDR", "")
+	e.want(t, "REMOTE_ADDR", "127.0.0.1") // HAProxy's own, since it names nobody
 	conn, err := net.DialTimeout("unix", relay, patience)
 	if err != nil {
 		t.Fatal(err)

@@ -40,9 +40,9 @@ func (gateway) Match(alpn string, head []byte) loop.Verdict {
 }
 
 // Allow refuses strangers. A peer without an address is at a Unix socket, which
-// the system guards, unless it came through a proxy that did not know it.
+// the system guards. Whom a proxy does not name is not the proxy.
 func (g gateway) Allow(p *asteri.Peer) *asteri.StatusError {
-	if p.Remote.IsValid() && g.allow.Contains(p.Remote.Addr()) ||
+	if p.Remote.IsValid() && g.allow.Contains(p.Remote.Addr()) && (p.Proxy == nil || !p.Proxy.Anonymous) ||
 		!p.Remote.IsValid() && p.Network == "unix" && p.Proxy == nil {
 		return nil
 	}

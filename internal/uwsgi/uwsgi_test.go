@@ -211,6 +211,8 @@ func TestAllow(t *testing.T) {
 		"not listed":     {asteri.Peer{Network: "tcp", Remote: netip.MustParseAddrPort("127.0.0.1:1")}, false},
 		"Unix socket":    {asteri.Peer{Network: "unix"}, true},
 		"behind a proxy": {asteri.Peer{Network: "unix", Proxy: &asteri.Proxy{}}, false},
+		"anonymous":      {asteri.Peer{Network: "tcp", Remote: netip.MustParseAddrPort("10.0.0.1:1"), Proxy: &asteri.Proxy{Anonymous: true}}, false},
+		"named":          {asteri.Peer{Network: "tcp", Remote: netip.MustParseAddrPort("10.0.0.1:1"), Proxy: &asteri.Proxy{}}, true},
 		"unknown":        {asteri.Peer{Network: "tcp", Proxy: &asteri.Proxy{}}, false},
 	} {
 		if refusal := (gateway{set}).Allow(&tc.peer); (refusal == nil) != tc.ok {

@@ -107,11 +107,11 @@ func (h *handler) apply(r *asteri.Request) *asteri.StatusError {
 }
 
 // trusts tells whether a peer may speak for others. Who has no address is at a
-// Unix socket, which the system guards, unless it came through a proxy that did
-// not know it.
+// Unix socket, which the system guards. Whom a proxy does not name is not the
+// proxy.
 func (h *handler) trusts(p *asteri.Peer) bool {
 	if p.Remote.IsValid() {
-		return h.opts.Trusted.Contains(p.Remote.Addr())
+		return h.opts.Trusted.Contains(p.Remote.Addr()) && (p.Proxy == nil || !p.Proxy.Anonymous)
 	}
 	return p.Network == "unix" && p.Proxy == nil
 }

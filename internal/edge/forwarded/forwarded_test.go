@@ -163,6 +163,7 @@ func TestWhoIsTrusted(t *testing.T) {
 		"everyone":       {[]string{"*"}, asteri.Peer{Network: "tcp", Remote: netip.MustParseAddrPort("192.0.3.9:1")}, "6.6.6.6:0"},
 		"Unix socket":    {nil, asteri.Peer{Network: "unix"}, "8.8.8.8:0"},
 		"behind unknown": {[]string{"*"}, asteri.Peer{Network: "unix", Proxy: &asteri.Proxy{}}, none},
+		"anonymous":      {[]string{"192.0.2.0/24"}, asteri.Peer{Network: "tcp", Remote: netip.MustParseAddrPort("192.0.2.9:1"), Proxy: &asteri.Proxy{Anonymous: true}}, "192.0.2.9:1"},
 		"unknown on TCP": {[]string{"*"}, asteri.Peer{Network: "tcp", Proxy: &asteri.Proxy{}}, none},
 	} {
 		h := newHandler(Options{Trusted: trusting(t, tc.trusted...), Host: true})
