@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -20,7 +22,7 @@ type session struct {
 	left     []loosened   // streams that are gone while their handlers run
 	block    *headerBlock // a header section that is not complete
 	early    []earlyPriority
-	decoder  decoder
+	decoder  *hpack.Decoder
 	encoder  encoder
 	schedule schedule
 
@@ -87,7 +89,7 @@ func newSession(c loop.Conn, at *local) *session {
 	if info.Proxied {
 		s.peer.Proxy = &asteri.Proxy{Anonymous: info.Anonymous}
 	}
-	s.decoder.init()
+	s.decoder = newDecoder(s)
 	s.encoder.init()
 	s.resets = newPurse(resetPurse(at.config.MaxConcurrentStreams), at.Home.Now())
 	s.idle = newPurse(idlePurse, at.Home.Now())
@@ -243,7 +245,8 @@ func (s *session) close(more bool) {
 // loseStreams ends all streams for lack of a client.
 func (s *session) loseStreams(cause error) {
 	for _, st := range s.streams {
-		st.lose(cause)
+		st.drop()
+		st.Cancel(cause)
 	}
 	clear(s.streams)
 }
