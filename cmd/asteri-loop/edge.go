@@ -7,11 +7,15 @@ import (
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/edge/compress"
 	"github.com/asteri/asteri-loop/internal/edge/static"
+	"github.com/asteri/asteri-loop/internal/edge/timing"
 )
 
-// edge puts in front of next what the settings ask for: compression, and behind it
-// static files.
+// edge puts in front of next what the settings ask for: compression, behind it static
+// files, and behind those what measures the application.
 func edge(next asteri.Handler, cfg *config.Config, l *logs) (asteri.Handler, error) {
+	if cfg.ServerTiming {
+		next = timing.Handler(next)
+	}
 	h, err := withStaticFiles(next, cfg, l)
 	if err != nil {
 		return nil, err

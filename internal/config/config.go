@@ -130,6 +130,9 @@ type Config struct {
 	StaticFollowSymlinks bool
 	StaticCacheSize      int64
 
+	// ServerTiming tells clients how long the application took.
+	ServerTiming bool
+
 	// Compress are the content codings to offer, each perhaps with a level,
 	// as compress.ParseCoding takes them.
 	Compress          []string

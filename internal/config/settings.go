@@ -420,6 +420,10 @@ var settings = []*setting{
 	},
 
 	{
+		Name: "server_timing", Flags: []string{"server-timing"}, Group: groupDebugging, Meta: "on|off", Default: "off",
+		Help: "Whether responses say how long the application took, in the field Server-Timing. For development: every client can see it.",
+		at:   func(c *Config) value { return boolean(&c.ServerTiming) },
+	}, {
 		Name: "check_config", Flags: []string{"check-config"}, Group: groupDebugging, Command: true,
 		Help: "Check the settings and import the application, then exit: 0 if all is well.",
 		at:   func(c *Config) value { return boolean(&c.CheckConfig) },

@@ -1,0 +1,37 @@
+// Package timing tells browsers how long the application took, in the field
+// Server-Timing, which their developer tools show. It is for development: everybody
+// can see the figure.
+package timing
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// Handler adds Server-Timing to the responses of next: as "app" the milliseconds from
+// the complete request head to the beginning of the response, the time in the
+// application's queue included. What next says in such a field stays.
+func Handler(next asteri.Handler) asteri.Handler {
+	return asteri.HandlerFunc(func(x asteri.Exchange) { next.ServeExchange(&exchange{x}) })
+}
+
+type exchange struct{ asteri.Exchange }
+
+// Start begins the response.
+func (x *exchange) Start(status int, h *asteri.Header) error {
+	return x.Exchange.Start(status, x.timed(h))
+}
+
+// Respond answers in one call.
+func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
+	return x.Exchange.Respond(status, x.timed(h), body)
+}
+
+func (x *exchange) timed(h *asteri.Header) *asteri.Header {
+	took := time.Since(x.Request().Received).Seconds() * 1000
+	own := h.Clone()
+	own.Add("Server-Timing", "app;dur="+strconv.FormatFloat(took, 'f', 3, 64))
+	return own
+}

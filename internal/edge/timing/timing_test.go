@@ -1,0 +1,30 @@
+package timing
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchangetest"
+)
+
+func TestHandler(t *testing.T) {
+	own := new(asteri.Header)
+	own.Add("Server-Timing", "db;dur=1")
+	for name, answer := range map[string]asteri.HandlerFunc{
+		"respond": func(x asteri.Exchange) { _ = x.Respond(200, own, []byte("body")) },
+		"start":   func(x asteri.Exchange) { _ = x.Start(200, own); _, _ = x.Write([]byte("body")); _ = x.Finish(nil) },
+	} {
+		r := exchangetest.Get(t, exchangetest.NewExecutor(t), "/").Answer(Handler(answer))
+		var got []string
+		for v := range r.Header.Values("Server-Timing") {
+			got = append(got, string(v))
+		}
+		if len(got) != 2 || got[0] != "db;dur=1" || !regexp.MustCompile(`^app;dur=\d+\.\d{3}$`).MatchString(got[1]) || string(r.Body) != "body" {
+			t.Errorf("%s: %q, %q", name, got, r.Body)
+		}
+	}
+	if own.Len() != 1 {
+		t.Error("the handler's header was changed")
+	}
+}
