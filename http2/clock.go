@@ -64,7 +64,8 @@ func (c *clock) awaitBlock() {
 	}
 }
 
-// becomeIdle is called when no stream is open.
+// becomeIdle is called when the last stream has ended. Frames that begin none do not
+// keep the connection.
 func (c *clock) becomeIdle() {
 	c.idle = c.in(c.s.at.Settings.Timeouts.KeepAlive)
 	c.watch(c.idle)

@@ -2,7 +2,6 @@ package http2
 
 import (
 	"hash/maphash"
-	"unsafe"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -24,6 +23,7 @@ type encoder struct {
 	size    int
 	slots   [128]uint32 // by hash: number of an entry, plus 1
 	seen    [64]uint32  // by hash: fields that were seen once
+	last    [16]uint32  // by place in the last section: number of the entry, plus 1
 }
 
 type tableEntry struct {
@@ -31,26 +31,11 @@ type tableEntry struct {
 	nameLen int
 }
 
-func (t *tableEntry) is(f asteri.Field) bool {
-	return string(t.text[:t.nameLen]) == string(f.Name) && string(t.text[t.nameLen:]) == string(f.Value)
+func (t *tableEntry) is(f *asteri.Field) bool {
+	return len(f.Name) == t.nameLen && string(t.text[t.nameLen:]) == string(f.Value) && string(t.text[:t.nameLen]) == string(f.Name)
 }
 
 func (t *tableEntry) size() int { return len(t.text) + entryOverhead }
-
-const (
-	entryOverhead = 32   // RFC 7541 section 4.1
-	tableSize     = 4096 // of either side, by default
-	staticEntries = 61
-)
-
-// The ways in which a field is written, RFC 7541 section 6.
-const (
-	opIndexed      = 0x80
-	opInsert       = 0x40
-	opResize       = 0x20
-	opNeverIndexed = 0x10
-	opLiteral      = 0x00
-)
 
 // hashSeed makes it hard to find fields that share a slot.
 var hashSeed = maphash.MakeSeed()
@@ -78,23 +63,34 @@ func (e *encoder) encode(b []byte, fields []asteri.Field) []byte {
 		b = appendInt(b, opResize, 5, uint64(e.limit))
 		e.resized = false
 	}
-	for _, f := range fields {
-		b = e.encodeField(b, f)
+	for i := range fields {
+		f := &fields[i]
+		if n := e.last[i%len(e.last)]; n > e.first && e.entries[n-1-e.first].is(f) {
+			b = e.appendIndex(b, n)
+			continue
+		}
+		b = e.encodeField(b, f, &e.last[i%len(e.last)])
 	}
 	return b
 }
 
-func (e *encoder) encodeField(b []byte, f asteri.Field) []byte {
+// appendIndex appends a field that is in the table.
+func (e *encoder) appendIndex(b []byte, number uint32) []byte {
+	return appendInt(b, opIndexed, 7, uint64(staticEntries+len(e.entries)-int(number-1-e.first)))
+}
+
+// encodeField appends a field that is not what stood in its place in the last
+// section, and notes in last if it is in the table.
+func (e *encoder) encodeField(b []byte, f *asteri.Field, last *uint32) []byte {
 	if len(f.Name) == len(":status") && f.Name[0] == ':' {
 		if i := staticStatus(f.Value); i != 0 {
 			return append(b, opIndexed|i)
 		}
 	}
 	h := maphash.Bytes(hashSeed, f.Value) + uint64(len(f.Name))*0x9e3779b97f4a7c15 + uint64(f.Name[len(f.Name)-1])
-	if n := e.slots[h%uint64(len(e.slots))]; n > e.first {
-		if i := n - 1 - e.first; e.entries[i].is(f) {
-			return appendInt(b, opIndexed, 7, uint64(staticEntries+len(e.entries)-int(i)))
-		}
+	if n := e.slots[h%uint64(len(e.slots))]; n > e.first && e.entries[n-1-e.first].is(f) {
+		*last = n
+		return e.appendIndex(b, n)
 	}
 	mark, at := uint32(h>>32)|1, h>>16%uint64(len(e.seen))
 	switch size := len(f.Name) + len(f.Value) + entryOverhead; {
@@ -105,19 +101,22 @@ func (e *encoder) encodeField(b []byte, f asteri.Field) []byte {
 		return appendLiteral(b, opLiteral, 4, f)
 	default:
 		b = appendLiteral(b, opInsert, 6, f)
-		e.insert(f, size, h)
+		*last = e.insert(f, size, h)
 		return b
 	}
 }
 
-// insert adds f to the table, and takes out what it has no room for.
-func (e *encoder) insert(f asteri.Field, size int, h uint64) {
+// insert adds f to the table, takes out what that has no room for, and returns the
+// entry's number, plus 1.
+func (e *encoder) insert(f *asteri.Field, size int, h uint64) uint32 {
 	e.evict(e.limit - size)
 	text := make([]byte, 0, len(f.Name)+len(f.Value))
 	text = append(append(text, f.Name...), f.Value...)
 	e.entries = append(e.entries, tableEntry{text, len(f.Name)})
 	e.size += size
-	e.slots[h%uint64(len(e.slots))] = e.first + uint32(len(e.entries))
+	n := e.first + uint32(len(e.entries))
+	e.slots[h%uint64(len(e.slots))] = n
+	return n
 }
 
 func (e *encoder) evict(size int) {
@@ -131,7 +130,7 @@ func (e *encoder) evict(size int) {
 
 // appendLiteral appends a field with its value in full, and its name too if the
 // static table has none such.
-func appendLiteral(b []byte, op byte, prefix int, f asteri.Field) []byte {
+func appendLiteral(b []byte, op byte, prefix int, f *asteri.Field) []byte {
 	i := staticNames[string(f.Name)]
 	b = appendInt(b, op, prefix, uint64(i))
 	if i == 0 {
@@ -143,7 +142,7 @@ func appendLiteral(b []byte, op byte, prefix int, f asteri.Field) []byte {
 // appendString appends a string literal, RFC 7541 section 5.2, in the Huffman code
 // if that makes it shorter.
 func appendString(b, p []byte) []byte {
-	s := unsafe.String(unsafe.SliceData(p), len(p)) // for the two calls below only
+	s := view(p)
 	if n := hpack.HuffmanEncodeLength(s); n < uint64(len(s)) {
 		b = appendInt(b, 0x80, 7, n)
 		return hpack.AppendHuffmanString(b, s)
@@ -185,26 +184,3 @@ func staticStatus(v []byte) byte {
 	}
 	return 0
 }
-
-// staticNames holds the indices of names in the static table, RFC 7541 appendix A.
-var staticNames = func() map[string]uint8 {
-	names := []string{
-		8:  ":status",
-		15: "accept-charset", "accept-encoding", "accept-language", "accept-ranges", "accept",
-		"access-control-allow-origin", "age", "allow", "authorization", "cache-control",
-		"content-disposition", "content-encoding", "content-language", "content-length",
-		"content-location", "content-range", "content-type", "cookie", "date", "etag", "expect",
-		"expires", "from", "host", "if-match", "if-modified-since", "if-none-match", "if-range",
-		"if-unmodified-since", "last-modified", "link", "location", "max-forwards",
-		"proxy-authenticate", "proxy-authorization", "range", "referer", "refresh", "retry-after",
-		"server", "set-cookie", "strict-transport-security", "transfer-encoding", "user-agent",
-		"vary", "via", "www-authenticate",
-	}
-	m := make(map[string]uint8)
-	for i, name := range names {
-		if name != "" {
-			m[name] = uint8(i)
-		}
-	}
-	return m
-}()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"strings"
 	"testing"
 
 	xhttp2 "golang.org/x/net/http2"
@@ -254,4 +255,61 @@ func FuzzEncoder(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzDecoder: what is decoded here is decoded to the same by golang.org/x/net, and
+// what is refused here is refused there. Of two sections the second one shows
+// whether the tables are the same.
+//
+// Two differences are known and allowed for: where changes of the table's size may
+// stand, and integers of more than 32 bits.
+func FuzzDecoder(f *testing.F) {
+	var e encoder
+	e.init()
+	for range 3 {
+		f.Add(e.encode(nil, fields(":status", "404", "a", "b", "set-cookie", "x", "etag", "12345678901234567890").Fields()), []byte("\xbe\x82"))
+	}
+	f.Add([]byte("\x3f\xe1\x1f\x40\x01a\x01b\x7e\x01c\xbe\xbf"), []byte("\xbe\xbf\xc0"))
+	f.Add([]byte("\x20\x3f\x01\x40\x01a\x01b"), []byte("\x82\x20"))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		var d decoder
+		d.init()
+		var theirs []hpack.HeaderField
+		x := hpack.NewDecoder(tableSize, func(f hpack.HeaderField) { theirs = append(theirs, f) })
+		for _, p := range [][]byte{first, second} {
+			theirs = nil
+			var ours []headerField
+			err := d.decode(p, func(name, value string) {
+				ours = append(ours, headerField{strings.Clone(name), strings.Clone(value)})
+			})
+			_, xerr := x.Write(p)
+			if xerr == nil {
+				xerr = x.Close()
+			}
+			if (err == nil) != (xerr == nil) {
+				if resizesOrLarge(err) || resizesOrLarge(xerr) {
+					return
+				}
+				t.Fatalf("%v here, %v there", err, xerr)
+			}
+			if err != nil {
+				return
+			}
+			if len(ours) != len(theirs) {
+				t.Fatalf("%q here, %q there", ours, theirs)
+			}
+			for i, f := range theirs {
+				if ours[i].name != f.Name || ours[i].value != f.Value {
+					t.Fatalf("%q here, %q there", ours, theirs)
+				}
+			}
+			if d.size > d.limit {
+				t.Fatalf("the table holds %d bytes of %d", d.size, d.limit)
+			}
+		}
+	})
+}
+
+func resizesOrLarge(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "size") || strings.Contains(err.Error(), "integer"))
 }

@@ -3,32 +3,23 @@ package http2
 import (
 	"encoding/binary"
 	"errors"
-
-	"golang.org/x/net/http2/hpack"
+	"fmt"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // headerBlock is a header section that is being read: HEADERS and the
-// CONTINUATION frames behind it. It is decoded as it comes, so that it takes no
-// memory but for what is kept of it.
+// CONTINUATION frames behind it.
 type headerBlock struct {
 	id        uint32
 	head      *httpfield.RequestHead
-	st        *serverStream // of a request, or of its trailer
+	add       func(name, value string) // head.Add
+	st        *serverStream            // of a request, or of its trailer
 	trailer   *asteri.Header
 	endStream bool
-	size      int   // of the fragments so far
-	fault     error // what the section is ignored for, once it is decoded
-}
-
-// newDecoder makes the decoder of a connection. A string that is longer than a
-// whole head may be is not decoded.
-func newDecoder(s *session) *hpack.Decoder {
-	d := hpack.NewDecoder(tableSize, func(f hpack.HeaderField) { s.block.head.Add(f.Name, f.Value) })
-	d.SetMaxStringLength(min(s.at.Settings.Limits.Head, maxMaxFrameSize))
-	return d
+	fragments []byte // those so far, if there are several
+	fault     error  // what the section is ignored for, once it is decoded
 }
 
 // onHeaders begins a header section.
@@ -84,7 +75,7 @@ func (s *session) beginBlock(b *headerBlock) error {
 		s.beginRequest(b)
 		return nil
 	}
-	s.ignoreBlock(b)
+	b.ignore()
 	return nil
 }
 
@@ -97,7 +88,7 @@ func (s *session) beginLate(b *headerBlock) error {
 	default:
 		return connError{codeProtocol, "stream with a number below that of another"}
 	}
-	s.ignoreBlock(b)
+	b.ignore()
 	return nil
 }
 
@@ -111,7 +102,7 @@ func (s *session) beginRequest(b *headerBlock) {
 		b.fault = streamError{b.id, codeRefusedStream, "too many streams"}
 	}
 	if b.fault != nil {
-		s.ignoreBlock(b)
+		b.ignore()
 		return
 	}
 	st := s.at.takeStream()
@@ -123,12 +114,11 @@ func (s *session) beginRequest(b *headerBlock) {
 // errIgnored is the fault of a section that is decoded and answered by nothing.
 var errIgnored = errors.New("ignored")
 
-// ignoreBlock has a section decoded for nothing but the dynamic table.
-func (s *session) ignoreBlock(b *headerBlock) {
+// ignore has a section decoded for nothing but the dynamic table.
+func (b *headerBlock) ignore() {
 	if b.fault == nil {
 		b.fault = errIgnored
 	}
-	s.decoder.SetEmitEnabled(false)
 }
 
 func (s *session) onContinuation(h frameHeader, p []byte) error {
@@ -141,52 +131,54 @@ func (s *session) onContinuation(h frameHeader, p []byte) error {
 	return s.addFragment(p, h.has(flagEndHeaders))
 }
 
-// addFragment decodes a part of the section. One that is far beyond the limit is
-// not decoded to its end for the sake of a proper refusal.
+// addFragment takes a part of the section, and acts on it when it is complete.
 func (s *session) addFragment(p []byte, last bool) error {
 	b := s.block
-	limit := min(s.at.Settings.Limits.Head, maxMaxFrameSize)
-	if b.size += len(p); b.size > 2*limit+minMaxFrameSize {
+	if len(b.fragments)+len(p) > 2*s.headLimit()+minMaxFrameSize {
 		return errCalm("header section is too long")
 	}
-	_, err := s.decoder.Write(p)
-	switch {
-	case errors.Is(err, hpack.ErrStringLength):
-		return errCalm("header field is too long")
-	case err != nil:
-		return connError{codeCompression, err.Error()}
-	case b.st != nil && b.head.Size() > maxExpansion*limit:
-		return errCalm("header section expands too much")
-	case !last:
+	if !last {
+		b.fragments = append(b.fragments, p...)
 		s.clock.awaitBlock()
 		return nil
 	}
-	return s.endBlock()
+	if len(b.fragments) > 0 {
+		b.fragments = append(b.fragments, p...)
+		p = b.fragments
+	}
+	s.block = nil
+	err := s.decodeBlock(b, p)
+	s.at.putBlock(b)
+	return err
 }
+
+// headLimit returns the limit of a head, which is counted in int32.
+func (s *session) headLimit() int { return min(s.at.Settings.Limits.Head, maxMaxFrameSize) }
 
 // maxExpansion is by how much a header section may exceed the limit and still be
 // answered 431.
 const maxExpansion = 16
 
-// endBlock acts on a section that is complete.
-func (s *session) endBlock() error {
-	b := s.block
-	s.block = nil
-	s.decoder.SetEmitEnabled(true)
-	if err := s.decoder.Close(); err != nil {
-		return connError{codeCompression, err.Error()}
+// decodeBlock acts on a section that is complete.
+func (s *session) decodeBlock(b *headerBlock, p []byte) error {
+	var emit func(name, value string)
+	if b.st != nil {
+		emit = b.add
 	}
-	var err error
+	if err := s.decoder.decode(p, emit); err != nil {
+		return err
+	}
 	switch {
+	case b.st != nil && b.head.Size() > maxExpansion*s.headLimit():
+		return errCalm("header section expands too much")
 	case b.trailer != nil:
-		err = s.endTrailer(b)
+		return s.endTrailer(b)
 	case b.st != nil:
-		err = s.endRequest(b)
+		return s.endRequest(b)
 	case b.fault != errIgnored:
-		err = b.fault
+		return b.fault
 	}
-	s.at.putBlock(b)
-	return err
+	return nil
 }
 
 // endRequest serves the request, or ends its stream if it is malformed.
@@ -208,7 +200,6 @@ func (s *session) endRequest(b *headerBlock) error {
 	}
 	s.prioritizeNew(st, &b.head.Facts)
 	st.inputDone = b.endStream
-	s.streams[st.id] = st
 	s.idle.earn(earnedByRequest)
 	if s.stopping {
 		st.Shutdown()
@@ -218,11 +209,21 @@ func (s *session) endRequest(b *headerBlock) error {
 	} else {
 		st.Serve(b.head, b.endStream)
 	}
-	if st.closed {
+	// Most streams are done by now, and never enter the table.
+	switch {
+	case st.closed:
 		s.recycle(st)
+	case s.state == stateClosed:
+		st.lose(errConnection)
+	default:
+		s.streams[st.id] = st
 	}
 	return nil
 }
+
+// errConnection is the cause for a stream whose connection failed while its handler
+// was being called.
+var errConnection = fmt.Errorf("%w: HTTP/2 connection failed", asteri.ErrClientGone)
 
 // recycle uses a stream again that is gone and that nobody has kept.
 func (s *session) recycle(st *serverStream) {

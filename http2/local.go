@@ -93,7 +93,9 @@ func (at *local) putStream(st *serverStream) {
 func (at *local) takeBlock() *headerBlock {
 	n := len(at.blocks)
 	if n == 0 {
-		return &headerBlock{head: new(httpfield.RequestHead)}
+		b := &headerBlock{head: new(httpfield.RequestHead)}
+		b.add = b.head.Add
+		return b
 	}
 	b := at.blocks[n-1]
 	at.blocks = at.blocks[:n-1]
@@ -102,7 +104,7 @@ func (at *local) takeBlock() *headerBlock {
 
 func (at *local) putBlock(b *headerBlock) {
 	if len(at.blocks) < maxSpare {
-		*b = headerBlock{head: b.head}
+		*b = headerBlock{head: b.head, add: b.add}
 		at.blocks = append(at.blocks, b)
 	}
 }

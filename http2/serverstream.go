@@ -262,6 +262,12 @@ func (st *serverStream) reset(code errorCode, cause error) {
 	st.abandon(cause)
 }
 
+// lose ends the stream together with its connection.
+func (st *serverStream) lose(cause error) {
+	st.drop()
+	st.Cancel(cause)
+}
+
 // abandon cancels the exchange of a stream that is gone. While its handler runs,
 // it counts as open.
 func (st *serverStream) abandon(cause error) {
@@ -280,8 +286,8 @@ func (st *serverStream) forget(ours bool) {
 	if s.streams[st.id] == st {
 		delete(s.streams, st.id)
 	}
-	if len(s.streams) == 0 {
-		s.clock.becomeIdle()
+	s.worked = true
+	if !s.inData { // which settles at its end
 		s.settle()
 	}
 }

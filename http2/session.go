@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/net/http2/hpack"
-
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -22,7 +20,7 @@ type session struct {
 	left     []loosened   // streams that are gone while their handlers run
 	block    *headerBlock // a header section that is not complete
 	early    []earlyPriority
-	decoder  *hpack.Decoder
+	decoder  decoder
 	encoder  encoder
 	schedule schedule
 
@@ -42,6 +40,7 @@ type session struct {
 	state    sessionState
 	greeted  bool // the client's preface has come
 	set      bool // and its first SETTINGS
+	worked   bool // a stream has ended since the session last settled
 	inData   bool // within OnData, which sends what is put together at its end
 	pumping  bool
 	paused   bool
@@ -89,7 +88,7 @@ func newSession(c loop.Conn, at *local) *session {
 	if info.Proxied {
 		s.peer.Proxy = &asteri.Proxy{Anonymous: info.Anonymous}
 	}
-	s.decoder = newDecoder(s)
+	s.decoder.init()
 	s.encoder.init()
 	s.resets = newPurse(resetPurse(at.config.MaxConcurrentStreams), at.Home.Now())
 	s.idle = newPurse(idlePurse, at.Home.Now())
@@ -245,8 +244,7 @@ func (s *session) close(more bool) {
 // loseStreams ends all streams for lack of a client.
 func (s *session) loseStreams(cause error) {
 	for _, st := range s.streams {
-		st.drop()
-		st.Cancel(cause)
+		st.lose(cause)
 	}
 	clear(s.streams)
 }

@@ -51,11 +51,15 @@ func (s *session) sayGoodbye() {
 	s.settle()
 }
 
-// settle closes the connection once its last stream is done, if there will be no
-// further one.
+// settle is called when something was done. It closes the connection if its last
+// stream is gone and there will be no further one.
 func (s *session) settle() {
-	if s.state == stateClosed || len(s.streams) > 0 || s.inData {
+	if s.state == stateClosed || len(s.streams) > 0 {
 		return
+	}
+	if s.worked {
+		s.worked = false
+		s.clock.becomeIdle()
 	}
 	switch {
 	case s.goodbye.said, s.goodbye.byClient && s.block == nil, s.eof && !s.paused:
