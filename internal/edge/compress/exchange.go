@@ -178,7 +178,7 @@ func (x *exchange) SendFile(f *os.File, off, n int64) error {
 	if x.stream == nil && !x.over {
 		return x.Exchange.SendFile(f, off, n)
 	}
-	err := error(asteri.ErrClosed)
+	err := asteri.ErrClosed
 	if !x.over {
 		err = x.account(n)
 	}

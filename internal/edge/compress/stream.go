@@ -196,7 +196,7 @@ func (s *stream) took(j *job) {
 		return
 	}
 	if j.ended {
-		s.end(j.trailer)
+		_ = s.end(j.trailer) // which has ended the exchange either way
 		return
 	}
 	s.pump()
