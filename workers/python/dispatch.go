@@ -239,11 +239,11 @@ func (d *dispatcher) waiting() int {
 	return d.queue.n
 }
 
-// callsAt returns how many calls w has.
-func (d *dispatcher) callsAt(w *worker) int {
+// at returns how many calls and how many open WebSockets w has.
+func (d *dispatcher) at(w *worker) (calls, sockets int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return w.room.calls
+	return w.room.calls, w.room.sockets
 }
 
 func (d *dispatcher) armRecall() {

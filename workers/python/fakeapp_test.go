@@ -90,6 +90,8 @@ func (p *fakeProcess) run(r fakeRequest) {
 	case "/violate":
 		p.violate(r)
 		time.Sleep(time.Hour)
+	case "/socket":
+		p.socket(r)
 	case "/eof":
 		unix.Shutdown(3, unix.SHUT_RDWR)
 		time.Sleep(time.Hour)

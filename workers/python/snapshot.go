@@ -15,6 +15,8 @@ type WorkerStatus struct {
 	// InFlight is how many requests the worker has, those included that wait
 	// in its link.
 	InFlight int
+	// Sockets is how many open WebSockets it has, which are not InFlight.
+	Sockets int
 	// Served is how many requests it has finished.
 	Served uint64
 	// Started is when it was started.
@@ -52,9 +54,9 @@ func (p *Pool) Snapshot() Snapshot {
 func (w *worker) status() WorkerStatus {
 	state := workerState(w.state.Load())
 	st := WorkerStatus{
-		PID: int(w.pid.Load()), Number: w.age, InFlight: w.pool.dispatcher.callsAt(w),
-		Served: w.served.Load(), Started: w.born,
+		PID: int(w.pid.Load()), Number: w.age, Served: w.served.Load(), Started: w.born,
 	}
+	st.InFlight, st.Sockets = w.pool.dispatcher.at(w)
 	switch state {
 	case stateStarting:
 		st.State = "STARTING"
