@@ -65,14 +65,36 @@ func Handler(next asteri.Handler, o Options) asteri.Handler {
 	if o.SecureSchemes == nil {
 		o.SecureSchemes = DefaultSecureSchemes
 	}
-	return &handler{next: next, opts: o, forwarder: newForwarderNames(o.ForwarderHeaders)}
+	h := &handler{next: next, opts: o, forwarder: newForwarderNames(o.ForwarderHeaders)}
+	h.setLengths()
+	return h
 }
 
 type handler struct {
 	next      asteri.Handler
 	opts      Options
 	forwarder forwarderNames
+	// lengths has a bit for each length of a name that is to be looked at:
+	// most fields of most requests are of another.
+	lengths uint64
 }
+
+func (h *handler) setLengths() {
+	if h.forwarder.all || h.opts.RefuseUnderscores {
+		h.lengths = ^uint64(0)
+		return
+	}
+	names := append([]string{nameForwarded, nameFor, nameHost, namePort}, h.forwarder.names...)
+	for _, s := range h.opts.SecureSchemes {
+		names = append(names, s.Name)
+	}
+	for _, name := range names {
+		h.lengths |= lengthBit(len(name))
+	}
+}
+
+// lengthBit is the bit of a length; all that are long share one.
+func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
 // ServeExchange implements asteri.Handler.
 func (h *handler) ServeExchange(x asteri.Exchange) {
@@ -85,11 +107,11 @@ func (h *handler) ServeExchange(x asteri.Exchange) {
 
 // apply corrects the request.
 func (h *handler) apply(r *asteri.Request) *asteri.StatusError {
-	trusted := h.trusts(r.Peer)
-	if !trusted && !h.opts.RefuseUnderscores {
+	found := h.look(&r.Header)
+	if found == (findings{}) {
 		return nil
 	}
-	found := h.look(&r.Header)
+	trusted := h.trusts(r.Peer)
 	if found.underscores {
 		if refusal := h.underscores(r, trusted); refusal != nil {
 			return refusal
@@ -116,22 +138,24 @@ func (h *handler) trusts(p *asteri.Peer) bool {
 	return p.Network == "unix" && p.Proxy == nil
 }
 
-// found says what there is to do in a request.
-type found struct{ forwarded, x, underscores bool }
+// findings say what a request has that may be for this handler.
+type findings struct{ forwarded, x, underscores bool }
 
-func (h *handler) look(fields *asteri.Header) (f found) {
-	for _, field := range fields.Fields() {
-		name := field.Name
+func (h *handler) look(header *asteri.Header) (found findings) {
+	fields := header.Fields()
+	for i := range fields {
+		name := fields[i].Name
 		switch {
-		case len(name) == len(nameForwarded) && asteri.EqualFold(name, nameForwarded):
-			f.forwarded = true
-		case len(name) > len(familyX) && asteri.EqualFold(name[:len(familyX)], familyX), h.tellsScheme(name):
-			f.x = true
+		case h.lengths&lengthBit(len(name)) == 0:
+		case asteri.EqualFold(name, nameForwarded):
+			found.forwarded = true
+		case asteri.EqualFold(name, nameFor), asteri.EqualFold(name, nameHost), asteri.EqualFold(name, namePort), h.tellsScheme(name):
+			found.x = true
 		case bytes.IndexByte(name, '_') >= 0:
-			f.underscores = true
+			found.underscores = true
 		}
 	}
-	return f
+	return found
 }
 
 func (h *handler) tellsScheme(name []byte) bool {
@@ -145,7 +169,6 @@ func (h *handler) tellsScheme(name []byte) bool {
 
 const (
 	nameForwarded = "Forwarded"
-	familyX       = "X-Forwarded-"
 	nameFor       = "X-Forwarded-For"
 	nameHost      = "X-Forwarded-Host"
 	namePort      = "X-Forwarded-Port"

@@ -312,3 +312,14 @@ func FuzzSpoofing(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkNothingForwarded(b *testing.B) {
+	h := newHandler(Options{Trusted: trusting(b, "127.0.0.1", "::1"), ForwarderHeaders: []string{"SCRIPT_NAME", "PATH_INFO"}})
+	r := request("Host: localhost:8000", "Connection: keep-alive", "Cache-Control: max-age=0", "Upgrade-Insecure-Requests: 1",
+		"User-Agent: Mozilla/5.0", "Accept: text/html", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-User: ?1",
+		"Sec-Fetch-Dest: document", "Accept-Encoding: gzip, deflate, br, zstd", "Accept-Language: en", "Cookie: session=1")
+	b.ReportAllocs()
+	for b.Loop() {
+		h.apply(r)
+	}
+}
