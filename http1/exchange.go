@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -137,7 +138,7 @@ func (x *exchange) Post(fn func()) bool {
 	if x.closed.Load() {
 		return false
 	}
-	return x.home.Post(func() { x.call(event{kind: callFunc, fn: fn}) })
+	return x.home.Post(func() { x.call(guard.Call{Kind: guard.Func, Fn: fn}) })
 }
 
 // OnCancel sets the function to call when nobody waits any more.
@@ -164,7 +165,7 @@ func (x *exchange) tellCause() {
 		return
 	}
 	x.told = true
-	x.call(event{kind: callCancel, err: x.cause})
+	x.call(guard.Call{Kind: guard.Cancel, Cancel: x.onCancel, Err: x.cause})
 }
 
 // OnDrain sets the function to call when the queue is short. A queue that was
@@ -184,7 +185,7 @@ func (x *exchange) OnDrain(fn func()) {
 func (x *exchange) drained() {
 	if fn := x.onDrain; fn != nil && !x.over && !x.session.high {
 		x.onDrain = nil
-		x.call(event{kind: callFunc, fn: fn})
+		x.call(guard.Call{Kind: guard.Func, Fn: fn})
 	}
 }
 

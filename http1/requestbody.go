@@ -2,6 +2,7 @@ package http1
 
 import (
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -10,10 +11,10 @@ func (x *exchange) ReadBody(sink asteri.BodySink) {
 	x.kept = true
 	switch {
 	case x.over:
-		x.call(event{kind: callError, sink: sink, err: x.endCause()})
+		x.call(guard.Call{Kind: guard.Error, Sink: sink, Err: x.endCause()})
 		return
 	case x.sink != nil:
-		x.call(event{kind: callError, sink: sink, err: httpfield.Misuse("the body is being read already")})
+		x.call(guard.Call{Kind: guard.Error, Sink: sink, Err: httpfield.Misuse("the body is being read already")})
 		return
 	}
 	x.sink = sink
@@ -55,20 +56,20 @@ func (x *exchange) Consumed(n int) {
 
 func (x *exchange) deliver(p []byte) {
 	x.window += len(p)
-	x.call(event{kind: callBody, sink: x.sink, p: p})
+	x.call(guard.Call{Kind: guard.Body, Sink: x.sink, P: p})
 }
 
 // endBody and failBody make the last call of the sink.
 func (x *exchange) endBody(trailer *asteri.Header) {
 	if x.sink != nil && !x.bodyEnded {
 		x.bodyEnded = true
-		x.call(event{kind: callEnd, sink: x.sink, trailer: trailer})
+		x.call(guard.Call{Kind: guard.End, Sink: x.sink, Trailer: trailer})
 	}
 }
 
 func (x *exchange) failBody(err error) {
 	if x.sink != nil && !x.bodyEnded {
 		x.bodyEnded = true
-		x.call(event{kind: callError, sink: x.sink, err: err})
+		x.call(guard.Call{Kind: guard.Error, Sink: x.sink, Err: err})
 	}
 }

@@ -2,10 +2,10 @@ package http1
 
 import (
 	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -101,10 +101,10 @@ var _ asteri.Tunnel = (*tunnel)(nil)
 func (t *tunnel) Read(sink asteri.BodySink) {
 	switch {
 	case t.sink != nil:
-		t.handle(event{kind: callError, sink: sink, err: httpfield.Misuse("the tunnel is being read already")})
+		t.handle(guard.Call{Kind: guard.Error, Sink: sink, Err: httpfield.Misuse("the tunnel is being read already")})
 		return
 	case t.over.Load():
-		t.handle(event{kind: callError, sink: sink, err: asteri.ErrClosed})
+		t.handle(guard.Call{Kind: guard.Error, Sink: sink, Err: asteri.ErrClosed})
 		return
 	}
 	t.sink = sink
@@ -146,7 +146,7 @@ func (t *tunnel) OnDrain(fn func()) {
 func (t *tunnel) drained() {
 	if fn := t.onDrain; fn != nil && !t.over.Load() && !t.high {
 		t.onDrain = nil
-		t.guard(fn)
+		t.call(fn)
 	}
 }
 
@@ -161,7 +161,7 @@ func (t *tunnel) OnShutdown(fn func()) {
 func (t *tunnel) tellShutdown() {
 	if fn := t.onShutdown; fn != nil && !t.over.Load() {
 		t.onShutdown = nil
-		t.guard(fn)
+		t.call(fn)
 	}
 }
 
@@ -183,7 +183,7 @@ func (t *tunnel) Abort(cause error) {
 
 // Post runs fn on the loop.
 func (t *tunnel) Post(fn func()) bool {
-	return !t.over.Load() && t.home.Post(func() { t.guard(fn) })
+	return !t.over.Load() && t.home.Post(func() { t.call(fn) })
 }
 
 // Home returns the loop.
@@ -192,39 +192,28 @@ func (t *tunnel) Home() asteri.Executor { return t.home }
 // end tells whether the tunnel was still open.
 func (t *tunnel) end() bool { return !t.over.Swap(true) }
 
-// guard calls into the handler's code. After a panic the tunnel is reset.
-func (t *tunnel) guard(fn func()) { t.handle(event{kind: callFunc, fn: fn}) }
+// call calls into the handler's code. After a panic the tunnel is reset.
+func (t *tunnel) call(fn func()) { t.handle(guard.Call{Kind: guard.Func, Fn: fn}) }
 
-func (t *tunnel) handle(e event) {
-	returned := false
-	defer func() {
-		if !returned {
-			t.crashed(recover())
-		}
-	}()
-	e.run()
-	returned = true
-}
+func (t *tunnel) handle(c guard.Call) { c.Do(t.crashed) }
 
-// crashed resets the tunnel of a handler that panicked, or that ended the loop's
-// goroutine: see exchange.crashed.
-func (t *tunnel) crashed(value any) {
-	err := &asteri.PanicError{Value: value, Stack: debug.Stack()}
-	t.log.Error("handler panicked", "value", value, "path", t.path, "stack", string(err.Stack))
+// crashed resets the tunnel of a handler that did not return.
+func (t *tunnel) crashed(err *asteri.PanicError) {
+	t.log.Error("handler panicked", "value", err.Value, "path", t.path, "stack", string(err.Stack))
 	t.Abort(err)
 }
 
 func (t *tunnel) endInput() {
 	if t.sink != nil && !t.sinkDone {
 		t.sinkDone = true
-		t.handle(event{kind: callEnd, sink: t.sink})
+		t.handle(guard.Call{Kind: guard.End, Sink: t.sink})
 	}
 }
 
 func (t *tunnel) failInput(cause error) {
 	if t.sink != nil && !t.sinkDone {
 		t.sinkDone = true
-		t.handle(event{kind: callError, sink: t.sink, err: cause})
+		t.handle(guard.Call{Kind: guard.Error, Sink: t.sink, Err: cause})
 	}
 }
 
@@ -262,7 +251,7 @@ func (t tunnelSession) OnData(in []byte) (consumed int, err error) {
 			break
 		}
 		t.window += n
-		t.handle(event{kind: callBody, sink: t.sink, p: in[consumed : consumed+n]})
+		t.handle(guard.Call{Kind: guard.Body, Sink: t.sink, P: in[consumed : consumed+n]})
 		consumed += n
 	}
 	return consumed, nil

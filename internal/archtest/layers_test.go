@@ -34,7 +34,7 @@ var layers = map[string]layer{
 
 	// A protocol meets the others only through loop, and handlers only
 	// through the contract.
-	"http1": {imports: []string{root, "loop", "internal", "internal/httpfield"}},
+	"http1": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield"}},
 	"http2": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
 	"http3": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
 
@@ -43,10 +43,11 @@ var layers = map[string]layer{
 
 	// Leaves, which anybody may import.
 	"internal": {},
-	// What protocols have in common: the rules of fields, and an exchange on a
-	// multiplexed connection.
+	// What protocols have in common: calls into handlers, the rules of fields, and
+	// an exchange on a multiplexed connection.
+	"internal/guard":     {imports: []string{root}},
 	"internal/httpfield": {imports: []string{root, "internal"}},
-	"internal/stream":    {imports: []string{root, "internal", "internal/httpfield"}},
+	"internal/stream":    {imports: []string{root, "internal", "internal/guard", "internal/httpfield"}},
 	// What stands between a handler and its exchange.
 	"internal/spool": {imports: []string{root, "internal"}},
 	// An observer of exchanges.

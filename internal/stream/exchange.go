@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -128,7 +129,7 @@ func (x *Exchange) Post(fn func()) bool {
 	if x.closed.Load() {
 		return false
 	}
-	return x.at.Home.Post(func() { x.call(event{kind: callFunc, fn: fn}) })
+	return x.at.Home.Post(func() { x.call(guard.Call{Kind: guard.Func, Fn: fn}) })
 }
 
 // OnCancel sets the function to call when nobody waits any more.
@@ -180,7 +181,7 @@ func (x *Exchange) tellCause() {
 		return
 	}
 	x.told = true
-	x.call(event{kind: callCancel, err: x.cause})
+	x.call(guard.Call{Kind: guard.Cancel, Cancel: x.onCancel, Err: x.cause})
 }
 
 // OnDrain sets the function to call when the queue is short. A queue that was
@@ -213,7 +214,7 @@ func (x *Exchange) Drained() {
 func (x *Exchange) tellDrained() {
 	if fn := x.onDrain; fn != nil && !x.over && !x.high {
 		x.onDrain = nil
-		x.call(event{kind: callFunc, fn: fn})
+		x.call(guard.Call{Kind: guard.Func, Fn: fn})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -42,10 +43,10 @@ func (x *Exchange) ReadBody(sink asteri.BodySink) {
 	in := &x.in
 	switch {
 	case x.over:
-		x.call(event{kind: callError, sink: sink, err: x.endCause()})
+		x.call(guard.Call{Kind: guard.Error, Sink: sink, Err: x.endCause()})
 		return
 	case in.sink != nil:
-		x.call(event{kind: callError, sink: sink, err: httpfield.Misuse("the body is being read already")})
+		x.call(guard.Call{Kind: guard.Error, Sink: sink, Err: httpfield.Misuse("the body is being read already")})
 		return
 	}
 	in.sink = sink
@@ -137,7 +138,7 @@ func (x *Exchange) deliver(p []byte) {
 	in := &x.in
 	in.window += len(p)
 	in.inCall = true
-	x.call(event{kind: callBody, sink: in.sink, p: p})
+	x.call(guard.Call{Kind: guard.Body, Sink: in.sink, P: p})
 	in.inCall = false
 	if in.closed {
 		in.kept.Drop(x.at)
@@ -193,7 +194,7 @@ func (x *Exchange) ReceiveEnd(trailer *asteri.Header) error {
 func (x *Exchange) endBody() {
 	if in := &x.in; in.sink != nil && !in.told {
 		in.told = true
-		x.call(event{kind: callEnd, sink: in.sink, trailer: in.trailer})
+		x.call(guard.Call{Kind: guard.End, Sink: in.sink, Trailer: in.trailer})
 	}
 }
 
@@ -202,7 +203,7 @@ func (x *Exchange) failBody(err error) {
 	in.close(x.at)
 	if in.sink != nil && !in.told {
 		in.told = true
-		x.call(event{kind: callError, sink: in.sink, err: err})
+		x.call(guard.Call{Kind: guard.Error, Sink: in.sink, Err: err})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -61,10 +62,10 @@ func (t *tunnel) Read(sink asteri.BodySink) {
 	x := t.x
 	switch {
 	case x.in.sink != nil:
-		x.call(event{kind: callError, sink: sink, err: httpfield.Misuse("the tunnel is being read already")})
+		x.call(guard.Call{Kind: guard.Error, Sink: sink, Err: httpfield.Misuse("the tunnel is being read already")})
 		return
 	case t.over.Load():
-		x.call(event{kind: callError, sink: sink, err: asteri.ErrClosed})
+		x.call(guard.Call{Kind: guard.Error, Sink: sink, Err: asteri.ErrClosed})
 		return
 	}
 	x.in.sink = sink
@@ -147,4 +148,4 @@ func (t *tunnel) Home() asteri.Executor { return t.x.at.Home }
 // end tells whether the tunnel was still open.
 func (t *tunnel) end() bool { return !t.over.Swap(true) }
 
-func (t *tunnel) call(fn func()) { t.x.call(event{kind: callFunc, fn: fn}) }
+func (t *tunnel) call(fn func()) { t.x.call(guard.Call{Kind: guard.Func, Fn: fn}) }
