@@ -28,3 +28,18 @@ type Record struct {
 	// Header is the response header; nil if none was sent.
 	Header *Header
 }
+
+// Handling is what handlers say of their work on a request, for its observer. It is
+// in the request, belongs to whoever handles that, and may be empty.
+type Handling struct {
+	// ID names the request in logs, to the application and to the client.
+	ID string
+	// App names the application where there are several; Model is its worker
+	// model.
+	App, Model string
+	// Worker is the process that did the work; 0 is this one.
+	Worker int
+	// Queued is how long the request waited for a worker, Worked how long a
+	// worker had it, to the end of its response.
+	Queued, Worked time.Duration
+}

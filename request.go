@@ -64,6 +64,9 @@ type Request struct {
 	ContentLength int64
 	// Received is when the head was complete.
 	Received time.Time
+	// Handling is what handlers note for the observer. It alone is theirs to
+	// change.
+	Handling Handling
 	// Peer tells about the connection. It is shared by all requests of the
 	// connection and not written after its start. A handler that knows better
 	// on whose behalf a request was sent replaces it, and Scheme and

@@ -79,6 +79,7 @@ func (x *exchange) begin(s *session, h *head, p []byte) {
 	}
 	x.expects100 = h.expects100 && x.modern && r.ContentLength != 0
 	r.Received = s.at.loop.Now()
+	r.Handling = asteri.Handling{}
 	r.Peer = &s.peer
 	h.copyFields(&r.Header, x.arena)
 }

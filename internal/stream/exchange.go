@@ -53,6 +53,7 @@ func (x *Exchange) Init(at *Local, wire Wire, proto asteri.Proto, peer *asteri.P
 	x.at = at
 	x.wire = wire
 	x.req.Proto = proto
+	x.req.Handling = asteri.Handling{}
 	x.req.Peer = peer
 	x.req.Scheme = "http"
 	if peer.TLS != nil {
