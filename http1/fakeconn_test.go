@@ -149,6 +149,7 @@ func (c *fakeConn) SetTimer(t loop.Timer, d time.Duration) { c.timers[t] = d }
 func (c *fakeConn) Info() *loop.ConnInfo                   { return &c.info }
 func (c *fakeConn) Loop() *loop.Loop                       { return c.loop }
 func (c *fakeConn) CloseWhenFlushed(linger bool)           { c.closed, c.linger = true, linger }
+func (c *fakeConn) CloseWrite()                            {}
 func (c *fakeConn) Replace(s loop.Session)                 { c.session, c.paused, c.eofTold = s, false, false }
 func (c *fakeConn) Post(fn func()) bool                    { c.posts = append(c.posts, fn); return c.open() }
 func (c *fakeConn) Abort(cause error) {

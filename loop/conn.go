@@ -33,6 +33,8 @@ type conn struct {
 	wasHigh     bool // the send queue was above the high-water mark
 	lingers     bool // close with lingering
 	blocked     bool // the last write would have blocked
+	endsOutput  bool // the sending side is to be closed behind the queue
+	outputEnded bool // and has been
 	fileJob     bool // the file pool works for this connection: fd must stay open
 	watched     bool // the poller knows fd
 	isDirty     bool
@@ -106,7 +108,7 @@ func (c *conn) SetWaterMarks(high, low int) { c.high, c.low = high, low }
 
 func (c *conn) Write(p []byte) int {
 	c.loop.owner.check()
-	if c.state != stateOpen {
+	if !c.takesOutput() {
 		return c.Queued()
 	}
 	c.out.write(&c.loop.chunks, p)
@@ -115,7 +117,7 @@ func (c *conn) Write(p []byte) int {
 
 func (c *conn) SendFile(f *os.File, off, n int64) int {
 	c.loop.owner.check()
-	if c.state != stateOpen || n <= 0 {
+	if !c.takesOutput() || n <= 0 {
 		f.Close()
 		return c.Queued()
 	}
@@ -124,6 +126,8 @@ func (c *conn) SendFile(f *os.File, off, n int64) int {
 	}
 	return c.wrote()
 }
+
+func (c *conn) takesOutput() bool { return c.state == stateOpen && !c.endsOutput }
 
 func (c *conn) wrote() int {
 	c.markDirty()
@@ -257,6 +261,14 @@ func (c *conn) CloseWhenFlushed(linger bool) {
 		c.timers[t] = 0
 	}
 	c.markDirty()
+}
+
+func (c *conn) CloseWrite() {
+	c.loop.owner.check()
+	if c.takesOutput() {
+		c.endsOutput = true
+		c.markDirty()
+	}
 }
 
 func (c *conn) Abort(cause error) {

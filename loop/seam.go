@@ -109,6 +109,10 @@ type Conn interface {
 	// last (RFC 9112 section 9.6): the sending side is closed first, and what
 	// comes in is read and dropped for a bounded time.
 	CloseWhenFlushed(linger bool)
+	// CloseWrite closes the sending side once the queue is sent: the peer sees
+	// the end of the stream, and may go on sending itself. What is written
+	// afterwards is dropped.
+	CloseWrite()
 	// Abort closes the connection at once and drops the queue; a TCP peer
 	// sees a reset. OnClose is called with cause, before the loop's next tick;
 	// if a file is just being sent, as soon as that piece is done.

@@ -105,6 +105,9 @@ func (c *conn) afterFlush() {
 		c.session.OnDrain()
 		c.loop.current = nil
 	}
+	if c.endsOutput && !c.outputEnded && c.state == stateOpen && c.Queued() == 0 && !c.fileJob {
+		c.endOutput()
+	}
 	if c.state == stateFlushing {
 		if c.Queued() == 0 && !c.fileJob {
 			c.flushed()
@@ -112,6 +115,15 @@ func (c *conn) afterFlush() {
 			c.updateInterest() // nothing more is read
 		}
 	}
+}
+
+// endOutput closes the sending side of a connection that goes on receiving.
+func (c *conn) endOutput() {
+	if c.layer != nil && c.layer.sayGoodbye(c) {
+		return // its close_notify is to be sent first
+	}
+	c.outputEnded = true
+	sysEndOfOutput(c.fd)
 }
 
 // flushed closes a connection whose last byte was handed to the system.
