@@ -46,7 +46,8 @@ func newProtocol(h asteri.Handler, opts ...asteri.Option) *protocol {
 
 type protocol struct {
 	settings asteri.Settings
-	gateway  Gateway  // nil for HTTP itself
+	gateway  Gateway // nil for HTTP itself
+	takeover *Takeover
 	locals   sync.Map // *loop.Loop to *local
 }
 
@@ -86,6 +87,7 @@ func (p *protocol) local(l *loop.Loop) *local {
 	}
 	at := newLocal(&p.settings, l)
 	at.gateway = p.gateway
+	at.takeover = p.takeover
 	p.locals.Store(l, at) // only the loop itself asks for its own
 	return at
 }

@@ -19,6 +19,7 @@ type local struct {
 	settings *asteri.Settings
 	loop     *loop.Loop
 	gateway  Gateway // nil for HTTP itself
+	takeover *Takeover
 
 	spareHead     *head
 	spareExchange *exchange

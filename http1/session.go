@@ -153,7 +153,9 @@ func (s *session) readHead(p []byte) int {
 	s.body.begin(h)
 	refusal := h.check()
 	s.at.putHead(h)
-	s.serve(x, refusal)
+	if refusal != nil || !s.takenOver(x) {
+		s.serve(x, refusal)
+	}
 	return skipped + size
 }
 
