@@ -80,7 +80,7 @@ func TestForwarded(t *testing.T) {
 // TestOnePort: what is switched on is told apart on one port.
 func TestOnePort(t *testing.T) {
 	t.Parallel()
-	s := start(t, app("wsgi_probe:app", "sync", "--proxy-protocol", "auto", "--protocol", "uwsgi")...)
+	s := start(t, app("wsgi_probe:app", "sync", "--proxy-protocol", "auto", "--protocol", "uwsgi", "--status-allow", "192.0.2.7")...)
 	request := "GET /environ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 	secured := func(c net.Conn) net.Conn {
 		return tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
@@ -127,6 +127,14 @@ func TestOnePort(t *testing.T) {
 			t.Errorf("answered %q, %v", answer, err)
 		}
 		s.awaitLog(`a proxy's connection is refused .*PROXY header is missing`)
+		status, body := askRaw(t, s.in(t).dial(), proxyLine+"GET /asteri-status.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		equal(t, "status", status, 200)
+		contains(t, body, `"refused": {`, `"proxy_missing": 1`)
+	})
+	t.Run("loopback by name only", func(t *testing.T) {
+		header := "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n"
+		status, _ := askRaw(t, s.in(t).dial(), header+"GET /asteri-status.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		equal(t, "status", status, 403)
 	})
 }
 

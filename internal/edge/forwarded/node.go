@@ -37,14 +37,11 @@ func parseNode(p []byte) (netip.AddrPort, bool) {
 	if err != nil || a.Zone() != "" || bracketed && !a.Is6() || port != nil && a.Is6() && !bracketed {
 		return netip.AddrPort{}, false
 	}
-	n, ok := parsePort(port)
-	return netip.AddrPortFrom(a.Unmap(), n), ok
+	if port == nil || isHidden(port) {
+		return netip.AddrPortFrom(a.Unmap(), 0), true
+	}
+	n, err := strconv.ParseUint(string(port), 10, 16)
+	return netip.AddrPortFrom(a.Unmap(), uint16(n)), err == nil
 }
 
-func parsePort(p []byte) (uint16, bool) {
-	if p == nil || len(p) > 1 && p[0] == '_' {
-		return 0, true
-	}
-	n, err := strconv.ParseUint(string(p), 10, 16)
-	return uint16(n), err == nil
-}
+func isHidden(port []byte) bool { return len(port) > 1 && port[0] == '_' }
