@@ -112,7 +112,7 @@ type Config struct {
 	// HTTPProtocols are the versions spoken: "h1", "h2" or both; never empty
 	// after Load.
 	HTTPProtocols []string
-	// HTTP2Cleartext is "off" or "prior-knowledge".
+	// HTTP2Cleartext is "off", "prior-knowledge", "upgrade" or "both".
 	HTTP2Cleartext            string
 	HTTP2MaxConcurrentStreams int
 	HTTP2InitialWindowSize    int64

@@ -148,8 +148,8 @@ func (c *Config) complete() error {
 
 // checkHTTP refuses ports on which nothing could be asked.
 func (c *Config) checkHTTP() error {
-	if !c.Speaks("h1") && c.HTTP2Cleartext == "off" && c.Serves("http") {
-		return fmt.Errorf("%s: h2 alone without TLS needs --http2-cleartext, or --protocols https", c.origins["http_protocols"].Name)
+	if !c.Speaks("h1") && (c.HTTP2Cleartext == "off" || c.HTTP2Cleartext == "upgrade") && c.Serves("http") {
+		return fmt.Errorf("%s: h2 alone without TLS needs --http2-cleartext prior-knowledge, or --protocols https", c.origins["http_protocols"].Name)
 	}
 	return nil
 }

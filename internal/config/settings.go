@@ -352,9 +352,9 @@ var settings = []*setting{
 		at:   func(c *Config) value { return list(&c.HTTPProtocols, httpVersion) },
 	}, {
 		Name: "http2_cleartext", Flags: []string{"http2-cleartext"}, Group: groupHTTP, Meta: "WAY", Default: "prior-knowledge",
-		Help: "How HTTP/2 begins without TLS: prior-knowledge, for clients that know in advance, or off.",
+		Help: "How HTTP/2 begins without TLS: prior-knowledge, for clients that know in advance; upgrade, for those in --forwarded-allow-ips that ask for h2c in an Upgrade field; both; or off.",
 		at: func(c *Config) value {
-			return choice(&c.HTTP2Cleartext, map[string]string{"on": "prior-knowledge", "true": "prior-knowledge", "false": "off"}, "off", "prior-knowledge")
+			return choice(&c.HTTP2Cleartext, map[string]string{"on": "prior-knowledge", "true": "prior-knowledge", "false": "off"}, "off", "prior-knowledge", "upgrade", "both")
 		},
 	}, {
 		Name: "http2_max_concurrent_streams", Flags: []string{"http2-max-concurrent-streams"}, Group: groupHTTP, Meta: "INT", Default: "100",
