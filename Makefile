@@ -80,6 +80,10 @@ lint: ## Run the linters
 cross: ## Build and vet for the other systems
 	scripts/cross.sh
 
+.PHONY: autobahn
+autobahn: build .venv/tests ## Autobahn's WebSocket suite; needs a CPython 2.7 and an hour (CASES='"1.*"' for less)
+	scripts/autobahn.sh $(if $(CASES),'$(CASES)')
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20s)
 	scripts/fuzz.sh $(FUZZTIME)
