@@ -103,6 +103,7 @@ func (s *session) pump() {
 		return
 	}
 	s.pumping = true
+	defer func() { s.pumping = false }() // also if a handler ends the goroutine
 	for s.state == stateOpen && s.queued() < sendHigh {
 		st := s.schedule.first()
 		if st == nil {
@@ -117,7 +118,6 @@ func (s *session) pump() {
 		}
 		s.sendFrom(st)
 	}
-	s.pumping = false
 }
 
 // sendEnds sends what needs no window while the connection's is closed: the ends

@@ -249,7 +249,12 @@ func (c *Call) Abort(cause error) {
 		c.x.Abort(cause)
 		return
 	}
-	c.wire.Post(func() { c.x.Abort(cause) })
+	abort := func() { c.x.Abort(cause) }
+	if !c.wire.Post(abort) {
+		// The exchange is over. A protocol that counts the handlers of streams
+		// which its client has reset learns that this one is done.
+		c.x.Home().Post(abort)
+	}
 }
 
 // Upgrade ends HTTP on the connection, as Exchange.Upgrade does, and returns the
