@@ -158,7 +158,8 @@ const (
 // the exchange's executor and the same rules.
 type Tunnel interface {
 	// Read sets the sink for incoming bytes, under the same window as a
-	// request body. OnEnd means that the peer half-closed.
+	// request body. OnEnd means that the peer half-closed. The sink may change
+	// the bytes that it is given.
 	Read(sink BodySink)
 	Consumed(n int)
 	Write(p []byte) (queued int, err error)
