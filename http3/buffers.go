@@ -1,7 +1,7 @@
 package http3
 
 import (
-	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -10,15 +10,20 @@ import (
 // bufferSize is what QUIC wants the socket to buffer, in bytes, each way.
 const bufferSize = 7 << 20
 
-// growBuffers asks for large socket buffers, and tells by how much the system falls
-// short. That may be much, and everything still works until there is load.
-func growBuffers(c *net.UDPConn) error {
+// growBuffers asks for large socket buffers. What the system refuses is said once: it
+// may be much, and everything still works until there is load.
+func growBuffers(c *net.UDPConn, l *slog.Logger) {
 	read, write := setBuffers(c, bufferSize)
-	if read < bufferSize || write < bufferSize {
-		return fmt.Errorf("asked for %d kB, got %d to receive and %d to send", bufferSize>>10, read>>10, write>>10)
+	if read >= bufferSize && write >= bufferSize {
+		return
 	}
-	return nil
+	smallBuffers.Do(func() {
+		l.Warn("The system grants HTTP/3 small socket buffers, which costs packets under load; raise "+bufferLimits+" to 7500000",
+			"wanted", bufferSize, "receive", read, "send", write)
+	})
 }
+
+var smallBuffers sync.Once
 
 // warningVariable keeps quic-go from printing a warning of its own about the
 // buffers to standard error. It can only be told so by the environment.

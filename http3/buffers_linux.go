@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// bufferLimits are the system's settings.
+const bufferLimits = "net.core.rmem_max and net.core.wmem_max"
+
 // setBuffers asks for n bytes each way, beyond the system's limit if the process may
 // do that, and returns what there is. Linux reports the double, for its own needs.
 func setBuffers(c *net.UDPConn, n int) (read, write int) {

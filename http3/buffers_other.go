@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// bufferLimits is the system's setting.
+const bufferLimits = "kern.ipc.maxsockbuf"
+
 // setBuffers asks for n bytes each way and returns what there is.
 func setBuffers(c *net.UDPConn, n int) (read, write int) {
 	_ = c.SetReadBuffer(n)

@@ -32,15 +32,47 @@ const (
 	codeQPACKDecoder       errorCode = 0x202
 )
 
+// codes are those that we use, with the names that the RFCs give them.
+var codes = [...]struct {
+	code errorCode
+	name string
+}{
+	{codeNo, "H3_NO_ERROR"},
+	{codeInternal, "H3_INTERNAL_ERROR"},
+	{codeStreamCreation, "H3_STREAM_CREATION_ERROR"},
+	{codeClosedCritical, "H3_CLOSED_CRITICAL_STREAM"},
+	{codeFrameUnexpected, "H3_FRAME_UNEXPECTED"},
+	{codeFrame, "H3_FRAME_ERROR"},
+	{codeExcessiveLoad, "H3_EXCESSIVE_LOAD"},
+	{codeID, "H3_ID_ERROR"},
+	{codeSettings, "H3_SETTINGS_ERROR"},
+	{codeMissingSettings, "H3_MISSING_SETTINGS"},
+	{codeRequestRejected, "H3_REQUEST_REJECTED"},
+	{codeRequestCancelled, "H3_REQUEST_CANCELLED"},
+	{codeRequestIncomplete, "H3_REQUEST_INCOMPLETE"},
+	{codeMessage, "H3_MESSAGE_ERROR"},
+	{codeQPACKDecompression, "QPACK_DECOMPRESSION_FAILED"},
+	{codeQPACKEncoder, "QPACK_ENCODER_STREAM_ERROR"},
+	{codeQPACKDecoder, "QPACK_DECODER_STREAM_ERROR"},
+}
+
+// String returns the name.
+func (c errorCode) String() string {
+	for _, known := range &codes {
+		if known.code == c {
+			return known.name
+		}
+	}
+	return fmt.Sprintf("%#x", uint64(c))
+}
+
 // connError ends the connection.
 type connError struct {
 	code   errorCode
 	reason string
 }
 
-func (e connError) Error() string {
-	return fmt.Sprintf("HTTP/3 error %#x: %s", uint64(e.code), e.reason)
-}
+func (e connError) Error() string { return "HTTP/3 " + e.code.String() + ": " + e.reason }
 
 // streamError ends one stream.
 type streamError struct {
@@ -48,17 +80,15 @@ type streamError struct {
 	reason string
 }
 
-func (e streamError) Error() string {
-	return fmt.Sprintf("HTTP/3 stream error %#x: %s", uint64(e.code), e.reason)
-}
+func (e streamError) Error() string { return "HTTP/3 stream " + e.code.String() + ": " + e.reason }
 
 // streamCode returns the code that err names, or otherwise.
-func streamCode(err error, otherwise errorCode) quic.StreamErrorCode {
+func streamCode(err error, otherwise errorCode) errorCode {
 	var one streamError
 	if errors.As(err, &one) {
-		return quic.StreamErrorCode(one.code)
+		return one.code
 	}
-	return quic.StreamErrorCode(otherwise)
+	return otherwise
 }
 
 // goneCause puts QUIC's reason for an end into the words of the handler contract.
@@ -69,10 +99,19 @@ func goneCause(err error) error {
 	return fmt.Errorf("%w: %w", asteri.ErrClientGone, err)
 }
 
-// resetCode is how a stream ends whose response has begun and cannot be completed.
-func resetCode(cause error) quic.StreamErrorCode {
-	if errors.Is(cause, asteri.ErrStopping) {
-		return quic.StreamErrorCode(codeRequestCancelled)
+// resetCode is how a stream ends whose response cannot be completed.
+func resetCode(cause error) errorCode {
+	if errors.Is(cause, asteri.ErrStopping) || errors.Is(cause, asteri.ErrClientGone) {
+		return codeRequestCancelled
 	}
-	return quic.StreamErrorCode(codeInternal)
+	return codeInternal
+}
+
+// isReset tells whether err says that one side has reset a stream, and which.
+func isReset(err error) (byClient, byUs bool) {
+	var reset *quic.StreamError
+	if !errors.As(err, &reset) {
+		return false, false
+	}
+	return reset.Remote, !reset.Remote
 }

@@ -1,8 +1,6 @@
 package http3
 
-import (
-	"github.com/quic-go/quic-go/quicvarint"
-)
+import "github.com/quic-go/quic-go/quicvarint"
 
 // frameType is a type of RFC 9114 section 7.2 or RFC 9218 section 7.2.
 type frameType uint64
@@ -16,11 +14,38 @@ const (
 	frameGoAway         frameType = 0x7
 	frameMaxPushID      frameType = 0xd
 	framePriorityUpdate frameType = 0xf0700
+	framePriorityPush   frameType = 0xf0701
 )
+
+// isKnown tells of types that have a meaning.
+func (t frameType) isKnown() bool { return t.String() != "" }
 
 // isOld tells of types that HTTP/2 had and HTTP/3 does not, which are errors
 // (section 7.2.8).
 func (t frameType) isOld() bool { return t == 0x2 || t == 0x6 || t == 0x8 || t == 0x9 }
+
+// String returns the name of a type that is known.
+func (t frameType) String() string {
+	switch t {
+	case frameData:
+		return "DATA"
+	case frameHeaders:
+		return "HEADERS"
+	case frameCancelPush:
+		return "CANCEL_PUSH"
+	case frameSettings:
+		return "SETTINGS"
+	case framePushPromise:
+		return "PUSH_PROMISE"
+	case frameGoAway:
+		return "GOAWAY"
+	case frameMaxPushID:
+		return "MAX_PUSH_ID"
+	case framePriorityUpdate, framePriorityPush:
+		return "PRIORITY_UPDATE"
+	}
+	return ""
+}
 
 // Types of unidirectional streams, RFC 9114 section 6.2 and RFC 9204 section 4.2.
 const (
@@ -67,26 +92,6 @@ func appendGoAway(b []byte, id uint64) []byte {
 	return quicvarint.Append(b, id)
 }
 
-// frameHeader is the head of a frame.
-type frameHeader struct {
-	kind   frameType
-	length uint64
-}
-
-// parseFrameHeader reads a frame header at the beginning of p; size is 0 if it is
-// not complete.
-func parseFrameHeader(p []byte) (h frameHeader, size int) {
-	kind, n, err := quicvarint.Parse(p)
-	if err != nil {
-		return h, 0
-	}
-	length, m, err := quicvarint.Parse(p[n:])
-	if err != nil {
-		return h, 0
-	}
-	return frameHeader{frameType(kind), length}, n + m
-}
-
 // parseVarint reads a payload that is one number.
 func parseVarint(p []byte) (uint64, error) {
 	v, n, err := quicvarint.Parse(p)
@@ -122,15 +127,4 @@ func checkSettings(p []byte) error {
 		seen[id] = true
 	}
 	return nil
-}
-
-// String names the types of frames that carry a message.
-func (t frameType) String() string {
-	switch t {
-	case frameData:
-		return "DATA"
-	case frameHeaders:
-		return "HEADERS"
-	}
-	return "other"
 }

@@ -50,12 +50,20 @@ func serve(t *testing.T, h asteri.HandlerFunc, opts ...asteri.Option) *server {
 
 func serveWith(t *testing.T, cfg http3.Config, h asteri.HandlerFunc, opts ...asteri.Option) *server {
 	t.Helper()
-	eng, err := loop.New(loop.Config{Loops: 2, GracefulTimeout: patience})
+	return serveOn(t, loop.Config{}, cfg, h, opts...)
+}
+
+func serveOn(t *testing.T, lc loop.Config, cfg http3.Config, h asteri.HandlerFunc, opts ...asteri.Option) *server {
+	t.Helper()
+	lc.Loops, lc.GracefulTimeout = 2, patience
+	eng, err := loop.New(lc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf := &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h2", "http/1.1"}}
-	cfg.TLS = func() *tls.Config { return conf }
+	if cfg.TLS == nil {
+		conf := &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h2", "http/1.1"}}
+		cfg.TLS = func() *tls.Config { return conf }
+	}
 	if cfg.Addr == "" {
 		cfg.Addr = "127.0.0.1:0"
 	}

@@ -18,15 +18,18 @@
 // # What a client may cost
 //
 // A stream counts against MaxConcurrentStreams until it is closed and its handler
-// done, also when it was reset. Frames that ask for nothing are paid from a purse;
-// who empties it is told H3_EXCESSIVE_LOAD. A request that comes in early data
-// (0-RTT) may be a replay: if its method is not safe it is answered 425 (RFC 8470).
+// done, also when it was reset. Streams that end with an error, whoever finds it, and
+// frames that ask for nothing are paid from purses, which fill with time; who empties
+// one is told H3_EXCESSIVE_LOAD. What is read ahead of a handler is bounded by its
+// window, in bytes and in pieces. A client that shows too many addresses, or too many
+// at the same time, has to prove them before anything is kept for it. A request that
+// comes in early data (0-RTT) may be a replay: if its method is not safe it is
+// answered 425 (RFC 8470).
 package http3
 
 import (
 	"cmp"
 	"crypto/tls"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -44,29 +47,25 @@ const ALPN = "h3"
 type Config struct {
 	// Addr is the UDP address to listen on: ":8443", "[::1]:443". Required.
 	Addr string
-	// TLS returns the configuration for new connections. The names of
-	// protocols in it do not count. Required.
+	// TLS returns the configuration for new connections, always the same one
+	// until it is to change. The names of protocols in it do not count.
+	// Required.
 	TLS func() *tls.Config
 	// MaxConcurrentStreams is how many requests a client may have open at a
 	// time on one connection. Default 100.
 	MaxConcurrentStreams int
 	// StreamWindow is how many bytes of content a client may send on a stream
-	// before its handler has consumed some; it grows to the fourfold for
+	// before its handler has consumed some. It grows up to ConnectionWindow for
 	// handlers that keep up. Default 64 KiB.
 	StreamWindow int
-	// ConnectionWindow is the same for a whole connection. Default 1 MiB.
+	// ConnectionWindow is the same for a whole connection; it grows to the
+	// fourfold while there is memory. Default 1 MiB.
 	ConnectionWindow int
 	// StallTimeout is how long a client may take no byte of a response.
 	// Default 30 s; negative: for ever.
 	StallTimeout time.Duration
 	// HandshakeTimeout is for a connection to be established. Default 10 s.
 	HandshakeTimeout time.Duration
-	// MaxConnections is how many connections there may be; further ones are
-	// refused. Default: no limit.
-	MaxConnections int
-	// Admit, if set, is asked whether a client may connect; release is called
-	// when its connection is over.
-	Admit func(client netip.Addr) (release func(), ok bool)
 	// NoEarlyData refuses requests in early data (0-RTT), which are otherwise
 	// served if their method is safe.
 	NoEarlyData bool
@@ -100,7 +99,7 @@ func (c Config) quicConfig(roomy func() bool) *quic.Config {
 		MaxIdleTimeout:                 transportIdle,
 		KeepAlivePeriod:                transportProbe,
 		InitialStreamReceiveWindow:     uint64(c.StreamWindow),
-		MaxStreamReceiveWindow:         uint64(4 * c.StreamWindow),
+		MaxStreamReceiveWindow:         uint64(c.ConnectionWindow),
 		InitialConnectionReceiveWindow: uint64(c.ConnectionWindow),
 		MaxConnectionReceiveWindow:     uint64(4 * c.ConnectionWindow),
 		AllowConnectionWindowIncrease:  func(*quic.Conn, uint64) bool { return roomy() },

@@ -14,6 +14,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http3"
+	"github.com/asteri/asteri-loop/loop"
 )
 
 func hello(x asteri.Exchange) {
@@ -300,11 +301,11 @@ func TestDrainFinishesWhatHasBegun(t *testing.T) {
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	s := serve(t, hello, asteri.WithTimeouts(asteri.Timeouts{KeepAlive: 50_000_000}))
 	do(t, s.client(), "GET", s.url("/"), nil)
-	eventually(t, "the idle connection is closed", func() bool { return s.http.Connections() == 0 })
+	eventually(t, "the idle connection is closed", func() bool { return s.http.Stats().Connections == 0 })
 }
 
 func TestTooManyConnections(t *testing.T) {
-	s := serveWith(t, http3.Config{MaxConnections: 1}, hello)
+	s := serveOn(t, loop.Config{MaxConnections: 1}, http3.Config{}, hello)
 	do(t, s.client(), "GET", s.url("/"), nil)
 	if _, err := s.client().Get(s.url("/")); err == nil {
 		t.Error("a second connection was served")

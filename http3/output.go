@@ -1,6 +1,8 @@
 package http3
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -11,10 +13,10 @@ import (
 // the piece that a writing goroutine has.
 type output struct {
 	queue   stream.Queue
-	raw     []byte // frames that go before the queue
+	raw     []byte // header sections, which go before the queue
+	corked  bool   // raw waits for the end of the present event
 	direct  int    // bytes given to QUIC since it was last known to have sent all
 	writing bool
-	loading bool
 }
 
 const (
@@ -27,85 +29,162 @@ const (
 	writeStep = 8 << 10
 )
 
-func (o *output) reset() { *o = output{} }
+// reset keeps the memory of a usual head.
+func (o *output) reset() {
+	raw := o.raw[:0]
+	if cap(raw) > 1<<10 {
+		raw = nil
+	}
+	*o = output{raw: raw}
+}
 
 func (o *output) drop(at *local) {
 	o.queue.Drop(at.Local)
 	o.raw = nil
 }
 
-// idle tells whether what is sent now may go at once.
-func (o *output) idle() bool { return !o.writing && len(o.raw) == 0 && o.queue.Len() == 0 }
-
-// sendRaw sends a frame in front of all content.
-func (st *serverStream) sendRaw(b []byte) {
-	o := &st.out
-	if o.idle() && o.direct+len(b) <= directMax && st.str.TryWriteAll(b) == nil {
-		o.direct += len(b)
-		return
+// SendHead sends a header section. One that content may follow waits for it until the
+// end of the present event: they go in one packet.
+func (st *serverStream) SendHead(fields []asteri.Field, end bool) (sent int) {
+	if st.closed || st.sent {
+		return 0
 	}
-	o.raw = append(o.raw, b...)
+	o := &st.out
+	from := len(o.raw)
+	o.raw = appendHeaders(o.raw, fields)
+	if end {
+		o.queue.End(nil)
+		st.pump()
+	} else {
+		st.cork()
+	}
+	return len(o.raw) - from
+}
+
+// cork has the stream's queue looked at when the present event is over.
+func (st *serverStream) cork() {
+	if o := &st.out; !o.corked {
+		o.corked = true
+		if !st.serving { // serve does so itself
+			st.post(st.uncork)
+		}
+	}
+}
+
+func (st *serverStream) uncork() {
+	st.out.corked = false
 	st.pump()
 }
 
-// sendNow sends content if there is room for all of it.
+// Send sends content, or queues what cannot be sent now.
+func (st *serverStream) Send(p []byte, end bool) (queued int) {
+	if st.closed || st.sent || st.out.queue.Ended() {
+		return 0
+	}
+	if !st.sendNow(p) {
+		st.out.queue.Write(st.session.at.Local, p)
+	}
+	if end {
+		st.out.queue.End(nil)
+	}
+	st.pump()
+	return st.out.queue.Len()
+}
+
+// SendFile queues a part of a file.
+func (st *serverStream) SendFile(f *os.File, off, n int64) (queued int) {
+	if st.closed || st.sent || st.out.queue.Ended() {
+		f.Close()
+		return 0
+	}
+	st.out.queue.WriteFile(f, off, n)
+	st.pump()
+	return st.out.queue.Len()
+}
+
+// SendTrailer queues the end of the response with a trailer section.
+func (st *serverStream) SendTrailer(trailer *asteri.Header) {
+	if st.closed || st.sent || st.out.queue.Ended() {
+		return
+	}
+	st.out.queue.End(trailer)
+	st.pump()
+}
+
+// Queued returns how many bytes wait to be sent.
+func (st *serverStream) Queued() int { return st.out.queue.Len() }
+
+// sendNow gives QUIC content, with the head that waits for it, if there is room for
+// all of it.
 func (st *serverStream) sendNow(p []byte) bool {
 	o, at := &st.out, st.session.at
-	if len(p) == 0 || !o.idle() || o.direct+len(p) > directMax {
+	if len(p) == 0 {
+		return true
+	}
+	if o.writing || o.queue.Len() > 0 || o.direct+len(o.raw)+len(p) > directMax {
 		return false
 	}
-	at.scratch = appendFrameHeader(at.scratch[:0], frameData, len(p))
-	at.scratch = append(at.scratch, p...)
-	if st.str.TryWriteAll(at.scratch) != nil {
+	b := append(at.scratch[:0], o.raw...)
+	b = appendFrameHeader(b, frameData, len(p))
+	b = append(b, p...)
+	at.scratch = b
+	return st.direct(b)
+}
+
+// direct gives QUIC the next bytes of the stream, if there is room for all of them.
+func (st *serverStream) direct(b []byte) bool {
+	o := &st.out
+	if o.direct+len(b) > directMax || st.str.TryWriteAll(b) != nil {
 		return false
 	}
-	o.direct += len(at.scratch)
+	o.direct += len(b)
+	o.raw = o.raw[:0]
 	return true
 }
 
-// pump gives the next piece to a writing goroutine, and ends the stream behind the
-// last.
-func (st *serverStream) pump() {
+// pump sends what there is, by a goroutine if it is much, and ends the stream behind
+// the last. It tells whether the stream goes on.
+func (st *serverStream) pump() bool {
 	o := &st.out
-	if st.closed || st.sent || o.writing {
-		return
-	}
-	b := st.piece()
-	last := o.queue.Ended() && o.queue.Len() == 0
 	switch {
-	case len(b) > 0:
+	case st.closed || st.sent:
+		return false
+	case o.writing, o.corked && !o.queue.Ended() && o.queue.Len() == 0:
+		return true
+	}
+	b := st.next()
+	if len(b) > 0 && !st.direct(b) {
+		o.raw = nil // b is the goroutine's
 		o.writing = true
 		go st.write(b)
-	case last:
+		return true
+	}
+	if o.queue.Ended() && o.queue.Len() == 0 {
 		st.allSent()
-	default:
-		o.queue.Load(st.session.at.Local, st.loaded)
+		return false
 	}
-	if o.queue.Len() < asteri.LowWater {
-		st.Drained()
-	}
+	o.queue.Load(st.session.at.Local, st.loaded)
+	return true
 }
 
-// piece takes the next bytes off the queue, in frames, and the trailer section if
-// nothing else is left.
-func (st *serverStream) piece() []byte {
+// next takes the next bytes off the queue, in frames behind raw, and the trailer
+// section if nothing else is left.
+func (st *serverStream) next() []byte {
 	o, at := &st.out, st.session.at
-	b := o.raw
-	o.raw = nil
-	for len(b) < pieceMax {
-		p := o.queue.Peek(pieceMax - len(b))
+	for len(o.raw) < pieceMax {
+		p := o.queue.Peek(pieceMax - len(o.raw))
 		if len(p) == 0 {
 			break
 		}
-		b = appendFrameHeader(b, frameData, len(p))
-		b = append(b, p...)
+		o.raw = appendFrameHeader(o.raw, frameData, len(p))
+		o.raw = append(o.raw, p...)
 		o.queue.Advance(at.Local, len(p))
 	}
 	if t := o.queue.Trailer(); t != nil && o.queue.Len() == 0 {
-		b = append(b, at.headers(t.Fields())...)
+		o.raw = appendHeaders(o.raw, t.Fields())
 		o.queue.End(nil)
 	}
-	return b
+	return o.raw
 }
 
 // loaded is called when the next piece of a file is there.
@@ -116,7 +195,14 @@ func (st *serverStream) loaded(err error) {
 		st.Reset(err)
 		return
 	}
-	st.pump()
+	st.goOn()
+}
+
+// goOn sends more, and asks for more if little is left.
+func (st *serverStream) goOn() {
+	if st.pump() && st.out.queue.Len() < asteri.LowWater {
+		st.Drained()
+	}
 }
 
 // write writes a piece, on a goroutine of its own. A client has to take some of it
@@ -136,15 +222,22 @@ func (st *serverStream) write(b []byte) {
 	st.post(func() { st.wrote(err) })
 }
 
+// errStalled is why a client is given up that takes nothing.
+var errStalled = errors.New("client takes no bytes of the response")
+
 // wrote goes on behind a piece.
 func (st *serverStream) wrote(err error) {
 	o := &st.out
 	o.writing, o.direct = false, 0
 	if err != nil {
+		if isLate(err) {
+			err = errStalled
+		}
 		st.lose(goneCause(err))
-		return
+	} else {
+		st.goOn()
 	}
-	st.pump()
+	st.settle()
 }
 
 // allSent is called when QUIC has the last byte of the response.

@@ -22,31 +22,33 @@ type Server struct {
 	settings asteri.Settings
 	engine   *loop.Engine
 	locals   []*local // one for each loop of the engine
-	next     atomic.Uint32
+	next     uint     // of them, for the accepting goroutine
 
 	udp       *net.UDPConn
 	transport *quic.Transport
 	listener  *quic.EarlyListener
-	accepting context.CancelFunc
-	running   sync.WaitGroup // the accepting goroutine and the sessions
+	accepting context.CancelFunc // ends it
+	running   sync.WaitGroup     // the accepting goroutine and the sessions
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
-	draining bool
+	draining bool // no further connection is wanted
 
 	handshaking atomic.Int64
+	counts      counts
 }
 
 var _ loop.Service = (*Server)(nil)
 
-// Listen serves h over HTTP/3, on the loops of eng and for as long as it runs.
+// Listen serves h over HTTP/3, on the loops of eng and for as long as it runs. The
+// engine's limits on connections hold.
 func Listen(eng *loop.Engine, cfg Config, h asteri.Handler, opts ...asteri.Option) (*Server, error) {
+	if cfg.TLS == nil {
+		return nil, errors.New("http3: TLS is required")
+	}
 	s := &Server{
 		cfg: cfg.withDefaults(), settings: settingsOf(h, opts), engine: eng,
 		sessions: make(map[*session]struct{}),
-	}
-	if cfg.TLS == nil {
-		return nil, errors.New("http3: TLS is required")
 	}
 	for _, l := range eng.Loops() {
 		s.locals = append(s.locals, newLocal(s, l))
@@ -54,12 +56,12 @@ func Listen(eng *loop.Engine, cfg Config, h asteri.Handler, opts ...asteri.Optio
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("http3: %w", err)
 	}
-	if err := eng.Attach(s); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.accepting = cancel
 	s.running.Go(func() { s.accept(ctx) })
+	if err := eng.Attach(s); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -72,19 +74,14 @@ func (s *Server) open() error {
 	if s.udp, err = net.ListenUDP("udp", addr); err != nil {
 		return err
 	}
-	if short := growBuffers(s.udp); short != nil {
-		s.settings.Logger.Warn("The system grants HTTP/3 small buffers, which costs packets under load; "+
-			"raise net.core.rmem_max and net.core.wmem_max (kern.ipc.maxsockbuf) to 7500000", "addr", s.cfg.Addr, "reason", short)
-	}
+	growBuffers(s.udp, s.settings.Logger)
 	var key quic.StatelessResetKey
 	_, _ = rand.Read(key[:])
 	s.transport = &quic.Transport{
-		Conn:              s.udp,
-		ConnContext:       s.admit,
-		StatelessResetKey: &key,
-		// A flood of first packets from forged addresses gets Retry packets,
-		// which cost us no state.
-		VerifySourceAddress: func(net.Addr) bool { return s.handshaking.Load() > manyHandshakes },
+		Conn:                s.udp,
+		ConnContext:         s.admit,
+		StatelessResetKey:   &key,
+		VerifySourceAddress: s.doubts,
 	}
 	withoutWarning(func() {
 		roomy := func() bool { return !s.engine.Budget().Over() }
@@ -100,39 +97,41 @@ func (s *Server) open() error {
 // have to prove their address.
 const manyHandshakes = 256
 
+// doubts tells whether a client has to prove its address, by a Retry packet that
+// costs it a round trip and us nothing: it may be one of a flood of forged ones.
+func (s *Server) doubts(client net.Addr) bool {
+	return s.handshaking.Load() >= manyHandshakes || s.engine.Crowded(addrPort(client).Addr())
+}
+
 // errRefused ends connections beyond a limit.
 var errRefused = errors.New("too many connections")
 
 // admit decides whether a client may connect. ctx is that of the connection.
 func (s *Server) admit(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
 	s.mu.Lock()
-	full := s.draining || s.cfg.MaxConnections > 0 && len(s.sessions) >= s.cfg.MaxConnections
+	draining := s.draining
 	s.mu.Unlock()
-	if full {
+	if draining {
 		return nil, errRefused
 	}
-	if s.cfg.Admit != nil {
-		release, ok := s.cfg.Admit(addrPort(info.RemoteAddr).Addr())
-		if !ok {
-			return nil, errRefused
-		}
-		context.AfterFunc(ctx, release)
+	release, ok := s.engine.Admit(addrPort(info.RemoteAddr).Addr())
+	if !ok {
+		return nil, errRefused
 	}
-	h := &handshake{count: &s.handshaking}
-	h.count.Add(1)
-	context.AfterFunc(ctx, h.end)
+	s.handshaking.Add(1)
+	h := &handshake{end: sync.OnceFunc(func() { s.handshaking.Add(-1) })}
+	context.AfterFunc(ctx, func() {
+		h.end()
+		release()
+	})
 	return context.WithValue(ctx, handshakeKey{}, h), nil
 }
 
-// handshake counts a connection until it has become a session, or is over.
-type handshake struct {
-	count *atomic.Int64
-	once  sync.Once
-}
+// handshake is a connection that is not complete. end is called when it is, or is
+// over.
+type handshake struct{ end func() }
 
 type handshakeKey struct{}
-
-func (h *handshake) end() { h.once.Do(func() { h.count.Add(-1) }) }
 
 func endHandshake(ctx context.Context) {
 	if h, ok := ctx.Value(handshakeKey{}).(*handshake); ok {
@@ -143,13 +142,6 @@ func endHandshake(ctx context.Context) {
 // Addr returns the address of the socket.
 func (s *Server) Addr() net.Addr { return s.udp.LocalAddr() }
 
-// Connections returns how many are open.
-func (s *Server) Connections() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.sessions)
-}
-
 // accept starts a session for each connection.
 func (s *Server) accept(ctx context.Context) {
 	for {
@@ -157,11 +149,10 @@ func (s *Server) accept(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		endHandshake(conn.Context())
-		at := s.locals[int(s.next.Add(1))%max(1, s.engine.Active())]
-		n := newSession(s, conn, at)
-		if !s.enter(n) {
-			_ = conn.CloseWithError(quic.ApplicationErrorCode(codeNo), "")
+		s.next++
+		n, err := newSession(s, conn, s.locals[s.next%uint(max(1, s.engine.Active()))])
+		if err != nil || !s.enter(n) {
+			closeConn(conn, codeNo, "")
 			continue
 		}
 		s.running.Go(func() {
@@ -171,6 +162,11 @@ func (s *Server) accept(ctx context.Context) {
 	}
 }
 
+// closeConn ends a connection, without waiting until QUIC has done so.
+func closeConn(c *quic.Conn, code errorCode, reason string) {
+	go func() { _ = c.CloseWithError(quic.ApplicationErrorCode(code), reason) }()
+}
+
 func (s *Server) enter(n *session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,6 +174,7 @@ func (s *Server) enter(n *session) bool {
 		return false
 	}
 	s.sessions[n] = struct{}{}
+	s.counts.accepted.Add(1)
 	return true
 }
 
@@ -189,15 +186,13 @@ func (s *Server) leave(n *session) {
 
 // stopAccepting refuses new connections and returns the sessions that there are.
 func (s *Server) stopAccepting() []*session {
+	s.accepting()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.draining = true
 	all := make([]*session, 0, len(s.sessions))
 	for n := range s.sessions {
 		all = append(all, n)
-	}
-	s.mu.Unlock()
-	if s.accepting != nil {
-		s.accepting()
 	}
 	return all
 }

@@ -3,7 +3,7 @@ package http3
 import (
 	"context"
 	"errors"
-	"os"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -20,7 +20,6 @@ type serverStream struct {
 	session *session
 	str     *quic.Stream
 	id      quic.StreamID
-	in      reader
 	window  window
 
 	head        *httpfield.RequestHead
@@ -28,6 +27,10 @@ type serverStream struct {
 	headEnds    bool // nothing follows the head
 	unread      bool // what follows is not read, since the head was not
 	serveOnHome func()
+
+	// the reader's throughout
+	in    reader
+	piece *piece // content that was read and not yet posted
 
 	// home
 	out       output
@@ -45,6 +48,7 @@ var _ stream.Wire = (*serverStream)(nil)
 func newServerStream() *serverStream {
 	st := &serverStream{}
 	st.window.opened = make(chan struct{}, 1)
+	st.in.waits = st.passOn
 	st.serveOnHome = st.serve
 	return st
 }
@@ -68,23 +72,24 @@ func (st *serverStream) serve() {
 	st.reading = !st.headEnds && !st.unread
 	if err := st.session.enter(st); err != nil {
 		st.left = true
-		st.cancelBoth(streamCode(err, codeRequestCancelled))
-		st.drop(err)
+		st.closed = true
+		st.cancel(streamCode(err, codeRequestCancelled))
+		st.window.close()
 		st.str.ReleaseStreamCredit()
 		return
 	}
-	head := st.head
-	st.head = nil
 	st.serving = true
 	if st.refusal != nil {
-		st.Refuse(head, st.headEnds, st.refusal)
+		st.Refuse(st.head, st.headEnds, st.refusal)
 	} else {
-		st.Serve(head, st.headEnds)
+		st.Serve(st.head, st.headEnds)
 	}
-	heads.Put(head)
+	heads.Put(st.head)
+	st.head = nil
 	st.serving = false
+	st.uncork()
 	if st.unread {
-		st.str.CancelRead(quic.StreamErrorCode(codeExcessiveLoad))
+		st.cancelRead(codeNo)
 	}
 	if st.session.stopping {
 		st.Shutdown()
@@ -93,6 +98,11 @@ func (st *serverStream) serve() {
 		st.watch()
 	}
 	st.settle()
+	// One that was done at a stroke has no other goroutine, now or before, that
+	// still knows it; any other is left to the garbage collector.
+	if st.left && st.headEnds && !st.closed && st.Reusable() {
+		streams.Put(st)
+	}
 }
 
 // refuseStream ends a stream of which no request came to be. The reader calls it.
@@ -103,9 +113,12 @@ func (st *serverStream) refuseStream(err error) {
 		n.fail(broken)
 		return
 	}
-	st.cancelBoth(streamCode(err, codeRequestIncomplete))
-	st.str.ReleaseStreamCredit()
-	st.post(func() { n.at.Observe(asteri.Record{Peer: &n.peer, Err: err}) })
+	st.cancel(streamCode(err, codeRequestIncomplete))
+	st.post(func() {
+		st.str.ReleaseStreamCredit()
+		n.at.Observe(asteri.Record{Peer: st.Request().Peer, Err: err})
+		n.failed(err)
+	})
 }
 
 // watch has the handler told when the client loses interest in the response. A
@@ -113,8 +126,15 @@ func (st *serverStream) refuseStream(err error) {
 func (st *serverStream) watch() {
 	ctx := st.str.Context()
 	st.unwatch = context.AfterFunc(ctx, func() {
-		st.post(func() { st.lose(goneCause(context.Cause(ctx))) })
+		st.post(func() { st.leftByClient(context.Cause(ctx)) })
 	})
+}
+
+func (st *serverStream) stopWatching() {
+	if st.unwatch != nil {
+		st.unwatch()
+		st.unwatch = nil
+	}
 }
 
 // setPriority tells QUIC how urgent the response is.
@@ -125,52 +145,67 @@ func (st *serverStream) setPriority(p httpfield.Priority, said bool) {
 }
 
 // received takes content from the reader.
-func (st *serverStream) received(piece *[pieceSize]byte, n int) {
-	if !st.closed {
-		if err := st.Receive(piece[:n]); err != nil {
-			st.malformed(err)
-		}
+func (st *serverStream) received(p []byte) {
+	if st.closed {
+		return
 	}
-	pieces.Put(piece)
+	if err := st.Receive(p); err != nil {
+		st.malformed(err)
+	}
 }
 
 // inputEnded is the reader's last word on a request that is complete.
 func (st *serverStream) inputEnded(trailer *asteri.Header) {
-	st.reading = false
 	if !st.closed {
 		if err := st.ReceiveEnd(trailer); err != nil {
 			st.malformed(err)
 		}
 	}
+	st.reading = false
 	st.settle()
 }
 
-// inputFailed is the reader's last word on one that is not. Our own doing is no
-// news; a client that resets its request wants no answer (RFC 9114 section 4.1.1).
+// inputFailed is the reader's last word on one that is not. Our own doing is no news,
+// and once all of the response is there, it goes on. Otherwise a client that resets its
+// request wants no answer (RFC 9114 section 4.1.1).
 func (st *serverStream) inputFailed(err error) {
-	st.reading = false
 	var one streamError
-	var reset *quic.StreamError
+	_, byUs := isReset(err)
 	switch {
-	case st.closed || st.sent:
 	case errors.As(err, &one):
 		st.malformed(err)
-	case errors.As(err, &reset) && !reset.Remote, errors.Is(err, asteri.ErrClosed):
+	case st.Over() && !st.tunnels(), byUs, errors.Is(err, asteri.ErrClosed):
 	default:
-		st.lose(goneCause(err))
+		st.leftByClient(err)
 	}
+	st.reading = false
 	st.settle()
+}
+
+// tunnels tells whether the stream has become a tunnel, whose exchange is over.
+func (st *serverStream) tunnels() bool { return st.Request().Protocol != "" && !st.out.queue.Ended() }
+
+// leftByClient ends the stream of a client that has reset it, or is gone.
+func (st *serverStream) leftByClient(err error) {
+	if byClient, _ := isReset(err); byClient && !st.closed {
+		st.session.failed(err)
+	}
+	st.lose(goneCause(err))
 }
 
 // malformed ends the stream of a request that is not as it should be.
 func (st *serverStream) malformed(err error) {
-	st.cancelBoth(streamCode(err, codeMessage))
+	if st.closed {
+		return
+	}
+	st.session.failed(streamError{streamCode(err, codeMessage), err.Error()})
+	st.cancel(streamCode(err, codeMessage))
 	st.lose(err)
 }
 
 // lose cancels the exchange of a stream that is gone.
 func (st *serverStream) lose(cause error) {
-	if st.closed || st.left || st.sent && !st.reading {
+	if st.closed || st.left {
 		return
 	}
 	st.drop(cause)
@@ -185,31 +220,29 @@ func (st *serverStream) drop(cause error) {
 		return
 	}
 	st.closed = true
-	st.cancelBoth(resetCode(cause))
-	st.window.close(asteri.ErrClosed)
+	st.cancel(resetCode(cause))
+	st.window.close()
 	st.out.drop(st.session.at)
 	st.stopWatching()
 }
 
-func (st *serverStream) cancelBoth(code quic.StreamErrorCode) {
+// cancel resets what is open of the stream.
+func (st *serverStream) cancel(code errorCode) {
 	st.stopWatching()
-	st.str.CancelRead(code)
+	st.cancelRead(code)
 	if !st.sent {
-		st.str.CancelWrite(code)
+		st.str.CancelWrite(quic.StreamErrorCode(code))
 	}
 }
 
-func (st *serverStream) stopWatching() {
-	if st.unwatch != nil {
-		st.unwatch()
-		st.unwatch = nil
-	}
+func (st *serverStream) cancelRead(code errorCode) {
+	st.str.CancelRead(quic.StreamErrorCode(code))
 }
 
 // settle has the session forget the stream once nothing happens on it any more. Its
 // exchange may be about to end just now, and its handler may be at work still.
 func (st *serverStream) settle() {
-	if st.left || st.serving || st.reading || !st.closed && !st.sent {
+	if st.left || st.serving || st.reading || st.out.writing || !st.closed && !st.sent {
 		return
 	}
 	st.left = true
@@ -223,74 +256,28 @@ func (st *serverStream) Reset(cause error) {
 	st.settle()
 }
 
-// StopReading tells the client that the rest of its request is not wanted (RFC 9114
+// StopReading lets the rest of the request come if it is so little that the client
+// needs no leave to send it, and comes soon: a client that is told to stop in the
+// middle of its request is perhaps not prepared for that. Others are told (RFC 9114
 // section 4.1).
 func (st *serverStream) StopReading() {
 	if st.closed || !st.reading {
 		return
 	}
-	st.str.CancelRead(quic.StreamErrorCode(codeNo))
-	st.window.close(asteri.ErrClosed)
+	if st.Request().ContentLength-st.Received() > int64(st.session.server.cfg.StreamWindow) {
+		st.cancelRead(codeNo)
+		st.window.close()
+		return
+	}
+	_ = st.str.SetReadDeadline(now().Add(discardTime))
+	st.window.finish(st.session.server.cfg.StreamWindow)
 }
+
+// discardTime is for how long what nobody wants may come.
+const discardTime = time.Second
 
 // Credit lets the reader go on.
 func (st *serverStream) Credit(n int) { st.window.give(n) }
 
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.session.awaitBody() }
-
-// Queued returns how many bytes wait to be sent.
-func (st *serverStream) Queued() int { return st.out.queue.Len() }
-
-// SendHead sends a header section.
-func (st *serverStream) SendHead(fields []asteri.Field, end bool) (sent int) {
-	if st.closed || st.sent {
-		return 0
-	}
-	b := st.session.at.headers(fields)
-	sent = len(b)
-	st.sendRaw(b)
-	if end {
-		st.out.queue.End(nil)
-		st.pump()
-	}
-	return sent
-}
-
-// Send sends content, or queues what cannot be sent now.
-func (st *serverStream) Send(p []byte, end bool) (queued int) {
-	if st.closed || st.sent || st.out.queue.Ended() {
-		return 0
-	}
-	if st.sendNow(p) {
-		p = nil
-	}
-	if len(p) > 0 {
-		st.out.queue.Write(st.session.at.Local, p)
-	}
-	if end {
-		st.out.queue.End(nil)
-	}
-	st.pump()
-	return st.out.queue.Len()
-}
-
-// SendFile queues a part of a file.
-func (st *serverStream) SendFile(f *os.File, off, n int64) (queued int) {
-	if st.closed || st.sent || st.out.queue.Ended() {
-		f.Close()
-		return 0
-	}
-	st.out.queue.WriteFile(f, off, n)
-	st.pump()
-	return st.out.queue.Len()
-}
-
-// SendTrailer queues the end of the response with a trailer section.
-func (st *serverStream) SendTrailer(trailer *asteri.Header) {
-	if st.closed || st.sent || st.out.queue.Ended() {
-		return
-	}
-	st.out.queue.End(trailer)
-	st.pump()
-}

@@ -3,6 +3,8 @@ package http3
 import (
 	"context"
 	"errors"
+	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -16,23 +18,30 @@ import (
 // session is one connection. Its goroutines take streams; all state below home
 // belongs to the home's goroutine.
 type session struct {
-	server *Server
-	conn   *quic.Conn
-	at     *local
-	peer   asteri.Peer
-	early  bool // the client has sent data before the handshake was complete
-
-	control *quic.SendStream // ours
+	server   *Server
+	conn     *quic.Conn
+	at       *local
+	control  *quic.SendStream // ours
+	who      atomic.Pointer[identity]
+	accepted atomic.Uint64 // the lowest id that no stream has had
 
 	// home
 	streams  map[quic.StreamID]*serverStream
 	next     uint64 // the lowest id that no request has had
 	loose    []loose
 	waiting  []earlyPriority
+	resets   purse.Purse
 	clock    clock
 	goodbye  goodbye
 	lost     error // the connection is gone
 	stopping bool
+	busy     bool // with QUIC's goroutines, for whom the loops leave time
+}
+
+// identity is what is known of the client at a time.
+type identity struct {
+	addr net.Addr
+	peer asteri.Peer
 }
 
 // earlyPriority is a PRIORITY_UPDATE for a request that has not come yet.
@@ -44,67 +53,107 @@ type earlyPriority struct {
 // maxWaiting bounds how many of these are kept.
 const maxWaiting = 32
 
-func newSession(s *Server, conn *quic.Conn, at *local) *session {
-	state := conn.ConnectionState()
-	n := &session{
-		server: s, conn: conn, at: at,
-		early:   state.Used0RTT,
-		streams: make(map[quic.StreamID]*serverStream),
+// resetPurse is for streams that end by a reset or an error. A page that is left may
+// reset all that it has open, twice at once.
+func resetPurse(maxStreams int) purse.Size {
+	return purse.Size{Full: float64(max(2*maxStreams, 100)), Rate: 50}
+}
+
+// newSession greets the client: our control stream comes first, so that the client
+// has the settings before it asks, and nobody has to wait for it.
+func newSession(s *Server, conn *quic.Conn, at *local) (*session, error) {
+	n := &session{server: s, conn: conn, at: at, streams: make(map[quic.StreamID]*serverStream)}
+	n.resets = purse.New(resetPurse(s.cfg.MaxConcurrentStreams), now())
+	var err error
+	if n.control, err = conn.OpenUniStream(); err != nil {
+		return nil, err
 	}
-	n.peer = asteri.Peer{
-		Remote:  addrPort(conn.RemoteAddr()),
-		Local:   addrPort(conn.LocalAddr()),
-		Network: "udp",
-		TLS:     &state.TLS,
-	}
-	return n
+	// So few bytes are copied, whether or not the client's windows have room.
+	_, err = n.control.Write(appendHello(nil, s.settings.Limits.Head))
+	return n, err
 }
 
 // run serves the connection until it is over.
 func (n *session) run() {
-	sched.Begin() // the loops leave QUIC's goroutines time
-	defer sched.End()
 	ctx := n.conn.Context()
-	if err := n.greet(); err != nil {
-		n.fail(err)
-	}
 	n.at.Home.Post(n.becomeIdle)
-	go n.acceptUni(ctx)
-	for {
-		str, err := n.conn.AcceptStream(ctx)
-		if err != nil {
-			break
-		}
-		st := takeStream()
-		st.open(n, str)
-		go st.read()
+	if n.handshake(ctx) {
+		go n.acceptUni(ctx)
+		n.acceptRequests(ctx)
 	}
 	<-ctx.Done()
 	cause := context.Cause(ctx)
 	n.at.Home.Post(func() { n.lose(cause) })
 }
 
-// greet opens our control stream, whose SETTINGS come first.
-func (n *session) greet() error {
-	str, err := n.conn.OpenUniStream()
-	if err != nil {
-		return err
+// handshake waits until the handshake is complete, except for a client that sends
+// early data: its requests are taken meanwhile.
+func (n *session) handshake(ctx context.Context) bool {
+	complete := func() bool {
+		sched.Begin() // the loops leave its goroutine time
+		defer sched.End()
+		defer endHandshake(ctx)
+		select {
+		case <-n.conn.HandshakeComplete():
+			n.identify()
+			return true
+		case <-ctx.Done():
+			return false
+		}
 	}
-	n.control = str
-	_, err = str.Write(appendHello(nil, n.server.settings.Limits.Head))
-	return err
+	if n.conn.ConnectionState().Used0RTT {
+		n.identify()
+		go complete()
+		return true
+	}
+	return complete()
+}
+
+func (n *session) acceptRequests(ctx context.Context) {
+	for {
+		str, err := n.conn.AcceptStream(ctx)
+		if err != nil {
+			return
+		}
+		n.accepted.Store(uint64(str.StreamID()) + 4)
+		st := takeStream()
+		st.open(n, str)
+		go st.read()
+	}
+}
+
+// identify looks at who the client is: its certificate is there when the handshake
+// is complete, and its address may change (RFC 9000 section 9).
+func (n *session) identify() *identity {
+	state := n.conn.ConnectionState()
+	who := &identity{addr: n.conn.RemoteAddr()}
+	who.peer = asteri.Peer{
+		Remote:  addrPort(who.addr),
+		Local:   addrPort(n.conn.LocalAddr()),
+		Network: "udp",
+		TLS:     &state.TLS,
+	}
+	n.who.Store(who)
+	return who
+}
+
+// peer returns the client's identity for a request. It may be called from any
+// goroutine.
+func (n *session) peer() *asteri.Peer {
+	who := n.who.Load()
+	if n.conn.RemoteAddr() != who.addr {
+		who = n.identify()
+	}
+	return &who.peer
 }
 
 // inEarlyData tells whether what arrives now may be a replay.
 func (n *session) inEarlyData() bool {
-	if !n.early {
-		return false
-	}
 	select {
 	case <-n.conn.HandshakeComplete():
 		return false
 	default:
-		return true
+		return n.conn.ConnectionState().Used0RTT
 	}
 }
 
@@ -114,15 +163,30 @@ func (n *session) fail(err error) {
 	if !errors.As(err, &end) {
 		end = connError{codeInternal, err.Error()}
 	}
-	n.server.settings.Logger.Debug("HTTP/3 connection fails", "remote", n.peer.Remote, "error", err)
-	_ = n.conn.CloseWithError(quic.ApplicationErrorCode(end.code), end.reason)
+	if n.conn.Context().Err() == nil {
+		n.server.counts.failed(end.code)
+		n.server.settings.Logger.Debug("HTTP/3 connection fails", "remote", addrPort(n.conn.RemoteAddr()), "error", err)
+	}
+	closeConn(n.conn, end.code, end.reason)
+}
+
+// failed takes note of a stream that ended with an error, or that was reset. Too
+// many of these end the connection.
+func (n *session) failed(err error) {
+	if n.lost != nil {
+		return
+	}
+	n.server.counts.failed(streamCode(err, codeRequestCancelled))
+	if !n.resets.Pay(1, n.at.Home.Now()) {
+		n.fail(connError{codeExcessiveLoad, "too many streams end with errors"})
+	}
 }
 
 // cut ends the connection without waiting for anything. It may be called from any
 // goroutine.
 func (n *session) cut() {
 	n.at.Home.Post(func() { n.lose(asteri.ErrStopping) })
-	_ = n.conn.CloseWithError(quic.ApplicationErrorCode(codeNo), "")
+	closeConn(n.conn, codeNo, "")
 }
 
 // lose ends all streams for lack of a client.
@@ -132,9 +196,23 @@ func (n *session) lose(cause error) {
 	}
 	n.lost = goneCause(cause)
 	n.clock.stop()
+	n.setBusy(false)
 	for _, st := range n.snapshot() {
 		st.lose(n.lost)
 	}
+}
+
+// setBusy tells the loops whether there is work on goroutines.
+func (n *session) setBusy(busy bool) {
+	switch {
+	case busy == n.busy || busy && n.lost != nil:
+		return
+	case busy:
+		sched.Begin()
+	default:
+		sched.End()
+	}
+	n.busy = busy
 }
 
 // snapshot returns the open streams, for calls that may change which there are.
@@ -155,6 +233,7 @@ func (n *session) enter(st *serverStream) error {
 	case n.goodbye.said && id >= n.goodbye.next:
 		return streamError{codeRequestRejected, "the server is stopping"}
 	}
+	n.setBusy(true)
 	n.next = max(n.next, id+4)
 	n.streams[st.id] = st
 	st.setPriority(n.priorityOf(st))
@@ -163,7 +242,7 @@ func (n *session) enter(st *serverStream) error {
 
 // priorityOf returns what the client has said of a request's urgency: a frame wins
 // over the field, RFC 9218 section 7.
-func (n *session) priorityOf(st *serverStream) (httpfield.Priority, bool) {
+func (n *session) priorityOf(st *serverStream) (p httpfield.Priority, said bool) {
 	for i, w := range n.waiting {
 		if w.id == st.id {
 			n.waiting = append(n.waiting[:i], n.waiting[i+1:]...)
@@ -181,17 +260,11 @@ func (n *session) leave(st *serverStream) {
 		n.loose = append(n.loose, loose{st, n.at.Home.Now().Add(looseTime)})
 		n.clock.in(n, looseCheck)
 	} else {
-		n.release(st)
+		st.str.ReleaseStreamCredit()
 	}
 	if len(n.streams) == 0 {
+		n.setBusy(false)
 		n.becomeIdle()
-	}
-}
-
-func (n *session) release(st *serverStream) {
-	st.str.ReleaseStreamCredit()
-	if !st.unread && st.Reusable() {
-		streams.Put(st)
 	}
 }
 
@@ -212,7 +285,7 @@ func (n *session) checkLoose(now time.Time) {
 	kept := n.loose[:0]
 	for _, l := range n.loose {
 		if l.st.LetGo() || now.After(l.until) {
-			n.release(l.st)
+			l.st.str.ReleaseStreamCredit()
 		} else {
 			kept = append(kept, l)
 		}
@@ -230,7 +303,7 @@ func (n *session) reprioritize(id quic.StreamID, p httpfield.Priority) {
 		st.setPriority(p, true)
 		return
 	}
-	if uint64(id) < n.next || len(n.waiting) >= maxWaiting {
+	if uint64(id) < n.next {
 		return
 	}
 	for i := range n.waiting {
@@ -239,12 +312,14 @@ func (n *session) reprioritize(id quic.StreamID, p httpfield.Priority) {
 			return
 		}
 	}
-	n.waiting = append(n.waiting, earlyPriority{id, p})
+	if len(n.waiting) < maxWaiting {
+		n.waiting = append(n.waiting, earlyPriority{id, p})
+	}
 }
 
-// idleFrames is the purse for frames that ask for nothing. It belongs to the
-// goroutine that reads the client's control stream.
-var idleFrames = purse.Size{Full: 1000, Rate: 100}
+// idlePurse is for frames that ask for nothing, on a client's control stream, and for
+// unidirectional streams of types that nobody knows.
+var idlePurse = purse.Size{Full: 1000, Rate: 100}
 
 // timeouts of the session, for short.
 func (n *session) timeouts() *asteri.Timeouts { return &n.server.settings.Timeouts }

@@ -2,6 +2,7 @@ package http3
 
 import (
 	"errors"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/quicvarint"
@@ -10,9 +11,10 @@ import (
 // goodbye is how a session ends that has nothing to complain about, RFC 9114
 // section 5.2.
 type goodbye struct {
-	said    bool   // the last GOAWAY was sent
-	next    uint64 // and the first request that is not served
-	closing bool   // the last stream is done; what was sent is on its way
+	said    bool      // the last GOAWAY was sent
+	next    uint64    // and the first request that is not served
+	closing bool      // the last stream is done; what was sent is on its way,
+	until   time.Time // for which there is time until then
 }
 
 // maxRequestID is the largest id of a request, which says only that the end is near.
@@ -49,21 +51,38 @@ func (n *session) sayGoodbye() {
 // closeSoon closes the connection once what was sent last has arrived: closing drops
 // what has not. A client that has heard GOAWAY may be faster.
 func (n *session) closeSoon() {
-	if n.goodbye.closing {
-		return
+	if !n.goodbye.closing {
+		n.goodbye.closing = true
+		n.goodbye.until = n.at.Home.Now().Add(quietTime)
+		n.awaitQuiet()
 	}
-	n.goodbye.closing = true
-	n.clock.after(n, 3*n.roundTrip(), func() {
-		_ = n.conn.CloseWithError(quic.ApplicationErrorCode(codeNo), "")
+}
+
+// awaitQuiet closes the connection when nothing was sent for so long that QUIC would
+// have repeated what did not arrive (RFC 9002 section 6.2.1).
+func (n *session) awaitQuiet() {
+	stats := n.conn.ConnectionStats()
+	probe := n.roundTrip() + 4*stats.MeanDeviation + ackDelay
+	n.clock.after(n, 2*probe, func() {
+		if n.conn.ConnectionStats().PacketsSent == stats.PacketsSent || n.at.Home.Now().After(n.goodbye.until) {
+			closeConn(n.conn, codeNo, "")
+			return
+		}
+		n.awaitQuiet()
 	})
 }
+
+const (
+	// ackDelay is how long a client may keep an acknowledgement back, RFC 9000
+	// section 18.2.
+	ackDelay = 25 * time.Millisecond
+	// quietTime bounds the wait: a client may make us send for ever.
+	quietTime = 10 * time.Second
+)
 
 // sendControl sends frames on our control stream. They are few and short; a client
 // that leaves no room for them is not worth waiting for.
 func (n *session) sendControl(b []byte) {
-	if n.control == nil {
-		return
-	}
 	if errors.Is(n.control.TryWriteAll(b), quic.ErrWouldBlock) {
 		n.fail(connError{codeExcessiveLoad, "no room on the control stream"})
 	}

@@ -1,9 +1,11 @@
 package http3
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/quicvarint"
@@ -18,44 +20,55 @@ const maxControlFrame = 4 << 10
 // acceptUni takes the client's unidirectional streams. Three of them must be there
 // once and stay; what else comes is told to stop (RFC 9114 section 6.2.3).
 func (n *session) acceptUni(ctx context.Context) {
-	seen := make(map[uint64]bool)
+	var seen [streamQPACKDecoder + 1]bool
+	idle := purse.New(idlePurse, now())
 	for {
 		str, err := n.conn.AcceptUniStream(ctx)
 		if err != nil {
 			return
 		}
 		kind, err := readStreamType(str)
-		if err != nil {
+		read := n.readerFor(kind)
+		switch {
+		case err != nil: // a stream may end before its type is known
 			str.ReleaseStreamCredit()
-			continue // a stream may end before its type is known
-		}
-		if seen[kind] && kind <= streamQPACKDecoder {
-			n.fail(connError{codeStreamCreation, "stream of this type is there already"})
-			return
-		}
-		switch kind {
-		case streamControl:
-			seen[kind] = true
-			go n.attend(str, n.readControl)
-		case streamQPACKEncoder:
-			seen[kind] = true
-			go n.attend(str, readEncoderStream)
-		case streamQPACKDecoder:
-			seen[kind] = true
-			go n.attend(str, readDecoderStream)
-		case streamPush:
+		case kind == streamPush:
 			n.fail(connError{codeStreamCreation, "push stream from a client"})
 			return
-		default:
+		case read == nil:
 			str.CancelRead(quic.StreamErrorCode(codeStreamCreation))
 			str.ReleaseStreamCredit()
+		case seen[kind]:
+			n.fail(connError{codeStreamCreation, "stream of this type is there already"})
+			return
+		default:
+			seen[kind] = true
+			go n.attend(str, read)
+			continue
+		}
+		if !idle.Pay(1, now()) {
+			n.fail(connError{codeExcessiveLoad, "too many streams of unknown types"})
+			return
 		}
 	}
 }
 
+// readerFor returns who reads a stream of a type, nil if nobody does.
+func (n *session) readerFor(kind uint64) func(*bufio.Reader) error {
+	switch kind {
+	case streamControl:
+		return n.readControl
+	case streamQPACKEncoder:
+		return readEncoderStream
+	case streamQPACKDecoder:
+		return readDecoderStream
+	}
+	return nil
+}
+
 // readStreamType reads the number that a unidirectional stream begins with. It
-// comes in the first packet, unless the client wants to be a nuisance; then the
-// stream's credit is its own loss, since it is not given back.
+// comes in the first packet, unless the client wants to be a nuisance: then its
+// further streams wait too.
 func readStreamType(r io.Reader) (uint64, error) {
 	var b [8]byte
 	if _, err := io.ReadFull(r, b[:1]); err != nil {
@@ -70,8 +83,8 @@ func readStreamType(r io.Reader) (uint64, error) {
 }
 
 // attend reads a stream that may not end while the connection lives.
-func (n *session) attend(str *quic.ReceiveStream, read func(io.Reader) error) {
-	err := read(str)
+func (n *session) attend(str *quic.ReceiveStream, read func(*bufio.Reader) error) {
+	err := read(bufio.NewReaderSize(str, attendBuffer))
 	var end connError
 	if !errors.As(err, &end) {
 		if n.conn.Context().Err() != nil {
@@ -82,19 +95,23 @@ func (n *session) attend(str *quic.ReceiveStream, read func(io.Reader) error) {
 	n.fail(end)
 }
 
+// attendBuffer is for a few frames or instructions.
+const attendBuffer = 256
+
 // controlReader reads frames of a control stream.
 type controlReader struct {
 	n    *session
-	r    quicvarint.Reader
+	r    *bufio.Reader
 	buf  []byte
 	idle purse.Purse
-	last uint64 // of the client's GOAWAY
+	bye  uint64 // of the client's GOAWAY
 	said bool
+	push uint64 // of its MAX_PUSH_ID
 }
 
 // readControl reads the client's control stream.
-func (n *session) readControl(r io.Reader) error {
-	c := &controlReader{n: n, r: quicvarint.NewReader(r), idle: purse.New(idleFrames, now())}
+func (n *session) readControl(r *bufio.Reader) error {
+	c := &controlReader{n: n, r: r, idle: purse.New(idlePurse, now())}
 	kind, p, err := c.frame()
 	switch {
 	case err != nil:
@@ -116,7 +133,7 @@ func (n *session) readControl(r io.Reader) error {
 	}
 }
 
-// frame reads a frame. The payload of one that nobody knows is skipped.
+// frame reads a frame, of whose payload nothing is kept if nobody knows the type.
 func (c *controlReader) frame() (frameType, []byte, error) {
 	kind, err := quicvarint.Read(c.r)
 	if err != nil {
@@ -129,43 +146,42 @@ func (c *controlReader) frame() (frameType, []byte, error) {
 	if !c.idle.Pay(1+float64(length)/512, now()) {
 		return 0, nil, connError{codeExcessiveLoad, "too many frames that ask for nothing"}
 	}
-	if length > maxControlFrame {
-		if isControlFrame(frameType(kind)) {
-			return 0, nil, connError{codeExcessiveLoad, "frame is too long"}
-		}
+	t := frameType(kind)
+	if !t.isKnown() {
 		_, err := io.CopyN(io.Discard, c.r, int64(length))
-		return frameType(kind), nil, err
+		return t, nil, err
 	}
-	c.buf = append(c.buf[:0], make([]byte, length)...)
+	if length > maxControlFrame {
+		return t, nil, connError{codeExcessiveLoad, "frame is too long"}
+	}
+	c.buf = slices.Grow(c.buf[:0], int(length))[:length]
 	_, err = io.ReadFull(c.r, c.buf)
-	return frameType(kind), c.buf, err
-}
-
-func isControlFrame(t frameType) bool {
-	switch t {
-	case frameSettings, frameGoAway, frameMaxPushID, frameCancelPush, framePriorityUpdate:
-		return true
-	}
-	return false
+	return t, c.buf, err
 }
 
 // handle acts on a frame behind SETTINGS.
 func (c *controlReader) handle(kind frameType, p []byte) error {
-	switch {
-	case kind == frameData, kind == frameHeaders, kind == framePushPromise, kind == frameSettings, kind.isOld():
-		return connError{codeFrameUnexpected, "frame does not belong on a control stream, or there again"}
-	case kind == frameGoAway:
+	switch kind {
+	case frameData, frameHeaders, framePushPromise:
+		return connError{codeFrameUnexpected, kind.String() + " on a control stream"}
+	case frameSettings:
+		return connError{codeFrameUnexpected, "SETTINGS again"}
+	case frameGoAway:
 		return c.onGoAway(p)
-	case kind == frameMaxPushID:
-		_, err := parseVarint(p) // we never push
-		return err
-	case kind == frameCancelPush:
+	case frameMaxPushID:
+		return c.onMaxPushID(p)
+	case frameCancelPush:
 		if _, err := parseVarint(p); err != nil {
 			return err
 		}
 		return connError{codeID, "CANCEL_PUSH without a push"}
-	case kind == framePriorityUpdate:
+	case framePriorityUpdate:
 		return c.onPriorityUpdate(p)
+	case framePriorityPush:
+		return connError{codeID, "PRIORITY_UPDATE for a push that was not promised"}
+	}
+	if kind.isOld() {
+		return errOldFrame
 	}
 	return nil
 }
@@ -176,10 +192,24 @@ func (c *controlReader) onGoAway(p []byte) error {
 	if err != nil {
 		return err
 	}
-	if c.said && id > c.last {
+	if c.said && id > c.bye {
 		return connError{codeID, "GOAWAY with a larger id than before"}
 	}
-	c.said, c.last = true, id
+	c.said, c.bye = true, id
+	return nil
+}
+
+// onMaxPushID checks a number that must not go down (RFC 9114 section 7.2.7). We never
+// push.
+func (c *controlReader) onMaxPushID(p []byte) error {
+	id, err := parseVarint(p)
+	if err != nil {
+		return err
+	}
+	if id < c.push {
+		return connError{codeID, "MAX_PUSH_ID with a smaller id than before"}
+	}
+	c.push = id
 	return nil
 }
 
@@ -191,21 +221,30 @@ func (c *controlReader) onPriorityUpdate(p []byte) error {
 		return connError{codeFrame, "PRIORITY_UPDATE without an id"}
 	case id%4 != 0:
 		return connError{codeID, "PRIORITY_UPDATE for something other than a request"}
+	case id >= c.n.farStream():
+		return connError{codeID, "PRIORITY_UPDATE for a stream beyond the limit"}
 	}
 	priority := httpfield.ParsePriority(p[size:], httpfield.DefaultPriority)
 	c.n.at.Home.Post(func() { c.n.reprioritize(quic.StreamID(id), priority) })
 	return nil
 }
 
+// farStream returns an id that the client certainly may not use yet. Of what QUIC has
+// granted we know only that it is no more than the limit, beyond streams that are no
+// more than the limit ahead of those that it has handed to us.
+func (n *session) farStream() uint64 {
+	return n.accepted.Load() + 2*4*uint64(n.server.cfg.MaxConcurrentStreams)
+}
+
 // readEncoderStream reads the instructions to a dynamic table that we have told the
 // client has no room: only to set it to that is allowed (RFC 9204 section 4.3.1).
-func readEncoderStream(r io.Reader) error {
-	var b [1]byte
+func readEncoderStream(r *bufio.Reader) error {
 	for {
-		if _, err := io.ReadFull(r, b[:]); err != nil {
+		b, err := r.ReadByte()
+		if err != nil {
 			return err
 		}
-		if b[0] != 0x20 {
+		if b != 0x20 {
 			return connError{codeQPACKEncoder, "instruction for a dynamic table"}
 		}
 	}
@@ -214,17 +253,17 @@ func readEncoderStream(r io.Reader) error {
 // readDecoderStream reads what the client says of the header sections that it got.
 // None of them has referred to a dynamic table, so that there is nothing to
 // acknowledge; a stream may be cancelled (section 4.4.2).
-func readDecoderStream(r io.Reader) error {
-	var b [1]byte
+func readDecoderStream(r *bufio.Reader) error {
 	for {
-		if _, err := io.ReadFull(r, b[:]); err != nil {
+		b, err := r.ReadByte()
+		if err != nil {
 			return err
 		}
-		if b[0]>>6 != 0b01 {
+		if b>>6 != 0b01 {
 			return connError{codeQPACKDecoder, "acknowledgement of what was not sent"}
 		}
-		for more := b[0]&0x3f == 0x3f; more; more = b[0]&0x80 != 0 {
-			if _, err := io.ReadFull(r, b[:]); err != nil {
+		for more := b&0x3f == 0x3f; more; more = b&0x80 != 0 {
+			if b, err = r.ReadByte(); err != nil {
 				return err
 			}
 		}

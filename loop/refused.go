@@ -95,6 +95,16 @@ func (c *clients) enter(addr netip.Addr) (counted, ok bool) {
 	return true, true
 }
 
+// crowded tells whether addr has half of the connections that it may have.
+func (c *clients) crowded(addr netip.Addr) bool {
+	if c == nil || !addr.IsValid() || c.exempt != nil && c.exempt(addr) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return 2*c.open[addrset.Client(addr)] >= c.limit
+}
+
 func (c *clients) leave(addr netip.Addr) {
 	client := addrset.Client(addr)
 	c.mu.Lock()

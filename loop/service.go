@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 )
 
@@ -28,6 +29,35 @@ func (e *Engine) Attach(s Service) error {
 	e.services = append(e.services, s)
 	return nil
 }
+
+// Admit counts a connection of a service, whose client is at addr, against
+// MaxConnections and MaxConnectionsPerAddress. ok is false, and the connection is
+// counted as refused, if it is one too many. release is to be called once when it is
+// over. Both may be called from any goroutine.
+func (e *Engine) Admit(addr netip.Addr) (release func(), ok bool) {
+	if limit := e.cfg.MaxConnections; e.open.Add(1) > int64(limit) && limit > 0 {
+		e.open.Add(-1)
+		e.refused.add(refusedTotal)
+		return nil, false
+	}
+	counted, ok := e.clients.enter(addr)
+	if !ok {
+		e.open.Add(-1)
+		e.refused.add(refusedAddress)
+		return nil, false
+	}
+	return func() {
+		e.open.Add(-1)
+		if counted {
+			e.clients.leave(addr)
+		}
+	}, true
+}
+
+// Crowded tells whether half of the connections that the client at addr may have
+// are taken. A service whose clients can forge their address has further ones prove
+// it, so that nobody can use up the other half in another's name.
+func (e *Engine) Crowded(addr netip.Addr) bool { return e.clients.crowded(addr) }
 
 // drainServices drains all services beside each other.
 func (e *Engine) drainServices(ctx context.Context) {
