@@ -27,6 +27,7 @@ func (c *deadConn) Info() *loop.ConnInfo                { return &loop.ConnInfo{
 func (c *deadConn) Loop() *loop.Loop                    { return c.on }
 func (c *deadConn) Replace(loop.Session)                {}
 func (c *deadConn) CloseWhenFlushed(bool)               {}
+func (c *deadConn) CloseWrite()                         {}
 func (c *deadConn) Abort(error)                         { c.aborted = true }
 func (c *deadConn) Post(fn func()) bool                 { return c.on.Post(fn) }
 

@@ -74,6 +74,7 @@ func (w *worker) boot() {
 	}
 	<-w.proc.exited
 	w.loop.Post(func() { w.link.processExited() })
+	w.output.wait(lastWords)
 	w.pool.supervisor.post(func(s *supervisor) { s.onExited(w) })
 }
 
