@@ -202,6 +202,36 @@ func TestWriterWaits(t *testing.T) {
 	}
 }
 
+// What the streams of one connection may have waiting together is bounded, too.
+func TestBacklog(t *testing.T) {
+	k := new(keeper)
+	c := newClient(t, Config{}, k)
+	must(t, c.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0}))
+	total := 0
+	for id := uint32(1); id < 200; id += 2 {
+		c.get(id, "/")
+		x := k.last(t)
+		must(t, x.Start(200, nil))
+		for {
+			queued, err := x.Write(make([]byte, 8<<10))
+			must(t, err)
+			total += 8 << 10
+			if queued >= asteri.HighWater {
+				break
+			}
+		}
+	}
+	if s := c.session(); total > 2*maxBacklog+100*asteri.LowWater || s.backlog != total {
+		t.Errorf("%d bytes wait, %d are counted", total, s.backlog)
+	}
+	must(t, c.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1 << 20}))
+	must(t, c.WriteWindowUpdate(0, 1<<30))
+	c.send()
+	if n := c.session().backlog; n != 0 {
+		t.Errorf("%d bytes are still counted", n)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	k := new(keeper)
 	c := newClient(t, Config{}, k)

@@ -152,6 +152,7 @@ func (s *session) sendFrom(st *serverStream) {
 		s.put(st.appendData(s.buffer(), p, end && trailer == nil))
 		if len(p) > 0 {
 			st.queue.Advance(s.at.Local, len(p))
+			st.waiting()
 		}
 	}
 	if end && trailer != nil {

@@ -20,6 +20,7 @@ type serverStream struct {
 	id uint32
 
 	queue      stream.Queue // content that waits
+	counted    int          // how much of it the session's backlog counts
 	sendWindow int          // content that the client takes on this stream; may be negative
 	recvWindow int          // content that it may send
 	credit     int          // consumed and not yet given back to recvWindow
@@ -44,7 +45,7 @@ func (st *serverStream) open(s *session, id uint32) {
 	st.s, st.id = s, id
 	st.sendWindow = s.initialWindow
 	st.recvWindow = s.at.config.InitialWindow
-	st.credit, st.stalled, st.discardBy = 0, 0, 0
+	st.counted, st.credit, st.stalled, st.discardBy = 0, 0, 0, 0
 	st.closed, st.inputDone, st.sent, st.unwanted = false, false, false, false
 	st.Init(s.at.Local, st, asteri.HTTP2, &s.peer)
 }
@@ -114,7 +115,7 @@ func (st *serverStream) Send(p []byte, end bool) (queued int) {
 		st.queue.End(nil)
 	}
 	st.makeReady()
-	return st.queue.Len()
+	return st.waiting()
 }
 
 // sendNow sends of p what the windows and the queue of the connection have room
@@ -169,7 +170,7 @@ func (st *serverStream) SendFile(f *os.File, off, n int64) (queued int) {
 	}
 	st.queue.WriteFile(f, off, n)
 	st.makeReady()
-	return st.queue.Len()
+	return st.waiting()
 }
 
 // SendTrailer queues the end of the response with a trailer section.
@@ -182,7 +183,23 @@ func (st *serverStream) SendTrailer(trailer *asteri.Header) {
 }
 
 // Queued returns how many bytes wait to be sent.
-func (st *serverStream) Queued() int { return st.queue.Len() }
+func (st *serverStream) Queued() int { return st.waiting() }
+
+// waiting returns how many bytes wait to be sent, and counts them. Where a
+// connection's streams hold much together, each is called long earlier.
+func (st *serverStream) waiting() int {
+	n := st.queue.Len()
+	st.s.backlog += n - st.counted
+	st.counted = n
+	if st.s.backlog > maxBacklog && n >= asteri.LowWater {
+		n = max(n, asteri.HighWater)
+	}
+	return n
+}
+
+// maxBacklog is how many bytes all streams of a connection together may have waiting
+// before their handlers are asked to wait.
+const maxBacklog = 4 * asteri.HighWater
 
 // StopReading lets the rest of the request come, once the response is sent, if it is
 // so little that the client needs no leave to send it, and comes soon: a client
@@ -297,4 +314,5 @@ func (st *serverStream) drop() {
 	st.closed = true
 	st.s.schedule.remove(st)
 	st.queue.Drop(st.s.at.Local)
+	st.waiting()
 }

@@ -32,6 +32,7 @@ type session struct {
 	sendWindow int // content that the client takes on the connection
 	recvWindow int // content that it may send
 	credit     int // received and not yet given back to recvWindow
+	backlog    int // content that waits with the streams
 
 	resets purse
 	idle   purse // of frames that ask for nothing

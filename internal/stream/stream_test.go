@@ -1,0 +1,373 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// home is an executor that runs what was posted when the test says so, and whose
+// clock is the test's.
+type home struct {
+	posts chan func()
+	time  time.Time
+}
+
+func (h *home) Now() time.Time      { return h.time }
+func (h *home) Post(fn func()) bool { h.posts <- fn; return true }
+
+func (h *home) run() {
+	for {
+		select {
+		case fn := <-h.posts:
+			fn()
+		default:
+			return
+		}
+	}
+}
+
+// wire notes what an exchange sends.
+type wire struct {
+	Exchange
+	log    []string
+	queued int
+	credit int
+	awaits int
+}
+
+func (w *wire) add(words ...string) { w.log = append(w.log, strings.Join(words, " ")) }
+
+func (w *wire) SendHead(fields []asteri.Field, end bool) int {
+	var b strings.Builder
+	for _, f := range fields {
+		if string(f.Name) != "date" {
+			b.WriteString(string(f.Name) + "=" + string(f.Value) + " ")
+		}
+	}
+	w.add("head", strings.TrimSpace(b.String()), endOrMore(end))
+	return b.Len()
+}
+
+func endOrMore(end bool) string {
+	if end {
+		return "end"
+	}
+	return "more"
+}
+
+func (w *wire) Send(p []byte, end bool) int {
+	w.add("data", string(p), endOrMore(end))
+	return w.queued
+}
+
+func (w *wire) SendFile(f *os.File, _, _ int64) int { w.add("file"); f.Close(); return w.queued }
+func (w *wire) SendTrailer(h *asteri.Header)        { w.add("trailer", string(h.At(0).Name)) }
+func (w *wire) Queued() int                         { return w.queued }
+func (w *wire) StopReading()                        { w.add("stop") }
+func (w *wire) Reset(cause error)                   { w.add("reset", cause.Error()) }
+func (w *wire) Credit(n int)                        { w.credit += n }
+func (w *wire) Await()                              { w.awaits++ }
+
+func (w *wire) take() string {
+	s := strings.Join(w.log, "; ")
+	w.log = nil
+	return s
+}
+
+var errTest = errors.New("test")
+
+// begin has h serve a request of method on a new wire; the request has content to
+// come unless ended.
+func begin(t *testing.T, method string, ended bool, h asteri.HandlerFunc, opts ...asteri.Option) (*wire, *home) {
+	t.Helper()
+	s := asteri.NewSettings(h, append(opts, asteri.WithServer(""))...)
+	hm := &home{posts: make(chan func(), 100), time: time.Unix(1700000000, 0)}
+	w := new(wire)
+	w.Init(NewLocal(&s, hm, nil), w, asteri.HTTP2, &asteri.Peer{})
+	var head httpfield.RequestHead
+	w.Head(&head)
+	for _, f := range [][2]string{{":method", method}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}} {
+		head.Add(f[0], f[1])
+	}
+	refusal, err := head.End(ended, true)
+	if refusal != nil || err != nil {
+		t.Fatal(refusal, err)
+	}
+	w.Serve(&head, ended)
+	return w, hm
+}
+
+// sink notes what it is given, and does more if the test wants.
+type sink struct {
+	body   []byte
+	ends   int
+	err    error
+	onBody func(n int)
+}
+
+func (s *sink) OnBody(p []byte) {
+	s.body = append(s.body, p...)
+	if s.onBody != nil {
+		s.onBody(len(p))
+	}
+}
+func (s *sink) OnEnd(*asteri.Header) { s.ends++ }
+func (s *sink) OnError(err error)    { s.err = err }
+
+func TestReuse(t *testing.T) {
+	for name, tt := range map[string]struct {
+		h    asteri.HandlerFunc
+		want bool
+	}{
+		"answered":  {func(x asteri.Exchange) { _ = x.Respond(204, nil, nil) }, true},
+		"kept":      {func(asteri.Exchange) {}, false},
+		"watched":   {func(x asteri.Exchange) { x.OnCancel(func(error) {}); _ = x.Respond(204, nil, nil) }, false},
+		"body read": {func(x asteri.Exchange) { x.ReadBody(new(sink)); _ = x.Respond(204, nil, nil) }, false},
+		"posted":    {func(x asteri.Exchange) { x.Post(func() {}); _ = x.Respond(204, nil, nil) }, false},
+		"panicked":  {func(asteri.Exchange) { panic(errTest) }, false},
+	} {
+		if w, _ := begin(t, "GET", true, tt.h); w.Reusable() != tt.want {
+			t.Errorf("%s: reusable %v", name, !tt.want)
+		}
+	}
+}
+
+// Content that comes in the midst of things is neither lost nor delivered twice.
+func TestSinkThatActs(t *testing.T) {
+	t.Run("consumes at once", func(t *testing.T) {
+		got := new(sink)
+		w, hm := begin(t, "POST", false, func(x asteri.Exchange) {
+			got.onBody = x.Consumed
+			x.ReadBody(got)
+		})
+		big := bytes.Repeat([]byte("0123456789"), 30000) // more than a window at once
+		if err := w.Receive(big); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.ReceiveEnd(nil); err != nil {
+			t.Fatal(err)
+		}
+		hm.run()
+		if !bytes.Equal(got.body, big) || got.ends != 1 || w.credit != len(big) {
+			t.Errorf("%d bytes, %d ends, %d given back", len(got.body), got.ends, w.credit)
+		}
+	})
+	t.Run("aborts while bytes are kept", func(t *testing.T) {
+		got := new(sink)
+		w, hm := begin(t, "POST", false, func(x asteri.Exchange) {
+			got.onBody = func(int) { x.Abort(errTest) }
+			x.OnCancel(func(error) {})
+			x.Post(func() { x.ReadBody(got) })
+		})
+		if err := w.Receive([]byte("abc")); err != nil {
+			t.Fatal(err)
+		}
+		hm.run()
+		if string(got.body) != "abc" || got.err == nil || w.in.kept.Len() != 0 {
+			t.Errorf("%q, %v, %d bytes kept", got.body, got.err, w.in.kept.Len())
+		}
+	})
+	t.Run("panics", func(t *testing.T) {
+		got := new(sink)
+		w, _ := begin(t, "POST", false, func(x asteri.Exchange) {
+			got.onBody = func(int) { panic(errTest) }
+			x.ReadBody(got)
+		})
+		_ = w.Receive([]byte("abc"))
+		if !w.Over() || !strings.HasPrefix(w.take(), "head :status=500") {
+			t.Error("not answered 500")
+		}
+	})
+	t.Run("ends its goroutine", func(t *testing.T) {
+		w, _ := begin(t, "POST", false, func(x asteri.Exchange) { x.OnCancel(func(error) {}) })
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.ReadBody(&sink{onBody: func(int) { runtime.Goexit() }})
+			_ = w.Receive([]byte("abc"))
+		}()
+		<-done
+		if !w.Over() {
+			t.Error("not answered")
+		}
+	})
+}
+
+func TestCauses(t *testing.T) {
+	var causes []error
+	w, hm := begin(t, "GET", true, func(x asteri.Exchange) {
+		x.OnCancel(func(err error) { causes = append(causes, err) })
+	})
+	w.HalfClosed()
+	w.HalfClosed()
+	w.Cancel(asteri.ErrClientGone)
+	w.Cancel(asteri.ErrClientGone)
+	if len(causes) != 3 || causes[0] != asteri.ErrHalfClosed || causes[2] != asteri.ErrClientGone {
+		t.Errorf("causes are %v", causes)
+	}
+	late := 0
+	w.OnCancel(func(error) { late++ })
+	if late != 0 {
+		t.Error("told from within OnCancel")
+	}
+	if hm.run(); late != 1 {
+		t.Errorf("told %d times", late)
+	}
+	if w.LetGo() {
+		t.Error("let go already")
+	}
+	if _ = w.Finish(nil); !w.LetGo() {
+		t.Error("not let go")
+	}
+}
+
+func TestMisuse(t *testing.T) {
+	var x asteri.Exchange
+	w, _ := begin(t, "GET", true, func(got asteri.Exchange) { x = got })
+	var mistake *asteri.ResponseError
+	for name, err := range map[string]error{
+		"write before the start": func() error { _, err := x.Write(nil); return err }(),
+		"status 99":              x.Start(99, nil),
+		"status 600":             x.Respond(600, nil, nil),
+		"inform 200":             x.Inform(200, nil),
+		"inform with a length":   x.Inform(103, func() *asteri.Header { h := new(asteri.Header); h.Add("content-length", "1"); return h }()),
+		"upgrade of a GET":       func() error { _, err := x.Upgrade(asteri.UpgradeRaw, nil); return err }(),
+	} {
+		if !errors.As(err, &mistake) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := w.take(); got != "" {
+		t.Errorf("sent %s", got)
+	}
+	trailer := new(asteri.Header)
+	trailer.Add("Trailer", "x")
+	if err := x.Start(200, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Finish(trailer); !errors.As(err, &mistake) {
+		t.Errorf("trailer: %v", err)
+	}
+	if got := w.take(); !strings.Contains(got, "reset invalid response") {
+		t.Errorf("sent %s", got)
+	}
+}
+
+func TestAltSvc(t *testing.T) {
+	w, _ := begin(t, "GET", true, func(x asteri.Exchange) { _ = x.Respond(204, nil, nil) }, asteri.WithAltSvc(`h3=":443"`))
+	if got := w.take(); strings.Contains(got, "alt-svc") {
+		t.Errorf("without TLS: %s", got)
+	}
+}
+
+func TestObserver(t *testing.T) {
+	var records []asteri.Record
+	observe := observer(func(r *asteri.Record) { records = append(records, *r) })
+	begin(t, "GET", true, func(x asteri.Exchange) { _ = x.Respond(200, nil, []byte("abc")) }, asteri.WithObserver(observe))
+	begin(t, "HEAD", true, func(x asteri.Exchange) { _ = x.Respond(200, nil, []byte("abc")) }, asteri.WithObserver(observe))
+	w, _ := begin(t, "GET", true, func(x asteri.Exchange) {}, asteri.WithObserver(observe))
+	w.Cancel(asteri.ErrClientGone)
+	if len(records) != 3 || records[0].BytesOut != 3 || records[1].BytesOut != 0 || records[0].Status != 200 ||
+		records[2].Status != 0 || !errors.Is(records[2].Err, asteri.ErrClientGone) {
+		t.Errorf("%+v", records)
+	}
+}
+
+type observer func(*asteri.Record)
+
+func (o observer) ExchangeDone(r *asteri.Record) { o(r) }
+
+// Queue
+
+func newLocalForQueue() (*Local, *home, *int64) {
+	hm := &home{posts: make(chan func(), 100)}
+	used := new(int64)
+	s := asteri.NewSettings(nil)
+	return NewLocal(&s, hm, func(n int64) { *used += n }), hm, used
+}
+
+func TestQueue(t *testing.T) {
+	at, hm, used := newLocalForQueue()
+	name := filepath.Join(t.TempDir(), "f")
+	content := bytes.Repeat([]byte("file"), 50000)
+	if err := os.WriteFile(name, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var q Queue
+	want := bytes.Repeat([]byte("before"), 5000)
+	q.Write(at, want)
+	q.WriteFile(f, 4, int64(len(content)-4))
+	q.Write(at, []byte("behind"))
+	want = append(append(want, content[4:]...), "behind"...)
+	if q.Len() != len(want) {
+		t.Fatalf("%d bytes, want %d", q.Len(), len(want))
+	}
+	var got []byte
+	for q.Len() > 0 {
+		p := q.Peek(10000)
+		if len(p) == 0 {
+			loaded := false
+			q.Load(at, func(err error) {
+				if loaded = true; err != nil {
+					t.Fatal(err)
+				}
+			})
+			q.Load(at, func(error) { t.Error("loaded twice") })
+			for !loaded {
+				(<-hm.posts)()
+			}
+			continue
+		}
+		got = append(got, p...)
+		q.Advance(at, len(p))
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("what comes out is not what went in")
+	}
+	if *used != 0 {
+		t.Errorf("%d bytes are counted", *used)
+	}
+	if f.Fd() != ^uintptr(0) {
+		t.Error("the file is open")
+	}
+}
+
+// A queue may be dropped, and used again, while a file is being read.
+func TestQueueDroppedWhileLoading(t *testing.T) {
+	at, hm, used := newLocalForQueue()
+	f, err := os.Open(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var q Queue
+	q.WriteFile(f, 0, 1000)
+	q.Write(at, []byte("a"))
+	q.Load(at, func(error) { t.Error("done") })
+	q.Drop(at)
+	q.Write(at, []byte("new"))
+	(<-hm.posts)()
+	if string(q.Peek(10)) != "new" || q.Len() != 3 || f.Fd() != ^uintptr(0) {
+		t.Errorf("%q", q.Peek(10))
+	}
+	q.Drop(at)
+	if *used != 0 {
+		t.Errorf("%d bytes are counted", *used)
+	}
+}
