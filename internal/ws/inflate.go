@@ -3,6 +3,7 @@ package ws
 import (
 	"bytes"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -53,7 +54,7 @@ func (z *Inflater) inflate(dst []byte, buf *[]byte, limit int) ([]byte, error) {
 			return dst, nil
 		}
 		// The peer's own last block, and more to come.
-		context = append(z.context.text[:len(z.context.text):len(z.context.text)], dst[start:]...)
+		context = slices.Concat(z.context.text, dst[start:])
 	}
 	return dst, errDeflated
 }

@@ -57,7 +57,7 @@ func Shake(t testing.TB, conn net.Conn, head string) *Client {
 	c.decoder = ws.Decoder{Limit: 64 << 20, Client: true}
 	c.Write([]byte(head + "\r\n"))
 	var err error
-	if c.Response, err = http.ReadResponse(c.in, nil); err != nil {
+	if c.Response, err = http.ReadResponse(c.in, nil); err != nil { //nolint:bodyclose // it is the rest of the connection
 		t.Fatal(err)
 	}
 	return c
