@@ -57,6 +57,8 @@ type Report struct {
 	// them, by reason.
 	Refused map[string]uint64 `json:"refused,omitempty"`
 	Loops   []Loop            `json:"loops"`
+	// WebSockets is there once one was asked for.
+	WebSockets *WebSockets `json:"websockets,omitempty"`
 	// Workers and Queue are there if the model counts its requests.
 	Workers []Worker `json:"workers,omitempty"`
 	Queue   *Queue   `json:"queue,omitempty"`
@@ -105,8 +107,28 @@ type Worker struct {
 	// InFlight requests are with the worker, Served were answered by it.
 	InFlight int    `json:"in_flight"`
 	Served   uint64 `json:"served"`
+	// WebSockets is how many it has open, which are not in flight.
+	WebSockets int `json:"websockets,omitempty"`
 	// Age is the time since the start of the process, in seconds.
 	Age float64 `json:"age_seconds"`
+}
+
+// WebSockets counts those of all applications, from the start.
+type WebSockets struct {
+	Open   uint64 `json:"open"`
+	Opened uint64 `json:"opened"`
+	// Refused opening handshakes were malformed.
+	Refused     uint64 `json:"refused"`
+	MessagesIn  uint64 `json:"messages_in"`
+	MessagesOut uint64 `json:"messages_out"`
+	// Failures counts those that were closed because of what the client sent,
+	// by reason.
+	Failures map[string]uint64 `json:"failures,omitempty"`
+	// Silent clients answered no ping, Stalled ones did not read, NotAnswered
+	// ones did not answer a Close.
+	Silent      uint64 `json:"silent"`
+	Stalled     uint64 `json:"stalled"`
+	NotAnswered uint64 `json:"not_answered"`
 }
 
 // Queue holds the requests that no worker could take yet.

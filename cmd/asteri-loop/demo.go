@@ -13,6 +13,7 @@ import (
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/status"
 	"github.com/asteri/asteri-loop/workers"
+	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // demoModel is the model under which the demonstration runs if none is asked for.
@@ -20,9 +21,10 @@ const demoModel = "gtornado"
 
 // demonstration is the Go application that is served without APP.
 type demonstration struct {
-	engine *loop.Engine
-	log    *logs
-	model  atomic.Pointer[demoModelRun]
+	engine  *loop.Engine
+	log     *logs
+	sockets *websocket.Server
+	model   atomic.Pointer[demoModelRun]
 }
 
 // demoModelRun is the demonstration under one model, as the settings had it.
@@ -35,7 +37,7 @@ type demoModelRun struct {
 }
 
 func newDemonstration(eng *loop.Engine, cfg *config.Config, l *logs) (*demonstration, error) {
-	d := &demonstration{engine: eng, log: l}
+	d := &demonstration{engine: eng, log: l, sockets: websocket.NewServer(websocketOptions(cfg, l))}
 	return d, d.Reload(context.Background(), cfg)
 }
 
@@ -53,7 +55,7 @@ func (d *demonstration) Reload(_ context.Context, cfg *config.Config) error {
 		Timeout:           cfg.Timeout,
 		ResponseSpoolMax:  limit(cfg.ResponseSpoolMax),
 		Logger:            d.log.Logger,
-	}, websocketOptions(cfg, d.log))
+	}, d.sockets)
 	if err != nil {
 		return err
 	}
@@ -88,6 +90,7 @@ func (d *demonstration) Describe() []description     { return []description{d.mo
 // Report tells about the model as of one worker, which this process is. tornado
 // calls the handler directly and counts nothing.
 func (d *demonstration) Report(r *status.Report) {
+	reportWebSockets(r, d.sockets.Stats())
 	m := d.model.Load()
 	counted, ok := m.handler.(interface{ Stats() workers.Stats })
 	if !ok {

@@ -104,12 +104,13 @@ func (a *pythonApp) Describe() []description {
 
 // Report lists the workers.
 func (a *pythonApp) Report(r *status.Report) {
+	reportWebSockets(r, a.WebSockets())
 	s := a.Snapshot()
 	r.Queue = &status.Queue{Waiting: s.Queued, Capacity: s.QueueSize}
 	for _, w := range s.Workers {
 		r.Workers = append(r.Workers, status.Worker{
 			PID: w.PID, Model: w.Model, State: w.State, InFlight: w.InFlight, Served: w.Served,
-			Age: seconds(time.Since(w.Started)),
+			WebSockets: w.Sockets, Age: seconds(time.Since(w.Started)),
 		})
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/status"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
@@ -22,4 +23,26 @@ func websocketOptions(cfg *config.Config, l *logs) websocket.Options {
 		o.Compression = websocket.CompressionTakeover
 	}
 	return o
+}
+
+// reportWebSockets adds an application's WebSockets to a status report.
+func reportWebSockets(r *status.Report, st websocket.Stats) {
+	if st.Opened == 0 && st.Refused == 0 {
+		return
+	}
+	if r.WebSockets == nil {
+		r.WebSockets = &status.WebSockets{Failures: map[string]uint64{}}
+	}
+	w := r.WebSockets
+	w.Open += st.Open
+	w.Opened += st.Opened
+	w.Refused += st.Refused
+	w.MessagesIn += st.MessagesIn
+	w.MessagesOut += st.MessagesOut
+	w.Silent += st.Silent
+	w.Stalled += st.Stalled
+	w.NotAnswered += st.NotAnswered
+	for reason, n := range st.Failures {
+		w.Failures[reason] += n
+	}
 }

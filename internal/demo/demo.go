@@ -17,8 +17,8 @@ import (
 )
 
 // New returns the demonstration as the worker model of that name runs it.
-func New(model string, o workers.Options, w websocket.Options) (asteri.Handler, error) {
-	r := newRoutes(model, websocket.NewServer(w))
+func New(model string, o workers.Options, sockets *websocket.Server) (asteri.Handler, error) {
+	r := newRoutes(model, sockets)
 	switch model {
 	case "sync":
 		return workers.Sync(sequential(r), o), nil

@@ -18,7 +18,7 @@ var models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"
 // once at least. Responses do not spool: what waits must be seen to stay little.
 func newDemo(t *testing.T, model string) asteri.Handler {
 	t.Helper()
-	h, err := New(model, workers.Options{Workers: 2, ResponseSpoolMax: -1}, websocket.Options{})
+	h, err := New(model, workers.Options{Workers: 2, ResponseSpoolMax: -1}, websocket.NewServer(websocket.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestEventsEndWithTheClient(t *testing.T) {
 }
 
 func TestUnknownModel(t *testing.T) {
-	if _, err := New("forking", workers.Options{}, websocket.Options{}); err == nil {
+	if _, err := New("forking", workers.Options{}, websocket.NewServer(websocket.Options{})); err == nil {
 		t.Error("took an unknown model")
 	}
 }

@@ -143,6 +143,13 @@ func TestWebSocket(t *testing.T) {
 			}
 			neighbour.Text("[1]")
 			neighbour.Expect(`text {"sum":1}`)
+			report := decode[struct {
+				WebSockets struct{ Failures map[string]int }
+				Workers    []struct{ WebSockets int }
+			}](t, c.get("/asteri-status.json"))
+			if n := report.WebSockets.Failures["unknown opcode"]; n < 1 || report.Workers[0].WebSockets < 1 {
+				t.Errorf("reported %+v", report)
+			}
 			bye(neighbour)
 		},
 	})

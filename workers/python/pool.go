@@ -167,6 +167,9 @@ func (p *Pool) logBootError(w *worker, err error) {
 		"error", boot.Message, "hint", boot.Hint, "traceback", boot.Traceback)
 }
 
+// WebSockets returns the counters of the pool's WebSockets.
+func (p *Pool) WebSockets() websocket.Stats { return p.sockets.Stats() }
+
 // Check boots one worker as far as READY and ends it again: it tells whether the
 // application can be imported and run as configured. The error is a *BootError.
 func Check(ctx context.Context, cfg Config) (Info, error) {
