@@ -1,6 +1,10 @@
 package asteri
 
-import "time"
+import (
+	"encoding/hex"
+	"slices"
+	"time"
+)
 
 // Observer is told how each exchange ended, and of requests that were refused
 // before they became one. It is called on the exchange's executor, must not
@@ -9,10 +13,27 @@ type Observer interface {
 	ExchangeDone(r *Record)
 }
 
+// TunnelObserver is an Observer that follows exchanges which become tunnels. An
+// observer that does not is told of them by ExchangeDone, when they do.
+type TunnelObserver interface {
+	Observer
+	// TunnelOpened is called in place of ExchangeDone, under the same rules.
+	// What it returns, unless nil, is called at the tunnel's end, on the same
+	// executor. It keeps what it needs of the request: the protocol keeps
+	// nothing, for a tunnel may be idle for long.
+	TunnelOpened(r *Record) TunnelClosed
+}
+
+// TunnelClosed takes the bytes that came and went through a tunnel, and why it ended:
+// nil if its handler closed it.
+type TunnelClosed func(bytesIn, bytesOut int64, cause error)
+
 // Record is what happened in one exchange.
 type Record struct {
 	// Request is nil if the head was refused before it could be parsed.
 	Request *Request
+	// Home is the executor that ExchangeDone is called on.
+	Home Executor
 	// Peer is the connection, never nil. Request.Peer may name a client behind
 	// its other end.
 	Peer *Peer
@@ -42,4 +63,67 @@ type Handling struct {
 	// Queued is how long the request waited for a worker, Worked how long a
 	// worker had it, to the end of its response.
 	Queued, Worked time.Duration
+	// Trace is nil if the request is in none.
+	Trace *Trace
+}
+
+// Trace is the place of a request in a distributed trace, in the words of W3C Trace
+// Context. It does not change.
+type Trace struct {
+	TraceID [16]byte
+	// SpanID is the server's span, which is the application's parent. ParentID is
+	// the caller's; zero if the trace begins here.
+	SpanID, ParentID [8]byte
+	// Sampled says that the trace is recorded.
+	Sampled bool
+	// State is the tracestate that goes on to the application.
+	State string
+}
+
+// ID returns the trace id in hexadecimal, as it stands in logs.
+func (t *Trace) ID() string { return hex.EncodeToString(t.TraceID[:]) }
+
+// Observers makes one observer of several, which are told in order. Those that are
+// nil are left out; it returns nil if none is left.
+func Observers(list ...Observer) Observer {
+	list = slices.DeleteFunc(slices.Clone(list), func(o Observer) bool { return o == nil })
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return observers(list)
+}
+
+type observers []Observer
+
+var _ TunnelObserver = observers{}
+
+// ExchangeDone tells all.
+func (all observers) ExchangeDone(r *Record) {
+	for _, o := range all {
+		o.ExchangeDone(r)
+	}
+}
+
+// TunnelOpened tells all, and remembers who wants to know of the end.
+func (all observers) TunnelOpened(r *Record) TunnelClosed {
+	var follow []TunnelClosed
+	for _, o := range all {
+		t, ok := o.(TunnelObserver)
+		if !ok {
+			o.ExchangeDone(r)
+		} else if closed := t.TunnelOpened(r); closed != nil {
+			follow = append(follow, closed)
+		}
+	}
+	if len(follow) == 0 {
+		return nil
+	}
+	return func(bytesIn, bytesOut int64, cause error) {
+		for _, closed := range follow {
+			closed(bytesIn, bytesOut, cause)
+		}
+	}
 }

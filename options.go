@@ -52,6 +52,10 @@ type Settings struct {
 	// TLS, which tells clients of HTTP/3; empty for none. HTTP/3 itself
 	// sends none.
 	AltSvc string
+	// RequestIDField is the name of the response field that tells the client
+	// the request's id (Handling.ID) where there is one; empty for none. An
+	// application's own field of the name stays in its place.
+	RequestIDField string
 	// Observer may be nil.
 	Observer Observer
 	// Logger takes what an operator should know: application mistakes,
@@ -73,6 +77,11 @@ func WithServer(name string) Option { return func(s *Settings) { s.Server = name
 
 // WithAltSvc sets the Alt-Svc response field; empty sends none.
 func WithAltSvc(value string) Option { return func(s *Settings) { s.AltSvc = value } }
+
+// WithRequestIDField sets the response field for the request's id; empty sends none.
+func WithRequestIDField(name string) Option {
+	return func(s *Settings) { s.RequestIDField = name }
+}
 
 // WithObserver sets who is told of each exchange's end.
 func WithObserver(o Observer) Option { return func(s *Settings) { s.Observer = o } }

@@ -2,6 +2,7 @@ package asteri
 
 import (
 	"crypto/tls"
+	"log/slog"
 	"net/netip"
 	"time"
 )
@@ -107,3 +108,18 @@ type Proxy struct {
 
 // HasBody tells whether the request carries content to be read.
 func (r *Request) HasBody() bool { return r.ContentLength != 0 }
+
+// LogAttr returns what names the request in a log record: method, path, and as far
+// as it has them request_id and trace_id. They are attributes beside the record's
+// others, not a group.
+func (r *Request) LogAttr() slog.Attr {
+	attrs := make([]any, 0, 4)
+	attrs = append(attrs, slog.String("method", r.Method), slog.String("path", string(r.Path)))
+	if r.Handling.ID != "" {
+		attrs = append(attrs, slog.String("request_id", r.Handling.ID))
+	}
+	if r.Handling.Trace != nil {
+		attrs = append(attrs, slog.String("trace_id", r.Handling.Trace.ID()))
+	}
+	return slog.Group("", attrs...)
+}
