@@ -132,6 +132,7 @@ func (at *local) lengthLine(n int64) []byte {
 // observe tells the observer of an end. The record is used again for the next.
 func (at *local) observe(r asteri.Record) {
 	at.record = r
+	at.record.Home = at.loop
 	at.settings.Observer.ExchangeDone(&at.record)
 	at.record = asteri.Record{}
 }

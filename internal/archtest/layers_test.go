@@ -34,12 +34,12 @@ var layers = map[string]layer{
 
 	// A protocol meets the others only through loop, and handlers only
 	// through the contract.
-	"http1": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield"}},
-	"http2": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
+	"http1": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/onloop"}},
+	"http2": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/onloop", "internal/stream"}},
 	"http3": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
 
 	"workers": {imports: []string{root, "loop", "internal", "internal/spool"}},
-	"status":  {imports: []string{root, "loop", "internal"}},
+	"status":  {imports: []string{root, "loop", "internal", "internal/stats"}},
 
 	// Leaves, which anybody may import.
 	"internal": {},
@@ -48,10 +48,13 @@ var layers = map[string]layer{
 	"internal/guard":     {imports: []string{root}},
 	"internal/httpfield": {imports: []string{root, "internal"}},
 	"internal/stream":    {imports: []string{root, "internal", "internal/guard", "internal/httpfield"}},
+	// And what they have in common on the reactor's connections.
+	"internal/onloop": {imports: []string{root, "loop"}},
 	// What stands between a handler and its exchange.
 	"internal/spool": {imports: []string{root, "internal"}},
-	// An observer of exchanges.
+	// Observers of exchanges.
 	"internal/accesslog": {imports: []string{root, "internal"}},
+	"internal/stats":     {imports: []string{root, "internal"}},
 	// Settings, checked by those who read them.
 	"internal/config": {imports: []string{"internal", "internal/accesslog", "internal/httpfield", "internal/edge"}},
 	// The application of a server that was given none.
@@ -70,7 +73,7 @@ var layers = map[string]layer{
 	// The one place where all is put together.
 	"cmd": {imports: []string{
 		root, "loop", "http1", "http2", "http3", "workers", "status",
-		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/edge/proxy", "internal/uwsgi",
+		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/edge/proxy", "internal/stats", "internal/uwsgi",
 	}},
 	// An embedder has the public packages only.
 	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status"}},

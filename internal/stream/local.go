@@ -44,6 +44,7 @@ func (at *Local) Observe(r asteri.Record) {
 		return
 	}
 	at.record = r
+	at.record.Home = at.Home
 	at.Settings.Observer.ExchangeDone(&at.record)
 	at.record = asteri.Record{}
 }

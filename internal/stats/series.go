@@ -1,0 +1,136 @@
+package stats
+
+import (
+	"sync/atomic"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// counter has one writer and any number of readers.
+type counter struct{ n atomic.Uint64 }
+
+func (c *counter) add(n int64) {
+	if n > 0 {
+		c.n.Add(uint64(n))
+	}
+}
+
+// series are the counts of exchanges of one kind.
+type series struct {
+	in, out, sent counter
+	handled       atomic.Pointer[times] // nil until a handler told of its work
+	duration      histogram
+}
+
+// times are what handlers tell of their work.
+type times struct{ queued, worked histogram }
+
+func (s *series) times() *times {
+	t := s.handled.Load()
+	if t == nil {
+		t = new(times)
+		s.handled.Store(t)
+	}
+	return t
+}
+
+// A kind of exchange is its protocol, the class of its status, and its method.
+const (
+	numProtos  = int(asteri.HTTP3) + 1
+	numClasses = 6 // 0: no response
+	numKinds   = numProtos * numClasses * numMethods
+)
+
+func indexOf(p asteri.Proto, status int, method string) int {
+	proto, class := int(p), status/100
+	if proto >= numProtos {
+		proto = 0
+	}
+	if class < 0 || class >= numClasses {
+		class = 0
+	}
+	return (proto*numClasses+class)*numMethods + methodIndex(method)
+}
+
+// kindOf undoes indexOf.
+func kindOf(i int) (p asteri.Proto, class int, method string) {
+	return asteri.Proto(i / numMethods / numClasses), i / numMethods % numClasses, methods[i%numMethods]
+}
+
+// methods are those that are counted apart.
+var methods = [...]string{"other", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
+
+const numMethods = len(methods)
+
+func methodIndex(m string) int {
+	switch m {
+	case "GET":
+		return 1
+	case "HEAD":
+		return 2
+	case "POST":
+		return 3
+	case "PUT":
+		return 4
+	case "DELETE":
+		return 5
+	case "CONNECT":
+		return 6
+	case "OPTIONS":
+		return 7
+	case "TRACE":
+		return 8
+	case "PATCH":
+		return 9
+	}
+	return 0
+}
+
+// app is an application under one model.
+type app struct {
+	name, model string
+	kinds       [numKinds]atomic.Pointer[series]
+}
+
+// get returns the series at index i.
+func (a *app) get(i int) *series {
+	s := a.kinds[i].Load()
+	if s == nil {
+		s = new(series)
+		a.kinds[i].Store(s)
+	}
+	return s
+}
+
+// maxApps bounds the applications that are counted apart. A configuration names
+// them, so there are more only if a handler calls them by what clients send.
+const maxApps = 256
+
+// other is what all those beyond a bound are called.
+const other = "other"
+
+// appList is changed by its writer only, by replacing the slice.
+type appList struct{ list atomic.Pointer[[]*app] }
+
+func (l *appList) get(name, model string) *app {
+	all := l.all()
+	for _, a := range all {
+		if a.name == name && a.model == model {
+			return a
+		}
+	}
+	if len(all) >= maxApps && (name != other || model != "") {
+		return l.get(other, "")
+	}
+	a := &app{name: name, model: model}
+	longer := append(all[:len(all):len(all)], a)
+	l.list.Store(&longer)
+	return a
+}
+
+func (l *appList) all() []*app {
+	if list := l.list.Load(); list != nil {
+		return *list
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+// Package stats counts exchanges: how many there were, of what kind, how long they
+// took, and why some failed.
+//
+// Each event loop counts for itself, in memory that no other loop writes to, and the
+// counts are added up when somebody asks. What is counted apart is bounded, whatever
+// clients send.
+package stats
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// Exchanges is an asteri.Observer that counts.
+type Exchanges struct {
+	shards  []*shard
+	refused refusals
+
+	// others is for exchanges whose home is none of the shards'.
+	mu     sync.Mutex
+	others *shard
+}
+
+var _ asteri.Observer = (*Exchanges)(nil)
+
+// New returns an observer of exchanges whose homes are mostly among these, such as
+// the loops of an engine.
+func New(homes []asteri.Executor) *Exchanges {
+	e := &Exchanges{others: new(shard)}
+	for _, home := range homes {
+		e.shards = append(e.shards, &shard{home: home})
+	}
+	return e
+}
+
+// ExchangeDone implements asteri.Observer.
+func (e *Exchanges) ExchangeDone(r *asteri.Record) {
+	for _, s := range e.shards {
+		if s.home == r.Home {
+			e.count(s, r)
+			return
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.count(e.others, r)
+}
+
+// shard holds the counts of one home. Only that writes; anybody may read.
+type shard struct {
+	home asteri.Executor
+
+	apps  appList
+	ended [numEndings]counter
+	_     [64]byte // no cache line with another shard
+}
+
+func (e *Exchanges) count(s *shard, r *asteri.Record) {
+	req := r.Request
+	if req == nil {
+		e.refused.addMalformed(r.Err)
+		return
+	}
+	series := s.apps.get(req.Handling.App, req.Handling.Model).get(indexOf(req.Proto, r.Status, req.Method))
+	series.duration.add(r.Duration)
+	series.in.add(r.BytesIn)
+	series.out.add(r.BytesOut)
+	series.sent.add(r.BytesSent)
+	if h := &req.Handling; h.Queued != 0 || h.Worked != 0 {
+		t := series.times()
+		t.queued.add(h.Queued)
+		t.worked.add(h.Worked)
+	}
+	if r.Err != nil {
+		why, refusal := endingOf(r.Err)
+		s.ended[why].add(1)
+		if refusal != nil {
+			e.refused.addAnswered(refusal)
+		}
+	}
+}
+
+// Ending is why an exchange did not end cleanly.
+type Ending uint8
+
+// The reasons.
+const (
+	// Refused: the server answered with an error status.
+	Refused Ending = iota
+	// ClientGone: the client reset the connection or stream.
+	ClientGone
+	// Stopping: the server's time for a graceful stop was over.
+	Stopping
+	// BadResponse: the application's response could not be sent.
+	BadResponse
+	// Panicked: a Go handler panicked.
+	Panicked
+	// Failed: anything else, such as a worker that died in its response.
+	Failed
+	numEndings
+)
+
+// String returns the name for a label.
+func (e Ending) String() string {
+	return [numEndings]string{"refused", "client_gone", "stopping", "bad_response", "panic", "failed"}[e]
+}
+
+// endingOf classifies err. refusal is not nil for Refused.
+func endingOf(err error) (why Ending, refusal *asteri.StatusError) {
+	var response *asteri.ResponseError
+	var panicked *asteri.PanicError
+	switch {
+	case errors.As(err, &refusal):
+		return Refused, refusal
+	case errors.Is(err, asteri.ErrStopping):
+		return Stopping, nil
+	case errors.Is(err, asteri.ErrClientGone), errors.Is(err, asteri.ErrHalfClosed):
+		return ClientGone, nil
+	case errors.As(err, &response):
+		return BadResponse, nil
+	case errors.As(err, &panicked):
+		return Panicked, nil
+	}
+	return Failed, nil
+}
