@@ -92,7 +92,7 @@ func checkScope(t *testing.T, s *server, c *client) {
 	}](t, a)
 	scheme, host, _ := strings.Cut(c.base, "://")
 	_, port, _ := strings.Cut(host, ":")
-	equal(t, "basics", strings.Join([]string{scope.Type, scope.Method, scope.Scheme, scope.HTTPVersion}, " "), "http GET "+scheme+" 1.1")
+	equal(t, "basics", strings.Join([]string{scope.Type, scope.Method, scope.Scheme, scope.HTTPVersion}, " "), "http GET "+scheme+" "+c.version)
 	equal(t, "path", scope.Path, "/scöpe/x")
 	equal(t, "raw_path", scope.RawPath, "/sc%C3%B6pe%2Fx")
 	equal(t, "root_path", scope.RootPath, "")

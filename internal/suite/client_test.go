@@ -28,6 +28,8 @@ type client struct {
 	t    testing.TB
 	http *http.Client
 	base string
+
+	version string // of HTTP, as applications see it
 }
 
 // answer is a response that was read to its end.
@@ -36,9 +38,23 @@ type answer struct {
 	body string
 }
 
-// over returns a new client that speaks scheme.
+// over returns a new client that speaks scheme: http or https in HTTP/1.1, h2 or h2c
+// for HTTP/2 with TLS or without.
 func (s *server) over(t testing.TB, scheme string) *client {
 	t.Helper()
+	var protocols http.Protocols
+	version := "2"
+	switch scheme {
+	case "h2":
+		scheme = "https"
+		protocols.SetHTTP2(true)
+	case "h2c":
+		scheme = "http"
+		protocols.SetUnencryptedHTTP2(true)
+	default:
+		version = "1.1"
+		protocols.SetHTTP1(true)
+	}
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +67,7 @@ func (s *server) over(t testing.TB, scheme string) *client {
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true}, // the certificate made at start
+		Protocols:           &protocols,
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: 100,
 		TLSHandshakeTimeout: patience,
@@ -60,7 +77,7 @@ func (s *server) over(t testing.TB, scheme string) *client {
 	if strings.HasPrefix(host, "/") {
 		host = "localhost"
 	}
-	return &client{t: t, base: scheme + "://" + host, http: &http.Client{
+	return &client{t: t, base: scheme + "://" + host, version: version, http: &http.Client{
 		Transport: transport, Jar: jar, Timeout: 2 * patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

@@ -10,8 +10,8 @@ var (
 	tornadoModels = []string{"tornado", "gtornado"}
 )
 
-// matrix serves one application under each model, plain and over TLS, and runs
-// the checks against each. Both schemes share a server: without a certificate
+// matrix serves one application under each model, plain and over TLS, in HTTP/1.1 and
+// HTTP/2, and runs the checks against each. Both schemes share a server: without a certificate
 // of its own one port takes both. After the checks the server must have given
 // back every descriptor that they used.
 func matrix(t *testing.T, name string, models []string, more []string, checks map[string]func(t *testing.T, s *server, c *client)) {
@@ -20,7 +20,7 @@ func matrix(t *testing.T, name string, models []string, more []string, checks ma
 			t.Parallel()
 			s := start(t, app(name, model, more...)...)
 			before := descriptors(t, s.pid)
-			for _, scheme := range []string{"http", "https"} {
+			for _, scheme := range []string{"http", "https", "h2c", "h2"} {
 				t.Run(scheme, func(t *testing.T) {
 					for what, check := range checks {
 						t.Run(what, func(t *testing.T) { check(t, s.in(t), s.over(t, scheme)) })

@@ -169,7 +169,7 @@ func checkEnviron(t *testing.T, s *server, c *client) {
 	name, port, _ := strings.Cut(host, ":")
 	for key, want := range map[string]any{
 		"REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": "/environ", "QUERY_STRING": "a=%20b&c",
-		"SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": name, "SERVER_PORT": port, "REMOTE_ADDR": "127.0.0.1",
+		"SERVER_PROTOCOL": "HTTP/" + c.version, "SERVER_NAME": name, "SERVER_PORT": port, "REMOTE_ADDR": "127.0.0.1",
 		"wsgi.url_scheme": scheme, "wsgi.run_once": false, "HTTP_HOST": host,
 		"HTTP_X_TWICE": "1,2", "HTTP_COOKIE": "a=1; b=2", "CONTENT_TYPE": "text/odd",
 	} {
