@@ -2,7 +2,6 @@ package http1
 
 import (
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -260,18 +259,6 @@ func (x *exchange) lost(cause error) {
 	}
 	x.failBody(cause)
 	x.cancel(cause)
-}
-
-// goneCause puts the loop's reason for a connection's end into the words of the
-// handler contract.
-func goneCause(cause error) error {
-	switch {
-	case errors.Is(cause, loop.PeerClosed):
-		return asteri.ErrClientGone
-	case errors.Is(cause, loop.DrainExpired):
-		return asteri.ErrStopping
-	}
-	return fmt.Errorf("%w: %w", asteri.ErrClientGone, cause)
 }
 
 func (x *exchange) markOver() {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -51,18 +52,8 @@ const maxDiscard = 256 << 10
 var _ loop.Session = (*session)(nil)
 
 func newSession(c loop.Conn, at *local) *session {
-	info := c.Info()
 	s := &session{conn: c, at: at}
-	s.peer = asteri.Peer{
-		Remote:     info.Remote,
-		Local:      info.Local(),
-		Network:    info.Network,
-		SocketPath: info.SocketPath,
-		TLS:        info.TLS,
-	}
-	if info.Proxied {
-		s.peer.Proxy = &asteri.Proxy{Anonymous: info.Anonymous}
-	}
+	s.peer = onloop.Peer(c.Info())
 	s.startTimer(timerHeader, at.settings.Timeouts.Header)
 	return s
 }
@@ -359,7 +350,7 @@ func (s *session) OnClose(cause error) {
 	s.head = nil
 	if x := s.x; x != nil {
 		s.x = nil
-		x.lost(goneCause(cause))
+		x.lost(onloop.Gone(cause))
 	}
 }
 

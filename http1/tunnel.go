@@ -7,6 +7,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -283,6 +284,6 @@ func (t tunnelSession) OnShutdown() {
 // OnClose tells the sink that there is nobody any more.
 func (t tunnelSession) OnClose(cause error) {
 	if t.end() {
-		t.failInput(goneCause(cause))
+		t.failInput(onloop.Gone(cause))
 	}
 }

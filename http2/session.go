@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -70,7 +71,6 @@ const (
 )
 
 func newSession(c loop.Conn, at *local) *session {
-	info := c.Info()
 	s := &session{
 		conn: c, at: at,
 		streams:       make(map[uint32]*serverStream),
@@ -79,16 +79,7 @@ func newSession(c loop.Conn, at *local) *session {
 		sendWindow:    defaultWindow,
 		recvWindow:    at.config.ConnectionWindow,
 	}
-	s.peer = asteri.Peer{
-		Remote:     info.Remote,
-		Local:      info.Local(),
-		Network:    info.Network,
-		SocketPath: info.SocketPath,
-		TLS:        info.TLS,
-	}
-	if info.Proxied {
-		s.peer.Proxy = &asteri.Proxy{Anonymous: info.Anonymous}
-	}
+	s.peer = onloop.Peer(c.Info())
 	s.decoder.init()
 	s.encoder.init()
 	s.resets = newPurse(resetPurse(at.config.MaxConcurrentStreams), at.Home.Now())
@@ -285,19 +276,7 @@ func (s *session) OnDrain() {
 func (s *session) OnClose(cause error) {
 	s.state = stateClosed
 	s.block = nil
-	s.loseStreams(goneCause(cause))
-}
-
-// goneCause puts the loop's reason for a connection's end into the words of the
-// handler contract.
-func goneCause(cause error) error {
-	switch {
-	case errors.Is(cause, loop.PeerClosed):
-		return asteri.ErrClientGone
-	case errors.Is(cause, loop.DrainExpired):
-		return asteri.ErrStopping
-	}
-	return fmt.Errorf("%w: %w", asteri.ErrClientGone, cause)
+	s.loseStreams(onloop.Gone(cause))
 }
 
 // snapshot returns the open streams, for calls that may change which there are.
