@@ -36,12 +36,7 @@ func Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol {
 }
 
 func newProtocol(h asteri.Handler, opts ...asteri.Option) *protocol {
-	p := &protocol{settings: asteri.NewSettings(h, opts...)}
-	if !httpfield.IsValue([]byte(p.settings.Server)) {
-		p.settings.Logger.Error("the Server field is not sent: it has a control character", "value", p.settings.Server)
-		p.settings.Server = ""
-	}
-	return p
+	return &protocol{settings: httpfield.Settings(h, opts...)}
 }
 
 type protocol struct {

@@ -27,6 +27,7 @@ type local struct {
 	prepared      prepared
 	record        asteri.Record
 	server        []byte // the Server field line, or empty
+	altSvc        []byte // the Alt-Svc field line, or empty
 	date          []byte // the Date field line of second
 	end           []byte // both, and the end of a head
 	second        int64
@@ -41,6 +42,9 @@ func newLocal(s *asteri.Settings, l *loop.Loop) *local {
 	at := &local{settings: s, loop: l, second: -1, lengthOf: httpfield.LengthUnknown}
 	if s.Server != "" {
 		at.server = []byte("Server: " + s.Server + "\r\n")
+	}
+	if s.AltSvc != "" {
+		at.altSvc = []byte("Alt-Svc: " + s.AltSvc + "\r\n")
 	}
 	return at
 }
@@ -102,9 +106,13 @@ func (at *local) tellTime() {
 	}
 }
 
-// appendEnd appends what the server says of itself, and the end of the head.
-func (at *local) appendEnd(b []byte, facts *httpfield.ResponseFacts) []byte {
+// appendEnd appends what the server says of itself, and the end of the head. secure
+// says that the client may believe it where else the server is (RFC 7838 section 2.1).
+func (at *local) appendEnd(b []byte, facts *httpfield.ResponseFacts, secure bool) []byte {
 	at.tellTime()
+	if secure && !facts.AltSvc {
+		b = append(b, at.altSvc...)
+	}
 	if !facts.Server && !facts.Date {
 		return append(b, at.end...)
 	}

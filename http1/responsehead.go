@@ -76,7 +76,7 @@ func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int
 	x.chooseFraming(status, length)
 	b = x.appendFraming(b, status, length, final)
 	b = x.appendConnection(b, &facts, final)
-	return at.appendEnd(b, &facts), nil
+	return at.appendEnd(b, &facts, x.session.peer.TLS != nil), nil
 }
 
 func (x *exchange) chooseFraming(status int, length int64) {
@@ -148,6 +148,6 @@ func (at *local) appendRefusal(b []byte, refusal *asteri.StatusError) []byte {
 	b = append(b, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	b = append(b, at.lengthLine(int64(len(text)))...)
 	b = append(b, "Connection: close\r\n"...)
-	b = at.appendEnd(b, &httpfield.ResponseFacts{})
+	b = at.appendEnd(b, &httpfield.ResponseFacts{}, false)
 	return append(b, text...)
 }

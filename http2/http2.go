@@ -77,12 +77,7 @@ func Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol {
 
 // Protocol is like the function of that name, for the settings of c.
 func (c Config) Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol {
-	p := &protocol{config: c.withDefaults(), settings: asteri.NewSettings(h, opts...)}
-	if s := p.settings.Server; !httpfield.IsValue([]byte(s)) {
-		p.settings.Logger.Error("the server field is not sent: it has a control character", "value", s)
-		p.settings.Server = ""
-	}
-	return p
+	return &protocol{config: c.withDefaults(), settings: httpfield.Settings(h, opts...)}
 }
 
 type protocol struct {

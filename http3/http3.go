@@ -45,7 +45,8 @@ const ALPN = "h3"
 // Config are the settings of HTTP/3 alone. Zero values mean the defaults, except
 // where there is none.
 type Config struct {
-	// Addr is the UDP address to listen on: ":8443", "[::1]:443". Required.
+	// Addr is the UDP address to listen on: "[::1]:443", or ":8443" for every
+	// address of both families. Required.
 	Addr string
 	// TLS returns the configuration for new connections, always the same one
 	// until it is to change. The names of protocols in it do not count.
@@ -134,13 +135,9 @@ func (c Config) tlsConfig() *tls.Config {
 	}
 }
 
-// settingsOf makes settings whose own fields can be sent.
+// settingsOf is for a protocol whose clients know of it.
 func settingsOf(h asteri.Handler, opts []asteri.Option) asteri.Settings {
-	s := asteri.NewSettings(h, opts...)
-	if !httpfield.IsValue([]byte(s.Server)) {
-		s.Logger.Error("the server field is not sent: it has a control character", "value", s.Server)
-		s.Server = ""
-	}
-	s.AltSvc = "" // a client of HTTP/3 knows
+	s := httpfield.Settings(h, opts...)
+	s.AltSvc = ""
 	return s
 }

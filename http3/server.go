@@ -71,7 +71,14 @@ func (s *Server) open() error {
 	if err != nil {
 		return err
 	}
-	if s.udp, err = net.ListenUDP("udp", addr); err != nil {
+	network := "udp6" // alone, as for a listener of TCP
+	switch {
+	case addr.IP == nil:
+		network = "udp"
+	case addr.IP.To4() != nil:
+		network = "udp4"
+	}
+	if s.udp, err = net.ListenUDP(network, addr); err != nil {
 		return err
 	}
 	growBuffers(s.udp, s.settings.Logger)

@@ -109,7 +109,7 @@ type Config struct {
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int
 
-	// HTTPProtocols are the versions spoken: "h1", "h2" or both; never empty
+	// HTTPProtocols are the versions spoken, of "h1", "h2" and "h3"; never empty
 	// after Load.
 	HTTPProtocols []string
 	// HTTP2Cleartext is "off", "prior-knowledge", "upgrade" or "both".
@@ -118,6 +118,8 @@ type Config struct {
 	HTTP2InitialWindowSize    int64
 	HTTP2ConnectionWindowSize int64
 	HTTP2MaxFrameSize         int64
+	HTTP3MaxConcurrentStreams int
+	HTTP3EarlyData            bool
 
 	// Mounts are applications and servers beside App.
 	Mounts     []Mount
@@ -192,7 +194,7 @@ func (c *Config) Origin(name string) Origin { return c.origins[name] }
 // Models are the names of the worker models.
 var Models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"}
 
-// Speaks tells whether a version of HTTP, "h1" or "h2", is spoken.
+// Speaks tells whether a version of HTTP, "h1", "h2" or "h3", is spoken.
 func (c *Config) Speaks(version string) bool {
 	return slices.Contains(c.HTTPProtocols, version)
 }

@@ -101,7 +101,7 @@ func scheme(s string) (string, error) {
 
 func httpVersion(s string) (string, error) {
 	var v string
-	err := choice(&v, map[string]string{"http/1.1": "h1", "http/2": "h2"}, "h1", "h2").Set(s)
+	err := choice(&v, map[string]string{"http/1.1": "h1", "http/2": "h2", "http/3": "h3"}, "h1", "h2", "h3").Set(s)
 	return v, err
 }
 
@@ -134,6 +134,11 @@ func (c *Config) complete() error {
 	c.checkProxies()
 	if len(c.HTTPProtocols) == 0 {
 		c.HTTPProtocols = []string{"h1", "h2"}
+		// Clients do not take HTTP/3 from a server whose certificate they do
+		// not know, and it does not come through a proxy.
+		if len(c.Certfiles) > 0 && c.ProxyProtocol == "off" {
+			c.HTTPProtocols = append(c.HTTPProtocols, "h3")
+		}
 	}
 	slices.Sort(c.Protocols)
 	c.Protocols = slices.Compact(c.Protocols)
@@ -144,6 +149,11 @@ func (c *Config) complete() error {
 		return err
 	}
 	return c.checkTLS()
+}
+
+// hasPort tells whether a listen address is one of TCP that we open ourselves.
+func hasPort(addr string) bool {
+	return !strings.HasPrefix(addr, "unix:") && !strings.HasPrefix(addr, "fd:")
 }
 
 // checkHTTP refuses ports on which nothing could be asked.

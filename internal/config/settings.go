@@ -348,7 +348,7 @@ var settings = []*setting{
 
 	{
 		Name: "http_protocols", Flags: []string{"http-protocols"}, Group: groupHTTP, Meta: "LIST", Many: true, Commas: true,
-		Help: "The versions of HTTP that the ports speak: h1, h2, or h1,h2, which is the default. A client that knows both gets HTTP/2 over TLS.",
+		Help: "The versions of HTTP that the ports speak: h1, h2, h3. Without it: h1,h2, and h3 too with --certfile. A client that knows both gets HTTP/2 over TLS; HTTP/3 is spoken on the UDP port of the same number, and clients are told of it by Alt-Svc if there is a --certfile.",
 		at:   func(c *Config) value { return list(&c.HTTPProtocols, httpVersion) },
 	}, {
 		Name: "http2_cleartext", Flags: []string{"http2-cleartext"}, Group: groupHTTP, Meta: "WAY", Default: "prior-knowledge",
@@ -372,6 +372,14 @@ var settings = []*setting{
 		Name: "http2_max_frame_size", Flags: []string{"http2-max-frame-size"}, Group: groupHTTP, Meta: "SIZE", Default: "16KiB",
 		Help: "The largest HTTP/2 frame that a client may send. The limit of request heads is limit_request_head.",
 		at:   func(c *Config) value { return size(&c.HTTP2MaxFrameSize, 16<<10, 1<<24-1) },
+	}, {
+		Name: "http3_max_concurrent_streams", Flags: []string{"http3-max-concurrent-streams"}, Group: groupHTTP, Meta: "INT", Default: "100",
+		Help: "The number of requests that a client may have under way at a time on one HTTP/3 connection.",
+		at:   func(c *Config) value { return number(&c.HTTP3MaxConcurrentStreams, 1, 1<<16) },
+	}, {
+		Name: "http3_early_data", Flags: []string{"http3-early-data"}, Group: groupHTTP, Meta: "on|off", Default: "on",
+		Help: "Whether clients that come back may send requests with their first packet (0-RTT). Somebody else may send these once more: only GET, HEAD, OPTIONS and TRACE are served, with the field Early-Data: 1; others are answered 425.",
+		at:   func(c *Config) value { return boolean(&c.HTTP3EarlyData) },
 	},
 
 	{

@@ -59,6 +59,9 @@ func NewSource(o Options) (*Source, error) {
 // Config returns the configuration for a listener. It is always the same one.
 func (s *Source) Config() *tls.Config { return s.outer }
 
+// Current returns what new connections get: another one after each Load.
+func (s *Source) Current() *tls.Config { return s.current.Load() }
+
 // Load replaces the configuration. After an error the present one stays.
 func (s *Source) Load(o Options) error {
 	c, err := build(o)
