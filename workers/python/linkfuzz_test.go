@@ -79,8 +79,16 @@ func FuzzLink(f *testing.F) {
 	seed(fakeFrame(frameInform, 0, 3, []any{103, []any{}}), fakeFrame(frameStart, 0, 3, []any{200, []any{}}), fakeFrame(frameAbort, 0, 3, []any{"why"}), fakeFrame(frameDone, 0, 3, []byte{}))
 	seed(fakeFrame(frameError, 0, 1, []any{"what", "where"}), fakeFrame(frameWindow, 0, 2, []byte{1, 0, 0, 0}), fakeFrame(frameLog, 0, 0, fakeList{[]any{20, "l", "m", 0}}))
 	seed(fakeFrame(frameStart, 0, 1, []any{200, []any{}}), fakeFrame(frameFile, 1, 1, []any{nil, 0, -1}))
+	accept := fakeFrame(frameAccept, 0, 1, []any{nil, []any{"X", "y"}})
+	messages := func(items ...any) []byte { return fakeFrame(frameReceived, 0, 0, fakeList(items)) }
+	seed(accept, messages(1, "text", 1, []byte("binary"), 1, []any{"piece"}, 1, []any{1000, "bye"}), fakeFrame(frameWindow, 0, 1, []byte{1, 0, 0, 0}), fakeFrame(frameDone, 0, 1, []byte{}))
+	seed(accept, fakeFrame(frameAbort, 0, 1, []any{"why"}), messages(1, 5), accept)
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
 		l, xs := testLink(t, 3)
+		l.worker.info.Interface = "asgi"
+		for _, c := range l.calls.all(nil) {
+			c.upgrade = c.req // may be accepted as a WebSocket
+		}
 		feed(l, in, int(cut))
 		l.finish()
 		for _, x := range xs {
