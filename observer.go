@@ -28,6 +28,16 @@ type TunnelObserver interface {
 // nil if its handler closed it.
 type TunnelClosed func(bytesIn, bytesOut int64, cause error)
 
+// OpenTunnel tells o, for a protocol, of an exchange that has become a tunnel. What
+// it returns, unless nil, is to be called at the tunnel's end.
+func OpenTunnel(o Observer, r *Record) TunnelClosed {
+	if t, ok := o.(TunnelObserver); ok {
+		return t.TunnelOpened(r)
+	}
+	o.ExchangeDone(r)
+	return nil
+}
+
 // Record is what happened in one exchange.
 type Record struct {
 	// Request is nil if the head was refused before it could be parsed.
@@ -61,7 +71,8 @@ type Handling struct {
 	// Worker is the process that did the work; 0 is this one.
 	Worker int
 	// Queued is how long the request waited for a worker, Worked how long a
-	// worker had it, to the end of its response.
+	// worker had it, to the end of its response. If there is a Model and Worked is
+	// 0, the handler ran at once and on the loop: for as long as the exchange took.
 	Queued, Worked time.Duration
 	// Trace is nil if the request is in none.
 	Trace *Trace
@@ -111,10 +122,7 @@ func (all observers) ExchangeDone(r *Record) {
 func (all observers) TunnelOpened(r *Record) TunnelClosed {
 	var follow []TunnelClosed
 	for _, o := range all {
-		t, ok := o.(TunnelObserver)
-		if !ok {
-			o.ExchangeDone(r)
-		} else if closed := t.TunnelOpened(r); closed != nil {
+		if closed := OpenTunnel(o, r); closed != nil {
 			follow = append(follow, closed)
 		}
 	}

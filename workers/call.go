@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -38,8 +39,13 @@ type Call struct {
 	conn     *Conn // to be closed with the call
 
 	// The pool's.
+	pooled    bool // the call is one of a pool
 	displaced bool // timed out, and its worker was replaced
 	returned  bool // the handler has
+	// Times since the request came: when the call was ready for a worker, and
+	// when it got one; 0 for not yet.
+	submitted time.Duration
+	taken     atomic.Int64
 
 	// Under mu.
 	cause     error  // why nobody waits for the answer
@@ -231,6 +237,7 @@ func (c *Call) end(fn func() error) error {
 	c.guard.reached(complete)
 	inline := c.inline()
 	err := c.do(func() error {
+		c.account()
 		err := fn()
 		if err != nil && !inline {
 			c.x.Abort(err)
@@ -249,12 +256,32 @@ func (c *Call) Abort(cause error) {
 		c.x.Abort(cause)
 		return
 	}
-	abort := func() { c.x.Abort(cause) }
+	abort := func() {
+		c.account()
+		c.x.Abort(cause)
+	}
 	if !c.wire.Post(abort) {
 		// The exchange is over. A protocol that counts the handlers of streams
 		// which its client has reset learns that this one is done.
 		c.x.Home().Post(abort)
 	}
+}
+
+// account tells the observer of the exchange, which is about to end, how long the
+// call waited for a worker and had one. It is called on the executor. A call that is
+// in no pool has waited for none, and what it took is what the exchange took.
+func (c *Call) account() {
+	if !c.pooled {
+		return
+	}
+	r := c.Request()
+	now := time.Since(r.Received)
+	taken := time.Duration(c.taken.Load())
+	if taken == 0 {
+		r.Handling.Queued = now - c.submitted
+		return
+	}
+	r.Handling.Queued, r.Handling.Worked = taken-c.submitted, now-taken
 }
 
 // Upgrade ends HTTP on the connection, as Exchange.Upgrade does, and returns the
@@ -357,5 +384,5 @@ func (c *Call) close(panicked any, returned bool) {
 
 func (c *Call) logPanic(what string, err *asteri.PanicError) {
 	r := c.Request()
-	c.log.Error(what, "value", err.Value, "method", r.Method, "path", string(r.Path), "stack", string(err.Stack))
+	c.log.Error(what, "value", err.Value, r.LogAttr(), "stack", string(err.Stack))
 }

@@ -5,5 +5,5 @@ package workers
 // QueueSize, QueueTimeout and Timeout.
 func Gevent(h Handler, o Options) *Pool {
 	o = o.withDefaults()
-	return newPool(h, o, o.WorkerConnections, false)
+	return newPool("gevent", h, o, o.WorkerConnections, false)
 }

@@ -5,5 +5,5 @@ package workers
 // QueueSize, QueueTimeout, Timeout and ResponseSpoolMax.
 func GThread(h Handler, o Options) *Pool {
 	o = o.withDefaults()
-	return newPool(h, o, o.Workers*o.Threads, true)
+	return newPool("gthread", h, o, o.Workers*o.Threads, true)
 }

@@ -44,6 +44,7 @@ func (g *Coroutines) late(calls []*Call) {
 
 // ServeExchange runs the handler on x until it ends or waits.
 func (g *Coroutines) ServeExchange(x asteri.Exchange) {
+	x.Request().Handling.Model = "gtornado"
 	home := x.Home()
 	free := g.free.of(home)
 	co := free.take()

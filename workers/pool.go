@@ -13,6 +13,7 @@ import (
 // in a bounded queue, and are forgotten there when their client goes. An idle
 // worker is no goroutine at all, so a pool needs no end.
 type Pool struct {
+	model   string
 	handler Handler
 	options Options
 	limit   int          // calls that run at once; 0: any number
@@ -45,8 +46,8 @@ type Stats struct {
 
 // newPool makes a pool that runs limit calls at once. Where that is few, clients
 // shall not hold them: whole says that neither bodies nor responses may.
-func newPool(h Handler, o Options, limit int, whole bool) *Pool {
-	p := &Pool{handler: h, options: o, limit: limit, whole: whole}
+func newPool(model string, h Handler, o Options, limit int, whole bool) *Pool {
+	p := &Pool{model: model, handler: h, options: o, limit: limit, whole: whole}
 	if whole && o.ResponseSpoolMax > 0 {
 		p.spools = spool.NewStore("", nil)
 	}
@@ -65,10 +66,12 @@ func (p *Pool) Stats() Stats {
 
 // ServeExchange has a worker answer x.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
+	x.Request().Handling.Model = p.model
 	if p.spools != nil {
 		x = p.spools.Exchange(x, p.options.ResponseSpoolMax, p.options.Logger)
 	}
 	c := newCall(x, p.options.Logger)
+	c.pooled = true
 	if p.whole && x.Request().HasBody() {
 		if p.full() {
 			p.refuse(c) // before the client sends it for nothing
@@ -92,6 +95,7 @@ func (p *Pool) serveWhole(c *Call) {
 		c.close(nil, true)
 		return
 	}
+	c.submitted = time.Since(c.Request().Received)
 	if p.admit(c) {
 		p.work(c)
 	} else {
@@ -155,6 +159,7 @@ func (p *Pool) work(c *Call) {
 	}()
 	for c != nil {
 		p.dog.begin(c)
+		c.taken.Store(int64(time.Since(c.Request().Received)))
 		c.run(p.handler)
 		c = p.next(c)
 	}

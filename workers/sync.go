@@ -7,5 +7,5 @@ package workers
 // ResponseSpoolMax.
 func Sync(h Handler, o Options) *Pool {
 	o = o.withDefaults()
-	return newPool(h, o, o.Workers, true)
+	return newPool("sync", h, o, o.Workers, true)
 }

@@ -7,4 +7,9 @@ import "github.com/asteri/asteri-loop"
 // block: nothing can interrupt it, and its loop serves nobody meanwhile. WatchLoops
 // tells where such a loop is stuck. A handler that keeps its exchange sees to its
 // own deadline. A panic of h is confined to its exchange by the protocol.
-func Tornado(h asteri.Handler) asteri.Handler { return h }
+func Tornado(h asteri.Handler) asteri.Handler {
+	return asteri.HandlerFunc(func(x asteri.Exchange) {
+		x.Request().Handling.Model = "tornado"
+		h.ServeExchange(x)
+	})
+}

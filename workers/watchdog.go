@@ -146,12 +146,13 @@ func (g *guard) reached(phase int32) {
 // ended, and its context done. It is called on any goroutine.
 func (c *Call) expire(where dump, attrs ...any) {
 	r := c.Request()
-	attrs = append(attrs, "method", r.Method, "path", string(r.Path), "age", time.Since(r.Received).Round(time.Millisecond))
+	attrs = append(attrs, r.LogAttr(), "age", time.Since(r.Received).Round(time.Millisecond))
 	if stack := where.call(c); stack != "" {
 		attrs = append(attrs, "stack", stack)
 	}
 	c.log.Error("request timed out", attrs...)
 	c.wire.Post(func() {
+		c.account()
 		c.x.Abort(ErrTimeout)
 		c.cancelled(ErrTimeout)
 	})

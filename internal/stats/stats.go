@@ -9,6 +9,7 @@ package stats
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 )
@@ -68,10 +69,12 @@ func (e *Exchanges) count(s *shard, r *asteri.Record) {
 	series.in.add(r.BytesIn)
 	series.out.add(r.BytesOut)
 	series.sent.add(r.BytesSent)
-	if h := &req.Handling; h.Queued != 0 || h.Worked != 0 {
+	if h := &req.Handling; h.Model != "" {
 		t := series.times()
 		t.queued.add(h.Queued)
-		t.worked.add(h.Worked)
+		if d := worked(h, r.Duration); d > 0 {
+			t.worked.add(d)
+		}
 	}
 	if r.Err != nil {
 		why, refusal := endingOf(r.Err)
@@ -80,6 +83,15 @@ func (e *Exchanges) count(s *shard, r *asteri.Record) {
 			e.refused.addAnswered(refusal)
 		}
 	}
+}
+
+// worked returns how long the application had a request, 0 if it never did: see
+// asteri.Handling.
+func worked(h *asteri.Handling, d time.Duration) time.Duration {
+	if h.Worked == 0 && h.Queued == 0 {
+		return d
+	}
+	return h.Worked
 }
 
 // Ending is why an exchange did not end cleanly.
