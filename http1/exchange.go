@@ -242,7 +242,7 @@ func (x *exchange) respondError(refusal *asteri.StatusError, cause error) {
 func (x *exchange) end(h *asteri.Header, err error) {
 	x.markOver()
 	if x.session.at.settings.Observer != nil {
-		x.observe(h, err)
+		x.session.at.observe(x.outcome(h, err))
 	}
 	x.session.exchangeOver(x)
 	if err == nil {
@@ -255,7 +255,7 @@ func (x *exchange) end(h *asteri.Header, err error) {
 func (x *exchange) lost(cause error) {
 	x.markOver()
 	if x.session.at.settings.Observer != nil {
-		x.observe(&x.header, cause)
+		x.session.at.observe(x.outcome(&x.header, cause))
 	}
 	x.failBody(cause)
 	x.cancel(cause)
@@ -269,7 +269,18 @@ func (x *exchange) markOver() {
 	}
 }
 
-func (x *exchange) observe(h *asteri.Header, err error) {
+// becomes is the end of an exchange that goes on as t.
+func (x *exchange) becomes(t *tunnel, h *asteri.Header) {
+	x.markOver()
+	if at := x.session.at; at.settings.Observer != nil {
+		t.closed = at.observeTunnel(x.outcome(h, nil))
+	}
+	x.session.exchangeOver(x)
+	x.failBody(asteri.ErrClosed)
+}
+
+// outcome is what the observer is told.
+func (x *exchange) outcome(h *asteri.Header, err error) asteri.Record {
 	out := x.content
 	if x.framing == frameNone {
 		out = 0
@@ -278,18 +289,18 @@ func (x *exchange) observe(h *asteri.Header, err error) {
 		h = nil
 	}
 	s := x.session
-	s.at.observe(asteri.Record{
+	return asteri.Record{
 		Request: &x.req, Peer: &s.peer, Status: x.status,
 		BytesIn: s.body.received, BytesOut: out, BytesSent: x.sent,
 		Duration: time.Since(x.req.Received), Err: err, Header: h,
-	})
+	}
 }
 
 // mistake ends the exchange for a mistake of the application, which is logged:
 // whoever could handle the error has finished.
 func (x *exchange) mistake(err error) error {
 	x.session.at.settings.Logger.Error("application error",
-		"error", err, "method", x.req.Method, "path", string(x.req.Path))
+		"error", err, x.req.LogAttr())
 	x.Abort(err)
 	return err
 }

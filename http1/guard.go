@@ -16,8 +16,7 @@ func (x *exchange) callHandler() {
 
 // crashed ends the exchange of a handler that did not return.
 func (x *exchange) crashed(err *asteri.PanicError) {
-	x.session.at.settings.Logger.Error("handler panicked", "value", err.Value,
-		"method", x.req.Method, "path", string(x.req.Path), "stack", string(err.Stack))
+	x.session.at.settings.Logger.Error("handler panicked", "value", err.Value, x.req.LogAttr(), "stack", string(err.Stack))
 	x.kept = true
 	x.Abort(err)
 }

@@ -145,4 +145,10 @@ func (at *local) observe(r asteri.Record) {
 	at.record = asteri.Record{}
 }
 
+// observeTunnel tells the observer of an exchange that has become a tunnel.
+func (at *local) observeTunnel(r asteri.Record) asteri.TunnelClosed {
+	r.Home = at.loop
+	return asteri.OpenTunnel(at.settings.Observer, &r)
+}
+
 func (at *local) nanos() int64 { return at.loop.Now().UnixNano() }

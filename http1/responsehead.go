@@ -76,6 +76,7 @@ func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int
 	x.chooseFraming(status, length)
 	b = x.appendFraming(b, status, length, final)
 	b = x.appendConnection(b, &facts, final)
+	b = x.appendID(b, h)
 	return at.appendEnd(b, &facts, x.session.peer.TLS != nil), nil
 }
 
@@ -128,6 +129,21 @@ func (x *exchange) appendConnection(b []byte, facts *httpfield.ResponseFacts, fi
 		return append(b, "Connection: keep-alive\r\n"...)
 	}
 	return b
+}
+
+// appendID tells the client the request's id, unless the application has.
+func (x *exchange) appendID(b []byte, h *asteri.Header) []byte {
+	id, name := x.req.Handling.ID, x.session.at.settings.RequestIDField
+	if id == "" || name == "" || h.Has(name) {
+		return b
+	}
+	before := len(b)
+	b = append(append(b, name...), ": "...)
+	value := len(b)
+	if b = append(b, id...); !httpfield.IsValue(b[value:]) {
+		return b[:before]
+	}
+	return append(b, '\r', '\n')
 }
 
 // bodyUnwanted tells whether the rest of the request body is in the way: nobody

@@ -42,7 +42,7 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	if !facts.Date {
 		b = append(b, s.at.dateLine()...)
 	}
-	b = append(b, '\r', '\n')
+	b = append(x.appendID(b, h), '\r', '\n')
 	x.kept = true
 	x.started = true
 	x.status = 101
@@ -51,7 +51,7 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	s.startTimer(timerNone, 0)
 	s.phase = phaseOver
 	t := &tunnel{conn: s.conn, home: x.home, log: s.at.settings.Logger, path: string(x.req.Path), high: s.high, stopping: s.stopping}
-	x.end(h, nil)
+	x.becomes(t, h)
 	s.conn.Replace(tunnelSession{t})
 	return t, nil
 }
@@ -83,6 +83,9 @@ type tunnel struct {
 	log  *slog.Logger
 	path string // of the request, for the log
 	over atomic.Bool
+
+	in, out int64               // bytes that came and were queued
+	closed  asteri.TunnelClosed // to be told of the end; may be nil
 
 	sink     asteri.BodySink
 	window   int  // bytes delivered and not yet consumed
@@ -129,6 +132,7 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 	if t.over.Load() {
 		return 0, asteri.ErrClosed
 	}
+	t.out += int64(len(p))
 	queued = t.conn.Write(p)
 	if queued >= asteri.HighWater {
 		t.high = true
@@ -168,7 +172,7 @@ func (t *tunnel) tellShutdown() {
 
 // Close closes the tunnel once all is sent.
 func (t *tunnel) Close() {
-	if t.end() {
+	if t.end(nil) {
 		t.conn.CloseWhenFlushed(!t.eof)
 		t.failInput(asteri.ErrClosed)
 	}
@@ -176,7 +180,7 @@ func (t *tunnel) Close() {
 
 // Abort resets the connection.
 func (t *tunnel) Abort(cause error) {
-	if t.end() {
+	if t.end(cause) {
 		t.conn.Abort(cause)
 		t.failInput(cause)
 	}
@@ -191,7 +195,15 @@ func (t *tunnel) Post(fn func()) bool {
 func (t *tunnel) Home() asteri.Executor { return t.home }
 
 // end tells whether the tunnel was still open.
-func (t *tunnel) end() bool { return !t.over.Swap(true) }
+func (t *tunnel) end(cause error) bool {
+	if t.over.Swap(true) {
+		return false
+	}
+	if t.closed != nil {
+		t.closed(t.in, t.out, cause)
+	}
+	return true
+}
 
 // call calls into the handler's code. After a panic the tunnel is reset.
 func (t *tunnel) call(fn func()) { t.handle(guard.Call{Kind: guard.Func, Fn: fn}) }
@@ -252,6 +264,7 @@ func (t tunnelSession) OnData(in []byte) (consumed int, err error) {
 			break
 		}
 		t.window += n
+		t.in += int64(n)
 		t.handle(guard.Call{Kind: guard.Body, Sink: t.sink, P: in[consumed : consumed+n]})
 		consumed += n
 	}
@@ -283,7 +296,7 @@ func (t tunnelSession) OnShutdown() {
 
 // OnClose tells the sink that there is nobody any more.
 func (t tunnelSession) OnClose(cause error) {
-	if t.end() {
-		t.failInput(onloop.Gone(cause))
+	if cause = onloop.Gone(cause); t.end(cause) {
+		t.failInput(cause)
 	}
 }

@@ -293,9 +293,13 @@ func (x *Exchange) markOver() {
 }
 
 func (x *Exchange) observe(h *asteri.Header, err error) {
-	if x.at.Settings.Observer == nil {
-		return
+	if x.at.Settings.Observer != nil {
+		x.at.Observe(x.outcome(h, err))
 	}
+}
+
+// outcome is what the observer is told.
+func (x *Exchange) outcome(h *asteri.Header, err error) asteri.Record {
 	out := x.content
 	if !x.hasBody {
 		out = 0
@@ -303,18 +307,18 @@ func (x *Exchange) observe(h *asteri.Header, err error) {
 	if !x.started {
 		h = nil
 	}
-	x.at.Observe(asteri.Record{
+	return asteri.Record{
 		Request: &x.req, Peer: x.req.Peer, Status: x.status,
 		BytesIn: x.in.received, BytesOut: out, BytesSent: x.headBytes + out,
 		Duration: time.Since(x.req.Received), Err: err, Header: h,
-	})
+	}
 }
 
 // mistake ends the exchange for a mistake of the application, which is logged:
 // whoever could handle the error has finished.
 func (x *Exchange) mistake(err error) error {
 	x.at.Settings.Logger.Error("application error",
-		"error", err, "method", x.req.Method, "path", string(x.req.Path))
+		"error", err, x.req.LogAttr())
 	x.Abort(err)
 	return err
 }

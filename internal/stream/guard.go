@@ -16,8 +16,7 @@ func (x *Exchange) callHandler() {
 
 // crashed ends the exchange, or its tunnel, of a handler that did not return.
 func (x *Exchange) crashed(err *asteri.PanicError) {
-	x.at.Settings.Logger.Error("handler panicked", "value", err.Value,
-		"method", x.req.Method, "path", string(x.req.Path), "stack", string(err.Stack))
+	x.at.Settings.Logger.Error("handler panicked", "value", err.Value, x.req.LogAttr(), "stack", string(err.Stack))
 	x.kept = true
 	if t := x.tunnelled; t != nil {
 		t.Abort(err)

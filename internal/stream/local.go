@@ -19,6 +19,8 @@ type Local struct {
 	date    httpfield.Date
 	server  []byte
 	altSvc  []byte
+	idName  []byte         // of the field for a request's id, or empty
+	id      []byte         // of a request, as the value of that field
 	fields  []asteri.Field // of the header section being put together
 	names   []byte         // the names in it that had to be put in lower case
 	digits  [20]byte       // of its Content-Length
@@ -34,7 +36,10 @@ func NewLocal(s *asteri.Settings, home Home, reserve func(n int64)) *Local {
 	if reserve == nil {
 		reserve = func(int64) {}
 	}
-	return &Local{Settings: s, Home: home, reserve: reserve, server: []byte(s.Server), altSvc: []byte(s.AltSvc)}
+	return &Local{
+		Settings: s, Home: home, reserve: reserve, server: []byte(s.Server), altSvc: []byte(s.AltSvc),
+		idName: httpfield.AppendLower(nil, []byte(s.RequestIDField)),
+	}
 }
 
 // Observe tells the observer, if there is one, of an end; protocols use it for
@@ -47,6 +52,15 @@ func (at *Local) Observe(r asteri.Record) {
 	at.record.Home = at.Home
 	at.Settings.Observer.ExchangeDone(&at.record)
 	at.record = asteri.Record{}
+}
+
+// observeTunnel tells the observer of an exchange that has become a tunnel.
+func (at *Local) observeTunnel(r asteri.Record) asteri.TunnelClosed {
+	if at.Settings.Observer == nil {
+		return nil
+	}
+	r.Home = at.Home
+	return asteri.OpenTunnel(at.Settings.Observer, &r)
 }
 
 func (at *Local) nanos() int64 { return at.Home.Now().UnixNano() }

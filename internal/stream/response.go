@@ -75,6 +75,7 @@ func (x *Exchange) makeHead(status int, h *asteri.Header, length int64) error {
 	x.started = true
 	x.chooseContent(status, length, final)
 	x.addOwn(&facts)
+	x.addID(h)
 	return nil
 }
 
@@ -120,6 +121,18 @@ func (x *Exchange) addOwn(facts *httpfield.ResponseFacts) {
 	}
 	if len(at.altSvc) > 0 && !facts.AltSvc && x.req.Proto == asteri.HTTP2 && x.req.Peer.TLS != nil {
 		at.add(nameAltSvc, at.altSvc)
+	}
+}
+
+// addID tells the client the request's id, unless the application has.
+func (x *Exchange) addID(h *asteri.Header) {
+	at := x.at
+	if x.req.Handling.ID == "" || len(at.idName) == 0 || h.Has(at.Settings.RequestIDField) {
+		return
+	}
+	at.id = append(at.id[:0], x.req.Handling.ID...)
+	if httpfield.IsValue(at.id) {
+		at.add(at.idName, at.id)
 	}
 }
 

@@ -33,14 +33,14 @@ func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	}
 	x.at.dropUpgrade()
 	x.addOwn(&facts)
+	x.addID(h)
 	x.kept = true
 	x.started = true
 	x.status = 200
 	x.hasBody = true
 	x.headBytes += int64(x.wire.SendHead(x.at.fields, false))
 	x.markOver()
-	x.observe(h, nil)
-	t := &tunnel{x: x}
+	t := &tunnel{x: x, before: x.in.received, closed: x.at.observeTunnel(x.outcome(h, nil))}
 	x.tunnelled = t
 	return t, nil
 }
@@ -50,6 +50,10 @@ func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 type tunnel struct {
 	x    *Exchange
 	over atomic.Bool
+
+	before int64               // bytes that the exchange had received
+	out    int64               // bytes queued
+	closed asteri.TunnelClosed // to be told of the end; may be nil
 
 	onDrain    func()
 	onShutdown func()
@@ -80,6 +84,7 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 	if t.over.Load() {
 		return 0, asteri.ErrClosed
 	}
+	t.out += int64(len(p))
 	return t.x.queued(t.x.wire.Send(p, false)), nil
 }
 
@@ -115,7 +120,7 @@ func (t *tunnel) tellShutdown() {
 
 // Close ends the stream once all is sent.
 func (t *tunnel) Close() {
-	if t.end() {
+	if t.end(nil) {
 		t.x.wire.Send(nil, true)
 		t.x.stopReading()
 		t.x.failBody(asteri.ErrClosed)
@@ -124,7 +129,7 @@ func (t *tunnel) Close() {
 
 // Abort resets the stream.
 func (t *tunnel) Abort(cause error) {
-	if t.end() {
+	if t.end(cause) {
 		t.x.wire.Reset(cause)
 		t.x.failBody(cause)
 	}
@@ -132,7 +137,7 @@ func (t *tunnel) Abort(cause error) {
 
 // lost ends the tunnel whose stream is gone.
 func (t *tunnel) lost(cause error) {
-	if t.end() {
+	if t.end(cause) {
 		t.x.failBody(cause)
 	}
 }
@@ -146,6 +151,14 @@ func (t *tunnel) Post(fn func()) bool {
 func (t *tunnel) Home() asteri.Executor { return t.x.at.Home }
 
 // end tells whether the tunnel was still open.
-func (t *tunnel) end() bool { return !t.over.Swap(true) }
+func (t *tunnel) end(cause error) bool {
+	if t.over.Swap(true) {
+		return false
+	}
+	if t.closed != nil {
+		t.closed(t.x.in.received-t.before, t.out, cause)
+	}
+	return true
+}
 
 func (t *tunnel) call(fn func()) { t.x.call(guard.Call{Kind: guard.Func, Fn: fn}) }
