@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"os"
+
+	"github.com/asteri/asteri-loop/internal/spool"
 )
 
 // wholeInMemory is how much of a body that is read in advance stays in memory, in
@@ -23,7 +25,7 @@ func (c *Call) readWhole() error {
 		c.body = buf
 		return nil
 	}
-	file, err := os.CreateTemp("", "asteri-body-")
+	file, err := spool.TempFile("")
 	if err != nil {
 		return err
 	}
@@ -35,11 +37,8 @@ func (c *Call) readWhole() error {
 	return nil
 }
 
-// fill makes file, which nobody else shall see, hold what the readers have.
+// fill makes file hold what the readers have.
 func fill(file *os.File, from ...io.Reader) error {
-	if err := os.Remove(file.Name()); err != nil {
-		return err
-	}
 	if _, err := io.Copy(file, io.MultiReader(from...)); err != nil {
 		return err
 	}

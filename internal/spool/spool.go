@@ -14,10 +14,9 @@ type Store struct {
 // writers is how many buffers of a store are written to disk at a time.
 const writers = 8
 
-// NewStore returns a store with its temporary files in dir; empty means the
-// system's directory. Files are unlinked as soon as they are made, so that
-// nothing is left behind however the process ends. reserve, if not nil, is told
-// of each change of the memory in use, in bytes, from any goroutine.
+// NewStore returns a store with its temporary files in dir, as TempFile makes them.
+// reserve, if not nil, is told of each change of the memory in use, in bytes, from
+// any goroutine.
 func NewStore(dir string, reserve func(n int64)) *Store {
 	if reserve == nil {
 		reserve = func(int64) {}

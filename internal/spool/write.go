@@ -32,7 +32,7 @@ func (b *Buffer) spill() {
 func (s *Store) write(file *os.File, p []byte, at int64) (*os.File, error) {
 	if file == nil {
 		var err error
-		if file, err = s.create(); err != nil {
+		if file, err = TempFile(s.dir); err != nil {
 			return nil, err
 		}
 	}
@@ -40,8 +40,11 @@ func (s *Store) write(file *os.File, p []byte, at int64) (*os.File, error) {
 	return file, err
 }
 
-func (s *Store) create() (*os.File, error) {
-	f, err := os.CreateTemp(s.dir, "asteri-spool-*")
+// TempFile makes a temporary file in dir, empty for the system's directory. It has
+// no name any more, so that nobody else can open it and nothing is left behind
+// however the process ends.
+func TempFile(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "asteri-spool-*")
 	if err != nil {
 		return nil, err
 	}
