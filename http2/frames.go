@@ -57,7 +57,7 @@ func (s *session) payForData(n int) error {
 	case n == 0:
 		return s.pay(1, "too many empty DATA frames")
 	case n >= dribble:
-		s.idle.earn(earnedByData)
+		s.idle.Earn(earnedByData)
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ func (s *session) onRSTStream(h frameHeader, p []byte) error {
 	}
 	st.forget(false)
 	st.abandon(asteri.ErrClientGone)
-	if !s.resets.pay(1, s.at.Home.Now()) {
+	if !s.resets.Pay(1, s.at.Home.Now()) {
 		return errCalm("too many streams are reset")
 	}
 	return nil

@@ -200,7 +200,7 @@ func (s *session) endRequest(b *headerBlock) error {
 	}
 	s.prioritizeNew(st, &b.head.Facts)
 	st.inputDone = b.endStream
-	s.idle.earn(earnedByRequest)
+	s.idle.Earn(earnedByRequest)
 	if s.stopping {
 		st.Shutdown()
 	}

@@ -3,25 +3,14 @@ package http2
 import (
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/purse"
 	"github.com/asteri/asteri-loop/internal/stream"
 )
-
-// purse is what a client has to spend on work that it asks for and that brings it
-// nothing. It fills with time, and with useful work.
-type purse struct {
-	size   float64
-	rate   float64 // a second
-	filled float64
-	at     time.Time
-}
-
-// purseOf says how large a purse is and how fast it fills.
-type purseOf struct{ size, rate float64 }
 
 // idlePurse is for frames other than requests and content. Some of them are an
 // honest client's: windows that it opens, a PING to measure the round trip. What
 // it does is in proportion to the content, which pays for it.
-var idlePurse = purseOf{size: 4096, rate: 256}
+var idlePurse = purse.Size{Full: 4096, Rate: 256}
 
 // What frames cost and earn.
 const (
@@ -36,32 +25,9 @@ const (
 	dribble = 64
 )
 
-// resetPurse is for streams that end by a reset. A page that is left may reset all
-// that it has open, twice at once.
-func resetPurse(maxStreams int) purseOf {
-	return purseOf{size: float64(max(2*maxStreams, 100)), rate: 50}
-}
-
-func newPurse(of purseOf, now time.Time) purse {
-	return purse{size: of.size, rate: of.rate, filled: of.size, at: now}
-}
-
-// pay takes n out of the purse and tells whether there was so much in it. What
-// time has put in is looked at only when it is needed.
-func (p *purse) pay(n float64, now time.Time) bool {
-	if p.filled < n {
-		p.filled = min(p.filled+p.rate*now.Sub(p.at).Seconds(), p.size)
-		p.at = now
-	}
-	p.filled -= n
-	return p.filled >= 0
-}
-
-func (p *purse) earn(n float64) { p.filled = min(p.filled+n, p.size) }
-
 // pay has the client pay for a frame that asks for nothing.
 func (s *session) pay(n float64, reason string) error {
-	if s.idle.pay(n, s.at.Home.Now()) {
+	if s.idle.Pay(n, s.at.Home.Now()) {
 		return nil
 	}
 	return errCalm(reason)

@@ -155,7 +155,7 @@ func (st *serverStream) appendData(b, p []byte, end bool) []byte {
 	st.sendWindow -= len(p)
 	st.s.sendWindow -= len(p)
 	if len(p) >= dribble {
-		st.s.idle.earn(earnedByData)
+		st.s.idle.Earn(earnedByData)
 	}
 	st.stalled = 0
 	b = appendFrameHeader(b, len(p), frameData, flags, st.id)

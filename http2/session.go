@@ -6,6 +6,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/onloop"
+	"github.com/asteri/asteri-loop/internal/purse"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -35,8 +36,8 @@ type session struct {
 	credit     int // received and not yet given back to recvWindow
 	backlog    int // content that waits with the streams
 
-	resets purse
-	idle   purse // of frames that ask for nothing
+	resets purse.Purse
+	idle   purse.Purse // of frames that ask for nothing
 
 	clock    clock
 	state    sessionState
@@ -82,8 +83,8 @@ func newSession(c loop.Conn, at *local) *session {
 	s.peer = onloop.Peer(c.Info())
 	s.decoder.init()
 	s.encoder.init()
-	s.resets = newPurse(resetPurse(at.config.MaxConcurrentStreams), at.Home.Now())
-	s.idle = newPurse(idlePurse, at.Home.Now())
+	s.resets = purse.New(purse.ForResets(at.config.MaxConcurrentStreams), at.Home.Now())
+	s.idle = purse.New(idlePurse, at.Home.Now())
 	c.SetWaterMarks(sendHigh, sendLow)
 	c.Write(at.hello)
 	s.clock.start(s)
@@ -204,7 +205,7 @@ func (s *session) failed(err error) {
 		s.put(appendRSTStream(s.buffer(), one.stream, one.code))
 		s.gone.add(one.stream, true)
 	}
-	if !s.resets.pay(1, s.at.Home.Now()) {
+	if !s.resets.Pay(1, s.at.Home.Now()) {
 		s.fail(errCalm("too many streams end with errors"))
 	}
 }

@@ -16,7 +16,8 @@ type output struct {
 	raw     []byte // header sections, which go before the queue
 	corked  bool   // raw waits for the end of the present event
 	direct  int    // bytes given to QUIC since it was last known to have sent all
-	writing bool
+	writing int    // bytes that a writing goroutine has; 0: there is none
+	counted int    // bytes of the queue that the session's backlog counts
 }
 
 const (
@@ -27,6 +28,9 @@ const (
 	// within StallTimeout.
 	pieceMax  = 64 << 10
 	writeStep = 8 << 10
+	// maxBacklog is how many bytes all streams of a connection together may
+	// have waiting before their handlers are asked to wait.
+	maxBacklog = 4 * asteri.HighWater
 )
 
 // reset keeps the memory of a usual head.
@@ -38,9 +42,10 @@ func (o *output) reset() {
 	*o = output{raw: raw}
 }
 
-func (o *output) drop(at *local) {
-	o.queue.Drop(at.Local)
-	o.raw = nil
+func (st *serverStream) dropOutput() {
+	st.out.queue.Drop(st.session.at.Local)
+	st.out.raw = nil
+	st.waiting()
 }
 
 // SendHead sends a header section. One that content may follow waits for it until the
@@ -88,7 +93,7 @@ func (st *serverStream) Send(p []byte, end bool) (queued int) {
 		st.out.queue.End(nil)
 	}
 	st.pump()
-	return st.out.queue.Len()
+	return st.waiting()
 }
 
 // SendFile queues a part of a file.
@@ -99,7 +104,7 @@ func (st *serverStream) SendFile(f *os.File, off, n int64) (queued int) {
 	}
 	st.out.queue.WriteFile(f, off, n)
 	st.pump()
-	return st.out.queue.Len()
+	return st.waiting()
 }
 
 // SendTrailer queues the end of the response with a trailer section.
@@ -112,7 +117,19 @@ func (st *serverStream) SendTrailer(trailer *asteri.Header) {
 }
 
 // Queued returns how many bytes wait to be sent.
-func (st *serverStream) Queued() int { return st.out.queue.Len() }
+func (st *serverStream) Queued() int { return st.waiting() }
+
+// waiting returns how many bytes wait to be sent, and counts them. Where a
+// connection's streams hold much together, each is called long earlier.
+func (st *serverStream) waiting() int {
+	n, session := st.out.queue.Len(), st.session
+	session.backlog += n - st.out.counted
+	st.out.counted = n
+	if session.backlog > maxBacklog && n >= asteri.LowWater {
+		n = max(n, asteri.HighWater)
+	}
+	return n
+}
 
 // sendNow gives QUIC content, with the head that waits for it, if there is room for
 // all of it.
@@ -121,7 +138,7 @@ func (st *serverStream) sendNow(p []byte) bool {
 	if len(p) == 0 {
 		return true
 	}
-	if o.writing || o.queue.Len() > 0 || o.direct+len(o.raw)+len(p) > directMax {
+	if o.writing > 0 || o.queue.Len() > 0 || o.direct+len(o.raw)+len(p) > directMax {
 		return false
 	}
 	b := append(at.scratch[:0], o.raw...)
@@ -149,13 +166,14 @@ func (st *serverStream) pump() bool {
 	switch {
 	case st.closed || st.sent:
 		return false
-	case o.writing, o.corked && !o.queue.Ended() && o.queue.Len() == 0:
+	case o.writing > 0, o.corked && !o.queue.Ended() && o.queue.Len() == 0:
 		return true
 	}
 	b := st.next()
 	if len(b) > 0 && !st.direct(b) {
 		o.raw = nil // b is the goroutine's
-		o.writing = true
+		o.writing = len(b)
+		st.session.server.engine.Budget().Reserve(int64(len(b)))
 		go st.write(b)
 		return true
 	}
@@ -200,7 +218,8 @@ func (st *serverStream) loaded(err error) {
 
 // goOn sends more, and asks for more if little is left.
 func (st *serverStream) goOn() {
-	if st.pump() && st.out.queue.Len() < asteri.LowWater {
+	goesOn := st.pump()
+	if st.waiting(); goesOn && st.out.queue.Len() < asteri.LowWater {
 		st.Drained()
 	}
 }
@@ -228,7 +247,8 @@ var errStalled = errors.New("client takes no bytes of the response")
 // wrote goes on behind a piece.
 func (st *serverStream) wrote(err error) {
 	o := &st.out
-	o.writing, o.direct = false, 0
+	st.session.server.engine.Budget().Reserve(-int64(o.writing))
+	o.writing, o.direct = 0, 0
 	if err != nil {
 		if isLate(err) {
 			err = errStalled

@@ -222,7 +222,7 @@ func (st *serverStream) drop(cause error) {
 	st.closed = true
 	st.cancel(resetCode(cause))
 	st.window.close()
-	st.out.drop(st.session.at)
+	st.dropOutput()
 	st.stopWatching()
 }
 
@@ -242,11 +242,12 @@ func (st *serverStream) cancelRead(code errorCode) {
 // settle has the session forget the stream once nothing happens on it any more. Its
 // exchange may be about to end just now, and its handler may be at work still.
 func (st *serverStream) settle() {
-	if st.left || st.serving || st.reading || st.out.writing || !st.closed && !st.sent {
+	if st.left || st.serving || st.reading || st.out.writing > 0 || !st.closed && !st.sent {
 		return
 	}
 	st.left = true
 	st.stopWatching()
+	st.waiting() // nothing
 	st.session.leave(st)
 }
 

@@ -30,6 +30,7 @@ type session struct {
 	next     uint64 // the lowest id that no request has had
 	loose    []loose
 	waiting  []earlyPriority
+	backlog  int // content that waits with the streams
 	resets   purse.Purse
 	clock    clock
 	goodbye  goodbye
@@ -53,17 +54,11 @@ type earlyPriority struct {
 // maxWaiting bounds how many of these are kept.
 const maxWaiting = 32
 
-// resetPurse is for streams that end by a reset or an error. A page that is left may
-// reset all that it has open, twice at once.
-func resetPurse(maxStreams int) purse.Size {
-	return purse.Size{Full: float64(max(2*maxStreams, 100)), Rate: 50}
-}
-
 // newSession greets the client: our control stream comes first, so that the client
 // has the settings before it asks, and nobody has to wait for it.
 func newSession(s *Server, conn *quic.Conn, at *local) (*session, error) {
 	n := &session{server: s, conn: conn, at: at, streams: make(map[quic.StreamID]*serverStream)}
-	n.resets = purse.New(resetPurse(s.cfg.MaxConcurrentStreams), now())
+	n.resets = purse.New(purse.ForResets(s.cfg.MaxConcurrentStreams), now())
 	var err error
 	if n.control, err = conn.OpenUniStream(); err != nil {
 		return nil, err

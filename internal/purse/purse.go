@@ -10,6 +10,12 @@ type Size struct {
 	Rate float64 // a second
 }
 
+// ForResets is the size for streams that end by a reset or an error. A page that is left
+// may reset all that it has open, twice at once.
+func ForResets(maxStreams int) Size {
+	return Size{Full: float64(max(2*maxStreams, 100)), Rate: 50}
+}
+
 // Purse belongs to one goroutine. The zero value is empty and stays so.
 type Purse struct {
 	size   Size
