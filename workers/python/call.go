@@ -16,8 +16,9 @@ type call struct {
 	x    asteri.Exchange
 	req  *asteri.Request
 	home asteri.Executor
-	// upgrade is req as a worker with WebSockets gets it, if it asks for one.
-	upgrade *asteri.Request
+	// upgrade is req as a worker with WebSockets gets it, if it asks for one;
+	// rawForm as one gets it that is given a socket, if it offers an upgrade.
+	upgrade, rawForm *asteri.Request
 
 	// The dispatcher's.
 	place      place
@@ -33,6 +34,9 @@ type call struct {
 	window    int  // response bytes that the worker may send
 	begun     bool // a frame of the response has come
 	abandoned bool // it timed out; the worker may still be at it
+	tookOver  bool // the application has taken over the connection
+
+	history history // for the observer
 
 	body content // how the body travels; does not change once the call is submitted
 
@@ -44,6 +48,7 @@ type call struct {
 	bodyLink *link         // where a streamed body goes
 	unread   int           // bytes of it that the worker has not consumed
 	reply    *reply        // of a response that is streamed
+	raw      *rawSocket    // lent to the worker
 }
 
 type bodyKind uint8
@@ -60,14 +65,14 @@ const bodyWindow = asteri.BodyWindow
 
 // ServeExchange gives the request to a worker, or queues it.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
-	upgrade, refused := p.offeredWebSocket(x)
-	if refused {
+	c := &call{pool: p, x: x, req: x.Request(), home: x.Home()}
+	c.req.Handling.Model = p.model()
+	if asksForUpgrade(c.req) && !c.offerUpgrade() {
 		return
 	}
-	c := &call{pool: p, x: x, req: x.Request(), home: x.Home(), upgrade: upgrade}
 	x.OnCancel(c.cancelled)
 	switch {
-	case !c.req.HasBody() || upgrade != nil:
+	case !c.req.HasBody() || c.upgrade != nil || c.rawForm != nil:
 		c.submit()
 	case p.wholeBodies.Load() || c.isShort():
 		c.collect()
@@ -114,6 +119,7 @@ func (c *call) resubmit() {
 	if c.over {
 		return
 	}
+	c.dropRaw()
 	w, ok := c.pool.dispatcher.resubmit(c, c.home)
 	switch {
 	case !ok:
@@ -127,7 +133,7 @@ func (c *call) resubmit() {
 // begun says that a response had begun, or that the application had failed.
 func (c *call) workerLost(begun bool) {
 	switch {
-	case c.settled():
+	case c.settled() || c.spoken():
 	case !begun && c.repeatable():
 		c.retried = true
 		c.pool.counts.retried.Add(1)
@@ -159,10 +165,13 @@ func (c *call) repeatable() bool {
 // cancelled is called when nobody waits for the answer any more, or perhaps does
 // not: a client that has closed its sending side may still read.
 func (c *call) cancelled(cause error) {
+	hard := !errors.Is(cause, asteri.ErrHalfClosed)
 	if c.over {
+		if c.tunnels() && hard {
+			c.raw.clientLeft(cause)
+		}
 		return
 	}
-	hard := !errors.Is(cause, asteri.ErrHalfClosed)
 	if c.bodyKind == bodyCollecting {
 		if hard {
 			c.abort(cause)
@@ -185,6 +194,7 @@ func (c *call) cancelled(cause error) {
 // end says that the exchange has its outcome, and lets go of what the call held.
 func (c *call) end() {
 	c.over = true
+	c.dropRaw()
 	if c.buffer != nil {
 		c.buffer.Close()
 	}
@@ -193,6 +203,7 @@ func (c *call) end() {
 // abort ends the exchange without a clean end.
 func (c *call) abort(cause error) {
 	if !c.over {
+		c.account()
 		c.end()
 		c.x.Abort(cause)
 	}
@@ -220,21 +231,23 @@ func (c *call) giveUp(err error) {
 func (c *call) logMistake(err error) *asteri.ResponseError {
 	var mistake *asteri.ResponseError
 	if errors.As(err, &mistake) {
-		c.pool.log.Error("the application's response cannot be sent", "error", mistake,
-			"method", c.req.Method, "path", string(c.req.Path))
+		c.pool.log.Error("the application's response cannot be sent", "error", mistake, c.req.LogAttr())
 	}
 	return mistake
 }
 
 // answer sends a whole response.
 func (c *call) answer(a *answer) {
-	if c.over {
+	if c.over || c.spoken() {
 		return
 	}
+	c.account()
 	var err error
 	switch {
 	case a.invalid:
 		err = errNotLatin1
+	case c.unaskedConnect(a.status):
+		err = errUnaskedConnect
 	case a.whole(c.req.Method):
 		err = c.x.Respond(a.status, a.header, a.body)
 	default:
@@ -264,20 +277,24 @@ func (c *call) respondInParts(a *answer) error {
 // failed is called when the application raised. traceback is empty if its response
 // had begun.
 func (c *call) failed(message, traceback string, pid int) {
-	if c.settled() {
+	if c.settled() && !c.tunnels() {
 		return
 	}
-	attrs := []any{"error", message, "method", c.req.Method, "path", string(c.req.Path), "pid", pid}
+	attrs := []any{"error", message, c.req.LogAttr(), "pid", pid}
 	if traceback != "" {
 		attrs = append(attrs, "traceback", traceback)
 	}
 	c.pool.log.Error("the application failed", attrs...)
+	if c.spoken() {
+		return
+	}
 	c.abort(&asteri.StatusError{Code: http.StatusInternalServerError, Reason: "the application failed"})
 }
 
 // returned is called when the application's call has returned.
 func (c *call) returned(unanswered bool, pid int) {
 	switch {
+	case c.spoken():
 	case unanswered:
 		c.failed("the application returned without a response", "", pid)
 	case c.reply != nil:

@@ -43,7 +43,7 @@ func (t *callTable) add(c *call, now time.Time) {
 		}
 	}
 	c.id = t.lastID
-	c.begun, c.abandoned, c.started, c.window = false, false, time.Time{}, responseWindow
+	c.begun, c.abandoned, c.tookOver, c.started, c.window = false, false, false, time.Time{}, responseWindow
 	t.slots[c.id&mask] = c
 	c.table.Store(t)
 	t.open++
@@ -56,6 +56,7 @@ func (t *callTable) add(c *call, now time.Time) {
 
 func (t *callTable) start(c *call, now time.Time) {
 	c.started = now
+	c.isTaken(now)
 	t.running++
 }
 

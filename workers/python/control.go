@@ -134,8 +134,13 @@ func (c *control) pass(stream uint32, f *os.File) error {
 	if err != nil {
 		return err
 	}
-	c.send(controlFrame{data: intFrame(frameFD, stream), fd: fd})
+	c.passFD(stream, fd)
 	return nil
+}
+
+// passFD sends a descriptor for a stream, and closes it.
+func (c *control) passFD(stream uint32, fd int) {
+	c.send(controlFrame{data: intFrame(frameFD, stream), fd: fd})
 }
 
 func intFrame(kind frameType, stream uint32) []byte {

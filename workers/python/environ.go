@@ -30,8 +30,10 @@ type environEntry struct {
 }
 
 // content is the body that goes with a request: inline if it is whole and fits,
-// in a file of length bytes, or to follow.
+// in a file of length bytes, or to follow. With socket there is none, and a raw
+// socket in its place.
 type content struct {
+	socket bool
 	inline []byte
 	file   *os.File
 	stream bool
@@ -56,6 +58,8 @@ func (e *requestEncoder) request(stream uint32, r *asteri.Request, body content)
 	e.address(r.Peer.Remote, "")
 	e.address(r.Peer.Local, r.Peer.SocketPath)
 	switch {
+	case body.socket:
+		e.Bool(true)
 	case body.stream:
 		e.None()
 	case body.file != nil:

@@ -59,7 +59,7 @@ func (l *link) sweep() {
 func (l *link) isLate(c *call, now time.Time) bool {
 	limit := l.worker.cfg.Timeout
 	switch {
-	case c.started.IsZero():
+	case c.started.IsZero() || c.tookOver:
 		return false
 	case !c.begun:
 		return now.Sub(c.started) > limit
@@ -71,7 +71,7 @@ func (l *link) abandon(c *call, now time.Time) {
 	c.abandoned = true
 	l.calls.abandoned++
 	l.worker.pool.counts.timedOut.Add(1)
-	l.log.Error("request timed out", "method", c.req.Method, "path", string(c.req.Path), "age", now.Sub(c.started).Round(time.Millisecond))
+	l.log.Error("request timed out", c.req.LogAttr(), "age", now.Sub(c.started).Round(time.Millisecond))
 	l.worker.control.cancel(c.id, true)
 	begun := c.begun
 	c.toHome(l.loop, func() { c.timedOut(begun) })
@@ -153,6 +153,7 @@ func (l *link) retire() {
 	l.flush()
 	l.recall(l.calls.open)
 	l.retireSockets()
+	l.retireRawSockets()
 	l.frame(frameShutdown, 0, 0, nil)
 	l.retiring = true
 }

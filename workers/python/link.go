@@ -21,6 +21,7 @@ type link struct {
 	log    *slog.Logger
 
 	calls callTable
+	raws  map[*rawSocket]struct{} // sockets lent to the worker
 
 	// The batch under way: a REQUESTS frame whose size and count are patched
 	// when it is sent, at the end of the tick.
@@ -114,24 +115,40 @@ func (l *link) send(c *call) {
 		return
 	}
 	l.calls.add(c, l.loop.Now())
+	c.atWorker(l.worker.proc.pid)
 	if c.body.file != nil {
 		if err := c.passBody(l.worker.control); err != nil {
 			l.refuse(c, http.StatusInternalServerError, "request body was lost: "+err.Error())
 			return
 		}
 	}
+	content, raw := c.body, (*rawSocket)(nil)
+	if c.rawForm != nil && l.worker.info.rawSockets() {
+		var err error
+		if raw, err = l.newRawSocket(c); err != nil {
+			l.refuse(c, http.StatusServiceUnavailable, "no socket for an upgrade: "+err.Error())
+			return
+		}
+		content.socket = true
+	}
 	if l.batched == 0 {
 		l.beginBatch()
 	}
 	before := len(l.enc.Buf)
-	l.enc.request(c.id, l.form(c), c.body)
+	l.enc.request(c.id, l.form(c), content)
 	if len(l.enc.Buf) > maxFrame {
+		if raw != nil {
+			raw.discard()
+		}
 		l.enc.Buf = l.enc.Buf[:before]
 		l.flush() // what follows must not refer to words of the part cut off
 		l.refuse(c, http.StatusRequestHeaderFieldsTooLarge, "head is too large for a worker")
 		return
 	}
 	l.batched++
+	if raw != nil {
+		l.lend(raw)
+	}
 	l.startSweep()
 	if c.body.stream {
 		l.flush() // its body may follow at once
@@ -142,8 +159,11 @@ func (l *link) send(c *call) {
 
 // form returns the request of c as the worker takes it.
 func (l *link) form(c *call) *asteri.Request {
-	if c.upgrade != nil && l.worker.info.sockets() {
+	switch {
+	case c.upgrade != nil && l.worker.info.sockets():
 		return c.upgrade
+	case c.rawForm != nil && l.worker.info.rawSockets():
+		return c.rawForm
 	}
 	return c.req
 }

@@ -102,20 +102,26 @@ func (e exitState) String() string {
 	return fmt.Sprintf("exited with status %d", e.state.ExitCode())
 }
 
-// socketpair makes a connected pair of stream sockets: the front's is
-// non-blocking, both are close-on-exec.
-func socketpair(name string) (front, worker *os.File, err error) {
+// unixPair makes a connected pair of stream sockets, close-on-exec.
+func unixPair() (fds [2]int, err error) {
 	// Systems without SOCK_CLOEXEC need the lock that keeps a fork from
 	// happening before CloseOnExec.
 	syscall.ForkLock.RLock()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err == nil {
-		unix.CloseOnExec(fds[0])
-		unix.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
+	defer syscall.ForkLock.RUnlock()
+	fds, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
+		return fds, os.NewSyscallError("socketpair", err)
+	}
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return fds, nil
+}
+
+// socketpair makes a pair for a link: the front's end is non-blocking.
+func socketpair(name string) (front, worker *os.File, err error) {
+	fds, err := unixPair()
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, fd := range fds {
 		// A smaller buffer works too, only slower.

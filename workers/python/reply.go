@@ -23,17 +23,24 @@ type reply struct {
 
 // start begins a response that comes in parts.
 func (c *call) start(from *link, h *head) {
-	if c.over {
+	if c.over || c.spoken() {
+		if c.raw != nil {
+			from.cancel(c, true, c.home) // it is not to wait for its window
+		}
 		return
 	}
 	err := errNotLatin1
-	if !h.invalid {
+	switch {
+	case c.unaskedConnect(h.status):
+		err = errUnaskedConnect
+	case !h.invalid:
 		err = c.x.Start(h.status, h.withLength())
 	}
 	if err != nil {
 		c.giveUp(err)
 		return
 	}
+	c.dropRaw()
 	if from.worker.info.wholeBody {
 		c.x = c.pool.spools.Exchange(c.x, c.pool.config().ResponseSpoolMax, c.pool.log)
 	}
@@ -134,6 +141,7 @@ func (c *call) endResponse(trailer *asteri.Header) {
 		return
 	}
 	c.reply.ended = true
+	c.account()
 	if err := c.x.Finish(trailer); err != nil {
 		c.giveUp(err)
 		return

@@ -133,9 +133,13 @@ class LoopServer:
 
     def ended(self, cycle):
         """The cycle's call has ended."""
-        del self.cycles[cycle.stream]
         if cycle.answer is None or cycle.lingers:
             self.queue(frame(DONE, cycle.stream))
+        self.forget(cycle)
+
+    def forget(self, cycle):
+        """Nothing of the cycle goes on, and the front knows."""
+        del self.cycles[cycle.stream]
         if self._closing and not self.cycles:
             self._close()
 

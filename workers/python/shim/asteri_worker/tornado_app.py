@@ -11,9 +11,10 @@ from itertools import chain
 from tornado import httputil, iostream, web
 
 from .errors import message_of, traceback_of
-from .link import DATA, END, INFORM, START, WHOLE_BODY, frame, start_frame, window_frame
+from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, frame, start_frame, window_frame
 from .logs import ERROR, report_failure
 from .loops import LoopServer, task_stack
+from .tornado_stream import Loan
 
 
 class Context:
@@ -41,6 +42,8 @@ class Connection(httputil.HTTPConnection):
     delegate = None
     task = None
     _held = None  # (status, headers, body): a head that may still become a whole answer
+    _loan = None  # of the client's socket, for a request that offers an upgrade
+    _switched = _detached = False  # 101 was written on it; the application has it
     _close_callback = None
     _sent = _granted = 0
     no_keep_alive = False
@@ -63,13 +66,15 @@ class Connection(httputil.HTTPConnection):
     def begin(self):
         """Gives the request to the application."""
         request, self._request = self._request, None
-        if not self.gone:
-            self._give_request(request)
-            if self.leaving:
-                self.on_cancel(False)
+        if self.gone:
+            self.server.control.discard(self.stream)
+            return
+        self._give_request(request)
+        if self.leaving:
+            self.on_cancel(False)
 
     def _give_request(self, request):
-        _, method, _, version, path, query, headers, _, _, body, _ = request
+        _, method, _, version, path, query, headers, client, server, body, _ = request
         root = self.server.root
         if root and (path == root or path.startswith(root + b"/")):
             path = path[len(root) :] or b"/"  # the application's rules know nothing of where it is mounted
@@ -78,6 +83,8 @@ class Connection(httputil.HTTPConnection):
             uri += "?" + query.decode("latin-1")
         fields = httputil.HTTPHeaders()
         try:
+            if body is True:
+                self._loan, body = Loan(self.server.control, self.stream, client, server), b""
             items = iter(headers)
             for name, value in zip(items, items):
                 fields.add(name.decode("latin-1"), value.decode("latin-1"))
@@ -194,6 +201,9 @@ class Connection(httputil.HTTPConnection):
         if isinstance(start_line, httputil.RequestStartLine):
             raise ValueError("a server does not send requests")
         items = tuple(chain.from_iterable(headers.get_all()))
+        if start_line.code == 101:
+            self._switched = True
+            return self._borrowed().write_head(start_line, headers)
         if 100 <= start_line.code < 200:
             self.server.queue(start_frame(INFORM, self.stream, start_line.code, items))
             return self._resolved()
@@ -208,10 +218,14 @@ class Connection(httputil.HTTPConnection):
         return self._send(chunk)
 
     def finish(self):
+        if self._loan is not None:
+            self.server.loop.call_soon(self._give_back)  # a handler that detaches does it next
         if self.finished or self.gone:
             return
         self.finished = True
         self._close_callback = None
+        if self._switched:
+            return
         held, self._held = self._held, None
         if self.broken is not None:
             self._end_badly(self.broken)
@@ -238,7 +252,31 @@ class Connection(httputil.HTTPConnection):
         return self._send(held[2])
 
     def detach(self):
-        raise NotImplementedError("this connection cannot be taken over by the application")
+        """The connection as a stream, for a handler of a request that offers an upgrade. It has answered with 101 before,
+        or writes its answer itself."""
+        stream = self._borrowed().detach(self._stream_closed)
+        self._detached = True
+        if not self.ended:
+            self.finished = True
+            self.server.queue(frame(DONE, self.stream))
+        return stream
+
+    def _borrowed(self):
+        if self._loan is None:
+            raise NotImplementedError("only a request that offers an upgrade can be taken over by the application")
+        return self._loan
+
+    def _stream_closed(self):
+        if not self.ended:
+            self.ended = True
+            self.server.forget(self)
+
+    def _give_back(self):
+        """Closes the client's socket if the handler has not detached it."""
+        if not self._detached:
+            self._loan.close()
+            if self._switched:
+                self._end()
 
     def _resolved(self):
         future = self.server.loop.create_future()
@@ -296,6 +334,8 @@ class Connection(httputil.HTTPConnection):
         if not self.ended:
             self.ended = True
             self.server.ended(self)
+            if self._loan is not None:
+                self.server.loop.call_soon(self._give_back)
 
 
 def _failed(future):

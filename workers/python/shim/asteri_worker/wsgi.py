@@ -7,6 +7,7 @@ import os
 import stat
 from urllib.parse import unquote_to_bytes
 
+from .clientsocket import Loan
 from .errors import ClientDisconnected, message_of, traceback_of
 from .link import DATA, END, FILE, INFORM, START, WHOLE_BODY, flat, frame, start_frame, value_frame
 from .logs import ERROR, ErrorStream, report_failure
@@ -46,6 +47,7 @@ class Response:
     errors = None  # wsgi.errors, if it holds a line without an end
     input = None  # the file of a request body that came as one; closed with the call
     ended = False  # the last frame of the body was queued
+    loan = None  # of the client's socket, for a request that offers an upgrade
 
     def __init__(self, host, stream, tail):
         self.host = host
@@ -183,6 +185,8 @@ class Response:
                 self.host.flush()
         elif not self.held:
             if self.status is None:
+                if self.loan is not None:
+                    return  # the front knows whether the application has answered on the socket
                 raise AssertionError("the application did not call start_response")
             self._hold(b"")
 
@@ -202,6 +206,8 @@ class Response:
         host, stream = self.host, self.stream
         if self.gone and isinstance(error, ClientDisconnected):
             pass  # how a call learns that its client left; nothing of the application is wrong
+        elif self.loan is not None and self.status is None and self.loan.excuses(error):
+            pass
         elif self.held or self.ended:
             host.log(ERROR, "after the response was complete: " + traceback_of(error), stream)
         else:
@@ -291,8 +297,12 @@ class Gateway:
                 response.errors.flush()
             if response.input is not None:
                 response.input.close()
+            if response.loan is not None:
+                response.loan.finish()
 
     def _deliver(self, result, response):
+        if response.loan is not None and not hasattr(result, "__iter__"):
+            result = ()  # libraries that take the socket return what they like
         try:
             if not (isinstance(result, FileWrapper) and response.send_file(result)):
                 for chunk in result:
@@ -328,6 +338,10 @@ class Gateway:
         if body.__class__ is int:
             descriptor = self._host.control.take_descriptor(stream)
             environ["wsgi.input"] = response.input = _open(descriptor, "rb")
+        elif body is True:
+            environ["wsgi.input"] = _BytesIO()
+            descriptor = self._host.control.take_descriptor(stream)
+            response.loan = Loan(descriptor, environ, client, server, self._app)
         else:
             environ["wsgi.input"] = _BytesIO(body or b"")
         if length > 0 and "CONTENT_LENGTH" not in environ:
