@@ -111,7 +111,7 @@ func (h *handler) apply(r *asteri.Request) *asteri.StatusError {
 	if found == (findings{}) {
 		return nil
 	}
-	trusted := h.trusts(r.Peer)
+	trusted := Trusts(h.opts.Trusted, r.Peer)
 	if found.underscores {
 		if refusal := h.underscores(r, trusted); refusal != nil {
 			return refusal
@@ -128,12 +128,12 @@ func (h *handler) apply(r *asteri.Request) *asteri.StatusError {
 	return nil
 }
 
-// trusts tells whether a peer may speak for others. Who has no address is at a
-// Unix socket, which the system guards. Whom a proxy does not name is not the
-// proxy.
-func (h *handler) trusts(p *asteri.Peer) bool {
+// Trusts tells whether a peer may speak for others, of whom trusted are those that
+// have an address. Who has none is at a Unix socket, which the system guards. Whom a
+// proxy does not name is not the proxy.
+func Trusts(trusted *addrset.Set, p *asteri.Peer) bool {
 	if p.Remote.IsValid() {
-		return h.opts.Trusted.Contains(p.Remote.Addr()) && (p.Proxy == nil || !p.Proxy.Anonymous)
+		return trusted.Contains(p.Remote.Addr()) && (p.Proxy == nil || !p.Proxy.Anonymous)
 	}
 	return p.Network == "unix" && p.Proxy == nil
 }

@@ -1,0 +1,101 @@
+// Package requestid gives every request an id, by which its client, its
+// application, and the lines of all logs about it can be brought together.
+//
+// The id is Request.Handling.ID. The application finds it in a request field,
+// and protocols send it back in the response field of the same name
+// (asteri.WithRequestIDField).
+package requestid
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/edge/forwarded"
+)
+
+// MaxLength bounds an id that a proxy has given, in bytes.
+const MaxLength = 128
+
+// Handler returns a handler that gives the requests for next an id, in the field
+// name. A trusted peer's own stays if it is one; a field that anybody else sends
+// is replaced. It is to see a request before what puts clients in the place of
+// proxies, whose word counts here.
+func Handler(next asteri.Handler, name string, trusted *addrset.Set) asteri.Handler {
+	return &handler{next: next, name: name, trusted: trusted}
+}
+
+type handler struct {
+	next    asteri.Handler
+	name    string
+	trusted *addrset.Set
+}
+
+// ServeExchange implements asteri.Handler.
+func (h *handler) ServeExchange(x asteri.Exchange) {
+	r := x.Request()
+	given, n := h.find(&r.Header)
+	switch {
+	case n == 0:
+		r.Handling.ID = New()
+		r.Header.Add(h.name, r.Handling.ID)
+	case n == 1 && Valid(given) && forwarded.Trusts(h.trusted, r.Peer):
+		r.Handling.ID = string(given)
+	default:
+		r.Handling.ID = New()
+		r.Header.Set(h.name, r.Handling.ID)
+	}
+	h.next.ServeExchange(x)
+}
+
+// find returns the field's value, and how many there are.
+func (h *handler) find(header *asteri.Header) (value []byte, n int) {
+	fields := header.Fields()
+	for i := range fields {
+		if asteri.EqualFold(fields[i].Name, h.name) {
+			value = fields[i].Value
+			n++
+		}
+	}
+	return value, n
+}
+
+// New returns an id: 128 random bits in hexadecimal. They come from the
+// runtime's generator, ChaCha8 with a key of the process and the thread, so that
+// nobody can tell the next from those before, and it costs no system call.
+func New() string {
+	var bits [16]byte
+	binary.LittleEndian.PutUint64(bits[:8], rand.Uint64())
+	binary.LittleEndian.PutUint64(bits[8:], rand.Uint64())
+	var text [32]byte
+	hex.Encode(text[:], bits[:])
+	return string(text[:])
+}
+
+// Valid tells whether p can be an id: 1 to MaxLength letters, digits and a few
+// signs, none of which means something in a log, a shell or a page.
+func Valid(p []byte) bool {
+	if len(p) == 0 || len(p) > MaxLength {
+		return false
+	}
+	for _, c := range p {
+		if !isIDByte(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func isIDByte(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	switch c {
+	case '-', '_', '.', ':', '/', '+', '=', '@', '~':
+		return true
+	}
+	return false
+}
