@@ -27,7 +27,6 @@ type client struct {
 	block   bytes.Buffer
 	enc     *hpack.Encoder
 	dec     *hpack.Decoder
-	manual  bool // SETTINGS are not acknowledged by itself
 }
 
 func newRawClient(t testing.TB, cfg Config, h asteri.Handler, opts ...asteri.Option) *client {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -16,24 +15,20 @@ import (
 	"testing"
 	"time"
 
-	xhttp2 "golang.org/x/net/http2"
-
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/workers"
 	"github.com/asteri/asteri-loop/workers/nethttp"
 )
 
-// dial returns a client of golang.org/x/net for the server at addr.
+// dial returns a client of net/http for the server at addr, which speaks HTTP/2 only.
 func dial(t testing.TB, addr netip.AddrPort, secure bool) (*http.Client, string) {
-	tr := &xhttp2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	scheme := "https"
-	if !secure {
-		scheme = "http"
-		tr.AllowHTTP = true
-		tr.DialTLSContext = func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, addr)
-		}
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: new(http.Protocols)}
+	scheme := "http"
+	if secure {
+		scheme = "https"
+		tr.Protocols.SetHTTP2(true)
+	} else {
+		tr.Protocols.SetUnencryptedHTTP2(true)
 	}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: 30 * time.Second}, scheme + "://" + addr.String()

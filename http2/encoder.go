@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"bytes"
 	"hash/maphash"
 
 	"golang.org/x/net/http2/hpack"
@@ -32,7 +33,7 @@ type tableEntry struct {
 }
 
 func (t *tableEntry) is(f *asteri.Field) bool {
-	return len(f.Name) == t.nameLen && string(t.text[t.nameLen:]) == string(f.Value) && string(t.text[:t.nameLen]) == string(f.Name)
+	return len(f.Name) == t.nameLen && bytes.Equal(t.text[t.nameLen:], f.Value) && bytes.Equal(t.text[:t.nameLen], f.Name)
 }
 
 func (t *tableEntry) size() int { return len(t.text) + entryOverhead }

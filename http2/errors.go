@@ -6,18 +6,17 @@ import "strconv"
 type errorCode uint32
 
 const (
-	codeNo                 errorCode = 0x0
-	codeProtocol           errorCode = 0x1
-	codeInternal           errorCode = 0x2
-	codeFlowControl        errorCode = 0x3
-	codeSettingsTimeout    errorCode = 0x4
-	codeStreamClosed       errorCode = 0x5
-	codeFrameSize          errorCode = 0x6
-	codeRefusedStream      errorCode = 0x7
-	codeCancel             errorCode = 0x8
-	codeCompression        errorCode = 0x9
-	codeEnhanceYourCalm    errorCode = 0xb
-	codeInadequateSecurity errorCode = 0xc
+	codeNo              errorCode = 0x0
+	codeProtocol        errorCode = 0x1
+	codeInternal        errorCode = 0x2
+	codeFlowControl     errorCode = 0x3
+	codeSettingsTimeout errorCode = 0x4
+	codeStreamClosed    errorCode = 0x5
+	codeFrameSize       errorCode = 0x6
+	codeRefusedStream   errorCode = 0x7
+	codeCancel          errorCode = 0x8
+	codeCompression     errorCode = 0x9
+	codeEnhanceYourCalm errorCode = 0xb
 )
 
 var codeNames = map[errorCode]string{
@@ -25,7 +24,7 @@ var codeNames = map[errorCode]string{
 	codeFlowControl: "FLOW_CONTROL_ERROR", codeSettingsTimeout: "SETTINGS_TIMEOUT",
 	codeStreamClosed: "STREAM_CLOSED", codeFrameSize: "FRAME_SIZE_ERROR",
 	codeRefusedStream: "REFUSED_STREAM", codeCancel: "CANCEL", codeCompression: "COMPRESSION_ERROR",
-	codeEnhanceYourCalm: "ENHANCE_YOUR_CALM", codeInadequateSecurity: "INADEQUATE_SECURITY",
+	codeEnhanceYourCalm: "ENHANCE_YOUR_CALM",
 }
 
 func (c errorCode) String() string {

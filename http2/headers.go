@@ -19,7 +19,7 @@ type headerBlock struct {
 	trailer   *asteri.Header
 	endStream bool
 	fragments []byte // those so far, if there are several
-	fault     error  // what the section is ignored for, once it is decoded
+	fault     error  // what the section causes once it is decoded
 }
 
 // onHeaders begins a header section.
@@ -55,7 +55,8 @@ func dependsOnItself(id uint32, p []byte) bool {
 	return binary.BigEndian.Uint32(p)&streamMask == id
 }
 
-// beginBlock finds out what a header section is for.
+// beginBlock finds out what a header section is for. One without a stream is decoded
+// for nothing but the dynamic table.
 func (s *session) beginBlock(b *headerBlock) error {
 	switch st := s.streams[b.id]; {
 	case b.id%2 == 0:
@@ -75,7 +76,6 @@ func (s *session) beginBlock(b *headerBlock) error {
 		s.beginRequest(b)
 		return nil
 	}
-	b.ignore()
 	return nil
 }
 
@@ -88,7 +88,6 @@ func (s *session) beginLate(b *headerBlock) error {
 	default:
 		return connError{codeProtocol, "stream with a number below that of another"}
 	}
-	b.ignore()
 	return nil
 }
 
@@ -96,29 +95,17 @@ func (s *session) beginLate(b *headerBlock) error {
 // announced its end.
 func (s *session) beginRequest(b *headerBlock) {
 	s.last = b.id
-	if s.goodbye.said && b.id > s.goodbye.last {
-		b.fault = errIgnored
-	} else if len(s.streams)+s.loose() >= s.at.config.MaxConcurrentStreams {
+	switch {
+	case s.goodbye.said: // the client will ask again elsewhere
+		return
+	case len(s.streams)+s.loose() >= s.at.config.MaxConcurrentStreams:
 		b.fault = streamError{b.id, codeRefusedStream, "too many streams"}
-	}
-	if b.fault != nil {
-		b.ignore()
 		return
 	}
 	st := s.at.takeStream()
 	st.open(s, b.id)
 	st.Head(b.head)
 	b.st = st
-}
-
-// errIgnored is the fault of a section that is decoded and answered by nothing.
-var errIgnored = errors.New("ignored")
-
-// ignore has a section decoded for nothing but the dynamic table.
-func (b *headerBlock) ignore() {
-	if b.fault == nil {
-		b.fault = errIgnored
-	}
 }
 
 func (s *session) onContinuation(h frameHeader, p []byte) error {
@@ -175,10 +162,10 @@ func (s *session) decodeBlock(b *headerBlock, p []byte) error {
 		return s.endTrailer(b)
 	case b.st != nil:
 		return s.endRequest(b)
-	case b.fault != errIgnored:
+	case b.fault != nil:
 		return b.fault
 	}
-	return nil
+	return s.pay(1, "too many header sections on streams that are not served")
 }
 
 // endRequest serves the request, or ends its stream if it is malformed.

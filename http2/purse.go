@@ -58,10 +58,10 @@ func (g *goneStreams) add(id uint32, ours bool) {
 
 func (g *goneStreams) how(id uint32) goneHow {
 	for _, v := range g.ids {
-		switch {
-		case v == id:
+		switch v {
+		case id:
 			return goneByClient
-		case v == id|1<<31:
+		case id | 1<<31:
 			return goneByUs
 		}
 	}

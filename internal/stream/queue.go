@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -120,7 +121,7 @@ func (q *Queue) loaded(at *Local, k *chunk, piece []byte, err error, done func(e
 	}
 	q.loading = false
 	if len(piece) == 0 {
-		if err == nil || err == io.EOF {
+		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // the file has become shorter
 		}
 		done(err)
