@@ -57,6 +57,8 @@ type Report struct {
 	// them, by reason.
 	Refused map[string]uint64 `json:"refused,omitempty"`
 	Loops   []Loop            `json:"loops"`
+	// HTTP3 is there if HTTP/3 is spoken.
+	HTTP3 *HTTP3 `json:"http3,omitempty"`
 	// WebSockets is there once one was asked for.
 	WebSockets *WebSockets `json:"websockets,omitempty"`
 	// Workers and Queue are there if the model counts its requests.

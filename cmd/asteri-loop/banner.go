@@ -29,6 +29,9 @@ func (s *server) announceReady() {
 		for _, url := range s.urls() {
 			s.logs.Info("Listening at: " + url)
 		}
+		for _, udp := range s.http3 {
+			s.logs.Info("HTTP/3 at: udp " + udp.Addr().String())
+		}
 		for _, one := range about {
 			s.logs.Info("Serving: " + serving(one))
 		}
@@ -53,6 +56,9 @@ func (s *server) banner(about []description) string {
 	fmt.Fprintf(&b, "\n  %s %s  pid %d\n\n", s.paint("1;36", "asteri-loop"), version, os.Getpid())
 	for _, url := range s.urls() {
 		fmt.Fprintf(&b, "  %s\n", s.paint("4", url))
+	}
+	for _, udp := range s.http3 {
+		fmt.Fprintf(&b, "  HTTP/3 at udp %s\n", udp.Addr())
 	}
 	b.WriteByte('\n')
 	for _, one := range about {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asteri/asteri-loop/http3"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/logging"
 	"github.com/asteri/asteri-loop/internal/tlsconf"
@@ -26,6 +27,7 @@ type server struct {
 	engine    *loop.Engine
 	app       application
 	listeners []*loop.Listener
+	http3     []*http3.Server
 
 	tls     *tlsconf.Source  // nil without TLS
 	ownCert *tls.Certificate // nil if certificates were given
@@ -185,6 +187,7 @@ func (s *server) report() status.Report {
 			ID: id, Active: id < stats.Active, Connections: l.Connections, Accepted: l.Accepted,
 		})
 	}
+	s.reportHTTP3(&doc)
 	s.app.Report(&doc)
 	return doc
 }

@@ -107,8 +107,9 @@ func (s *server) listen() error {
 	}
 	h = behindProxies(h, s.cfg)
 	fromProxies := gateways(s.cfg, h, opts)
-	spoken := slices.Concat(fromProxies, protocols(s.cfg, h, opts))
 	for _, addr := range s.cfg.Bind {
+		opts := slices.Concat(opts, altSvc(s.cfg, addr))
+		spoken := slices.Concat(fromProxies, protocols(s.cfg, h, opts))
 		lc := loop.ListenConfig{
 			Addr:      addr,
 			Backlog:   s.cfg.Backlog,
@@ -128,6 +129,9 @@ func (s *server) listen() error {
 			return err
 		}
 		s.listeners = append(s.listeners, ln)
+		if err := s.listenHTTP3(addr, ln, h, opts); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/http3"
+	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/status"
+)
+
+// listenHTTP3 opens the UDP port of the same address and number as ln, if HTTP/3 is
+// spoken and ln is one that has such.
+func (s *server) listenHTTP3(addr string, ln *loop.Listener, h asteri.Handler, opts []asteri.Option) error {
+	bound, ok := ln.Addr().(*net.TCPAddr)
+	if !ok || !speaksHTTP3(s.cfg, addr) {
+		return nil
+	}
+	udp := bound.String()
+	if host, _, _ := net.SplitHostPort(addr); host == "" || host == "*" {
+		udp = ":" + strconv.Itoa(bound.Port) // of both families
+	}
+	srv, err := http3.Listen(s.engine, http3.Config{
+		Addr:                 udp,
+		TLS:                  s.tls.Current,
+		MaxConcurrentStreams: s.cfg.HTTP3MaxConcurrentStreams,
+		StallTimeout:         limit(s.cfg.WriteTimeout),
+		HandshakeTimeout:     s.cfg.HandshakeTimeout,
+		NoEarlyData:          !s.cfg.HTTP3EarlyData,
+	}, h, opts...)
+	if err != nil {
+		return fmt.Errorf("cannot open the UDP port of HTTP/3 (--http-protocols h1,h2 does without): %w", err)
+	}
+	s.http3 = append(s.http3, srv)
+	return nil
+}
+
+// speaksHTTP3 tells whether a listen address has HTTP/3: one with a port of ours.
+func speaksHTTP3(cfg *config.Config, addr string) bool {
+	return cfg.Speaks("h3") && cfg.Serves("https") && !strings.HasPrefix(addr, "unix:") && !strings.HasPrefix(addr, "fd:")
+}
+
+// altSvc returns what tells clients of HTTP/3 on the port of addr. They would not
+// connect to a server whose certificate they do not know.
+func altSvc(cfg *config.Config, addr string) []asteri.Option {
+	_, port, err := net.SplitHostPort(addr)
+	if !speaksHTTP3(cfg, addr) || len(cfg.Certfiles) == 0 || err != nil || port == "0" {
+		return nil
+	}
+	return []asteri.Option{asteri.WithAltSvc(`h3=":` + port + `"; ma=86400`)}
+}
+
+// reportHTTP3 adds the connections of HTTP/3 to a status report.
+func (s *server) reportHTTP3(doc *status.Report) {
+	for _, srv := range s.http3 {
+		stats := srv.Stats()
+		if doc.HTTP3 == nil {
+			doc.HTTP3 = new(status.HTTP3)
+		}
+		doc.Connections += int64(stats.Connections)
+		doc.Handshakes += stats.Handshakes
+		doc.HTTP3.Connections += stats.Connections
+		doc.HTTP3.Accepted += stats.Accepted
+		for code, n := range stats.Errors {
+			if doc.HTTP3.Errors == nil {
+				doc.HTTP3.Errors = make(map[string]uint64)
+			}
+			doc.HTTP3.Errors[code] += n
+		}
+	}
+}
