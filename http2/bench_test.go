@@ -1,10 +1,12 @@
 package http2
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
 
 	xhttp2 "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/asteri/asteri-loop"
 )
@@ -104,4 +106,30 @@ func BenchmarkFramer(b *testing.B) {
 			_ = f.(*xhttp2.HeadersFrame)
 		}
 	}
+}
+
+// BenchmarkEncoder is what a usual response head takes, here and by golang.org/x/net.
+func BenchmarkEncoder(b *testing.B) {
+	section := fields(":status", "200", "content-type", "text/plain", "content-length", "13",
+		"server", "asteri-loop", "date", "Mon, 02 Jan 2006 15:04:05 GMT").Fields()
+	b.Run("ours", func(b *testing.B) {
+		var e encoder
+		e.init()
+		var out []byte
+		b.ReportAllocs()
+		for b.Loop() {
+			out = e.encode(out[:0], section)
+		}
+	})
+	b.Run("golang.org/x/net", func(b *testing.B) {
+		var out bytes.Buffer
+		e := hpack.NewEncoder(&out)
+		b.ReportAllocs()
+		for b.Loop() {
+			out.Reset()
+			for _, f := range section {
+				_ = e.WriteField(hpack.HeaderField{Name: string(f.Name), Value: string(f.Value)})
+			}
+		}
+	})
 }
