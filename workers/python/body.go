@@ -3,6 +3,7 @@ package python
 import (
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 )
@@ -53,6 +54,7 @@ func (s *collector) submitIfStored() {
 		return
 	}
 	c.bodyKind = bodyCollected
+	c.history.submitted = time.Since(c.history.received)
 	c.body.length = c.buffer.Size()
 	if c.buffer.Spilled() {
 		c.body.file, _ = c.buffer.File()

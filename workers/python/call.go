@@ -66,7 +66,7 @@ const bodyWindow = asteri.BodyWindow
 // ServeExchange gives the request to a worker, or queues it.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
 	c := &call{pool: p, x: x, req: x.Request(), home: x.Home()}
-	c.req.Handling.Model = p.model()
+	c.req.Handling.Model, c.history.received = p.model(), c.req.Received
 	if asksForUpgrade(c.req) && !c.offerUpgrade() {
 		return
 	}

@@ -88,6 +88,7 @@ func (c *call) accept(s *socket, subprotocol string, h *head) {
 		s.lost()
 		return
 	}
+	c.account()
 	conn, err := c.pool.sockets.Accept(c.x, s, websocket.Response{Subprotocol: subprotocol, Header: h.header})
 	if err != nil {
 		c.logMistake(err)
