@@ -144,6 +144,29 @@ func TestClientCancels(t *testing.T) {
 	res.Body.Close()
 }
 
+// Trailers of a request are announced, and filled in at its end.
+func TestRequestTrailersOfNetHTTP(t *testing.T) {
+	h := workers.ASGI(nethttp.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, announced := r.Trailer["X-Sum"]
+		_, _ = io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, announced, r.Trailer.Get("X-Sum"), r.Header.Get("Trailer"))
+	})), workers.Options{})
+	client, base := dial(t, listen(t, false, h), false)
+	r, err := http.NewRequest("POST", base, io.MultiReader(strings.NewReader("abc")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Trailer = http.Header{"X-Sum": {"6"}}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, _ := io.ReadAll(res.Body); string(got) != "true6" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // Fields reach a net/http handler in their canonical form, and the other way round.
 func TestFieldsOfNetHTTP(t *testing.T) {
 	h := workers.ASGI(nethttp.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -117,11 +117,13 @@ func headerOf(h *asteri.Header) http.Header {
 // client has announced.
 func setBody(r *http.Request, c *workers.Call) {
 	r.Body = &body{call: c, request: r}
-	if r.ContentLength >= 0 || r.ProtoMajor != 1 {
-		return
+	if r.ProtoMajor == 1 {
+		if r.ContentLength >= 0 {
+			return // trailers need the chunked coding there
+		}
+		r.TransferEncoding = []string{"chunked"}
+		delete(r.Header, "Transfer-Encoding")
 	}
-	r.TransferEncoding = []string{"chunked"}
-	delete(r.Header, "Transfer-Encoding")
 	for _, list := range r.Header["Trailer"] {
 		for name := range strings.SplitSeq(list, ",") {
 			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name == "" {
