@@ -3,7 +3,6 @@ package http1_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,12 +18,11 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
+	"github.com/asteri/asteri-loop/internal/enginetest"
 	"github.com/asteri/asteri-loop/loop"
 )
 
-// patience bounds every wait of these tests. It is only ever waited out by a test
-// that fails.
-const patience = 20 * time.Second
+const patience = enginetest.Patience
 
 // serve runs h on a real engine and returns its address, and a function that
 // stops it gracefully.
@@ -35,32 +33,8 @@ func serve(t *testing.T, h asteri.HandlerFunc, opts ...asteri.Option) (addr stri
 
 func serveOn(t *testing.T, loops int, h asteri.HandlerFunc, opts ...asteri.Option) (addr string, stop func()) {
 	t.Helper()
-	eng, err := loop.New(loop.Config{Loops: loops, GracefulTimeout: patience})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := eng.ListenWith(loop.ListenConfig{
-		Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(h, opts...)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- eng.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(patience):
-			t.Error("the engine does not stop")
-		}
-	})
-	t.Cleanup(stop)
-	return ln.Addr().String(), stop
+	e := enginetest.Start(t, loop.Config{Loops: loops})
+	return e.Listen(http1.Protocol(h, opts...)).String(), e.Stop
 }
 
 func dial(t *testing.T, addr string) *net.TCPConn {

@@ -1,7 +1,6 @@
 package http2_test
 
 import (
-	"context"
 	"crypto/tls"
 	"net/netip"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http2"
+	"github.com/asteri/asteri-loop/internal/enginetest"
 	"github.com/asteri/asteri-loop/internal/selfsigned"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -22,7 +22,7 @@ import (
 // listen serves h over HTTP/2, with TLS or without, until the test ends.
 func listen(t testing.TB, secure bool, h asteri.Handler, opts ...asteri.Option) netip.AddrPort {
 	t.Helper()
-	lc := loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http2.Protocol(h, opts...)}}
+	lc := loop.ListenConfig{Protocols: []loop.Protocol{http2.Protocol(h, opts...)}}
 	if secure {
 		cert, err := selfsigned.Certificate([]string{"localhost"}, time.Now())
 		if err != nil {
@@ -31,24 +31,7 @@ func listen(t testing.TB, secure bool, h asteri.Handler, opts ...asteri.Option) 
 		tlsConfig := &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}}
 		lc.TLS = func() *tls.Config { return tlsConfig }
 	}
-	e, err := loop.New(loop.Config{Loops: 1, GracefulTimeout: 5 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := e.ListenWith(lc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return netip.MustParseAddrPort(ln.Addr().String())
+	return netip.MustParseAddrPort(enginetest.Start(t, loop.Config{Loops: 1}).ListenWith(lc).String())
 }
 
 // TestH2Spec runs every case of h2spec, the strict ones too.

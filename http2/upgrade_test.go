@@ -2,7 +2,6 @@ package http2_test
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -16,32 +15,18 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/http2"
+	"github.com/asteri/asteri-loop/internal/enginetest"
 	"github.com/asteri/asteri-loop/loop"
 )
 
 // listenUpgradable serves h over HTTP/1.1, from which clients may go on to HTTP/2.
 func listenUpgradable(t *testing.T, h asteri.Handler) net.Addr {
 	t.Helper()
-	e, err := loop.New(loop.Config{Loops: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
 	h2 := http2.Protocol(h)
-	ln, err := e.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Takeover{
+	return enginetest.Start(t, loop.Config{Loops: 1}).Listen(http1.Takeover{
 		Token:   http2.UpgradeToken,
 		Session: func(c loop.Conn, r *asteri.Request) loop.Session { return http2.Upgrade(h2, c, r) },
-	}.Protocol(h)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	return ln.Addr()
+	}.Protocol(h))
 }
 
 const clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

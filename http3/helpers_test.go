@@ -1,12 +1,10 @@
 package http3_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"sync"
 	"testing"
@@ -18,7 +16,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http3"
-
+	"github.com/asteri/asteri-loop/internal/enginetest"
 	"github.com/asteri/asteri-loop/internal/selfsigned"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -55,11 +53,8 @@ func serveWith(t *testing.T, cfg http3.Config, h asteri.HandlerFunc, opts ...ast
 
 func serveOn(t *testing.T, lc loop.Config, cfg http3.Config, h asteri.HandlerFunc, opts ...asteri.Option) *server {
 	t.Helper()
-	lc.Loops, lc.GracefulTimeout = 2, patience
-	eng, err := loop.New(lc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	lc.Loops = 2
+	eng := enginetest.Start(t, lc)
 	if cfg.TLS == nil {
 		conf := &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h2", "http/1.1"}}
 		cfg.TLS = func() *tls.Config { return conf }
@@ -68,26 +63,11 @@ func serveOn(t *testing.T, lc loop.Config, cfg http3.Config, h asteri.HandlerFun
 		cfg.Addr = "127.0.0.1:0"
 	}
 	opts = append([]asteri.Option{asteri.WithTimeouts(asteri.Timeouts{KeepAlive: patience})}, opts...)
-	s, err := http3.Listen(eng, cfg, h, opts...)
+	s, err := http3.Listen(eng.Engine, cfg, h, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- eng.Run(ctx) }()
-	stop := sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(patience):
-			t.Error("the engine does not stop")
-		}
-	})
-	t.Cleanup(stop)
-	return &server{t: t, http: s, stop: stop}
+	return &server{t: t, http: s, stop: eng.Stop}
 }
 
 func (s *server) url(path string) string { return "https://" + s.http.Addr().String() + path }
@@ -162,28 +142,6 @@ func wantReset(t *testing.T, str *quic.Stream, code uint64) {
 	if !errors.As(err, &end) || uint64(end.ErrorCode) != code {
 		t.Errorf("the stream ended with %v, want code %#x", err, code)
 	}
-}
-
-// logged is a logger whose text a test may look at.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *logged) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func eventually(t *testing.T, what string, is func() bool) {

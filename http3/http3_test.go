@@ -14,6 +14,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http3"
+	"github.com/asteri/asteri-loop/internal/logtest"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -166,7 +167,7 @@ func TestInterim(t *testing.T) {
 
 // What the handler does wrong, or the client asks for in vain.
 func TestRefusals(t *testing.T) {
-	log := new(logged)
+	log := new(logtest.Text)
 	s := serve(t, func(x asteri.Exchange) {
 		switch string(x.Request().Path) {
 		case "/panic":
@@ -186,7 +187,7 @@ func TestRefusals(t *testing.T) {
 		case "/body":
 			x.ReadBody(&echo{x: x})
 		}
-	}, asteri.WithLimits(asteri.Limits{Head: 4096, Body: 1000, RequestLine: 200}), asteri.WithLogger(log.logger()))
+	}, asteri.WithLimits(asteri.Limits{Head: 4096, Body: 1000, RequestLine: 200}), asteri.WithLogger(log.Logger()))
 	c := s.client()
 	for _, test := range []struct {
 		path   string

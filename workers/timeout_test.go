@@ -4,35 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/logtest"
 )
-
-// record is a log that can be read while it is written.
-type record struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (r *record) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.Write(p)
-}
-
-func (r *record) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.text.String()
-}
-
-func (r *record) logger() *slog.Logger { return slog.New(slog.NewTextHandler(r, nil)) }
 
 const brief = 20 * time.Millisecond
 
@@ -41,7 +20,7 @@ func blocksHere(release <-chan struct{}) { <-release }
 
 func TestTimeout(t *testing.T) {
 	eachModel(t, func(t *testing.T, m model) {
-		var log record
+		var log logtest.Text
 		release, left := make(chan struct{}), make(chan error, 3)
 		h := m.make(HandlerFunc(func(c *Call) {
 			if string(c.Request().Path) != "/slow" {
@@ -54,7 +33,7 @@ func TestTimeout(t *testing.T) {
 				t.Errorf("the context ended by %v", context.Cause(ctx))
 			}
 			left <- err
-		}), Options{Workers: 1, Threads: 1, WorkerConnections: 1, Timeout: brief, Logger: log.logger()})
+		}), Options{Workers: 1, Threads: 1, WorkerConnections: 1, Timeout: brief, Logger: log.Logger()})
 		e := exchangetest.NewExecutor(t)
 		for range 3 { // as long as it lasts, more than there are workers
 			if got := exchangetest.Get(t, e, "/slow").Answer(h); got.Status != 504 || !errors.Is(got.Err, ErrTimeout) {

@@ -14,10 +14,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/logtest"
 )
 
 // binary is the program under test.
@@ -47,27 +48,9 @@ const patience = 30 * time.Second
 type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	out  transcript // standard output
-	log  transcript // standard error
+	out  logtest.Text // standard output
+	log  logtest.Text // standard error
 	done chan struct{}
-}
-
-// transcript is what a process has written so far.
-type transcript struct {
-	mu   sync.Mutex
-	data bytes.Buffer
-}
-
-func (s *transcript) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.data.Write(p)
-}
-
-func (s *transcript) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.data.String()
 }
 
 // command prepares the program with an environment that holds no setting.

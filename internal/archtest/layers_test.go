@@ -67,6 +67,7 @@ var layers = map[string]layer{
 	// HTTP/1, so it is a way into http1 (http1.Gateway).
 	"internal/uwsgi": {imports: []string{root, "loop", "http1", "internal", "internal/httpfield"}},
 	// What only tests use: see TestTestPackagesAreForTests.
+	"internal/enginetest":   {imports: []string{"loop"}},
 	"internal/exchangetest": {imports: []string{root, "internal"}},
 	"internal/suite":        {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "status", "internal"}},
 
@@ -168,7 +169,7 @@ func TestLayerOf(t *testing.T) {
 
 func TestTestPackagesAreForTests(t *testing.T) {
 	m := load(t)
-	only := []string{"internal/archtest", "internal/exchangetest", "internal/leakcheck", "internal/suite", "internal/wstest"}
+	only := []string{"internal/archtest", "internal/enginetest", "internal/exchangetest", "internal/leakcheck", "internal/logtest", "internal/suite", "internal/wstest"}
 	for _, f := range m.files {
 		if f.test || slices.ContainsFunc(only, func(dir string) bool { return within(f.dir, dir) }) {
 			continue

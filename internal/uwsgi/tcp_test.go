@@ -18,6 +18,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/enginetest"
 	"github.com/asteri/asteri-loop/internal/uwsgi"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -67,27 +68,10 @@ func serve(t *testing.T, addr string, allow ...string) net.Addr {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := loop.New(loop.Config{Loops: 2, GracefulTimeout: 2 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
 	plain := asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(200, nil, []byte("http")) })
-	ln, err := e.ListenWith(loop.ListenConfig{Addr: addr, Protocols: []loop.Protocol{
+	return enginetest.Start(t, loop.Config{Loops: 2}).ListenWith(loop.ListenConfig{Addr: addr, Protocols: []loop.Protocol{
 		uwsgi.Protocol(set, asteri.HandlerFunc(serveTell)), http1.Protocol(plain),
 	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ln.Addr()
 }
 
 // exchange sends bytes, in pieces of size, and returns all that comes back.

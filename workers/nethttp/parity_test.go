@@ -19,7 +19,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/internal/enginetest"
 	"github.com/asteri/asteri-loop/workers"
 	"github.com/asteri/asteri-loop/workers/nethttp"
 )
@@ -39,22 +39,12 @@ var models = map[string]func(h workers.Handler) asteri.Handler{
 func serve(t *testing.T, model string, h http.Handler) (addr string) {
 	t.Helper()
 	app := models[model](nethttp.Handler(h))
-	eng, err := loop.New(loop.Config{Loops: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := eng.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(app)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eng.Start()
 	t.Cleanup(func() {
-		eng.Close()
 		if c, ok := app.(io.Closer); ok {
 			c.Close()
 		}
 	})
-	return ln.Addr().String()
+	return enginetest.Serve(t, http1.Protocol(app))
 }
 
 // seen is what a client sees of a response.

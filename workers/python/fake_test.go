@@ -39,7 +39,7 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("%s ended cleanly: %d %q", path, r.status, r.body)
 			}
 		}
-		if !s.log.has("Traceback (fake)") || !s.log.has("it broke") {
+		if !s.log.Has("Traceback (fake)") || !s.log.Has("it broke") {
 			t.Error("the log does not say what failed")
 		}
 	})

@@ -1,22 +1,19 @@
 package python
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/internal/leakcheck"
+	"github.com/asteri/asteri-loop/internal/logtest"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -46,32 +43,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// logBuffer collects a log.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func (b *logBuffer) has(s string) bool { return strings.Contains(b.String(), s) }
-
 // server is an engine that serves a pool on a port of its own.
 type server struct {
 	t    *testing.T
 	eng  *loop.Engine
 	pool *Pool
-	log  *logBuffer
+	log  *logtest.Text
 	addr string
 	http *http.Client
 }
@@ -81,13 +58,13 @@ type server struct {
 func serve(t *testing.T, loops int, cfg Config) *server {
 	t.Helper()
 	leakcheck.Check(t)
-	s := &server{t: t, log: new(logBuffer)}
+	s := &server{t: t, log: new(logtest.Text)}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(s.log.String())
 		}
 	})
-	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := s.log.Logger()
 	cfg.Logger = logger
 	if cfg.TempDir == "" {
 		cfg.TempDir = t.TempDir()

@@ -220,7 +220,7 @@ def app(environ, start_response):
     os._exit(7)
 `, Config{Model: "sync"})
 	s.expect(s.get("/"), 502, "")
-	eventually(t, "the end is logged", func() bool { return s.log.has("exited with status 7") })
+	eventually(t, "the end is logged", func() bool { return s.log.Has("exited with status 7") })
 	said, ended := -1, -1
 	for i, line := range strings.Split(s.log.String(), "\n") {
 		if said < 0 && strings.Contains(line, `Traceback (most recent call last):\n  File`) && strings.Contains(line, `\nZeroDivisionError: division by zero`) {

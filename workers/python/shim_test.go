@@ -124,7 +124,7 @@ func testModel(t *testing.T, model string) {
 	s := serveApp(t, wsgiApp, Config{Model: model, Threads: 4, Workers: 2})
 	s.expect(s.get("/"), 200, "hello")
 	s.expect(s.get("/raise"), 500, "")
-	if !s.log.has("deliberate") || !s.log.has("Traceback") {
+	if !s.log.Has("deliberate") || !s.log.Has("Traceback") {
 		t.Error("the log lacks the traceback")
 	}
 	if r := s.get("/"); fmt.Sprint(r.header.Values("Set-Cookie")) != "[a=1 b=2]" {
@@ -137,7 +137,7 @@ func testModel(t *testing.T, model string) {
 	s.expect(s.get("/file"), 200, string(source))
 	s.get("/print")
 	eventually(t, "the output is logged", func() bool {
-		return s.log.has("on stdout") && s.log.has("on stderr") && s.log.has("on wsgi.errors")
+		return s.log.Has("on stdout") && s.log.Has("on stderr") && s.log.Has("on wsgi.errors")
 	})
 }
 
@@ -228,11 +228,11 @@ func TestHangIsAnswered504(t *testing.T) {
 			s := serveApp(t, wsgiApp, Config{Model: model, Threads: 2, Timeout: 500 * time.Millisecond, QueueTimeout: patience})
 			s.expect(s.get("/sleep?3600"), 504, "")
 			s.expect(s.get("/"), 200, "hello")
-			eventually(t, "the worker is gone", func() bool { return s.log.has("only requests that took too long are left") })
-			if !s.log.has("time.sleep(float(query))") {
+			eventually(t, "the worker is gone", func() bool { return s.log.Has("only requests that took too long are left") })
+			if !s.log.Has("time.sleep(float(query))") {
 				t.Error("the log does not show where the application hangs")
 			}
-			if s.log.has("in _dispatch") {
+			if s.log.Has("in _dispatch") {
 				t.Error("the log shows the worker's own threads")
 			}
 		})
@@ -264,7 +264,7 @@ async def app(scope, receive, send):
 `
 	s := serveApp(t, source, Config{Timeout: 300 * time.Millisecond})
 	s.expect(s.get("/"), 504, "")
-	eventually(t, "the log shows where it was", func() bool { return s.log.has("until the client leaves") })
+	eventually(t, "the log shows where it was", func() bool { return s.log.Has("until the client leaves") })
 }
 
 func TestHangDoesNotCutOthers(t *testing.T) {

@@ -53,7 +53,7 @@ func TestCrashLoopIsSlowedAndExplained(t *testing.T) {
 	s.ready()
 	s.expect(s.do("POST", "/die", nil), 502, "")
 	eventually(t, "the log names the crash loop", func() bool {
-		return s.log.has("workers keep dying") && s.log.has("exited with status 9 before it was ready")
+		return s.log.Has("workers keep dying") && s.log.Has("exited with status 9 before it was ready")
 	})
 	waits := s.async("GET", "/")
 	eventually(t, "the request waits", func() bool { return s.pool.Snapshot().Queued == 1 })
@@ -68,7 +68,7 @@ func TestTimeout(t *testing.T) {
 		s.expect(s.get("/hang?secret"), 504, "")
 		eventually(t, "a new worker", func() bool { w, ok := s.worker("IDLE"); return ok && w.PID != before })
 		s.expect(s.get("/"), 200, "hello")
-		if s.pool.Snapshot().TimedOut != 1 || !s.log.has("/hang") || s.log.has("secret") || !s.log.has("at the fake stack") {
+		if s.pool.Snapshot().TimedOut != 1 || !s.log.Has("/hang") || s.log.Has("secret") || !s.log.Has("at the fake stack") {
 			t.Error("the log does not tell the story")
 		}
 	})

@@ -158,7 +158,7 @@ func TestSocketsAreRefused(t *testing.T) {
 		"/return": {500, "without accepting or refusing"}, "/forged": {500, "did not offer"}, "/hang": {504, "timed out"},
 	} {
 		c := wstest.Shake(t, s.tcp(), wstest.Head(path))
-		if c.Response.StatusCode != want.status || !s.log.has(want.log) {
+		if c.Response.StatusCode != want.status || !s.log.Has(want.log) {
 			t.Errorf("%s: got %s", path, c.Response.Status)
 		}
 		if path == "/deny" && c.Response.Header.Get("X-Why") != "because" {
@@ -179,7 +179,7 @@ func TestSocketsEndWithTheirCall(t *testing.T) {
 		c.Close(1000, "")
 		c.Expect("end")
 	}
-	if !s.log.has("ValueError: after it has accepted") || !s.log.has("Traceback") {
+	if !s.log.Has("ValueError: after it has accepted") || !s.log.Has("Traceback") {
 		t.Error("the log lacks the failure")
 	}
 	for name, end := range map[string]func(c *wstest.Client){
@@ -335,7 +335,7 @@ func TestViolationsWithSockets(t *testing.T) {
 					}
 				}
 			}
-			eventually(t, "the worker is killed", func() bool { return s.log.has("it broke the link's protocol") })
+			eventually(t, "the worker is killed", func() bool { return s.log.Has("it broke the link's protocol") })
 			if r := s.get("/"); r.status != 200 {
 				t.Errorf("afterwards: %d", r.status)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
+	"github.com/asteri/asteri-loop/internal/enginetest"
 	"github.com/asteri/asteri-loop/internal/wstest"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -17,17 +18,8 @@ const patience = 20 * time.Second
 // serve runs a real server and returns its address. stop drains it.
 func serve(t *testing.T, h asteri.Handler) (addr string, engine *loop.Engine) {
 	t.Helper()
-	eng, err := loop.New(loop.Config{Loops: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := eng.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(h)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eng.Start()
-	t.Cleanup(func() { eng.Close() })
-	return ln.Addr().String(), eng
+	e := enginetest.Start(t, loop.Config{Loops: 1})
+	return e.Listen(http1.Protocol(h)).String(), e.Engine
 }
 
 // dial sends a request head and reads the answer's.

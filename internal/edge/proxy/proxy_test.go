@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/internal/enginetest"
 )
 
 // front serves a proxy to the tests and returns its URL.
@@ -35,17 +35,8 @@ func front(t *testing.T, o Options) string {
 
 func serve(t *testing.T, h *Handler) string {
 	t.Helper()
-	eng, err := loop.New(loop.Config{Loops: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := eng.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(h)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	eng.Start()
-	t.Cleanup(func() { _ = eng.Close(); h.Close() })
-	return "http://" + ln.Addr().String()
+	t.Cleanup(func() { h.Close() })
+	return "http://" + enginetest.Serve(t, http1.Protocol(h))
 }
 
 func get(t *testing.T, url string) (*http.Response, string) {
