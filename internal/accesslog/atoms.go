@@ -19,7 +19,7 @@ var atoms = map[string]atom{
 	"h": remoteAddr,
 	"l": func(dst []byte, _ entry) []byte { return append(dst, absent) },
 	"u": user,
-	"t": func(dst []byte, e entry) []byte { return append(dst, e.format.time(e.now)...) },
+	"t": func(dst []byte, e entry) []byte { return append(dst, e.format.stampOf(e.now).text...) },
 	"r": requestLine,
 	"m": ofRequest(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Method) }),
 	"U": ofRequest(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Path) }),

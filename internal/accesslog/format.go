@@ -1,4 +1,5 @@
-// Package accesslog writes a line for each exchange, in gunicorn's notation.
+// Package accesslog writes a line for each exchange, in gunicorn's notation or as
+// JSON.
 //
 // Lines are made on the connection's event loop and written by one goroutine,
 // so that a slow disk or pipe never holds a loop. What does not fit the bounded
@@ -28,6 +29,7 @@ type Options struct {
 // Format is a compiled format. It may be used by several goroutines at once.
 type Format struct {
 	parts []part
+	json  bool // in place of parts
 	stamp atomic.Pointer[stamp]
 	opts  Options
 }
@@ -47,19 +49,35 @@ type entry struct {
 	Peer   *asteri.Peer
 	format *Format
 	now    time.Time
+	tunnel bool // it became one, and that has ended
 }
 
-// stamp is the time field of one second.
+// stamp is the time of one second, as gunicorn writes it and as JSON has it.
 type stamp struct {
-	second int64
-	text   string
+	second    int64
+	text, utc string
 }
 
-// Compile checks and prepares a format: text with %(NAME)s for values, where
-// NAME is one of gunicorn's atoms, {NAME}i for a request field, {NAME}o for a
-// response field, or {NAME}e for a CGI variable. %% is a percent sign.
+// JSON is the format of JSON objects; named are formats by their names.
+const JSON = "json"
+
+var named = map[string]string{
+	"common":   `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s`,
+	"combined": `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`,
+}
+
+// Compile checks and prepares a format: JSON, common, combined, or text with
+// %(NAME)s for values, where NAME is one of gunicorn's atoms, {NAME}i for a request
+// field, {NAME}o for a response field, {NAME}e for a CGI variable, or {NAME}x for a
+// value that the JSON has under that name. %% is a percent sign.
 func Compile(format string, o Options) (*Format, error) {
-	f := &Format{opts: o}
+	f := &Format{opts: o, json: format == JSON}
+	if f.json {
+		return f, nil
+	}
+	if text, ok := named[format]; ok {
+		format = text
+	}
 	var literal strings.Builder
 	for rest := format; ; {
 		i := strings.IndexByte(rest, '%')
@@ -122,6 +140,8 @@ func find(name string) (atom, error) {
 			return responseField(inner), nil
 		case "}e":
 			return variable(inner)
+		case "}x":
+			return extra(inner)
 		}
 	}
 	if a, ok := atoms[name]; ok {
@@ -132,16 +152,23 @@ func find(name string) (atom, error) {
 		known = append(known, n)
 	}
 	slices.Sort(known)
-	return nil, fmt.Errorf("%%(%s)s is not known; there are %s, {NAME}i, {NAME}o and {NAME}e", name, strings.Join(known, ", "))
+	return nil, fmt.Errorf("%%(%s)s is not known; there are %s, {NAME}i, {NAME}o, {NAME}e and {NAME}x", name, strings.Join(known, ", "))
 }
 
 // Append appends the line for r, with its line end, to dst. now is used for the
 // time of a request that could not be parsed.
 func (f *Format) Append(dst []byte, r *asteri.Record, now time.Time) []byte {
-	e := entry{r, r.Peer, f, now}
+	return f.append(dst, r, now, false)
+}
+
+func (f *Format) append(dst []byte, r *asteri.Record, now time.Time, tunnel bool) []byte {
+	e := entry{r, r.Peer, f, now, tunnel}
 	if r.Request != nil {
 		e.now = r.Request.Received.Add(r.Duration)
 		e.Peer = r.Request.Peer // a proxy's connection may serve many clients
+	}
+	if f.json {
+		return appendJSON(dst, e)
 	}
 	for i := range f.parts {
 		p := &f.parts[i]
@@ -153,13 +180,12 @@ func (f *Format) Append(dst []byte, r *asteri.Record, now time.Time) []byte {
 	return dst
 }
 
-// time returns the time field for t. A second has many lines, and its text is
-// made once.
-func (f *Format) time(t time.Time) string {
+// stampOf returns the stamp of t. A second has many lines, and it is made once.
+func (f *Format) stampOf(t time.Time) *stamp {
 	if s := f.stamp.Load(); s != nil && s.second == t.Unix() {
-		return s.text
+		return s
 	}
-	s := &stamp{t.Unix(), t.Format("[02/Jan/2006:15:04:05 -0700]")}
+	s := &stamp{t.Unix(), t.Format("[02/Jan/2006:15:04:05 -0700]"), t.UTC().Format("2006-01-02T15:04:05")}
 	f.stamp.Store(s)
-	return s.text
+	return s
 }

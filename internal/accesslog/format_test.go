@@ -139,8 +139,8 @@ func TestCompileErrors(t *testing.T) {
 		"50%":             `"%": must be %(NAME)s, or %% for a percent sign`,
 		"%(h)":            `"%(h)": must be %(NAME)s, or %% for a percent sign`,
 		"%(hello":         `"%(hello": must be %(NAME)s, or %% for a percent sign`,
-		"%(host)s":        `%(host)s is not known; there are B, D, H, L, M, T, U, a, b, f, h, l, m, p, q, r, s, t, u, {NAME}i, {NAME}o and {NAME}e`,
-		"%({x}z)s":        `%({x}z)s is not known; there are B, D, H, L, M, T, U, a, b, f, h, l, m, p, q, r, s, t, u, {NAME}i, {NAME}o and {NAME}e`,
+		"%(host)s":        `%(host)s is not known; there are B, D, H, L, M, T, U, a, b, f, h, l, m, p, q, r, s, t, u, {NAME}i, {NAME}o, {NAME}e and {NAME}x`,
+		"%({x}z)s":        `%({x}z)s is not known; there are B, D, H, L, M, T, U, a, b, f, h, l, m, p, q, r, s, t, u, {NAME}i, {NAME}o, {NAME}e and {NAME}x`,
 		"%({MY_VAR}e)s":   `%({MY_VAR}e)s is not known to the server; there are the CGI variables, HTTP_* and wsgi.url_scheme`,
 		"%(x is too long": `"%(x is too lo...": must be %(NAME)s, or %% for a percent sign`,
 	} {
@@ -155,7 +155,7 @@ func TestLineAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, buf := sample(), make([]byte, 0, 1024)
+	r, buf := sample(), make([]byte, 0, 2048)
 	if n := testing.AllocsPerRun(100, func() { buf = f.Append(buf[:0], r, time.Time{}) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

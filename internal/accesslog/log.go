@@ -51,15 +51,18 @@ func (l *Log) output(out io.WriteCloser) io.WriteCloser {
 
 // ExchangeDone implements asteri.Observer.
 func (l *Log) ExchangeDone(r *asteri.Record) {
-	if l.off.Load() {
-		return
+	if !l.off.Load() {
+		l.write(r, false)
 	}
+}
+
+func (l *Log) write(r *asteri.Record, tunnel bool) {
 	line := l.scratch.Get().(*[]byte)
 	var now time.Time
 	if r.Request == nil {
 		now = time.Now()
 	}
-	*line = l.format.Load().Append((*line)[:0], r, now)
+	*line = l.format.Load().append((*line)[:0], r, now, tunnel)
 	_, _ = l.out.Write(*line) // has no error
 	l.scratch.Put(line)
 }

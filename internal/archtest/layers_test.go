@@ -53,7 +53,7 @@ var layers = map[string]layer{
 	// What stands between a handler and its exchange.
 	"internal/spool": {imports: []string{root, "internal"}},
 	// Observers of exchanges.
-	"internal/accesslog": {imports: []string{root, "internal"}},
+	"internal/accesslog": {imports: []string{root, "internal", "internal/stats"}},
 	"internal/stats":     {imports: []string{root, "internal"}},
 	// Settings, checked by those who read them.
 	"internal/config": {imports: []string{"internal", "internal/accesslog", "internal/httpfield", "internal/edge"}},

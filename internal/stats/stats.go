@@ -9,7 +9,6 @@ package stats
 import (
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/asteri/asteri-loop"
 )
@@ -70,14 +69,10 @@ func (e *Exchanges) count(s *shard, r *asteri.Record) {
 	series.out.add(r.BytesOut)
 	series.sent.add(r.BytesSent)
 	if h := &req.Handling; h.Model != "" {
-		t := series.times()
-		t.queued.add(h.Queued)
-		if d := worked(h, r.Duration); d > 0 {
-			t.worked.add(d)
-		}
+		countWork(series, h, r)
 	}
 	if r.Err != nil {
-		why, refusal := endingOf(r.Err)
+		why, refusal := EndingOf(r.Err)
 		s.ended[why].add(1)
 		if refusal != nil {
 			e.refused.addAnswered(refusal)
@@ -85,13 +80,22 @@ func (e *Exchanges) count(s *shard, r *asteri.Record) {
 	}
 }
 
-// worked returns how long the application had a request, 0 if it never did: see
-// asteri.Handling.
-func worked(h *asteri.Handling, d time.Duration) time.Duration {
-	if h.Worked == 0 && h.Queued == 0 {
-		return d
+// countWork counts what a handler has told. One that ran inline need not: it has
+// worked for as long as the exchange took. From others nothing is known if the client
+// has left early.
+func countWork(s *series, h *asteri.Handling, r *asteri.Record) {
+	queued, worked := h.Queued, h.Worked
+	if queued == 0 && worked == 0 {
+		if r.Err != nil {
+			return
+		}
+		worked = r.Duration
 	}
-	return h.Worked
+	t := s.times()
+	t.queued.add(queued)
+	if worked > 0 {
+		t.worked.add(worked)
+	}
 }
 
 // Ending is why an exchange did not end cleanly.
@@ -119,8 +123,8 @@ func (e Ending) String() string {
 	return [numEndings]string{"refused", "client_gone", "stopping", "bad_response", "panic", "failed"}[e]
 }
 
-// endingOf classifies err. refusal is not nil for Refused.
-func endingOf(err error) (why Ending, refusal *asteri.StatusError) {
+// EndingOf classifies err. refusal is not nil for Refused.
+func EndingOf(err error) (why Ending, refusal *asteri.StatusError) {
 	var response *asteri.ResponseError
 	var panicked *asteri.PanicError
 	switch {
