@@ -22,10 +22,10 @@ package http1
 
 import (
 	"bytes"
-	"sync"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -43,7 +43,7 @@ type protocol struct {
 	settings asteri.Settings
 	gateway  Gateway // nil for HTTP itself
 	takeover *Takeover
-	locals   sync.Map // *loop.Loop to *local
+	locals   onloop.Locals[local]
 }
 
 // Name returns the ALPN name.
@@ -77,12 +77,10 @@ func (p *protocol) NewSession(c loop.Conn) loop.Session {
 }
 
 func (p *protocol) local(l *loop.Loop) *local {
-	if at, ok := p.locals.Load(l); ok {
-		return at.(*local)
-	}
-	at := newLocal(&p.settings, l)
-	at.gateway = p.gateway
-	at.takeover = p.takeover
-	p.locals.Store(l, at) // only the loop itself asks for its own
-	return at
+	return p.locals.On(l, func() *local {
+		at := newLocal(&p.settings, l)
+		at.gateway = p.gateway
+		at.takeover = p.takeover
+		return at
+	})
 }

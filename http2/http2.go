@@ -30,11 +30,11 @@ package http2
 
 import (
 	"cmp"
-	"sync"
 	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -83,7 +83,7 @@ func (c Config) Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol 
 type protocol struct {
 	config   Config
 	settings asteri.Settings
-	locals   sync.Map // *loop.Loop to *local
+	locals   onloop.Locals[local]
 }
 
 // Name returns the ALPN name.
@@ -110,10 +110,5 @@ func (p *protocol) NewSession(c loop.Conn) loop.Session {
 }
 
 func (p *protocol) local(l *loop.Loop) *local {
-	if at, ok := p.locals.Load(l); ok {
-		return at.(*local)
-	}
-	at := newLocal(p, l)
-	p.locals.Store(l, at) // only the loop itself asks for its own
-	return at
+	return p.locals.On(l, func() *local { return newLocal(p, l) })
 }
