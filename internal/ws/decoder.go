@@ -30,7 +30,7 @@ type Decoder struct {
 	deflated bool   // it is compressed
 	lent     bool   // buf was given out with the last event
 	text     textCheck
-	control  []byte  // a control frame's payload so far, if it came in parts
+	control  *[]byte // a control frame's payload so far, if it came in parts
 	buf      *[]byte // the message so far, if it came in parts or is compressed
 }
 
@@ -144,9 +144,12 @@ func (d *Decoder) room() int {
 }
 
 func (d *Decoder) onControl(part []byte) Event {
-	if d.inFrame || len(d.control) > 0 {
-		d.control = append(d.control, part...)
-		part = d.control
+	if d.inFrame || d.control != nil {
+		if d.control == nil {
+			d.control = new([]byte)
+		}
+		*d.control = append(*d.control, part...)
+		part = *d.control
 	}
 	if d.inFrame {
 		return Event{}

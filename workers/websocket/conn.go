@@ -19,20 +19,19 @@ type Conn struct {
 	decoder     ws.Decoder
 	deflater    *ws.Deflater // nil without compression
 
-	state   state
-	paused  bool // by the handler
-	choked  bool // the peer wants answers to its pings, and does not read them
-	reading bool // within read
-	heard   bool // something came since the deadline was set
-	pinged  bool // a ping is not answered
-	told    bool // the handler knows of the end
+	drained func() // the handler's
 
-	part       bool   // a message is being sent in parts
-	partPacked bool   // and is compressed
-	drained    func() // the handler's
-
-	draining  bool // the server stops
-	goingAway bool // at the end of its time
+	state      state
+	paused     bool // by the handler
+	choked     bool // the peer wants answers to its pings, and does not read them
+	reading    bool // within read
+	heard      bool // something came since the deadline was set
+	pinged     bool // a ping is not answered
+	told       bool // the handler knows of the end
+	part       bool // a message is being sent in parts
+	partPacked bool // and is compressed
+	draining   bool // the server stops
+	goingAway  bool // at the end of its time
 
 	pending  []byte // received while reading was held up: at most the tunnel's window
 	reserved int    // bytes counted by Options.Reserve

@@ -15,6 +15,10 @@ _COST = 16  # what each message counts against the window beside its bytes
 _PIECE = 64 << 10  # longer messages are sent in pieces
 _BATCH = 1 << 20  # the size at which a frame of messages is put together early
 _EXTENSIONS = {"websocket.http.response": {}}
+_NAMES = {name: name for name in (
+    b"accept-encoding", b"accept-language", b"cache-control", b"connection", b"cookie", b"host", b"origin", b"pragma",
+    b"sec-websocket-extensions", b"sec-websocket-key", b"sec-websocket-protocol", b"sec-websocket-version", b"upgrade", b"user-agent",
+)}
 _DENIALS = {"websocket.http.response.start": "http.response.start", "websocket.http.response.body": "http.response.body"}
 
 
@@ -23,6 +27,8 @@ def websocket_scope(request, root, state):
     scope["type"] = "websocket"
     del scope["method"]
     scope["extensions"] = _EXTENSIONS.copy()
+    # Sockets stay: the names that all of them have are kept once.
+    scope["headers"] = [(_NAMES.get(name, name), value) for name, value in scope["headers"]]
     scope["subprotocols"] = [
         item.strip() for name, value in scope["headers"] if name == b"sec-websocket-protocol"
         for item in value.decode("latin-1").split(",") if item.strip()
