@@ -17,10 +17,16 @@ if ! command -v apt-get >/dev/null || [ -n "$as_root" ] && { [ -z "${CI:-}" ] ||
 	echo "proxies.sh: not installed, and not tested with:$missing" >&2
 	exit 0
 fi
-$as_root apt-get update -q >&2
-# The list is of words to be split.
-# shellcheck disable=SC2086
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >&2
+install() {
+	$as_root apt-get update -q >&2 &&
+		# The list is of words to be split.
+		# shellcheck disable=SC2086
+		$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >&2
+}
+if ! install; then # no network, perhaps
+	echo "proxies.sh: could not install, and did not test with:$missing" >&2
+	exit 0
+fi
 for service in $missing; do # a package starts its service, which nobody has asked for
 	$as_root service "$service" stop >/dev/null 2>&1 || true
 done
