@@ -1,17 +1,23 @@
-// Package logging writes the server's log in the form of gunicorn's:
+// Package logging writes the server's log in the form of gunicorn's,
 //
 //	[2026-11-22 16:40:00 +0000] [4711] [INFO] message key=value
+//
+// as JSON, or as lines for a syslog daemon.
 package logging
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/asteri/asteri-loop/internal/syslog"
 )
 
 // LevelCritical is for what ends the server.
@@ -29,9 +35,12 @@ type Options struct {
 	Color bool
 	// PID is the server's process id.
 	PID int
+	// Syslog makes each record one line, however many its message has, that
+	// begins with its severity as "<3>", and has neither time nor color.
+	Syslog bool
 }
 
-// Handler is a slog.Handler. A record is one line; the further lines of a
+// Handler is a slog.Handler for people. A record is one line; the further lines of a
 // message, and values of several lines such as tracebacks, follow indented, so
 // that nothing an application logs can pass for a line of its own.
 type Handler struct {
@@ -85,7 +94,11 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 		when = time.Now()
 	}
 	b := make([]byte, 0, 256)
-	b = when.AppendFormat(b, "[2006-01-02 15:04:05 -0700] [")
+	if h.opts.Syslog {
+		b = append(strconv.AppendInt(append(b, '<'), int64(levelOf(r.Level).severity), 10), ">["...)
+	} else {
+		b = when.AppendFormat(b, "[2006-01-02 15:04:05 -0700] [")
+	}
 	b = strconv.AppendInt(b, pid, 10)
 	b = append(b, "] ["...)
 	b = h.appendLevel(b, r.Level)
@@ -100,34 +113,49 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	}
 	b = append(b, h.attrs.below...)
 	b = append(b, tail.below...)
+	if h.opts.Syslog {
+		b = oneLine(b)
+	}
 	_, err := h.out.Write(b)
 	return err
 }
 
-var levels = []struct {
-	from        slog.Level
-	name, color string
-}{
-	{LevelCritical, "CRITICAL", "\x1b[1;31m"},
-	{slog.LevelError, "ERROR", "\x1b[31m"},
-	{slog.LevelWarn, "WARNING", "\x1b[33m"},
-	{slog.LevelInfo, "INFO", "\x1b[32m"},
-	{slog.LevelDebug, "DEBUG", "\x1b[34m"},
+// oneLine joins lines, each of which ends with a line feed.
+func oneLine(b []byte) []byte {
+	return append(bytes.ReplaceAll(b[:len(b)-1], []byte{'\n'}, []byte(`\n`)), '\n')
 }
 
-func (h *Handler) appendLevel(b []byte, level slog.Level) []byte {
-	name, color := "DEBUG", ""
-	for _, l := range levels {
-		if level >= l.from {
-			name, color = l.name, l.color
-			break
+// levels are those that Python has, the highest first.
+var levels = []level{
+	{LevelCritical, "CRITICAL", "\x1b[1;31m", syslog.Critical},
+	{slog.LevelError, "ERROR", "\x1b[31m", syslog.Error},
+	{slog.LevelWarn, "WARNING", "\x1b[33m", syslog.Warning},
+	{slog.LevelInfo, "INFO", "\x1b[32m", syslog.Info},
+	{math.MinInt, "DEBUG", "\x1b[34m", syslog.Debug},
+}
+
+type level struct {
+	from        slog.Level
+	name, color string
+	severity    int // of syslog
+}
+
+func levelOf(l slog.Level) *level {
+	for i := range levels {
+		if l >= levels[i].from {
+			return &levels[i]
 		}
 	}
-	if !h.opts.Color || color == "" {
-		return append(b, name...)
+	return &levels[len(levels)-1]
+}
+
+func (h *Handler) appendLevel(b []byte, l slog.Level) []byte {
+	level := levelOf(l)
+	if !h.opts.Color {
+		return append(b, level.name...)
 	}
-	b = append(b, color...)
-	b = append(b, name...)
+	b = append(b, level.color...)
+	b = append(b, level.name...)
 	return append(b, "\x1b[0m"...)
 }
 
