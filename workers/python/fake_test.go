@@ -128,7 +128,7 @@ func TestWorkerDeath(t *testing.T) {
 		}
 		eventually(t, "two workers again", func() bool { return s.count("IDLE") == 2 })
 		s.expect(s.get("/"), 200, "hello")
-		if n := s.pool.Snapshot().Crashed; n != 4 {
+		if n := s.pool.Snapshot().Exits["crashed"]; n != 4 {
 			t.Errorf("%d crashes counted", n)
 		}
 	})

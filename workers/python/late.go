@@ -90,7 +90,7 @@ func (l *link) judgeLate() {
 			return
 		}
 	}
-	l.worker.kill("only requests that took too long are left")
+	l.worker.kill(exitTimeout, "only requests that took too long are left")
 }
 
 // onStacks logs where the worker's threads are.

@@ -11,6 +11,11 @@ import (
 // onBootFailed is called when a worker did not become ready. Its process has gone.
 func (s *supervisor) onBootFailed(w *worker, err error) {
 	s.forget(w)
+	if w.is(stateKilled) {
+		s.pool.counts.exits.add(w.cause)
+	} else {
+		s.pool.counts.exits.add(exitBootFailed)
+	}
 	switch {
 	case s.stopping || w.is(stateKilled):
 	case s.reload != nil && w.generation == s.reload.generation:
@@ -31,11 +36,13 @@ func (s *supervisor) onExited(w *worker) {
 	exit := w.proc.exit
 	switch {
 	case w.is(stateDraining):
+		s.pool.counts.exits.add(exitFinished)
 		w.log.Info("worker finished", "exit", exit.String(), "served", w.served.Load())
 	case w.is(stateKilled):
+		s.pool.counts.exits.add(w.cause)
 		w.log.Warn("worker killed", "reason", w.killed, "served", w.served.Load())
 	default:
-		s.pool.counts.crashed.Add(1)
+		s.pool.counts.exits.add(exitCrashed)
 		w.log.Error("worker died", "exit", exit.String(), "served", w.served.Load())
 	}
 	wasReady := w.is(stateReady)
@@ -100,7 +107,7 @@ func (s *supervisor) replace(w *worker, reason string) {
 func (s *supervisor) drain(w *worker) {
 	switch workerState(w.state.Load()) {
 	case stateStarting:
-		s.kill(w, "it is not wanted any more")
+		s.kill(w, exitStopped, "it is not wanted any more")
 	case stateReady:
 		w.state.Store(int32(stateDraining))
 		w.killAt = time.Now().Add(w.cfg.GracefulTimeout)
@@ -110,12 +117,12 @@ func (s *supervisor) drain(w *worker) {
 }
 
 // kill ends a worker at once.
-func (s *supervisor) kill(w *worker, reason string) {
+func (s *supervisor) kill(w *worker, why exitCause, reason string) {
 	booting := w.is(stateStarting)
 	if !booting && !w.is(stateReady, stateDraining) {
 		return
 	}
-	w.killed = reason
+	w.cause, w.killed = why, reason
 	w.killAt = time.Now().Add(unkillableAfter)
 	w.state.Store(int32(stateKilled))
 	s.pool.dispatcher.remove(w)
@@ -154,7 +161,7 @@ func (s *supervisor) watch(now time.Time) {
 		case w.is(stateKilled):
 			s.giveUp(w)
 		default:
-			s.kill(w, "its time to finish was over")
+			s.kill(w, exitDrainTimeout, "its time to finish was over")
 		}
 	}
 	s.ping(now)
@@ -192,7 +199,7 @@ func (s *supervisor) ping(now time.Time) {
 			continue
 		}
 		if silent := now.Sub(time.Unix(0, w.lastPong.Load())); silent > 2*limit {
-			s.kill(w, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
+			s.kill(w, exitUnresponsive, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
 			continue
 		}
 		w.control.ping([8]byte{})

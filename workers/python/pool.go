@@ -47,7 +47,8 @@ type Pool struct {
 
 // counts are what has happened since the start.
 type counts struct {
-	refused, expired, retried, timedOut, crashed atomic.Uint64
+	refused, expired, retried, timedOut, started atomic.Uint64
+	exits                                        exits
 }
 
 var _ asteri.Handler = (*Pool)(nil)

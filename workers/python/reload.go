@@ -73,7 +73,7 @@ func (s *supervisor) failReload(err error) {
 	r := s.reload
 	s.reload = nil
 	for _, w := range s.live(r.generation) {
-		s.kill(w, "the reload has failed")
+		s.kill(w, exitStopped, "the reload has failed")
 	}
 	r.result <- err
 }

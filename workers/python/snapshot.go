@@ -32,8 +32,13 @@ type Snapshot struct {
 	// too long; both were answered 503. Retried ones were given to a second
 	// worker after the first had died. TimedOut ones were answered 504.
 	Refused, Expired, Retried, TimedOut uint64
-	// Crashed is how many workers have died.
-	Crashed uint64
+	// Started is how many worker processes were started; Exits counts those that
+	// have ended, by cause: "crashed" by themselves, "finished" as they were told,
+	// "boot_failed" before they were ready; or killed for "timeout" (only requests
+	// that took too long were left), as "unresponsive", for "drain_timeout",
+	// "protocol_violation", or "stopped" with the server.
+	Started uint64
+	Exits   map[string]uint64
 }
 
 // Snapshot returns the present state. It may be called from any goroutine.
@@ -41,7 +46,7 @@ func (p *Pool) Snapshot() Snapshot {
 	s := Snapshot{
 		Queued: p.dispatcher.waiting(), QueueSize: p.dispatcher.limit,
 		Refused: p.counts.refused.Load(), Expired: p.counts.expired.Load(), Retried: p.counts.retried.Load(),
-		TimedOut: p.counts.timedOut.Load(), Crashed: p.counts.crashed.Load(),
+		TimedOut: p.counts.timedOut.Load(), Started: p.counts.started.Load(), Exits: p.counts.exits.byName(),
 	}
 	if ws := p.workers.Load(); ws != nil {
 		for _, w := range *ws {

@@ -145,7 +145,7 @@ func TestClientThatLeavesIsForgotten(t *testing.T) {
 			open()
 			s.expect(s.wait(running), 200, "passed")
 			s.expect(s.get("/"), 200, "hello")
-			if n := s.pool.Snapshot().Crashed; n != 0 {
+			if n := s.pool.Snapshot().Exits["crashed"]; n != 0 {
 				t.Error("the request of a client that had left was run")
 			}
 		})

@@ -167,13 +167,14 @@ func (s *supervisor) limitDraining() {
 		}
 	}
 	for len(draining) > s.wanted {
-		s.kill(draining[0], "too many workers are draining")
+		s.kill(draining[0], exitDrainTimeout, "too many workers are draining")
 		draining = draining[1:]
 	}
 }
 
 func (s *supervisor) spawn(cfg *Config, generation int) {
 	s.nextAge++
+	s.pool.counts.started.Add(1)
 	w := &worker{
 		pool: s.pool, cfg: cfg, age: s.nextAge, generation: generation,
 		log: s.pool.log.With("worker", s.nextAge), born: time.Now(), loop: s.pickLoop(),
@@ -247,7 +248,7 @@ func (s *supervisor) stop(deadline time.Time) {
 	}
 	for _, w := range slices.Clone(s.workers) {
 		if deadline.IsZero() {
-			s.kill(w, "the server is stopping")
+			s.kill(w, exitStopped, "the server is stopping")
 			continue
 		}
 		s.drain(w)

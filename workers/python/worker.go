@@ -43,6 +43,7 @@ type worker struct {
 	readyAt    time.Time
 	killAt     time.Time // when a draining worker is killed
 	killed     string    // why it was, if it was
+	cause      exitCause // the same, to be counted
 	surplus    bool      // it drains because fewer workers are wanted
 }
 
@@ -165,8 +166,8 @@ func (w *worker) retire(reason string) {
 }
 
 // kill ends the process at once.
-func (w *worker) kill(reason string) {
-	w.pool.supervisor.post(func(s *supervisor) { s.kill(w, reason) })
+func (w *worker) kill(why exitCause, reason string) {
+	w.pool.supervisor.post(func(s *supervisor) { s.kill(w, why, reason) })
 }
 
 // linkEnded is called when one of the sockets has ended before the process did.
@@ -175,7 +176,7 @@ func (w *worker) linkEnded(cause error) {
 	var syntax *marshal.SyntaxError
 	if errors.As(cause, &v) || errors.As(cause, &syntax) {
 		w.log.Error("worker sent what it may not", "error", cause)
-		w.kill("it broke the link's protocol")
+		w.kill(exitProtocol, "it broke the link's protocol")
 		return
 	}
 	w.pool.supervisor.post(func(s *supervisor) { s.onLinkEnded(w) })
