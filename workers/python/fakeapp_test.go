@@ -92,6 +92,8 @@ func (p *fakeProcess) run(r fakeRequest) {
 		time.Sleep(time.Hour)
 	case "/socket":
 		p.socket(r)
+	case "/raw":
+		p.startRaw(r)
 	case "/eof":
 		unix.Shutdown(3, unix.SHUT_RDWR)
 		time.Sleep(time.Hour)

@@ -31,6 +31,7 @@ type fakeProcess struct {
 	bodies   map[int64]chan []byte
 	files    chan int
 	shutdown bool
+	raws     sync.WaitGroup // calls with a raw socket, which run beside others
 }
 
 type fakeRequest struct {
@@ -71,6 +72,8 @@ func fakeWorker() int {
 		}
 	case "stream":
 		capacity, ready["interface"], ready["body"] = 100, "asgi", "stream"
+	case "tornado":
+		capacity, ready["interface"], ready["body"] = 100, "tornado", "stream"
 	case "fail":
 		fmt.Fprintln(os.Stderr, "about to fail")
 		p.send(frameFailed, 0, 0, map[string]any{"phase": "import", "kind": "ImportError", "message": "no such thing", "traceback": "Traceback...", "hint": "do this"})
@@ -102,6 +105,8 @@ func fakeWorker() int {
 			p.changed.Wait()
 		}
 		if len(p.waiting) == 0 {
+			p.mu.Unlock()
+			p.raws.Wait()
 			return 0
 		}
 		r := p.waiting[0]
