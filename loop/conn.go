@@ -20,6 +20,7 @@ type conn struct {
 	session Session
 	layer   *tlsLayer // nil for a plain connection
 	info    ConnInfo
+	spoken  *spokenCount // what it is counted as; nil if it is not
 
 	fd    int
 	token poller.Token
@@ -314,6 +315,7 @@ func (c *conn) finishClose() {
 	if c.kind == accepted {
 		c.loop.lasting.closed(c.loop.now.Sub(c.info.Accepted))
 		c.info.uncount(c.loop.engine)
+		c.spokenEnds()
 		c.loop.connectionClosed()
 	}
 	if s := c.session; s != nil {

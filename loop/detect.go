@@ -8,6 +8,7 @@ const tlsRecordHandshake = 0x16
 // into question, else one that finds out from the first bytes.
 func (ln *Listener) greet(c *conn) {
 	if ln.cfg.ProxyProtocol != ProxyOff {
+		c.speaks("")
 		c.session = newProxyReader(c, ln) // its header comes before all else
 		return
 	}
@@ -16,8 +17,10 @@ func (ln *Listener) greet(c *conn) {
 
 func (ln *Listener) firstSession(c *conn) Session {
 	if ln.cfg.TLS == nil && len(ln.cfg.Protocols) == 1 {
+		c.speaks(ln.cfg.Protocols[0].Name())
 		return ln.cfg.Protocols[0].NewSession(c)
 	}
+	c.speaks("")
 	c.setTimer(int(detectTimer), c.loop.engine.cfg.HandshakeTimeout)
 	return &detector{greeting: greeting{conn: c, listener: ln}}
 }
@@ -77,6 +80,7 @@ func (d *detector) choose(candidates []Protocol, alpn string, head []byte) error
 		switch p.Match(alpn, head) {
 		case Yes:
 			d.conn.SetTimer(detectTimer, 0)
+			d.conn.speaks(p.Name())
 			d.conn.Replace(p.NewSession(d.conn))
 			d.conn.joinDrain()
 			return nil

@@ -19,8 +19,9 @@ type Engine struct {
 	files  *filePool
 	shakes *handshakes
 
-	clients *clients // nil without a limit
-	refused refusals
+	clients    *clients // nil without a limit
+	refused    refusals
+	handshakes handshakeCounts
 
 	active    atomic.Int32 // loops that get new connections: the first so many
 	open      atomic.Int64 // accepted connections on all loops
@@ -158,8 +159,12 @@ type Stats struct {
 	Active int
 	// Loops has one entry for each loop.
 	Loops []LoopStats
-	// Handshakes is the number of unfinished TLS handshakes.
+	// Protocols counts open accepted connections by what they speak.
+	Protocols []ProtocolStats
+	// Handshakes is the number of unfinished TLS handshakes, Handshaken counts
+	// those that have ended.
 	Handshakes int
+	Handshaken []HandshakeStats
 	// BufferBytes is the memory that buffers use.
 	BufferBytes int64
 	// Refused counts connections that were closed before a protocol had
@@ -181,7 +186,10 @@ type LoopStats struct {
 
 // Stats returns the counts. It may be called from any goroutine.
 func (e *Engine) Stats() Stats {
-	s := Stats{Active: e.Active(), Handshakes: e.shakes.count(), BufferBytes: e.budget.Used(), Refused: e.refused.byName()}
+	s := Stats{
+		Active: e.Active(), Protocols: e.byProtocol(), Handshakes: e.shakes.count(), Handshaken: e.handshakes.all(),
+		BufferBytes: e.budget.Used(), Refused: e.refused.byName(),
+	}
 	for _, l := range e.loops {
 		s.Loops = append(s.Loops, LoopStats{
 			Connections: l.stats.connections.Load(),

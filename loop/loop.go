@@ -49,7 +49,8 @@ type Loop struct {
 
 	proxyWarned time.Time // when the log was last told of a proxy's mistake
 
-	stats loopStats
+	stats  loopStats
+	spoken spoken
 	busy  busyMeter
 }
 

@@ -61,6 +61,7 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 	c.setTimer(timerHandshake, 0)
 	if err != nil {
 		c.loop.engine.refused.add(refusedHandshake)
+		c.loop.engine.handshakes.failed()
 		c.loop.log.Debug("TLS handshake failed", "remote", c.info.Remote, "error", err)
 		c.lingers = !c.eof
 		c.state = stateFlushing // the alert may still be in wire
@@ -70,6 +71,7 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 	t.ready = true
 	state := t.conn.ConnectionState()
 	c.info.TLS = &state
+	c.loop.engine.handshakes.done(&state)
 	c.paused = false
 	c.loop.current = c
 	err = t.choose(c, state.NegotiatedProtocol)
@@ -95,6 +97,7 @@ func (t *tlsLayer) choose(c *conn, alpn string) error {
 	}
 	for _, p := range protocols {
 		if alpn == "" || p.Match(alpn, nil) == Yes {
+			c.speaks(p.Name())
 			c.session = p.NewSession(c)
 			return nil
 		}
