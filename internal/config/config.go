@@ -96,6 +96,18 @@ type Config struct {
 	AccessLogformat string
 	ErrorLogfile    string
 	LogLevel        string
+	// LoggerLevels are LOGGER=LEVEL.
+	LoggerLevels []string
+	// LogFormat is "text" or "json".
+	LogFormat string
+	LogSyslog bool
+	// LogSyslogTo and LogSyslogFacility are as package syslog parses them.
+	LogSyslogTo, LogSyslogPrefix, LogSyslogFacility string
+	DisableRedirectAccessToSyslog                   bool
+	// RequestID is a field's name, empty for no ids.
+	RequestID string
+	// OTLPEndpoint is a URL, empty if the settings name none.
+	OTLPEndpoint string
 
 	// Certfiles and Keyfiles belong together by position. Keyfiles is empty
 	// if the certificate files hold their keys.

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/asteri/asteri-loop/internal/accesslog"
 )
 
 // modelNames are other names, in lower case, by which gunicorn's users know a
@@ -113,11 +111,6 @@ func mountPath(s string) (string, error) {
 	return s, nil
 }
 
-func logFormat(s string) (string, error) {
-	_, err := accesslog.Compile(s, accesslog.Options{})
-	return s, err
-}
-
 // complete checks what depends on several settings, and fills in those whose
 // default does.
 func (c *Config) complete() error {
@@ -158,8 +151,18 @@ func hasPort(addr string) bool {
 
 // checkHTTP refuses ports on which nothing could be asked.
 func (c *Config) checkHTTP() error {
-	if !c.Speaks("h1") && (c.HTTP2Cleartext == "off" || c.HTTP2Cleartext == "upgrade") && c.Serves("http") {
-		return fmt.Errorf("%s: h2 alone without TLS needs --http2-cleartext prior-knowledge, or --protocols https", c.origins["http_protocols"].Name)
+	name := c.origins["http_protocols"].Name
+	cleartext := c.HTTP2Cleartext != "off" && c.HTTP2Cleartext != "upgrade"
+	switch {
+	case !c.Speaks("h1") && !c.Speaks("h2"):
+		return fmt.Errorf("%s: clients find HTTP/3 by HTTP/1.1 or HTTP/2: add h1 or h2", name)
+	case !c.Speaks("h1") && !cleartext && c.Serves("http"):
+		return fmt.Errorf("%s: h2 alone without TLS needs --http2-cleartext prior-knowledge, or --protocols https", name)
+	case !c.Speaks("h3") || name == "": // not asked for
+	case !c.Serves("https"):
+		return fmt.Errorf("%s: h3 is spoken over TLS only: add https to --protocols, or leave out h3", name)
+	case !slices.ContainsFunc(c.Bind, hasPort):
+		return fmt.Errorf("%s: h3 needs a port: add --bind HOST:PORT, or leave out h3", name)
 	}
 	return nil
 }

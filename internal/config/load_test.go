@@ -213,7 +213,7 @@ func TestErrors(t *testing.T) {
 		{args: []string{"--protocols", "h2"}, want: `--protocols: "h2": must be one of http, https`},
 		{args: []string{"--ssl-version", "TLSv1"}, want: `--ssl-version: "TLSv1": must be one of TLSv1_2, TLSv1_3`},
 		{args: []string{"--cert-reqs", "3"}, want: `--cert-reqs: "3": must be 0 (none), 1 (optional) or 2 (required)`},
-		{args: []string{"--access-logformat", "%(x)s"}, want: `--access-logformat: "%(x)s": %(x)s is not known; there are B, D, H, L, M, T, U, a, b, f, h, l, m, p, q, r, s, t, u, {NAME}i, {NAME}o and {NAME}e`},
+		{args: []string{"--access-logformat", "%(x)s"}, want: `--access-logformat: "%(x)s": %(x)s is not known; there are B, D, H, L, M, T, U, a, b, f, h, l, m, p, q, r, s, t, u, {NAME}i, {NAME}o, {NAME}e and {NAME}x`},
 		{args: []string{"a:b", "c:d"}, want: `"c:d": there can be one application only, and that is "a:b"`},
 		{args: []string{""}, want: "APP is empty; leave it out for the demonstration"},
 		{args: []string{"--keyfile", "k.pem"}, want: `--keyfile: a key needs its certificate: add --certfile`},

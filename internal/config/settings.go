@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The groups, in the order of the help text.
 const (
@@ -18,12 +21,16 @@ const (
 	groupCompress  = "Compression"
 	groupHTTP      = "HTTP"
 	groupLogging   = "Logging"
+	groupTracing   = "Tracing"
 	groupStatus    = "Status"
 	groupDebugging = "Debugging"
 )
 
 // settings are all rows, in the order of their groups.
-var settings = []*setting{
+var settings = slices.Concat(servingSettings, loggingSettings, statusSettings)
+
+// servingSettings are those of what the server is for.
+var servingSettings = []*setting{
 	{
 		Name: "help", Short: "h", Flags: []string{"help"}, Group: groupGeneral, Command: true,
 		Help: "Show this text.",
@@ -394,50 +401,5 @@ var settings = []*setting{
 		Name: "compress_types", Flags: []string{"compress-types"}, Group: groupCompress, Meta: "TYPE,...", Many: true, Commas: true,
 		Help: "The media types to compress, such as text/*,application/json. Without it: text, JSON, XML, SVG, WebAssembly and others that become smaller.",
 		at:   func(c *Config) value { return list(&c.CompressTypes, mediaType) },
-	},
-
-	{
-		Name: "access_logfile", Aliases: []string{"accesslog"}, Flags: []string{"access-logfile"}, Group: groupLogging, Meta: "FILE", Default: "auto", Live: true,
-		Help: "Where to log requests: a file, - for standard output, none, or auto: standard output if it is a terminal, else none. A reload does not begin a log where there was none.",
-		at:   func(c *Config) value { return text(&c.AccessLogfile, nil) },
-	}, {
-		Name: "access_logformat", Aliases: []string{"access_log_format"}, Flags: []string{"access-logformat"}, Group: groupLogging, Meta: "FORMAT", Live: true,
-		Default: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`,
-		Help:    "The line for a request, in gunicorn's notation.",
-		at:      func(c *Config) value { return text(&c.AccessLogformat, logFormat) },
-	}, {
-		Name: "error_logfile", Aliases: []string{"errorlog", "log_file"}, Flags: []string{"error-logfile", "log-file"}, Group: groupLogging, Meta: "FILE", Default: "-", Live: true,
-		Help: "Where to log everything else: a file, or - for standard error.",
-		at:   func(c *Config) value { return text(&c.ErrorLogfile, nil) },
-	}, {
-		Name: "log_level", Aliases: []string{"loglevel"}, Flags: []string{"log-level"}, Group: groupLogging, Meta: "LEVEL", Default: "info", Live: true,
-		Help: "The least important messages to log: debug, info, warning, error or critical.",
-		at: func(c *Config) value {
-			return choice(&c.LogLevel, map[string]string{"warn": "warning"}, "debug", "info", "warning", "error", "critical")
-		},
-	},
-
-	{
-		Name: "status", Flags: []string{"status"}, Group: groupStatus, Meta: "on|off", Default: "on",
-		Help: "Whether /livez, /readyz and /asteri-status.json are answered by the server, to clients on this machine. For all others /livez and /readyz belong to the application.",
-		at:   func(c *Config) value { return boolean(&c.Status) },
-	}, {
-		Name: "status_allow", Flags: []string{"status-allow"}, Group: groupStatus, Meta: "NETWORK", Many: true,
-		Help: "Also answer them to clients at this address or in this network (10.0.0.0/8). May be repeated.",
-		at:   func(c *Config) value { return list(&c.StatusAllow, network) },
-	},
-
-	{
-		Name: "server_timing", Flags: []string{"server-timing"}, Group: groupDebugging, Meta: "on|off", Default: "off",
-		Help: "Whether responses say how long the application took, in the field Server-Timing. For development: every client can see it.",
-		at:   func(c *Config) value { return boolean(&c.ServerTiming) },
-	}, {
-		Name: "check_config", Flags: []string{"check-config"}, Group: groupDebugging, Command: true,
-		Help: "Check the settings and import the application, then exit: 0 if all is well.",
-		at:   func(c *Config) value { return boolean(&c.CheckConfig) },
-	}, {
-		Name: "print_config", Flags: []string{"print-config"}, Group: groupDebugging, Command: true,
-		Help: "Print the settings, and where each comes from, as a configuration file.",
-		at:   func(c *Config) value { return boolean(&c.PrintConfig) },
 	},
 }
