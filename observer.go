@@ -71,9 +71,12 @@ type Handling struct {
 	// Worker is the process that did the work; 0 is this one.
 	Worker int
 	// Queued is how long the request waited for a worker, Worked how long a
-	// worker had it, to the end of its response. If there is a Model and Worked is
-	// 0, the handler ran at once and on the loop: for as long as the exchange took.
+	// worker had it, to the end of its response. If both are 0 and the exchange
+	// ended cleanly, the handler ran at once, for as long as the exchange took.
 	Queued, Worked time.Duration
+	// Progress tells where the request is now. It is nil unless the handler knows
+	// while it works.
+	Progress Progress
 	// Trace is nil if the request is in none.
 	Trace *Trace
 }
@@ -134,4 +137,11 @@ func (all observers) TunnelOpened(r *Record) TunnelClosed {
 			closed(bytesIn, bytesOut, cause)
 		}
 	}
+}
+
+// Progress is how far a request has come, for those who look on.
+type Progress interface {
+	// Place returns the process that has the request, 0 as long as none has, and
+	// whether it has begun to work on it. It may be called from any goroutine.
+	Place() (worker int, begun bool)
 }

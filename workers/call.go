@@ -284,6 +284,17 @@ func (c *Call) account() {
 	r.Handling.Queued, r.Handling.Worked = taken-c.submitted, now-taken
 }
 
+// progress is how far a call of a pool has come, for who looks on.
+type progress Call
+
+// Place implements asteri.Progress.
+func (p *progress) Place() (worker int, begun bool) {
+	if p.taken.Load() == 0 {
+		return 0, false
+	}
+	return os.Getpid(), true
+}
+
 // Upgrade ends HTTP on the connection, as Exchange.Upgrade does, and returns the
 // connection that remains. It belongs to the caller, who closes it; under
 // gtornado it is closed when ServeCall returns.

@@ -72,6 +72,7 @@ func (p *Pool) ServeExchange(x asteri.Exchange) {
 	}
 	c := newCall(x, p.options.Logger)
 	c.pooled = true
+	c.Request().Handling.Progress = (*progress)(c)
 	if p.whole && x.Request().HasBody() {
 		if p.full() {
 			p.refuse(c) // before the client sends it for nothing

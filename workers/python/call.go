@@ -67,6 +67,7 @@ const bodyWindow = asteri.BodyWindow
 func (p *Pool) ServeExchange(x asteri.Exchange) {
 	c := &call{pool: p, x: x, req: x.Request(), home: x.Home()}
 	c.req.Handling.Model, c.history.received = p.model(), c.req.Received
+	c.req.Handling.Progress = c
 	if asksForUpgrade(c.req) && !c.offerUpgrade() {
 		return
 	}

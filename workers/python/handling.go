@@ -43,6 +43,11 @@ func (c *call) isTaken(at time.Time) {
 	c.history.taken.Store(max(int64(at.Sub(c.history.received)), 1))
 }
 
+// Place implements asteri.Progress.
+func (c *call) Place() (worker int, begun bool) {
+	return int(c.history.worker.Load()), c.history.taken.Load() != 0
+}
+
 // model is the one that runs, or that is asked for while none does.
 func (p *Pool) model() string {
 	if info := p.info.Load(); info != nil {

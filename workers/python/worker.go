@@ -29,6 +29,7 @@ type worker struct {
 	loop    *loop.Loop
 	info    Info
 	link    *link // set by its loop before the worker takes calls
+	stacks  stackWaiters
 
 	served   atomic.Uint64
 	lastPong atomic.Int64 // unix nanoseconds
@@ -129,8 +130,11 @@ func (w *worker) adopt() error {
 	w.control, err = newControl(w.proc.control, controlEvents{
 		recalled: func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
 		pong:     func([]byte) { w.lastPong.Store(time.Now().UnixNano()) },
-		stacks:   func(_ uint32, threads map[string]any) { w.post(func(l *link) { l.onStacks(threads) }) },
-		broken:   w.linkEnded,
+		stacks: func(_ uint32, threads map[string]any) {
+			w.stacks.answer(threads)
+			w.post(func(l *link) { l.onStacks(threads) })
+		},
+		broken: w.linkEnded,
 	})
 	if err != nil {
 		return w.bootFailed(err)
