@@ -2,13 +2,15 @@ package loop_test
 
 import (
 	"crypto/tls"
+	"io"
+	"net"
 	"testing"
 
 	"github.com/asteri/asteri-loop/loop"
 )
 
-// opened returns how many connections of a protocol are open.
-func opened(e *loop.Engine, name string) (n int64) {
+// openOf returns how many connections of a protocol are open.
+func openOf(e *loop.Engine, name string) (n int64) {
 	for _, p := range e.Stats().Protocols {
 		if p.Protocol == name {
 			n += p.Open
@@ -21,17 +23,23 @@ func TestConnectionsAreCountedByProtocol(t *testing.T) {
 	e, a := tlsEcho(t, loop.Config{Loops: 2})
 	plain := listen(t, e, loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{echo()}})
 	dial(t, a)
-	waitFor(t, "a connection that has said nothing", func() bool { return opened(e, "") == 1 })
+	waitFor(t, "a connection that has said nothing", func() bool { return openOf(e, "") == 1 })
 	c, p := tls.Client(dial(t, a), &tls.Config{InsecureSkipVerify: true}), dial(t, plain)
-	roundTrip(t, c, 10)
-	roundTrip(t, p, 10)
-	if n := opened(e, "echo"); n != 2 {
+	for _, client := range []net.Conn{c, p} {
+		if _, err := client.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := openOf(e, "echo"); n != 2 {
 		t.Errorf("%d connections", n)
 	}
 	c.Close()
 	p.Close()
-	waitFor(t, "the ends of both", func() bool { return opened(e, "echo") == 0 })
-	if n := opened(e, ""); n != 1 {
+	waitFor(t, "the ends of both", func() bool { return openOf(e, "echo") == 0 })
+	if n := openOf(e, ""); n != 1 {
 		t.Errorf("%d connections that have said nothing", n)
 	}
 }
