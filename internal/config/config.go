@@ -154,8 +154,14 @@ type Config struct {
 	// CompressTypes are media types; empty for those that gain by it.
 	CompressTypes []string
 
-	Status      bool
-	StatusAllow []string
+	Status           bool
+	DisableDashboard bool
+	// The paths begin with a slash and do not end with one.
+	StatusPath, LivePath, ReadyPath string
+	StatusAllow, StatusHosts        []string
+	// StatusToken is empty for one that is made at the start.
+	StatusToken string
+	AdminListen []string
 
 	// Warnings are mistakes that do not keep the server from starting, in
 	// words for the log.

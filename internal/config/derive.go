@@ -138,6 +138,9 @@ func (c *Config) complete() error {
 	if err := c.checkHTTP(); err != nil {
 		return err
 	}
+	if err := c.checkPaths(); err != nil {
+		return err
+	}
 	if err := c.takeMounts(); err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func (c *Config) apply(all assignments) error {
 		}
 		for _, one := range given.values {
 			if err := v.Set(one); err != nil {
-				return invalid(given.origin, one, err)
+				return invalid(given.origin, s.hide(one), err)
 			}
 		}
 		c.origins[s.Name] = given.origin

@@ -35,6 +35,9 @@ type setting struct {
 	// Command says that the setting asks for something in place of serving.
 	// It is taken from the command line only.
 	Command bool
+	// Secret says that the value is for nobody's eyes: errors and Rows do not
+	// show it, or of NAME=VALUE only the name.
+	Secret bool
 
 	// at returns where the value is kept and how it is parsed; nil for a
 	// setting that only stands for others.

@@ -150,7 +150,7 @@ var servingSettings = []*setting{
 		Help: "Change to this directory first; the application is imported from it. Other relative paths are relative to it.",
 		at:   func(c *Config) value { return text(&c.Chdir, c.directory) },
 	}, {
-		Name: "env", Aliases: []string{"raw_env"}, Short: "e", Flags: []string{"env"}, Group: groupMechanics, Meta: "NAME=VALUE", Many: true, Live: true,
+		Name: "env", Aliases: []string{"raw_env"}, Short: "e", Flags: []string{"env"}, Group: groupMechanics, Meta: "NAME=VALUE", Many: true, Live: true, Secret: true,
 		Help: "Set an environment variable for the application. May be repeated.",
 		at:   func(c *Config) value { return list(&c.Env, assignment) },
 	}, {

@@ -1,0 +1,63 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestStatusSettings(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--status-path", "status"}, "must be a path"},
+		{[]string{"--status-path", "/"}, "must be a path"},
+		{[]string{"--status-path", "/a/"}, "must be a path"},
+		{[]string{"--status-path", "/a/../b"}, "must be a path"},
+		{[]string{"--live-path", "/liv%65z"}, "must have letters"},
+		{[]string{"--live-path", "/readyz"}, "are in each other's way"},
+		{[]string{"--ready-path", "/asteri-status/ready"}, "are in each other's way"},
+		{[]string{"--status-host", "example.com:80"}, "must be a name without a port"},
+		{[]string{"--status-token", "tooshort"}, "must be at least 16 characters"},
+		{[]string{"--status-token", "0123456789 abcdef"}, "must be at least 16 characters"},
+		{[]string{"--admin-listen", "nowhere:port"}, "must be a number"},
+	} {
+		_, err := Load(Input{Args: tc.args, Dir: t.TempDir()})
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v: %v", tc.args, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "tooshort") {
+			t.Errorf("a secret is shown: %v", err)
+		}
+	}
+	c, err := Load(Input{Args: []string{"--status-path", "/-/state", "--live-path", "/-/live", "--admin-listen", "9000", "--disable-dashboard"}, Dir: t.TempDir()})
+	if err != nil || c.StatusPath != "/-/state" || c.AdminListen[0] != ":9000" || !c.DisableDashboard {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestRowsMaskSecrets(t *testing.T) {
+	c, err := Load(Input{
+		Args: []string{"--status-token", "not-for-your-eyes", "-e", "DATABASE=not-for-your-eyes"},
+		Dir:  t.TempDir(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]Row{}
+	for _, r := range c.Rows() {
+		rows[r.Name] = r
+		if strings.Contains(r.Value, "not-for-your-eyes") {
+			t.Errorf("%+v", r)
+		}
+	}
+	if r := rows["env"]; r.Value != `["DATABASE=********"]` || r.Origin != "command line --env" {
+		t.Errorf("%+v", r)
+	}
+	if r := rows["workers"]; r.Value != "1" || r.Origin != "default" {
+		t.Errorf("%+v", r)
+	}
+	if r := rows["status_token"]; r.Value != `"********"` {
+		t.Errorf("%+v", r)
+	}
+}
