@@ -20,6 +20,8 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+
+	"github.com/quic-go/quic-go/http3"
 )
 
 // client is a browser-like client of one server: it keeps connections and
@@ -39,9 +41,14 @@ type answer struct {
 }
 
 // over returns a new client that speaks scheme: http or https in HTTP/1.1, h2 or h2c
-// for HTTP/2 with TLS or without.
+// for HTTP/2 with TLS or without, or h3.
 func (s *server) over(t testing.TB, scheme string) *client {
 	t.Helper()
+	if scheme == "h3" {
+		transport := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true}
+		t.Cleanup(func() { _ = transport.Close() })
+		return newClient(t, transport, "https://"+s.addr, "3")
+	}
 	var protocols http.Protocols
 	version := "2"
 	switch scheme {
@@ -54,10 +61,6 @@ func (s *server) over(t testing.TB, scheme string) *client {
 	default:
 		version = "1.1"
 		protocols.SetHTTP1(true)
-	}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
 	}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -77,7 +80,16 @@ func (s *server) over(t testing.TB, scheme string) *client {
 	if strings.HasPrefix(host, "/") {
 		host = "localhost"
 	}
-	return &client{t: t, base: scheme + "://" + host, version: version, http: &http.Client{
+	return newClient(t, transport, scheme+"://"+host, version)
+}
+
+func newClient(t testing.TB, transport http.RoundTripper, base, version string) *client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &client{t: t, base: base, version: version, http: &http.Client{
 		Transport: transport, Jar: jar, Timeout: 2 * patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
