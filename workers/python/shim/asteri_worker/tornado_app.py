@@ -202,8 +202,10 @@ class Connection(httputil.HTTPConnection):
             raise ValueError("a server does not send requests")
         items = tuple(chain.from_iterable(headers.get_all()))
         if start_line.code == 101:
+            if self._loan is None:
+                raise _no_upgrade()
             self._switched = True
-            return self._borrowed().write_head(start_line, headers)
+            return self._loan.write_head(start_line, headers)
         if 100 <= start_line.code < 200:
             self.server.queue(start_frame(INFORM, self.stream, start_line.code, items))
             return self._resolved()
@@ -254,17 +256,16 @@ class Connection(httputil.HTTPConnection):
     def detach(self):
         """The connection as a stream, for a handler of a request that offers an upgrade. It has answered with 101 before,
         or writes its answer itself."""
-        stream = self._borrowed().detach(self._stream_closed)
+        if self._loan is None:
+            error = _no_upgrade()
+            self._end_badly(message_of(error))  # the handler cannot: it counts as finished
+            raise error
+        stream = self._loan.detach(self._stream_closed)
         self._detached = True
         if not self.ended:
             self.finished = True
             self.server.queue(frame(DONE, self.stream))
         return stream
-
-    def _borrowed(self):
-        if self._loan is None:
-            raise NotImplementedError("only a request that offers an upgrade can be taken over by the application")
-        return self._loan
 
     def _stream_closed(self):
         if not self.ended:
@@ -336,6 +337,10 @@ class Connection(httputil.HTTPConnection):
             self.server.ended(self)
             if self._loan is not None:
                 self.server.loop.call_soon(self._give_back)
+
+
+def _no_upgrade():
+    return NotImplementedError("only the connection of a request that offers an upgrade can be taken over")
 
 
 def _failed(future):

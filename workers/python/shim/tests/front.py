@@ -251,11 +251,32 @@ class Front:
             f.write(data)
             f.flush()
             f.seek(0)
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [f.fileno()]))]
-            self.control.sendmsg([frame(FD, 0, dumps(request[0], 4))], rights)
+            self._pass(request[0], f.fileno())
         stream = self.post_batch([request])[0]
         self.wait_done(stream)
         return stream
+
+    def upgrade(self, path="/", headers=(), left=False, **kwargs):
+        """A request that offers a WebSocket. Returns its stream, and the front's end of the socket that came with it. left:
+        its client leaves before it is sent."""
+        headers = [("Host", "example.org"), ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+                   ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), *headers]
+        request = self.request(path, headers=headers, body=True, length=0, **kwargs)
+        ours, theirs = socket.socketpair()
+        ours.settimeout(DEADLINE)
+        with theirs:
+            self._pass(request[0], theirs.fileno())
+        if left:
+            self.cancel(self.streams[request[0]])
+        return self.post_batch([request])[0], ours
+
+    def _pass(self, number, fd):
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        self.control.sendmsg([frame(FD, 0, dumps(number, 4))], rights)
+
+    def descriptors(self):
+        """How many the worker has."""
+        return len(os.listdir("/proc/%d/fd" % self.process.pid))
 
     def body(self, stream, data, flags=0):
         self.send(frame(BODY, stream.number, data, flags))

@@ -1,0 +1,54 @@
+package python
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRawHead(t *testing.T) {
+	for text, status := range map[string]int{
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX:y": 101,
+		"HTTP/1.1 101":                                  101,
+		"HTTP/1.0 404 \r\nA: \t b \t":                   404,
+		"HTTP/1.1 200 OK\r\nContent-Length: 5":          200,
+		"HTTP/1.1 101 x\r\nTransfer-Encoding: identity": 101,
+		"": 0, "HTTP/1.1": 0, "HTTP/1.1 10": 0, "HTTP/1.1 1O1 x": 0, "HTTP/1.1 1010": 0, "HTTP/2.0 101 x": 0, "HTTP/1.1  101": 0,
+		"HTTP/1.1 099 x": 0, "HTTP/1.1 600 x": 0, "http/1.1 101 x": 0, " HTTP/1.1 101 x": 0,
+		"HTTP/1.1 101 x\r\nno colon": 0, "HTTP/1.1 101 x\r\nA : b": 0, "HTTP/1.1 101 x\r\n: b": 0, "HTTP/1.1 101 x\r\nA: b\r\n folded: c": 0,
+		"HTTP/1.1 101 x\nA: b":                                        101, // one long reason, in which nothing is looked for
+		"HTTP/1.1 200 x\r\nTransfer-Encoding: chunked":                0,
+		"HTTP/1.1 101 x" + strings.Repeat("\r\nA: b", maxRawFields):   101,
+		"HTTP/1.1 101 x" + strings.Repeat("\r\nA: b", maxRawFields+1): 0,
+	} {
+		h, err := parseRawHead([]byte(text))
+		switch {
+		case err != nil && status != 0:
+			t.Errorf("%.80q: %v", text, err)
+		case err == nil && h.status != status:
+			t.Errorf("%.80q: got %d, want %d", text, h.status, status)
+		}
+	}
+	h, err := parseRawHead([]byte("HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: a\r\nContent-Length: 3\r\nX:  y \r\nKeep-Alive: 5"))
+	if err != nil || h.header.Len() != 2 || string(h.header.Get("x")) != "y" || h.number != 3 {
+		t.Errorf("got %+v, %v", h, err)
+	}
+}
+
+func FuzzRawHead(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade"))
+	f.Add([]byte("HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\nContent-Length: x"))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		h, err := parseRawHead(p)
+		if err != nil {
+			return
+		}
+		if h.status < 100 || h.status > 599 {
+			t.Errorf("status %d", h.status)
+		}
+		for _, field := range h.header.Fields() {
+			if len(field.Name) == 0 || strings.ContainsAny(string(field.Name), ": \t\r\n") || strings.Contains(string(field.Value), "\r\n") {
+				t.Errorf("field %q: %q", field.Name, field.Value)
+			}
+		}
+	})
+}
