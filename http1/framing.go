@@ -1,8 +1,6 @@
 package http1
 
 import (
-	"bytes"
-
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
@@ -98,7 +96,7 @@ func (h *head) noteCoding(v []byte) *asteri.StatusError {
 	}
 	for rest := v; rest != nil; {
 		var item []byte
-		item, rest = nextListItem(rest)
+		item, rest = httpfield.NextItem(rest)
 		switch {
 		case !httpfield.IsToken(item):
 			return bad("invalid Transfer-Encoding field")
@@ -112,7 +110,7 @@ func (h *head) noteCoding(v []byte) *asteri.StatusError {
 func (h *head) noteConnection(v []byte) {
 	for len(v) > 0 {
 		var item []byte
-		item, v = nextListItem(v)
+		item, v = httpfield.NextItem(v)
 		switch {
 		case httpfield.FoldIs(item, "close"):
 			h.close = true
@@ -122,15 +120,6 @@ func (h *head) noteConnection(v []byte) {
 			h.upgrade = true
 		}
 	}
-}
-
-// nextListItem cuts the first item off a comma-separated list. rest is nil after
-// the last one.
-func nextListItem(v []byte) (item, rest []byte) {
-	if i := bytes.IndexByte(v, ','); i >= 0 {
-		return httpfield.TrimSpace(v[:i]), v[i+1:]
-	}
-	return httpfield.TrimSpace(v), nil
 }
 
 // check judges the head as a whole once it is complete.

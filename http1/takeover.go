@@ -26,7 +26,7 @@ func (t Takeover) Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protoco
 // takenOver hands the connection over if the request of x asks for it.
 func (s *session) takenOver(x *exchange) bool {
 	t := s.at.takeover
-	if t == nil || !x.upgradable || s.stopping || !s.body.done() || !x.offered([]byte(t.Token)) {
+	if t == nil || !x.upgradable || s.stopping || !s.body.done() || !x.offered(t.Token) {
 		return false
 	}
 	s.startTimer(timerNone, 0)

@@ -21,7 +21,7 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	switch {
 	case kind != asteri.UpgradeRaw:
 		return nil, httpfield.Misuse("kind of upgrade is not known")
-	case !x.upgradable || !x.offered(h.Get("Upgrade")):
+	case !x.upgradable || !x.offered(string(h.Get("Upgrade"))):
 		return nil, httpfield.Misuse("upgrade that the client did not offer") // RFC 9110 section 7.8
 	case !s.body.done():
 		return nil, httpfield.Misuse("upgrade before the end of the request")
@@ -57,19 +57,8 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 }
 
 // offered tells whether the client's Upgrade field lists protocol.
-func (x *exchange) offered(protocol []byte) bool {
-	if len(protocol) == 0 {
-		return false
-	}
-	for v := range x.req.Header.Values("Upgrade") {
-		for v != nil {
-			var item []byte
-			if item, v = nextListItem(v); asteri.EqualFold(item, string(protocol)) {
-				return true
-			}
-		}
-	}
-	return false
+func (x *exchange) offered(protocol string) bool {
+	return protocol != "" && httpfield.ListsItem(&x.req.Header, "Upgrade", protocol)
 }
 
 // tunnel is what remains of a connection after an upgrade: to the handler an

@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 
@@ -62,13 +61,7 @@ func upgradeSettings(r *asteri.Request) (payload []byte, ok bool) {
 			return nil, false
 		}
 	}
-	named := false
-	for v := range r.Header.Values("Connection") {
-		for item := range bytes.SplitSeq(v, []byte{','}) {
-			named = named || asteri.EqualFold(httpfield.TrimSpace(item), field)
-		}
-	}
-	return payload, n == 1 && named && len(payload)%6 == 0
+	return payload, n == 1 && httpfield.ListsItem(&r.Header, "Connection", field) && len(payload)%6 == 0
 }
 
 // copyRequest writes a request of HTTP/1.1 as one of HTTP/2, without the fields that

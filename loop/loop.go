@@ -51,7 +51,7 @@ type Loop struct {
 
 	stats  loopStats
 	spoken spoken
-	busy  busyMeter
+	busy   busyMeter
 }
 
 // slot is a place in the table that tokens point into.

@@ -38,7 +38,7 @@ var layers = map[string]layer{
 	"http2": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/onloop", "internal/stream"}},
 	"http3": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
 
-	"workers": {imports: []string{root, "loop", "internal", "internal/spool"}},
+	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool"}},
 	"status":  {imports: []string{root, "loop", "internal", "internal/stats"}},
 
 	// Leaves, which anybody may import.

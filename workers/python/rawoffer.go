@@ -1,7 +1,6 @@
 package python
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -59,12 +59,8 @@ func rawForm(r *asteri.Request) *asteri.Request {
 	case r.Protocol != "" || r.HasBody() || asteri.EqualFold(r.Header.Get("Upgrade"), "h2c"):
 		return nil
 	}
-	for v := range r.Header.Values("Connection") {
-		for item := range bytes.SplitSeq(v, []byte{','}) {
-			if asteri.EqualFold(bytes.Trim(item, " \t"), "upgrade") {
-				return r
-			}
-		}
+	if httpfield.ListsItem(&r.Header, "Connection", "upgrade") {
+		return r
 	}
 	return nil
 }

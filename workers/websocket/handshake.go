@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // version is the only one that there is, RFC 6455 section 4.1.
@@ -29,7 +30,7 @@ func Offered(r *asteri.Request) bool {
 	if r.Protocol != "" {
 		return r.Protocol == "websocket"
 	}
-	return r.Method == "GET" && r.Proto == asteri.HTTP11 && r.Header.Has("Upgrade") && hasItem(r.Header.Values("Upgrade"), "websocket")
+	return r.Method == "GET" && r.Proto == asteri.HTTP11 && httpfield.ListsItem(&r.Header, "Upgrade", "websocket")
 }
 
 // Check looks at an opening handshake, RFC 6455 section 4.2.1 and RFC 8441
@@ -44,7 +45,7 @@ func (s *Server) Check(r *asteri.Request) error {
 		return refusal(statusForbidden, "origin is not allowed")
 	case r.Protocol != "":
 		return nil
-	case !hasItem(r.Header.Values("Connection"), "upgrade"):
+	case !httpfield.ListsItem(&r.Header, "Connection", "upgrade"):
 		return refusal(statusBadRequest, "Connection does not ask for an upgrade")
 	case r.HasBody():
 		return refusal(statusBadRequest, "WebSocket handshake with a body")
@@ -137,14 +138,4 @@ func items(values iter.Seq[[]byte]) iter.Seq[[]byte] {
 			}
 		}
 	}
-}
-
-// hasItem tells whether lists in fields hold an item, which is a token.
-func hasItem(values iter.Seq[[]byte], want string) bool {
-	for item := range items(values) {
-		if asteri.EqualFold(item, want) {
-			return true
-		}
-	}
-	return false
 }

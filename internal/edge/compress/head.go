@@ -7,6 +7,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // facts is what the fields of a response say that matters here.
@@ -36,7 +37,7 @@ func readFacts(h *asteri.Header) facts {
 			}
 		case len("Cache-Control"): // and of Content-Range
 			k.fixed = k.fixed || asteri.EqualFold(f.Name, "Content-Range") ||
-				asteri.EqualFold(f.Name, "Cache-Control") && containsToken(f.Value, "no-transform")
+				asteri.EqualFold(f.Name, "Cache-Control") && httpfield.HasItem(f.Value, "no-transform")
 		case len("Content-Length"): // and of Content-Digest
 			if asteri.EqualFold(f.Name, "Content-Length") {
 				k.noteLength(f.Value)
@@ -53,18 +54,6 @@ func (k *facts) noteLength(value []byte) {
 	n, err := strconv.ParseUint(string(value), 10, 63)
 	k.valid = k.valid && err == nil && k.length < 0
 	k.length = int64(n)
-}
-
-// containsToken tells whether a list of directives holds one called name.
-func containsToken(list []byte, name string) bool {
-	for len(list) > 0 {
-		var item []byte
-		item, list, _ = bytes.Cut(list, []byte{','})
-		if asteri.EqualFold(bytes.Trim(item, " \t"), name) {
-			return true
-		}
-	}
-	return false
 }
 
 // verdict says what is to be done with a response.
@@ -96,7 +85,7 @@ func (h *handler) judge(status int, k *facts, length int64) verdict {
 func vary(dst, src *asteri.Header) *asteri.Header {
 	dst.CopyFrom(src)
 	for list := range src.Values("Vary") {
-		if containsToken(list, accept.Header) || containsToken(list, "*") {
+		if httpfield.HasItem(list, accept.Header) || httpfield.HasItem(list, "*") {
 			return dst
 		}
 	}
