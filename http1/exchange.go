@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -299,8 +300,7 @@ func (x *exchange) outcome(h *asteri.Header, err error) asteri.Record {
 // mistake ends the exchange for a mistake of the application, which is logged:
 // whoever could handle the error has finished.
 func (x *exchange) mistake(err error) error {
-	x.session.at.settings.Logger.Error("application error",
-		"error", err, x.req.LogAttr())
+	x.session.at.settings.Logger.Error("application error", slog.Any("error", err), x.req.LogAttr())
 	x.Abort(err)
 	return err
 }

@@ -1,6 +1,8 @@
 package http1
 
 import (
+	"log/slog"
+
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 )
@@ -16,7 +18,7 @@ func (x *exchange) callHandler() {
 
 // crashed ends the exchange of a handler that did not return.
 func (x *exchange) crashed(err *asteri.PanicError) {
-	x.session.at.settings.Logger.Error("handler panicked", "value", err.Value, x.req.LogAttr(), "stack", string(err.Stack))
+	x.session.at.settings.Logger.Error("handler panicked", slog.Any("value", err.Value), x.req.LogAttr(), slog.String("stack", string(err.Stack)))
 	x.kept = true
 	x.Abort(err)
 }

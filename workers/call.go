@@ -395,5 +395,5 @@ func (c *Call) close(panicked any, returned bool) {
 
 func (c *Call) logPanic(what string, err *asteri.PanicError) {
 	r := c.Request()
-	c.log.Error(what, "value", err.Value, r.LogAttr(), "stack", string(err.Stack))
+	c.log.Error(what, slog.Any("value", err.Value), r.LogAttr(), slog.String("stack", string(err.Stack)))
 }

@@ -57,12 +57,18 @@ func run(l Load, open Open) (load.Summary, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), setup)
 	defer cancel()
 	work := make([]func() error, 0, l.Connections)
+	closings := make([]func(), 0, l.Connections)
+	defer func() {
+		for _, closing := range closings {
+			closing()
+		}
+	}()
 	for range l.Connections {
 		once, closing, err := open(ctx, l)
 		if err != nil {
 			return load.Summary{}, err
 		}
-		defer closing()
+		closings = append(closings, closing)
 		work = append(work, once)
 	}
 	tallies := make([]tally, l.Connections*l.Streams)

@@ -73,6 +73,7 @@ func (s *Socket) handshake(u *url.URL) error {
 	if err != nil {
 		return err
 	}
+	defer resp.Body.Close() // there is none
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	switch {
 	case resp.StatusCode != http.StatusSwitchingProtocols || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket"):

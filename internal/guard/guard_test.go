@@ -76,8 +76,6 @@ func TestGoexit(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	s := new(sink)
-	s.got = make([]string, 0, 1)
 	x := new(crasher)
 	h := asteri.HandlerFunc(func(asteri.Exchange) {})
 	if n := testing.AllocsPerRun(100, func() {

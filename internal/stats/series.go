@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
@@ -123,7 +124,7 @@ func (l *appList) get(name, model string) *app {
 		return l.get(other, "")
 	}
 	a := &app{name: name, model: model}
-	longer := append(all[:len(all):len(all)], a)
+	longer := append(slices.Clone(all), a)
 	l.list.Store(&longer)
 	return a
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -317,8 +318,7 @@ func (x *Exchange) outcome(h *asteri.Header, err error) asteri.Record {
 // mistake ends the exchange for a mistake of the application, which is logged:
 // whoever could handle the error has finished.
 func (x *Exchange) mistake(err error) error {
-	x.at.Settings.Logger.Error("application error",
-		"error", err, x.req.LogAttr())
+	x.at.Settings.Logger.Error("application error", slog.Any("error", err), x.req.LogAttr())
 	x.Abort(err)
 	return err
 }

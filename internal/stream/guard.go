@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"log/slog"
+
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 )
@@ -16,7 +18,7 @@ func (x *Exchange) callHandler() {
 
 // crashed ends the exchange, or its tunnel, of a handler that did not return.
 func (x *Exchange) crashed(err *asteri.PanicError) {
-	x.at.Settings.Logger.Error("handler panicked", "value", err.Value, x.req.LogAttr(), "stack", string(err.Stack))
+	x.at.Settings.Logger.Error("handler panicked", slog.Any("value", err.Value), x.req.LogAttr(), slog.String("stack", string(err.Stack)))
 	x.kept = true
 	if t := x.tunnelled; t != nil {
 		t.Abort(err)

@@ -74,7 +74,7 @@ func write(t *testing.T, w *Writer, lines string) {
 
 func expect(t *testing.T, form *regexp.Regexp, message, pri, text string) {
 	t.Helper()
-	if m := form.FindStringSubmatch(message); m == nil || m[1] != pri || m[2] != text {
+	if m := form.FindStringSubmatch(message); len(m) != 3 || m[1] != pri || m[2] != text {
 		t.Errorf("got %q, want priority %s and %q", message, pri, text)
 	}
 }

@@ -2,6 +2,7 @@ package python
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -222,19 +223,20 @@ func (c *call) giveUp(err error) {
 	if w := c.worker; w != nil {
 		w.link.cancel(c, true, c.home)
 	}
-	if mistake := c.logMistake(err); mistake != nil {
-		err = &asteri.StatusError{Code: http.StatusInternalServerError, Reason: mistake.Error()}
+	if c.logMistake(err) {
+		err = &asteri.StatusError{Code: http.StatusInternalServerError, Reason: err.Error()}
 	}
 	c.abort(err)
 }
 
-// logMistake logs err and returns it if it is the application's.
-func (c *call) logMistake(err error) *asteri.ResponseError {
+// logMistake logs err if it is the application's, and tells whether it is.
+func (c *call) logMistake(err error) bool {
 	var mistake *asteri.ResponseError
-	if errors.As(err, &mistake) {
-		c.pool.log.Error("the application's response cannot be sent", "error", mistake, c.req.LogAttr())
+	if !errors.As(err, &mistake) {
+		return false
 	}
-	return mistake
+	c.pool.log.Error("the application's response cannot be sent", slog.Any("error", mistake), c.req.LogAttr())
+	return true
 }
 
 // answer sends a whole response.

@@ -2,6 +2,7 @@ package python
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -71,7 +72,7 @@ func (l *link) abandon(c *call, now time.Time) {
 	c.abandoned = true
 	l.calls.abandoned++
 	l.worker.pool.counts.timedOut.Add(1)
-	l.log.Error("request timed out", c.req.LogAttr(), "age", now.Sub(c.started).Round(time.Millisecond))
+	l.log.Error("request timed out", c.req.LogAttr(), slog.Duration("age", now.Sub(c.started).Round(time.Millisecond)))
 	l.worker.control.cancel(c.id, true)
 	begun := c.begun
 	c.toHome(l.loop, func() { c.timedOut(begun) })

@@ -1,3 +1,5 @@
+//go:build linux || darwin || freebsd
+
 // Command nbio is a peer of the comparison: the event-loop library nbio echoing
 // WebSocket messages in its non-blocking mode.
 package main

@@ -191,7 +191,7 @@ func (h *Handler) settle(x asteri.Exchange, err error) {
 	if err == nil || errors.Is(err, asteri.ErrClosed) {
 		return
 	}
-	h.log.Error("a static file cannot be sent", x.Request().LogAttr(), "error", err)
+	h.log.Error("a static file cannot be sent", x.Request().LogAttr(), slog.Any("error", err))
 	x.Abort(&asteri.StatusError{Code: http.StatusServiceUnavailable})
 }
 
