@@ -3,8 +3,21 @@ package status
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 
 	"github.com/asteri/asteri-loop"
+)
+
+// access is what a client may do.
+type access uint8
+
+const (
+	// nobody may look at nothing.
+	nobody access = iota
+	// public may see health, counters and states of workers.
+	public
+	// full may see everything, and act.
+	full
 )
 
 // forwarding are fields that a proxy adds. A request that has one did not begin
@@ -13,30 +26,72 @@ var forwarding = []string{"Forwarded", "Via", "X-Real-IP"}
 
 const forwardedPrefix = "x-forwarded-"
 
-// mayLook tells whether the request comes from a client that may see the
-// server's state: one on this machine, or in one of the networks allowed.
+// visit is a request for one of the server's own paths, and who sent it.
+type visit struct {
+	asteri.Exchange
+	r      *asteri.Request
+	access access
+	// bearer says that the token came with the request itself, which no web
+	// page can make a browser do.
+	bearer bool
+	// session is what the cookie holds, if it is one of ours.
+	session string
+}
+
+// identify tells who asks.
+//
+// A token is proof wherever it comes from. Everything else is weak: a browser on
+// this machine can be made to ask by any web page, so a request that a page of
+// another origin caused counts for nothing, and so does one for a host whose name
+// someone else could make point here (DNS rebinding).
+func (s *Monitor) identify(x asteri.Exchange, admin bool) *visit {
+	v := &visit{Exchange: x, r: x.Request()}
+	if token, ok := bearer(&v.r.Header); ok {
+		if v.bearer = s.keys.isToken(token); v.bearer {
+			v.access = full
+		}
+		return v
+	}
+	if foreign(v.r) {
+		return v
+	}
+	if v.session = s.keys.sessionOf(v.r); v.session != "" {
+		v.access = full
+		return v
+	}
+	if !s.trustedHost(v.r.Authority, admin && v.r.Peer.Network == "unix") {
+		return v
+	}
+	switch {
+	case admin:
+		v.access = full
+	case s.isNear(v.r):
+		v.access = public
+	}
+	return v
+}
+
+// isNear tells whether the request comes from a client on this machine, or in one
+// of the networks allowed.
 //
 // A loopback address is weak proof, since a proxy on this machine has one too.
 // So whatever shows a proxy, or could be one, counts as a stranger: HTTP/1.0,
 // which nginx speaks to its upstreams, the PROXY protocol, and the fields that
-// proxies add. The
-// host that is asked for must not be a name that someone else controls, or a web
-// page could make its visitor's browser ask (DNS rebinding).
-func mayLook(r *asteri.Request, allow []netip.Prefix) bool {
-	if !r.Peer.Remote.IsValid() || r.Proto == asteri.HTTP10 {
+// proxies add.
+func (s *Monitor) isNear(r *asteri.Request) bool {
+	p := r.Peer
+	if !p.Remote.IsValid() || r.Proto == asteri.HTTP10 || forwarded(&r.Header) {
 		return false
 	}
-	addr := r.Peer.Remote.Addr().Unmap().WithZone("")
-	return (addr.IsLoopback() && r.Peer.Proxy == nil || contains(allow, addr)) && !forwarded(&r.Header) && trustedHost(r.Authority)
+	addr := p.Remote.Addr().Unmap().WithZone("")
+	if p.Proxy == nil {
+		return addr.IsLoopback() || contains(s.opts.Allow, addr)
+	}
+	return !p.Proxy.Anonymous && contains(s.opts.Allow, addr)
 }
 
 func contains(networks []netip.Prefix, addr netip.Addr) bool {
-	for _, n := range networks {
-		if n.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
 func forwarded(h *asteri.Header) bool {
@@ -53,14 +108,33 @@ func forwarded(h *asteri.Header) bool {
 	return false
 }
 
-// trustedHost tells whether authority is localhost or an address: nobody can
-// make those names point elsewhere.
-func trustedHost(authority []byte) bool {
+// foreign tells whether a page of another origin caused the request, as far as
+// browsers say (Fetch Metadata; RFC 6454). That a person follows a link from there
+// is no harm: the page that made the link sees nothing of the answer.
+func foreign(r *asteri.Request) bool {
+	if origin := r.Header.Get("Origin"); origin != nil && string(origin) != r.Scheme+"://"+string(r.Authority) {
+		return true
+	}
+	switch site := r.Header.Get("Sec-Fetch-Site"); string(site) {
+	case "", "same-origin", "none":
+		return false
+	}
+	followed := r.Method == "GET" && string(r.Header.Get("Sec-Fetch-Mode")) == "navigate" && string(r.Header.Get("Sec-Fetch-Dest")) == "document"
+	return !followed
+}
+
+// trustedHost tells whether authority is localhost, an address or a name that the
+// operator vouches for: nobody else can make those point elsewhere. To a Unix
+// socket no name leads, so clients there say what they like.
+func (s *Monitor) trustedHost(authority []byte, unix bool) bool {
+	if unix {
+		return true
+	}
 	host := authority
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
 		host = host[:i]
 	}
-	if asteri.EqualFold(host, "localhost") {
+	if asteri.EqualFold(host, "localhost") || slices.ContainsFunc(s.opts.Hosts, func(name string) bool { return asteri.EqualFold(host, name) }) {
 		return true
 	}
 	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {

@@ -1,9 +1,11 @@
 package status
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,96 +14,240 @@ import (
 	"github.com/asteri/asteri-loop/internal/exchangetest"
 )
 
+const testToken = "0123456789abcdef"
+
 // query is a request of one kind of client.
 type query struct {
-	method, target, host, remote string
-	proto                        asteri.Proto
-	fields                       []string // name, value, ...
-	proxied                      bool
+	method, target, host, remote, scheme string
+	proto                                asteri.Proto
+	fields                               []string // name, value, ...
+	proxy                                *asteri.Proxy
+	body                                 string
 }
 
-func ask(t *testing.T, h asteri.Handler, q query) exchangetest.Result {
-	t.Helper()
+func (q query) exchange(t testing.TB, e *exchangetest.Executor) *exchangetest.Exchange {
 	if q.host == "" {
 		q.host = "localhost:8000"
 	}
 	if q.remote == "" {
 		q.remote = "127.0.0.1:5000"
 	}
-	r := asteri.Request{Method: q.method, Target: []byte(q.target), Proto: q.proto, Authority: []byte(q.host), Peer: &asteri.Peer{Network: "tcp"}}
-	if q.proxied {
-		r.Peer.Proxy = &asteri.Proxy{}
+	r := asteri.Request{
+		Method: q.method, Target: []byte(q.target), Proto: q.proto, Scheme: q.scheme, Authority: []byte(q.host),
+		ContentLength: int64(len(q.body)), Peer: &asteri.Peer{Network: "tcp", Proxy: q.proxy},
 	}
-	if q.remote != "unix" {
+	if q.remote == "unix" {
+		r.Peer.Network = "unix"
+	} else {
 		r.Peer.Remote = netip.MustParseAddrPort(q.remote)
 	}
 	for i := 0; i < len(q.fields); i += 2 {
 		r.Header.Add(q.fields[i], q.fields[i+1])
 	}
-	return exchangetest.New(t, exchangetest.NewExecutor(t), r).Answer(h)
+	return exchangetest.New(t, e, r)
 }
 
-func newHandler(o Options) asteri.Handler {
-	if o.Ready == nil {
-		o.Ready = func() error { return nil }
+func ask(t *testing.T, h asteri.Handler, q query) exchangetest.Result {
+	t.Helper()
+	x := q.exchange(t, exchangetest.NewExecutor(t))
+	x.Serve(h)
+	if q.body != "" && x.BodyAsked() {
+		x.Send([]byte(q.body))
+		x.SendEnd(nil)
 	}
-	o.Report = func() Report { return Report{Server: Server{Name: "test", PID: 5}, Workers: []Worker{{PID: 7}}} }
-	app := asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(299, nil, []byte("application")) })
-	return Handler(app, o)
+	return x.Wait()
 }
 
-// What a client may see, by who it is.
-func TestWhoMayLook(t *testing.T) {
-	h := newHandler(Options{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+// newMonitor makes one that tells about a server with one worker, process 7.
+func newMonitor(t testing.TB, o Options) *Monitor {
+	if o.Token == "" {
+		o.Token = testToken
+	}
+	if o.Report == nil {
+		o.Report = func() Report {
+			return Report{
+				Server:  Server{Name: "test", PID: 5, Started: time.Unix(0, 0)},
+				Loops:   []Loop{{}},
+				Workers: []Worker{{PID: 7, State: "BUSY", Model: "sync"}}, Queue: &Queue{Capacity: 4},
+			}
+		}
+	}
+	m := New(o)
+	t.Cleanup(m.Close)
+	return m
+}
+
+// application answers 299 to what it gets.
+var application = asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(299, nil, []byte("application")) })
+
+var bearerToken = []string{"Authorization", "Bearer " + testToken}
+
+// Who sees what. Where nobody may look, probes are the application's.
+func TestAccess(t *testing.T) {
+	m := newMonitor(t, Options{
+		Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Hosts: []string{"status.example"},
+	})
+	h := m.Handler(application)
+	session := m.keys.newSession()
+	cookie := []string{"Cookie", "a=b; asteri-status-8000=" + session}
+	far, near := "192.0.2.1:5000", "10.1.2.3:5000"
 	for name, tc := range map[string]struct {
 		query
-		may bool
+		want access
 	}{
-		"loopback":               {query{}, true},
-		"loopback, IPv6":         {query{remote: "[::1]:5000", host: "[::1]:8000"}, true},
-		"loopback, mapped":       {query{remote: "[::ffff:127.0.0.1]:5000", host: "127.0.0.1"}, true},
-		"HTTP/2":                 {query{proto: asteri.HTTP2}, true},
-		"allowed network":        {query{remote: "10.1.2.3:5000", host: "10.0.0.1:8000"}, true},
-		"elsewhere":              {query{remote: "192.0.2.1:5000"}, false},
-		"Unix socket":            {query{remote: "unix"}, false},
-		"HTTP/1.0":               {query{proto: asteri.HTTP10}, false},
-		"Forwarded":              {query{fields: []string{"forwarded", "for=192.0.2.1"}}, false},
-		"X-Forwarded-For":        {query{fields: []string{"X-Forwarded-For", "192.0.2.1"}}, false},
-		"X-Forwarded-Proto":      {query{fields: []string{"x-forwarded-proto", "https"}}, false},
-		"X-Real-IP":              {query{fields: []string{"X-Real-IP", "192.0.2.1"}}, false},
-		"Via":                    {query{fields: []string{"Via", "1.1 proxy"}}, false},
-		"allowed, but forwarded": {query{remote: "10.1.2.3:5000", host: "10.0.0.1", fields: []string{"Via", "1.1 proxy"}}, false},
-		"PROXY header":           {query{proxied: true}, false},
-		"PROXY header, allowed":  {query{remote: "10.1.2.3:5000", host: "10.0.0.1", proxied: true}, true},
-		"rebound name":           {query{host: "evil.example:8000"}, false},
-		"name like an address":   {query{host: "127.0.0.1.evil.example"}, false},
-		"name like localhost":    {query{host: "localhost.evil.example"}, false},
-		"capitals":               {query{host: "LOCALHOST"}, true},
+		"loopback":                       {query{}, public},
+		"loopback, IPv6":                 {query{remote: "[::1]:5000", host: "[::1]:8000"}, public},
+		"loopback, mapped":               {query{remote: "[::ffff:127.0.0.1]:5000", host: "127.0.0.1"}, public},
+		"loopback, another of its":       {query{remote: "127.9.8.7:5000"}, public},
+		"HTTP/2":                         {query{proto: asteri.HTTP2}, public},
+		"allowed network":                {query{remote: near, host: "10.0.0.1:8000"}, public},
+		"elsewhere":                      {query{remote: far}, nobody},
+		"Unix socket":                    {query{remote: "unix"}, nobody},
+		"HTTP/1.0":                       {query{proto: asteri.HTTP10}, nobody},
+		"HTTP/1.0, allowed":              {query{proto: asteri.HTTP10, remote: near}, nobody},
+		"Forwarded":                      {query{fields: []string{"forwarded", "for=192.0.2.1"}}, nobody},
+		"X-Forwarded-For":                {query{fields: []string{"X-Forwarded-For", "192.0.2.1"}}, nobody},
+		"X-Forwarded-For of loopback":    {query{fields: []string{"X-Forwarded-For", "127.0.0.1"}}, nobody},
+		"X-Forwarded-Proto":              {query{fields: []string{"x-forwarded-proto", "https"}}, nobody},
+		"X-Real-IP":                      {query{fields: []string{"X-Real-IP", "192.0.2.1"}}, nobody},
+		"Via":                            {query{fields: []string{"Via", "1.1 proxy"}}, nobody},
+		"allowed, but forwarded":         {query{remote: near, host: "10.0.0.1", fields: []string{"Via", "1.1 proxy"}}, nobody},
+		"PROXY header":                   {query{proxy: &asteri.Proxy{}}, nobody},
+		"PROXY header, allowed":          {query{remote: near, host: "10.0.0.1", proxy: &asteri.Proxy{}}, public},
+		"PROXY header that names nobody": {query{remote: near, host: "10.0.0.1", proxy: &asteri.Proxy{Anonymous: true}}, nobody},
+		"rebound name":                   {query{host: "evil.example:8000"}, nobody},
+		"name like an address":           {query{host: "127.0.0.1.evil.example"}, nobody},
+		"name like localhost":            {query{host: "localhost.evil.example"}, nobody},
+		"no name":                        {query{host: ":8000"}, nobody},
+		"name vouched for":               {query{host: "Status.Example:8000"}, public},
+		"capitals":                       {query{host: "LOCALHOST"}, public},
+
+		"same origin":                {query{fields: []string{"Origin", "http://localhost:8000", "Sec-Fetch-Site", "same-origin"}}, public},
+		"another origin":             {query{fields: []string{"Origin", "https://evil.example"}}, nobody},
+		"another port":               {query{fields: []string{"Origin", "http://localhost:3000"}}, nobody},
+		"no origin":                  {query{fields: []string{"Origin", "null"}}, nobody},
+		"another site's script":      {query{fields: []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}}, nobody},
+		"another port's script":      {query{fields: []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}}, nobody},
+		"another site's frame":       {query{fields: []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}}, nobody},
+		"another site's link":        {query{fields: []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}}, public},
+		"bar of addresses":           {query{fields: []string{"Sec-Fetch-Site", "none"}}, public},
+		"token":                      {query{fields: bearerToken}, full},
+		"token, from far":            {query{remote: far, host: "www.example", fields: bearerToken}, full},
+		"token, through a proxy":     {query{proto: asteri.HTTP10, fields: append([]string{"Via", "1.0 proxy"}, bearerToken...)}, full},
+		"token, in small letters":    {query{fields: []string{"authorization", "bearer  " + testToken + " "}}, full},
+		"wrong token":                {query{fields: []string{"Authorization", "Bearer " + testToken + "x"}}, nobody},
+		"part of the token":          {query{fields: []string{"Authorization", "Bearer " + testToken[:15]}}, nobody},
+		"empty token":                {query{fields: []string{"Authorization", "Bearer "}}, nobody},
+		"another scheme":             {query{fields: []string{"Authorization", "Basic " + testToken}}, public},
+		"cookie":                     {query{fields: cookie}, full},
+		"cookie, from far":           {query{remote: far, host: "www.example:8000", fields: cookie}, full},
+		"cookie of another port":     {query{remote: far, host: "localhost:8001", fields: cookie}, nobody},
+		"cookie, another site's":     {query{fields: append([]string{"Origin", "https://evil.example"}, cookie...)}, nobody},
+		"cookie that was changed":    {query{remote: far, fields: []string{"Cookie", "asteri-status-8000=B" + session[1:]}}, nobody},
+		"cookie cut short":           {query{remote: far, fields: []string{"Cookie", "asteri-status-8000=" + session[1:]}}, nobody},
+		"cookie with the token":      {query{remote: far, fields: []string{"Cookie", "asteri-status-8000=" + testToken}}, nobody},
+		"one cookie of two is right": {query{remote: far, fields: []string{"Cookie", "asteri-status-8000=x; asteri-status-8000=" + session}}, full},
 	} {
-		for _, path := range []string{LivePath, ReadyPath, JSONPath, pagePrefix} {
+		for path, needs := range map[string]access{
+			DefaultLivePath: public, DefaultReadyPath: public, "/asteri-status": public, "/asteri-status.json": public,
+			"/asteri-status/logs": full, "/asteri-status/nothing": public,
+		} {
 			q := tc.query
 			q.target = path
 			want := 200
-			switch ours := strings.HasPrefix(path, pagePrefix); {
-			case !tc.may && ours:
-				want = 403
-			case !tc.may:
+			switch shared := !strings.HasPrefix(path, "/asteri-status"); {
+			case tc.want < needs && shared:
 				want = 299
-			case path == pagePrefix:
+			case tc.want < needs:
+				want = 403
+			case path == "/asteri-status/nothing":
 				want = 404
 			}
-			if got := ask(t, h, q); got.Status != want {
+			got := ask(t, h, q)
+			if got.Status != want {
 				t.Errorf("%s asks %s: %d, want %d", name, path, got.Status, want)
+			}
+			if path == "/asteri-status.json" && got.Status == 200 {
+				if everything := strings.Contains(string(got.Body), `"access":"full"`); everything != (tc.want == full) {
+					t.Errorf("%s sees everything: %t", name, everything)
+				}
 			}
 		}
 	}
 }
 
+func TestSessionsEnd(t *testing.T) {
+	k := newKeys(testToken)
+	session := k.newSession()
+	if !k.valid([]byte(session)) || newKeys("another token ...").valid([]byte(session)) {
+		t.Error("a session belongs to its token")
+	}
+	k.now = func() time.Time { return time.Now().Add(sessionLife + time.Second) }
+	if k.valid([]byte(session)) {
+		t.Error("a session has no end")
+	}
+}
+
+// With the admin listener everything may be seen, but not by web pages.
+func TestAdmin(t *testing.T) {
+	h := newMonitor(t, Options{NoDashboard: true}).Admin()
+	for name, tc := range map[string]struct {
+		query
+		want int
+	}{
+		"logs":             {query{target: "/asteri-status/logs"}, 200},
+		"Unix socket":      {query{target: "/asteri-status/logs", remote: "unix", host: "whatever"}, 200},
+		"probe":            {query{target: "/livez"}, 200},
+		"from afar":        {query{target: "/asteri-status/logs", remote: "192.0.2.1:5", host: "10.0.0.1:9000"}, 200},
+		"start":            {query{target: "/"}, 303},
+		"nothing":          {query{target: "/x"}, 404},
+		"rebound name":     {query{target: "/asteri-status/logs", host: "evil.example"}, 403},
+		"rebound name, /x": {query{target: "/x", host: "evil.example"}, 403},
+		"another origin":   {query{target: "/asteri-status/logs", fields: []string{"Origin", "https://evil.example"}}, 403},
+		"wrong token":      {query{target: "/asteri-status/logs", fields: []string{"Authorization", "Bearer x"}}, 403},
+	} {
+		if got := ask(t, h, tc.query); got.Status != tc.want {
+			t.Errorf("%s: %d, want %d", name, got.Status, tc.want)
+		}
+	}
+}
+
+// What is not exactly ours is the application's, and nothing below our paths is.
 func TestOnlyExactPaths(t *testing.T) {
-	h := newHandler(Options{})
+	h := newMonitor(t, Options{}).Handler(application)
 	for target, want := range map[string]int{
 		"/": 299, "/livez/": 299, "/livez?verbose": 200, "/LIVEZ": 299, "/%6civez": 299, "/x/livez": 299,
-		"/asteri-statusx": 299, "/asteri-status.jsonx": 299, "/asteri-status/": 404, "/asteri-status/logs": 404,
+		"/asteri-statusx": 299, "/asteri-status.jsonx": 299, "/asteri-status.json/": 299, "/Asteri-Status": 299, "/ASTERI-STATUS.JSON": 299,
+		"//asteri-status": 299, "/asteri%2dstatus": 299, "/%61steri-status": 299, "/x/../asteri-status": 299, "/./asteri-status": 299, "/asteri-status%2f..": 299,
+		"/asteri-status": 200, "/asteri-status.json": 200, "/asteri-status?": 200, "/asteri-status?x=/../": 200,
+		"/asteri-status/": 404, "/asteri-status/x": 404, "/asteri-status/../x": 404, "/asteri-status/..": 404, "/asteri-status//": 404, "/asteri-status/%2e%2e/": 404,
+		"/asteri-status/Events": 404, "/asteri-status/logs": 403, "/asteri-status/logs/": 404, "/asteri-status/logs/stream": 403, "/asteri-status/stack": 403, "/asteri-status/stack?pid=7": 403,
+	} {
+		if got := ask(t, h, query{target: target}); got.Status != want {
+			t.Errorf("%s: %d, want %d", target, got.Status, want)
+		}
+	}
+	if got := ask(t, h, query{method: "POST", target: "/form", body: "GET /asteri-status HTTP/1.1"}); got.Status != 299 {
+		t.Errorf("a body that holds the path: %d", got.Status)
+	}
+}
+
+func TestMovedPaths(t *testing.T) {
+	h := newMonitor(t, Options{Path: "/-/state", LivePath: "/-/live", ReadyPath: "/-/ready"}).Handler(application)
+	for target, want := range map[string]int{
+		"/asteri-status": 299, "/asteri-status/logs": 299, "/livez": 299, "/readyz": 299,
+		"/-/state": 200, "/-/state.json": 200, "/-/state/x": 404, "/-/live": 200, "/-/ready": 200, "/-/": 299,
+	} {
+		if got := ask(t, h, query{target: target}); got.Status != want {
+			t.Errorf("%s: %d, want %d", target, got.Status, want)
+		}
+	}
+}
+
+func TestNoDashboard(t *testing.T) {
+	h := newMonitor(t, Options{NoDashboard: true}).Handler(application)
+	for target, want := range map[string]int{
+		"/asteri-status": 299, "/asteri-status/x": 299, "/asteri-status.json": 299, "/asteri-status?token=" + testToken: 299, "/livez": 200,
 	} {
 		if got := ask(t, h, query{target: target}); got.Status != want {
 			t.Errorf("%s: %d, want %d", target, got.Status, want)
@@ -110,26 +256,127 @@ func TestOnlyExactPaths(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	h := newHandler(Options{})
-	got := ask(t, h, query{method: "POST", target: LivePath})
-	if got.Status != 405 || string(got.Header.Get("Allow")) != "GET, HEAD" {
-		t.Errorf("%d %q", got.Status, got.Header.Get("Allow"))
+	h := newMonitor(t, Options{}).Handler(application)
+	for _, tc := range []struct {
+		method, target string
+		fields         []string
+		want           int
+		allow          string
+	}{
+		{"POST", "/livez", nil, 405, "GET, HEAD"},
+		{"HEAD", "/livez", nil, 200, ""},
+		{"HEAD", "/asteri-status.json", nil, 200, ""},
+		{"HEAD", "/asteri-status/events", nil, 200, ""},
+		{"HEAD", "/asteri-status", nil, 200, ""},
+		{"OPTIONS", "/asteri-status.json", nil, 405, "GET, HEAD"},
+		{"DELETE", "/asteri-status", nil, 405, "GET, HEAD"},
+		{"GET", "/asteri-status/action", bearerToken, 405, "POST"},
+		{"GET", "/asteri-status/login", nil, 405, "POST"},
+	} {
+		got := ask(t, h, query{method: tc.method, target: tc.target, fields: tc.fields})
+		if got.Status != tc.want || string(got.Header.Get("Allow")) != tc.allow {
+			t.Errorf("%s %s: %d %q", tc.method, tc.target, got.Status, got.Header.Get("Allow"))
+		}
 	}
-	if got := ask(t, h, query{method: "HEAD", target: LivePath}); got.Status != 200 {
-		t.Errorf("HEAD: %d", got.Status)
+}
+
+// The token in the query becomes a cookie, and shows no more.
+func TestTokenInQuery(t *testing.T) {
+	h := newMonitor(t, Options{}).Handler(application)
+	x := query{target: "/asteri-status?token=" + testToken + "&lang=id", scheme: "https", remote: "192.0.2.1:5", host: "www.example"}.exchange(t, exchangetest.NewExecutor(t))
+	got := x.Answer(h)
+	if got.Status != 303 || string(got.Header.Get("Location")) != "/asteri-status?lang=id" {
+		t.Fatalf("%d %s", got.Status, got.Header.Get("Location"))
+	}
+	if target := string(x.Request().Target); strings.Contains(target, testToken) {
+		t.Errorf("the log will show %s", target)
+	}
+	var paths []string
+	for c := range got.Header.Values("Set-Cookie") {
+		name, rest, _ := strings.Cut(string(c), "=")
+		value, attributes, _ := strings.Cut(rest, ";")
+		for _, a := range []string{"HttpOnly", "SameSite=Strict", "Secure"} {
+			if !strings.Contains(attributes, a) {
+				t.Errorf("%s is missing in %s", a, attributes)
+			}
+		}
+		if strings.Contains(value, testToken) {
+			t.Error("the cookie is the token")
+		}
+		_, path, _ := strings.Cut(attributes, "Path=")
+		path, _, _ = strings.Cut(path, ";")
+		paths = append(paths, path)
+		if got := ask(t, h, query{target: path, remote: "192.0.2.1:5", host: "www.example", fields: []string{"Cookie", name + "=" + value}}); got.Status != 200 {
+			t.Errorf("%s with the cookie: %d", path, got.Status)
+		}
+	}
+	if strings.Join(paths, " ") != "/asteri-status /asteri-status.json" {
+		t.Errorf("%v", paths)
+	}
+	for _, target := range []string{"/asteri-status?token=wrong", "/asteri-status?token=", "/asteri-status.json?a&token=wrong", "/asteri-status/nothing?token=wrong"} {
+		got := ask(t, h, query{target: target})
+		if got.Status != 403 || got.Header.Has("Set-Cookie") || strings.Contains(string(got.Body), "wrong") {
+			t.Errorf("%s: %d %s", target, got.Status, got.Body)
+		}
+	}
+	if got := ask(t, h, query{target: "/livez?token=wrong"}); got.Status != 200 {
+		t.Errorf("a probe's own query: %d", got.Status)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	h := newMonitor(t, Options{}).Handler(application)
+	post := func(body string, fields ...string) exchangetest.Result {
+		return ask(t, h, query{
+			method: "POST", target: "/asteri-status/login", remote: "192.0.2.1:5", host: "www.example", body: body,
+			fields: append(fields, "Content-Type", "application/x-www-form-urlencoded"),
+		})
+	}
+	if got := post("token=" + testToken); got.Status != 303 || !got.Header.Has("Set-Cookie") {
+		t.Errorf("%d", got.Status)
+	}
+	if got := post("token=wrong"); got.Status != 403 || got.Header.Has("Set-Cookie") {
+		t.Errorf("wrong token: %d", got.Status)
+	}
+	if got := post("token="+testToken, "Origin", "https://evil.example"); got.Status != 403 {
+		t.Errorf("another site signs its visitor in: %d", got.Status)
+	}
+	if got := post("token=" + strings.Repeat("x", maxForm)); got.Status != 413 {
+		t.Errorf("long form: %d", got.Status)
+	}
+	if got := post("token=%"); got.Status != 400 {
+		t.Errorf("malformed form: %d", got.Status)
+	}
+	// Who may not look is offered the form, in the browser.
+	got := ask(t, h, query{target: "/asteri-status?x=<script>", remote: "192.0.2.1:5", fields: []string{"Accept", "text/html"}})
+	if got.Status != 403 || !strings.Contains(string(got.Body), `action="/asteri-status/login"`) || strings.Contains(string(got.Body), "<script>") {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
+func TestGiantQueries(t *testing.T) {
+	h := newMonitor(t, Options{}).Handler(application)
+	giant := strings.Repeat("a=b&", 1<<16)
+	for path, want := range map[string]int{
+		"/asteri-status": 414, "/asteri-status/events": 414, "/asteri-status/logs": 400, "/asteri-status/stack": 400, "/asteri-status.json": 200, "/livez": 200,
+	} {
+		got := ask(t, h, query{target: path + "?" + giant + "token=x", fields: bearerToken})
+		if got.Status != want || len(got.Body) > 64<<10 {
+			t.Errorf("%s: %d, want %d", path, got.Status, want)
+		}
 	}
 }
 
 func TestNotReady(t *testing.T) {
-	h := newHandler(Options{Ready: func() error { return errors.New("no worker is ready") }})
-	if got := ask(t, h, query{target: ReadyPath}); got.Status != 503 || string(got.Body) != "no worker is ready\n" {
+	h := newMonitor(t, Options{Ready: func() error { return errors.New("no worker is ready") }}).Handler(application)
+	if got := ask(t, h, query{target: DefaultReadyPath}); got.Status != 503 || string(got.Body) != "no worker is ready\n" {
 		t.Errorf("%d %q", got.Status, got.Body)
 	}
-	if got := ask(t, h, query{target: LivePath}); got.Status != 200 || string(got.Body) != "ok\n" {
+	if got := ask(t, h, query{target: DefaultLivePath}); got.Status != 200 || string(got.Body) != "ok\n" {
 		t.Errorf("%d %q", got.Status, got.Body)
 	}
 	var doc Report
-	if err := json.Unmarshal(ask(t, h, query{target: JSONPath}).Body, &doc); err != nil {
+	if err := json.Unmarshal(ask(t, h, query{target: "/asteri-status.json"}).Body, &doc); err != nil {
 		t.Fatal(err)
 	}
 	if doc.Ready || doc.Reason != "no worker is ready" {
@@ -137,26 +384,109 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-func TestReport(t *testing.T) {
-	got := ask(t, newHandler(Options{}), query{target: JSONPath})
-	if ct := string(got.Header.Get("Content-Type")); ct != "application/json" || string(got.Header.Get("Cache-Control")) != "no-store" {
-		t.Errorf("%s", ct)
-	}
-	var doc map[string]any
-	if err := json.Unmarshal(got.Body, &doc); err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range []string{"server", "ready", "application", "connections", "handshakes", "buffer_bytes", "loops", "workers"} {
-		if _, ok := doc[key]; !ok {
-			t.Errorf("%s is missing", key)
+func TestFurtherPages(t *testing.T) {
+	metrics := asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(200, nil, []byte("up 1\n")) })
+	m := newMonitor(t, Options{Pages: map[string]asteri.Handler{"/metrics": metrics}})
+	for remote, want := range map[string]int{"127.0.0.1:1": 200, "192.0.2.1:1": 299} {
+		if got := ask(t, m.Handler(application), query{target: "/metrics", remote: remote}); got.Status != want {
+			t.Errorf("%s: %d, want %d", remote, got.Status, want)
 		}
+	}
+	if got := ask(t, m.Admin(), query{target: "/metrics", remote: "192.0.2.1:1"}); got.Status != 200 {
+		t.Errorf("admin: %d", got.Status)
 	}
 }
 
-func TestReportTimes(t *testing.T) {
-	started := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	text, err := json.Marshal(Server{Started: started, Uptime: 1.5})
-	if err != nil || !strings.Contains(string(text), `"started":"2026-01-02T03:04:05Z","uptime_seconds":1.5`) {
-		t.Errorf("%s, %v", text, err)
+// orders is a Control that notes what it was told.
+type orders struct{ told chan string }
+
+func (o orders) Reload()         { o.told <- "reload" }
+func (o orders) Scale(delta int) { o.told <- "scale " + string(rune('1'+delta)) }
+func (o orders) Restart(pid int) error {
+	if pid != 7 {
+		return errors.New("no such worker")
+	}
+	o.told <- "restart"
+	return nil
+}
+
+func (o orders) Stacks(_ context.Context, pid int) (map[string]string, error) {
+	if pid != 7 {
+		return nil, errors.New("no such worker")
+	}
+	return map[string]string{"MainThread": "  at main\n", "A": "  at a"}, nil
+}
+
+func TestActions(t *testing.T) {
+	o := orders{make(chan string, 10)}
+	m := newMonitor(t, Options{Control: o})
+	session := m.keys.newSession()
+	cookie := []string{"Cookie", "asteri-status-8000=" + session}
+	proof := "&csrf=" + url.QueryEscape(m.keys.proof(session))
+	form := []string{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}
+	for name, tc := range map[string]struct {
+		admin  bool
+		body   string
+		fields []string
+		status int
+		told   string
+	}{
+		"token, reload":           {false, "action=reload", bearerToken, 202, "reload"},
+		"token, scale-up":         {false, "action=scale-up", bearerToken, 202, "scale 2"},
+		"token, scale-down":       {false, "action=scale-down", bearerToken, 202, "scale 0"},
+		"token, restart":          {false, "restart=7", bearerToken, 202, "restart"},
+		"token, no such worker":   {false, "restart=8", bearerToken, 409, ""},
+		"token, no worker":        {false, "restart=x", bearerToken, 400, ""},
+		"token, no action":        {false, "action=format-disk", bearerToken, 400, ""},
+		"token, nothing":          {false, "x=y", bearerToken, 400, ""},
+		"session":                 {false, "action=reload" + proof, cookie, 202, "reload"},
+		"session in a browser":    {false, "action=reload" + proof, append([]string{"Accept", "text/html", "Origin", "http://localhost:8000", "Sec-Fetch-Site", "same-origin"}, cookie...), 303, "reload"},
+		"session without proof":   {false, "action=reload", cookie, 403, ""},
+		"proof of another":        {false, "action=reload&csrf=" + m.keys.proof(m.keys.newSession()), cookie, 403, ""},
+		"proof without session":   {false, "action=reload" + proof, nil, 403, ""},
+		"session, another site":   {false, "action=reload" + proof, append([]string{"Origin", "http://localhost:3000"}, cookie...), 403, ""},
+		"loopback":                {false, "action=reload", nil, 403, ""},
+		"loopback with the field": {false, "action=reload", []string{"X-Asteri-Action", "1"}, 403, ""},
+		"admin":                   {true, "action=reload", []string{"X-Asteri-Action", "1"}, 202, "reload"},
+		"admin without the field": {true, "action=reload", nil, 403, ""},
+		"admin, another site":     {true, "action=reload", []string{"X-Asteri-Action", "1", "Origin", "https://evil.example"}, 403, ""},
+		"admin in a browser":      {true, "action=reload" + proof, cookie, 202, "reload"},
+		"admin, not the page's":   {true, "action=reload", append([]string{"X-Asteri-Action", ""}, cookie...), 403, ""},
+	} {
+		h := m.Handler(application)
+		if tc.admin {
+			h = m.Admin()
+		}
+		got := ask(t, h, query{method: "POST", target: "/asteri-status/action", body: tc.body, fields: append(append([]string{}, tc.fields...), form...)})
+		if got.Status != tc.status {
+			t.Errorf("%s: %d, want %d", name, got.Status, tc.status)
+		}
+		told := ""
+		select {
+		case told = <-o.told:
+		default:
+		}
+		if told != tc.told {
+			t.Errorf("%s: told %q, want %q", name, told, tc.told)
+		}
+	}
+	if got := ask(t, m.Handler(application), query{method: "POST", target: "/asteri-status/action", body: "{}", fields: append([]string{"Content-Type", "text/plain"}, bearerToken...)}); got.Status != 415 {
+		t.Errorf("another type: %d", got.Status)
+	}
+}
+
+func TestStack(t *testing.T) {
+	h := newMonitor(t, Options{Control: orders{}}).Handler(application)
+	for target, want := range map[string]string{
+		"?pid=7":   "200 Thread A:\n  at a\n\nThread MainThread:\n  at main\n\n",
+		"?pid=8":   "404 no such worker\n",
+		"?pid=-1":  "400 pid must be the number of a process\n",
+		"":         "400 pid must be the number of a process\n",
+		"?pid=7;1": "400 pid must be the number of a process\n",
+	} {
+		got := ask(t, h, query{target: "/asteri-status/stack" + target, fields: bearerToken})
+		if text := string(rune('0'+got.Status/100)) + "0" + string(rune('0'+got.Status%10)) + " " + string(got.Body); text != want {
+			t.Errorf("%s: %q", target, text)
+		}
 	}
 }

@@ -21,11 +21,17 @@ type application interface {
 	Describe() []description
 	// Report adds the workers and the queue to a status report.
 	Report(*status.Report)
+	// Pools tells about the workers of each application.
+	Pools() []status.PoolMeasures
 	// Reload takes over the settings of cfg and the application's code. After
 	// an error what ran before goes on.
 	Reload(ctx context.Context, cfg *config.Config) error
 	// Scale adds delta workers.
 	Scale(delta int)
+	// Restart replaces the worker with a process id, and Stacks tells where it
+	// is: python.ErrNoWorker if there is none.
+	Restart(pid int) error
+	Stacks(ctx context.Context, pid int) (map[string]string, error)
 	// Stop ends the workers once they have answered what they have, at the
 	// latest when ctx is done. Kill ends them at once.
 	Stop(ctx context.Context)

@@ -36,6 +36,7 @@ func (s *server) announceReady() {
 			s.logs.Info("Serving: " + serving(one))
 		}
 		s.logs.Info("Running " + s.loops())
+		s.announceStatus()
 	}
 	if s.ownCert != nil {
 		s.logs.Warn("No --certfile: TLS is answered with a self-signed certificate, which clients do not trust",
@@ -64,7 +65,11 @@ func (s *server) banner(about []description) string {
 	for _, one := range about {
 		fmt.Fprintf(&b, "  %s\n", serving(one))
 	}
-	fmt.Fprintf(&b, "  %s\n\n", s.loops())
+	fmt.Fprintf(&b, "  %s\n", s.loops())
+	if link := s.statusLink(); link != "" {
+		fmt.Fprintf(&b, "  status  %s\n", s.paint("4", link))
+	}
+	b.WriteByte('\n')
 	return b.String()
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/status"
 	"github.com/asteri/asteri-loop/workers"
+	"github.com/asteri/asteri-loop/workers/python"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
@@ -110,6 +111,12 @@ func (d *demonstration) Report(r *status.Report) {
 
 // Scale has nothing to do: there are no processes to be more or fewer.
 func (d *demonstration) Scale(int) { d.log.Info("The demonstration has no worker processes") }
+
+// Restart and Stacks find no worker: the server's own process is the only one.
+func (d *demonstration) Restart(int) error { return python.ErrNoWorker }
+func (d *demonstration) Stacks(context.Context, int) (map[string]string, error) {
+	return nil, python.ErrNoWorker
+}
 
 // Stop has nothing left to stop once the connections are drained.
 func (d *demonstration) Stop(context.Context) { d.Kill() }

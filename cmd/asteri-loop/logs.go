@@ -2,19 +2,25 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
+	"math"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/accesslog"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/logging"
+	"github.com/asteri/asteri-loop/internal/syslog"
+	"github.com/asteri/asteri-loop/status"
 )
 
 // logs are the server's log and its access log.
 type logs struct {
 	*slog.Logger
+	// recent keeps the last records, for the status page.
+	recent *status.Log
 	// terminal says that the log is read on a terminal, in color if color
 	// is set too.
 	terminal, color bool
@@ -25,6 +31,9 @@ type logs struct {
 	// observing says that requests are logged at all, which is decided at
 	// the start: a protocol without an observer has less to do.
 	observing bool
+	// The same for a syslog daemon; nil without one.
+	syslog       *logging.Output
+	syslogAccess *accesslog.Log
 }
 
 // flushTimeout is how long the end of the server waits for each log.
@@ -35,19 +44,51 @@ func openLogs(cfg *config.Config) (*logs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("error log: %w", err)
 	}
-	l := &logs{output: logging.NewOutput(file)}
+	l := &logs{output: logging.NewOutput(file), recent: status.NewLog()}
 	if cfg.ErrorLogfile == "-" {
 		l.terminal, l.color = logging.IsTerminal(os.Stderr), logging.Color(os.Stderr, os.Getenv)
 	}
 	l.setLevel(cfg)
-	l.Logger = slog.New(logging.New(l.output, logging.Options{Level: &l.level, Color: l.color, PID: os.Getpid()}))
-	format, out, err := openAccess(cfg)
+	if cfg.LogSyslog {
+		l.syslog = logging.NewOutput(syslogWriter(cfg, "error", -1))
+	}
+	l.Logger = slog.New(l.handler(cfg))
+	access, err := openAccess(cfg)
 	if err != nil {
-		l.output.Close(flushTimeout)
+		l.close()
 		return nil, err
 	}
-	l.access, l.observing = accesslog.New(out, format, l.Logger), out != nil
+	l.access, l.observing = accesslog.New(access.out, access.format, l.Logger), access.out != nil
+	if access.syslog != nil {
+		l.syslogAccess = accesslog.New(access.syslog, access.plain, l.Logger)
+	}
 	return l, nil
+}
+
+// handler takes the records of the log, wherever they go.
+func (l *logs) handler(cfg *config.Config) slog.Handler {
+	o := logging.Options{Level: slog.Level(math.MinInt), Color: l.color, PID: os.Getpid()}
+	var h slog.Handler = logging.New(l.output, o)
+	if cfg.LogFormat == "json" {
+		h = logging.NewJSON(l.output, o)
+	}
+	if l.syslog != nil {
+		o.Syslog, o.Color = true, false
+		h = slog.NewMultiHandler(h, logging.New(l.syslog, o))
+	}
+	h = l.recent.Handler(h, logging.PIDKey)
+	return logging.WithLevels(h, &l.level, loggerLevels(cfg))
+}
+
+func loggerLevels(cfg *config.Config) map[string]slog.Level {
+	levels := make(map[string]slog.Level, len(cfg.LoggerLevels))
+	for _, s := range cfg.LoggerLevels {
+		name, level, _ := strings.Cut(s, "=") // Load has checked it
+		if least, err := logging.Level(level); err == nil {
+			levels[name] = least
+		}
+	}
+	return levels
 }
 
 // setLevel takes over a level that Load has checked.
@@ -57,55 +98,36 @@ func (l *logs) setLevel(cfg *config.Config) {
 	}
 }
 
-func openAccess(cfg *config.Config) (*accesslog.Format, io.WriteCloser, error) {
-	path := accessPath(cfg)
-	format, err := accesslog.Compile(cfg.AccessLogformat, accesslog.Options{
-		Color:    path == "-" && logging.Color(os.Stdout, os.Getenv),
-		PID:      os.Getpid(),
-		Software: software(),
-	})
-	if err != nil {
-		return nil, nil, err
+// observers are the access logs that there are.
+func (l *logs) observers() []asteri.Observer {
+	var all []asteri.Observer
+	if l.observing {
+		all = append(all, l.access)
 	}
-	if path == "" {
-		return format, nil, nil
+	if l.syslogAccess != nil {
+		all = append(all, l.syslogAccess)
 	}
-	out, err := logging.Open(path, os.Stdout)
-	if err != nil {
-		return nil, nil, fmt.Errorf("access log: %w", err)
-	}
-	return format, out, nil
+	return all
 }
 
-// accessPath resolves the words that the setting may hold; empty is no log.
-func accessPath(cfg *config.Config) string {
-	switch cfg.AccessLogfile {
-	case "none", "":
-		return ""
-	case "auto":
-		if logging.IsTerminal(os.Stdout) {
-			return "-"
-		}
-		return ""
-	}
-	return cfg.AccessLogfile
-}
-
-// reopen opens the files again, under the names that cfg has for them, so that
+// reopen goes on in the files under the names that the settings have now, so that
 // they can be rotated. What cannot be opened stays as it is.
 func (l *logs) reopen(cfg *config.Config) error {
 	file, err := logging.Open(cfg.ErrorLogfile, os.Stderr)
 	if err != nil {
 		return fmt.Errorf("error log: %w", err)
 	}
-	format, out, err := openAccess(cfg)
+	access, err := openAccess(cfg)
 	if err != nil {
-		file.Close()
+		_ = file.Close() // nothing was written to it
 		return err
 	}
 	l.setLevel(cfg)
-	l.access.Replace(format, out)
-	if out != nil && !l.observing {
+	l.access.Replace(access.format, access.out)
+	if l.syslogAccess != nil {
+		l.syslogAccess.Replace(access.plain, access.syslog)
+	}
+	if access.out != nil && !l.observing {
 		l.Warn("An access log where there was none at the start needs a restart")
 	}
 	return l.output.Replace(file)
@@ -114,9 +136,33 @@ func (l *logs) reopen(cfg *config.Config) error {
 // print writes text for a person, in its place between what is logged.
 func (l *logs) print(text string) { _, _ = l.output.Write([]byte(text)) } // has no error
 
-// close ends the logs, so that nothing that was logged is lost: the access log
+// close ends the logs, so that nothing that was logged is lost: the access logs
 // first, which may have to tell of losses.
 func (l *logs) close() {
-	l.access.Close(flushTimeout)
+	for _, a := range []*accesslog.Log{l.access, l.syslogAccess} {
+		if a != nil {
+			a.Close(flushTimeout)
+		}
+	}
 	l.output.Close(flushTimeout)
+	if l.syslog != nil {
+		l.syslog.Close(flushTimeout)
+	}
+}
+
+// syslogWriter sends what one of the logs says to the daemon of the settings, which
+// Load has checked.
+func syslogWriter(cfg *config.Config, log string, severity int) *syslog.Writer {
+	address, err := syslog.ParseAddress(cfg.LogSyslogTo)
+	if err != nil {
+		panic(err)
+	}
+	facility, err := syslog.ParseFacility(cfg.LogSyslogFacility)
+	if err != nil {
+		panic(err)
+	}
+	return syslog.New(syslog.Options{
+		Address: address, Facility: facility, Tag: syslog.Tag("asteri-loop", cfg.LogSyslogPrefix, log),
+		PID: os.Getpid(), Severity: severity,
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/edge/proxy"
 	"github.com/asteri/asteri-loop/status"
+	"github.com/asteri/asteri-loop/workers/python"
 )
 
 // proxied is a server that requests are passed on to.
@@ -55,6 +56,12 @@ func (p *proxied) Report(*status.Report) {}
 
 // Scale has nothing to do: there are no workers.
 func (p *proxied) Scale(int) { p.log.Info("A server behind a mount has no workers here") }
+
+// Restart and Stacks find no worker: they are the other server's.
+func (p *proxied) Restart(int) error { return python.ErrNoWorker }
+func (p *proxied) Stacks(context.Context, int) (map[string]string, error) {
+	return nil, python.ErrNoWorker
+}
 
 // Stop has nothing left to stop once the connections are drained.
 func (p *proxied) Stop(context.Context) {}

@@ -109,10 +109,19 @@ func (a *pythonApp) Report(r *status.Report) {
 	r.Queue = &status.Queue{Waiting: s.Queued, Capacity: s.QueueSize}
 	for _, w := range s.Workers {
 		r.Workers = append(r.Workers, status.Worker{
-			PID: w.PID, Model: w.Model, State: w.State, InFlight: w.InFlight, Served: w.Served,
+			PID: w.PID, Model: w.Model, App: a.cfg.App, State: shownState(w.State), InFlight: w.InFlight, Served: w.Served,
 			WebSockets: w.Sockets, Age: seconds(time.Since(w.Started)),
 		})
 	}
+}
+
+// shownState is the pool's word for a state in the operator's words: a worker that was
+// killed is one that is being replaced.
+func shownState(state string) string {
+	if state == "KILLED" {
+		return "RESTARTING"
+	}
+	return state
 }
 
 // Reload replaces the workers.

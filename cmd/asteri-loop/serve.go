@@ -32,6 +32,9 @@ type server struct {
 	tls     *tlsconf.Source  // nil without TLS
 	ownCert *tls.Certificate // nil if certificates were given
 
+	signals *signals
+	watched
+
 	state atomic.Pointer[error] // why the server as a whole is not ready, or nil
 }
 
@@ -68,9 +71,9 @@ func serve(input config.Input, cfg *config.Config) int {
 // run starts the server, serves until it is told to stop, and returns the exit
 // status.
 func (s *server) run() int {
-	signals := watchSignals()
+	s.signals = watchSignals()
 	s.announceStart()
-	status := s.serve(signals)
+	status := s.serve(s.signals)
 	s.close()
 	if status == exitOK {
 		s.logs.Info("Stopped")
@@ -98,11 +101,15 @@ func (s *server) open() (err error) {
 	if err := s.openTLS(); err != nil {
 		return err
 	}
+	s.openStatsd()
 	if s.engine, err = newEngine(s.cfg, s.logs); err != nil {
 		return err
 	}
 	s.engine.Start() // workers are connected to running loops
 	if s.app, err = newApplication(s.engine, s.cfg, s.logs); err != nil {
+		return err
+	}
+	if err := s.openStatus(); err != nil {
 		return err
 	}
 	return s.listen()
@@ -129,12 +136,14 @@ func (s *server) awaitReady(signals *signals) (stop bool, err error) {
 
 // close ends at once what still runs.
 func (s *server) close() {
+	s.closeStatus()
 	if s.app != nil {
 		s.app.Kill()
 	}
 	if s.engine != nil {
 		_ = s.engine.Close()
 	}
+	s.closeStatsd()
 }
 
 // fail logs why the server ends.
@@ -185,6 +194,7 @@ func (s *server) report() status.Report {
 		doc.Connections += l.Connections
 		doc.Loops = append(doc.Loops, status.Loop{
 			ID: id, Active: id < stats.Active, Connections: l.Connections, Accepted: l.Accepted,
+			Ticks: l.Ticks, Panics: l.Panics,
 		})
 	}
 	s.reportHTTP3(&doc)

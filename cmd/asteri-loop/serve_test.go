@@ -194,19 +194,19 @@ func TestInheritedSocket(t *testing.T) {
 func TestStatus(t *testing.T) {
 	p := start(t, t.TempDir(), "-w", "tornado")
 	var doc status.Report
-	if err := json.Unmarshal([]byte(get(t, client(), p.url("http")+status.JSONPath).text), &doc); err != nil {
+	if err := json.Unmarshal([]byte(get(t, client(), p.url("http")+status.DefaultPath+".json").text), &doc); err != nil {
 		t.Fatal(err)
 	}
 	if doc.Server.PID != p.cmd.Process.Pid || !doc.Ready || doc.Application.Model != "tornado" || doc.Connections != 1 || len(doc.Loops) == 0 {
 		t.Errorf("%+v", doc)
 	}
-	for path, want := range map[string]string{status.LivePath: "ok\n", status.ReadyPath: "ready\n"} {
+	for path, want := range map[string]string{status.DefaultLivePath: "ok\n", status.DefaultReadyPath: "ready\n"} {
 		if got := get(t, client(), p.url("http")+path); got.text != want {
 			t.Errorf("%s: %q", path, got.text)
 		}
 	}
 	off := start(t, t.TempDir(), "--status", "off")
-	if got := get(t, client(), off.url("http")+status.LivePath); got.StatusCode != 404 {
+	if got := get(t, client(), off.url("http")+status.DefaultLivePath); got.StatusCode != 404 {
 		t.Errorf("switched off: %d", got.StatusCode)
 	}
 }

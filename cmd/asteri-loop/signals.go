@@ -97,6 +97,9 @@ func (s *server) shutdown(sig os.Signal, signals *signals) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.GracefulTimeout)
 	defer cancel()
 	drained := make(chan struct{})
+	if s.status != nil {
+		s.status.EndStreams()
+	}
 	go func() {
 		defer close(drained)
 		s.engine.Drain()

@@ -12,6 +12,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/edge/mount"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/status"
+	"github.com/asteri/asteri-loop/workers/python"
 )
 
 // sites are several applications, at hosts and paths of their own.
@@ -42,7 +43,7 @@ func newSites(eng *loop.Engine, cfg *config.Config, l *logs) (_ *sites, err erro
 			return nil, fmt.Errorf("%s: %w", m.At(), err)
 		}
 		s.list = append(s.list, site{app, m.At(), m.IsURL()})
-		routes = append(routes, mount.Route{Host: m.Host, Prefix: m.Prefix, Handler: app})
+		routes = append(routes, mount.Route{Host: m.Host, Prefix: m.Prefix, Handler: named(app, m.At())})
 	}
 	var rest asteri.Handler
 	if cfg.App != "" {
@@ -180,6 +181,24 @@ func (s *sites) find(cfg *config.Config, at string) int {
 
 // Scale adds workers to the first application: a signal cannot say which one.
 func (s *sites) Scale(delta int) { s.list[0].Scale(delta) }
+
+// Restart replaces a worker of whichever application has it.
+func (s *sites) Restart(pid int) error {
+	err := python.ErrNoWorker
+	for i := 0; i < len(s.list) && errors.Is(err, python.ErrNoWorker); i++ {
+		err = s.list[i].Restart(pid)
+	}
+	return err
+}
+
+// Stacks asks the worker of whichever application has it.
+func (s *sites) Stacks(ctx context.Context, pid int) (stacks map[string]string, err error) {
+	err = python.ErrNoWorker
+	for i := 0; i < len(s.list) && errors.Is(err, python.ErrNoWorker); i++ {
+		stacks, err = s.list[i].Stacks(ctx, pid)
+	}
+	return stacks, err
+}
 
 // Stop stops all at once.
 func (s *sites) Stop(ctx context.Context) {

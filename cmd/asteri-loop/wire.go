@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/loop"
-	"github.com/asteri/asteri-loop/status"
 )
 
 // This file, and protocols.go, are where the parts of the server are named and
@@ -49,7 +47,7 @@ func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 
 // exchangeOptions are the settings of every protocol.
 func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
-	opts := []asteri.Option{
+	return []asteri.Option{
 		asteri.WithLimits(asteri.Limits{
 			RequestLine: limit(int(cfg.LimitRequestLine)),
 			Fields:      limit(cfg.LimitRequestFields),
@@ -65,10 +63,6 @@ func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
 		}),
 		asteri.WithLogger(l.Logger),
 	}
-	if l.observing {
-		opts = append(opts, asteri.WithObserver(l.access))
-	}
-	return opts
 }
 
 // limit translates "0 is no limit", as users say it, into the spelling of package
@@ -87,20 +81,16 @@ func (s *server) handler() (asteri.Handler, error) {
 		return nil, err
 	}
 	h = limited(h, s.cfg)
-	if !s.cfg.Status {
-		return h, nil
+	if s.status != nil {
+		h = s.status.Handler(h)
 	}
-	allow := make([]netip.Prefix, len(s.cfg.StatusAllow))
-	for i, n := range s.cfg.StatusAllow {
-		allow[i] = netip.MustParsePrefix(n) // Load has checked it
-	}
-	return status.Handler(h, status.Options{Allow: allow, Ready: s.health, Report: s.report}), nil
+	return h, nil
 }
 
 // listen opens the ports. Requests that come before the application is ready
 // wait in its queue.
 func (s *server) listen() error {
-	opts := exchangeOptions(s.cfg, s.logs)
+	opts := append(exchangeOptions(s.cfg, s.logs), asteri.WithObserver(s.observer()))
 	h, err := s.handler()
 	if err != nil {
 		return err

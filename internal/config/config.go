@@ -163,6 +163,13 @@ type Config struct {
 	StatusToken string
 	AdminListen []string
 
+	DisableMetrics bool
+	MetricsPath    string
+	// StatsdHost is HOST:PORT or unix:PATH; empty for no StatsD.
+	StatsdHost, StatsdPrefix string
+	// DogstatsdTags are separated by commas.
+	DogstatsdTags string
+
 	// Warnings are mistakes that do not keep the server from starting, in
 	// words for the log.
 	Warnings []string

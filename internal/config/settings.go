@@ -23,11 +23,12 @@ const (
 	groupLogging   = "Logging"
 	groupTracing   = "Tracing"
 	groupStatus    = "Status"
+	groupMetrics   = "Metrics"
 	groupDebugging = "Debugging"
 )
 
 // settings are all rows, in the order of their groups.
-var settings = slices.Concat(servingSettings, loggingSettings, statusSettings)
+var settings = slices.Concat(servingSettings, loggingSettings, metricsSettings, statusSettings)
 
 // servingSettings are those of what the server is for.
 var servingSettings = []*setting{

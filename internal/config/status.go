@@ -45,7 +45,7 @@ func token(s string) (string, error) {
 
 // checkPaths refuses paths of the server's own that take each other's place.
 func (c *Config) checkPaths() error {
-	own := []struct{ name, path string }{{"status_path", c.StatusPath}, {"live_path", c.LivePath}, {"ready_path", c.ReadyPath}}
+	own := []struct{ name, path string }{{"status_path", c.StatusPath}, {"live_path", c.LivePath}, {"ready_path", c.ReadyPath}, {"metrics_path", c.MetricsPath}}
 	for i, a := range own {
 		for _, b := range own[i+1:] {
 			if a.path == b.path || strings.HasPrefix(b.path, c.StatusPath+"/") || b.path == c.StatusPath+".json" {

@@ -50,6 +50,9 @@ func (o *Output) Write(p []byte) (int, error) { return o.w.Write(p) }
 // far, and is closed.
 func (o *Output) Replace(w io.WriteCloser) error { return o.w.Replace(w, func() {}) }
 
+// Lost returns how many records could not be written so far.
+func (o *Output) Lost() uint64 { return o.w.Lost() }
+
 // Flush returns when all that was logged has been written, at the latest after
 // timeout.
 func (o *Output) Flush(timeout time.Duration) { o.w.Flush(timeout) }

@@ -42,8 +42,8 @@ const (
 // Client is an asteri.Observer that tells a StatsD server.
 type Client struct {
 	opts   Options
-	shards []*shard
-	others *shard
+	shards atomic.Pointer[[]*shard] // by home
+	others *shard                   // of all other homes
 	logged [len(levels)]atomic.Uint64
 	lost   atomic.Uint64
 	stop   context.CancelFunc
@@ -61,17 +61,24 @@ type Client struct {
 
 var _ asteri.Observer = (*Client)(nil)
 
-// New starts a client for exchanges whose homes are mostly among these. It need not
-// reach the server: it goes on trying.
-func New(o Options, homes []asteri.Executor) *Client {
+// New starts a client. It need not reach the server: it goes on trying.
+func New(o Options) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{opts: o, others: new(shard), stop: cancel, done: make(chan struct{}), workers: -1}
 	c.out = packer{prefix: prefix(o.Prefix), suffix: suffix(o.Tags), limit: limitOf(o.Network), send: c.send}
-	for _, home := range homes {
-		c.shards = append(c.shards, &shard{home: home})
-	}
+	c.SetHomes(nil)
 	go c.run(ctx)
 	return c
+}
+
+// SetHomes says what the homes of exchanges will mostly be, so that each has its own
+// place to count. It is called before the first exchange.
+func (c *Client) SetHomes(homes []asteri.Executor) {
+	shards := make([]*shard, len(homes))
+	for i, home := range homes {
+		shards[i] = &shard{home: home}
+	}
+	c.shards.Store(&shards)
 }
 
 func prefix(s string) string {
@@ -108,7 +115,7 @@ func (c *Client) Close() {
 
 // ExchangeDone implements asteri.Observer.
 func (c *Client) ExchangeDone(r *asteri.Record) {
-	for _, s := range c.shards {
+	for _, s := range *c.shards.Load() {
 		if s.home == r.Home {
 			s.add(r)
 			return
@@ -137,7 +144,7 @@ func (c *Client) run(ctx context.Context) {
 
 // flush sends what has happened since the last time.
 func (c *Client) flush(now time.Time) {
-	for _, s := range c.shards {
+	for _, s := range *c.shards.Load() {
 		s.pack(&c.out)
 	}
 	c.others.pack(&c.out)

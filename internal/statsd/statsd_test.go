@@ -56,8 +56,9 @@ func TestNamesAreGunicorns(t *testing.T) {
 	c := New(Options{
 		Network: "udp", Address: at.LocalAddr().String(), Prefix: "my.app..", Tags: "env:test,x",
 		Workers: func() int { return 3 }, Logger: slog.New(slog.DiscardHandler),
-	}, []asteri.Executor{h})
+	})
 	defer c.Close()
+	c.SetHomes([]asteri.Executor{h})
 	log := slog.New(c.Logs(slog.DiscardHandler))
 	_ = log.Handler().(*handler).Handle(t.Context(), slog.Record{Level: slog.LevelError})
 	_ = log.With("a", 1).WithGroup("g").Handler().Handle(t.Context(), slog.Record{Level: slog.LevelWarn})
@@ -113,7 +114,7 @@ func TestUnixSocket(t *testing.T) {
 	leakcheck.Check(t)
 	path := filepath.Join(t.TempDir(), "s")
 	at := listen(t, "unixgram", path)
-	c := New(Options{Network: "unixgram", Address: path, Logger: slog.New(slog.DiscardHandler)}, nil)
+	c := New(Options{Network: "unixgram", Address: path, Logger: slog.New(slog.DiscardHandler)})
 	defer c.Close()
 	c.ExchangeDone(&asteri.Record{Status: 400}) // a head that was refused
 	all := receive(t, at, 8<<10, "gunicorn.request.status.400:1|c")
@@ -126,7 +127,7 @@ func TestUnixSocket(t *testing.T) {
 // log.
 func TestNobodyListens(t *testing.T) {
 	leakcheck.Check(t)
-	c := New(Options{Network: "unixgram", Address: filepath.Join(t.TempDir(), "none"), Logger: slog.New(slog.DiscardHandler)}, nil)
+	c := New(Options{Network: "unixgram", Address: filepath.Join(t.TempDir(), "none"), Logger: slog.New(slog.DiscardHandler)})
 	deadline := time.Now().Add(patience)
 	for c.Lost() < 2 && time.Now().Before(deadline) {
 		c.ExchangeDone(&asteri.Record{Status: 400})
@@ -140,7 +141,8 @@ func TestNobodyListens(t *testing.T) {
 
 func TestObservingAllocatesNothing(t *testing.T) {
 	h := new(home)
-	c := New(Options{Network: "unixgram", Address: "/none", Logger: slog.New(slog.DiscardHandler)}, []asteri.Executor{h})
+	c := New(Options{Network: "unixgram", Address: "/none", Logger: slog.New(slog.DiscardHandler)})
+	c.SetHomes([]asteri.Executor{h})
 	c.Close()
 	r := &asteri.Record{Home: h, Request: &asteri.Request{}, Status: 200}
 	for range 2 * maxTimes {

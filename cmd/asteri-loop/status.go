@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/http1"
+	"github.com/asteri/asteri-loop/internal/stats"
+	"github.com/asteri/asteri-loop/internal/statsd"
+	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/status"
+)
+
+// watched is what the server has to tell about itself.
+type watched struct {
+	counts    *stats.Exchanges
+	statsd    *statsd.Client // nil without
+	status    *status.Monitor
+	token     string
+	tokenFile string // empty if the operator has chosen the token
+	admin     []*loop.Listener
+}
+
+// openStatus starts what watches the server, if that is wanted.
+func (s *server) openStatus() error {
+	homes := make([]asteri.Executor, len(s.engine.Loops()))
+	for i, l := range s.engine.Loops() {
+		homes[i] = l
+	}
+	s.counts = stats.New(homes)
+	if s.statsd != nil {
+		s.statsd.SetHomes(homes)
+	}
+	if !s.cfg.Status {
+		return nil
+	}
+	if s.token = s.cfg.StatusToken; s.token == "" {
+		s.token = rand.Text()
+		s.keepToken()
+	}
+	allow := make([]netip.Prefix, len(s.cfg.StatusAllow))
+	for i, n := range s.cfg.StatusAllow {
+		allow[i] = netip.MustParsePrefix(n) // Load has checked it
+	}
+	s.status = status.New(status.Options{
+		Path: s.cfg.StatusPath, LivePath: s.cfg.LivePath, ReadyPath: s.cfg.ReadyPath,
+		NoDashboard: s.cfg.DisableDashboard,
+		Token:       s.token, Allow: allow, Hosts: s.cfg.StatusHosts,
+		Ready: s.health, Report: s.report, Configuration: s.configuration, Control: control{s},
+		MetricsPath: s.metricsPath(), Measures: s.measures,
+		Counts: s.counts, Homes: homes, Log: s.logs.recent, Logger: s.logs.Logger,
+	})
+	return s.listenAdmin()
+}
+
+// listenAdmin opens the listeners of those who may see and do everything.
+func (s *server) listenAdmin() error {
+	for _, addr := range s.cfg.AdminListen {
+		h := http1.Protocol(s.status.Admin(), exchangeOptions(s.cfg, s.logs)...)
+		ln, err := s.engine.ListenWith(loop.ListenConfig{Addr: addr, Backlog: s.cfg.Backlog, Mode: 0o600, Protocols: []loop.Protocol{h}})
+		if err != nil {
+			return fmt.Errorf("--admin-listen: %w", err)
+		}
+		if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+			s.logs.Warn("Who can reach the admin listener may see and do everything", "address", tcp)
+		}
+		s.admin = append(s.admin, ln)
+	}
+	return nil
+}
+
+// keepToken puts the token into a file of this user's. Without one only who reads the
+// terminal knows it.
+func (s *server) keepToken() {
+	path, err := writeToken(s.token)
+	if err != nil {
+		s.logs.Warn("The status token cannot be kept in a file; --status-token sets one", "error", err)
+		return
+	}
+	s.tokenFile = path
+}
+
+// writeToken makes the file in the user's own runtime directory, or in one of the
+// user's below that for temporary files. It follows no link that another has put there.
+func writeToken(token string) (path string, err error) {
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		dir = filepath.Join(os.TempDir(), fmt.Sprintf("asteri-loop-%d", os.Getuid()))
+		if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+			return "", err
+		}
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return "", err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || info.Mode().Perm()&0o022 != 0 || ok && int(owner.Uid) != os.Getuid() {
+		return "", fmt.Errorf("%s is not a directory that only this user can write to", dir)
+	}
+	path = filepath.Join(dir, fmt.Sprintf("asteri-loop-%d.token", os.Getpid()))
+	_ = os.Remove(path) // of a process that had this number before
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	if _, err := f.WriteString(token + "\n"); err != nil {
+		_ = f.Close() // the first error says more
+		return "", err
+	}
+	return path, f.Close()
+}
+
+// closeStatus ends what watches.
+func (s *server) closeStatus() {
+	if s.status != nil {
+		s.status.Close()
+	}
+	if s.tokenFile != "" {
+		_ = os.Remove(s.tokenFile) // it opens nothing any more
+		_ = os.Remove(filepath.Dir(s.tokenFile))
+	}
+}
+
+// statusLink returns where the status page is: for who reads it on a terminal with
+// what opens it.
+func (s *server) statusLink() string {
+	if s.status == nil {
+		return ""
+	}
+	for _, ln := range s.admin {
+		return place("http", ln) + s.cfg.StatusPath
+	}
+	if s.cfg.DisableDashboard {
+		return ""
+	}
+	scheme := "https"
+	if s.cfg.Serves("http") || s.tls == nil {
+		scheme = "http"
+	}
+	link := place(scheme, s.listeners[0]) + s.cfg.StatusPath
+	if s.tokenFile != "" && s.logs.terminal {
+		link += "?token=" + s.token
+	}
+	return link
+}
+
+// place is how to reach a listener from this machine.
+func place(scheme string, ln *loop.Listener) string {
+	tcp, ok := ln.Addr().(*net.TCPAddr)
+	if !ok {
+		return "unix:" + absolute(ln.Addr().String()) + " "
+	}
+	host := tcp.IP.String()
+	if tcp.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, fmt.Sprint(tcp.Port))
+}
+
+// announceStatus says in the log where to look.
+func (s *server) announceStatus() {
+	switch link := s.statusLink(); {
+	case link == "":
+	case s.tokenFile != "" && len(s.admin) == 0:
+		s.logs.Info("Status page: "+link, "token in", s.tokenFile)
+	default:
+		s.logs.Info("Status page: " + link)
+	}
+}
+
+// configuration lists the settings as of the last reload.
+func (s *server) configuration() []status.Setting {
+	rows := s.live.Load().Rows()
+	all := make([]status.Setting, len(rows))
+	for i, r := range rows {
+		all[i] = status.Setting{Name: r.Name, Value: strings.Trim(r.Value, `"`), Origin: r.Origin}
+	}
+	return all
+}
+
+// control is what operators may do on the status page.
+type control struct{ *server }
+
+// Reload is as SIGHUP.
+func (c control) Reload() {
+	select {
+	case c.signals.c <- syscall.SIGHUP:
+	default: // so many wait already that one will come to the same
+	}
+}
+
+func (c control) Scale(delta int)       { c.app.Scale(delta) }
+func (c control) Restart(pid int) error { return c.app.Restart(pid) }
+func (c control) Stacks(ctx context.Context, pid int) (map[string]string, error) {
+	return c.app.Stacks(ctx, pid)
+}
+
+// observer joins those who watch exchanges.
+func (s *server) observer() asteri.Observer {
+	var all []asteri.Observer
+	if s.status != nil {
+		all = append(all, s.counts, s.status)
+	}
+	if s.statsd != nil {
+		all = append(all, s.statsd)
+	}
+	return asteri.Observers(append(all, s.logs.observers()...)...)
+}

@@ -1,0 +1,141 @@
+package status
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// signsIn takes a token that came in the query, as the link in the banner has it,
+// and sends the browser on to where it shows no more: in the bar of addresses, in
+// its history, in what it tells the next server. It returns false if there is none.
+func (s *Monitor) signsIn(v *visit) bool {
+	if v.r.Method != http.MethodGet || !bytes.Contains(v.r.Query, []byte("token=")) {
+		return false
+	}
+	q, ok := parseQuery(v.r.Query)
+	if !ok || !q.Has("token") {
+		return false
+	}
+	v.r.Handling.App = ownApp
+	v.r.Target = v.r.Path // what is logged of the request
+	token := q.Get("token")
+	if !s.keys.isToken([]byte(token)) {
+		s.forbid(v)
+		return true
+	}
+	q.Del("token")
+	to := string(v.r.Path)
+	if len(q) > 0 {
+		to += "?" + q.Encode()
+	}
+	s.welcome(v, to)
+	return true
+}
+
+// login takes a token from the form that strangers see.
+func (s *Monitor) login(v *visit) {
+	v.readForm(func(form url.Values) {
+		if foreign(v.r) || !s.keys.isToken([]byte(form.Get("token"))) {
+			s.forbid(v)
+			return
+		}
+		s.welcome(v, s.opts.Path)
+	})
+}
+
+func (s *Monitor) welcome(v *visit, to string) {
+	h := head(plainText)
+	s.setCookie(h, v.r, s.keys.newSession())
+	redirect(v, to, h)
+}
+
+// forbid answers who may not look.
+func (s *Monitor) forbid(v *visit) {
+	v.r.Handling.App = ownApp
+	if v.r.Method == http.MethodGet && wantsPage(v.r) {
+		h := s.pageHead()
+		send(v, http.StatusForbidden, h, stranger(languageOf(v.r, nil), s.opts.Path))
+		return
+	}
+	respond(v, http.StatusForbidden, plainText, "for clients on this machine, or with the token\n")
+}
+
+func wantsPage(r *asteri.Request) bool {
+	return bytes.Contains(r.Header.Get("Accept"), []byte("text/html"))
+}
+
+// maxQuery bounds what is looked at. No query of ours comes near it.
+const maxQuery = 4 << 10
+
+// parseQuery returns false for a query that is too long or malformed.
+func parseQuery(raw []byte) (url.Values, bool) {
+	if len(raw) > maxQuery {
+		return nil, false
+	}
+	q, err := url.ParseQuery(string(raw))
+	return q, err == nil
+}
+
+// maxForm bounds the body of a POST.
+const maxForm = 4 << 10
+
+// readForm reads the body, and calls with what is in it on the executor.
+func (v *visit) readForm(with func(url.Values)) {
+	kind, _, _ := strings.Cut(string(v.r.Header.Get("Content-Type")), ";")
+	if strings.TrimSpace(kind) != "application/x-www-form-urlencoded" {
+		respond(v, http.StatusUnsupportedMediaType, plainText, "application/x-www-form-urlencoded only\n")
+		return
+	}
+	if v.r.ContentLength > maxForm {
+		respond(v, http.StatusRequestEntityTooLarge, plainText, "too long\n")
+		return
+	}
+	v.ReadBody(&formSink{visit: v, with: with})
+}
+
+type formSink struct {
+	*visit
+	with func(url.Values)
+	body []byte
+	done bool
+}
+
+// OnBody implements asteri.BodySink.
+func (f *formSink) OnBody(p []byte) {
+	f.Consumed(len(p))
+	if f.done {
+		return
+	}
+	if len(f.body)+len(p) > maxForm {
+		f.done = true
+		respond(f.visit, http.StatusRequestEntityTooLarge, plainText, "too long\n")
+		return
+	}
+	f.body = append(f.body, p...)
+}
+
+// OnEnd implements asteri.BodySink.
+func (f *formSink) OnEnd(*asteri.Header) {
+	if f.done {
+		return
+	}
+	f.done = true
+	form, err := url.ParseQuery(string(f.body))
+	if err != nil {
+		respond(f.visit, http.StatusBadRequest, plainText, "malformed form\n")
+		return
+	}
+	f.with(form)
+}
+
+// OnError implements asteri.BodySink. The client has left, so nobody is answered.
+func (f *formSink) OnError(cause error) {
+	if !f.done {
+		f.done = true
+		f.Abort(cause)
+	}
+}

@@ -1,0 +1,174 @@
+package status
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/asteri/asteri-loop"
+)
+
+// route is what is at one path.
+type route struct {
+	needs access
+	// shared says that the path is the application's for who may not look.
+	shared bool
+	// post says that it takes POST and nothing else; others take GET and HEAD.
+	post  bool
+	serve func(*visit)
+}
+
+// ownApp is what observers know the server's own requests by.
+const ownApp = "asteri-status"
+
+// table returns the routes by path.
+func (s *Monitor) table() map[string]route {
+	t := map[string]route{
+		s.opts.LivePath:  {needs: public, shared: true, serve: s.live},
+		s.opts.ReadyPath: {needs: public, shared: true, serve: s.ready},
+	}
+	for path, h := range s.opts.Pages {
+		t[path] = route{needs: public, shared: true, serve: func(v *visit) { h.ServeExchange(v.Exchange) }}
+	}
+	if s.opts.MetricsPath != "" {
+		m := newMetrics(s)
+		t[s.opts.MetricsPath] = route{needs: public, shared: true, serve: m.serve}
+	}
+	t[s.opts.Path] = route{needs: public, serve: s.page}
+	t[s.opts.Path+".json"] = route{needs: public, serve: s.report}
+	t[s.prefix+"events"] = route{needs: public, serve: s.listen}
+	t[s.prefix+"logs"] = route{needs: full, serve: s.logs}
+	t[s.prefix+"logs/stream"] = route{needs: full, serve: s.tail}
+	t[s.prefix+"stack"] = route{needs: full, serve: s.stack}
+	t[s.prefix+"action"] = route{needs: full, post: true, serve: s.act}
+	t[s.prefix+"login"] = route{needs: nobody, post: true, serve: s.login}
+	return t
+}
+
+// find returns the route of a path; with own set it is one of the page's, or is
+// below them, where nothing else may be.
+func (s *Monitor) find(path []byte) (r route, found, own bool) {
+	r, found = s.routes[string(path)]
+	own = found && !r.shared || !found && strings.HasPrefix(string(path), s.prefix)
+	return r, found, own
+}
+
+// front stands before an application.
+type front struct {
+	*Monitor
+	next asteri.Handler
+}
+
+// ServeExchange implements asteri.Handler.
+func (f *front) ServeExchange(x asteri.Exchange) {
+	r, found, own := f.find(x.Request().Path)
+	if !found && !own || own && f.opts.NoDashboard {
+		f.pass(x)
+		return
+	}
+	v := f.identify(x, false)
+	switch {
+	case r.shared && v.access < r.needs:
+		f.pass(x)
+	case own && f.signsIn(v):
+	case v.access < r.needs, !found && v.access == nobody:
+		f.forbid(v)
+	default:
+		f.answer(v, r, found)
+	}
+}
+
+// pass gives a request to the application.
+func (f *front) pass(x asteri.Exchange) {
+	f.flights.begin(x)
+	f.next.ServeExchange(x)
+}
+
+func (s *Monitor) serveAdmin(x asteri.Exchange) {
+	path := x.Request().Path
+	r, found, own := s.find(path)
+	v := s.identify(x, true)
+	switch {
+	case own && s.signsIn(v):
+	case v.access < full && r.needs > nobody || v.access == nobody:
+		s.forbid(v)
+	case string(path) == "/":
+		redirect(v, s.opts.Path, nil)
+	default:
+		s.answer(v, r, found)
+	}
+}
+
+// answer lets a route answer who may see it.
+func (s *Monitor) answer(v *visit, r route, found bool) {
+	v.r.Handling.App = ownApp
+	isGet := v.r.Method == http.MethodGet || v.r.Method == http.MethodHead
+	switch {
+	case !found:
+		respond(v, http.StatusNotFound, plainText, "not found\n")
+	case r.post && v.r.Method != http.MethodPost:
+		refuseMethod(v, "POST")
+	case !r.post && !isGet:
+		refuseMethod(v, "GET, HEAD")
+	default:
+		r.serve(v)
+	}
+}
+
+func (s *Monitor) live(v *visit) { respond(v, http.StatusOK, plainText, "ok\n") }
+
+func (s *Monitor) ready(v *visit) {
+	if err := s.opts.Ready(); err != nil {
+		respond(v, http.StatusServiceUnavailable, plainText, err.Error()+"\n")
+		return
+	}
+	respond(v, http.StatusOK, plainText, "ready\n")
+}
+
+// report answers with the document.
+func (s *Monitor) report(v *visit) {
+	s.later(v, func() func() {
+		body := s.snapshot().encode(v.access, true)
+		return func() { respond(v, http.StatusOK, "application/json", string(body)) }
+	})
+}
+
+// later runs find off the loop and what it returns on it. A client that has left by
+// then gets no answer.
+func (s *Monitor) later(v *visit, find func() (answer func())) {
+	s.work.Go(func() { v.Post(find()) })
+}
+
+const plainText = "text/plain; charset=utf-8"
+
+// head makes the fields that all answers have: they are for the moment, for who
+// asked, and for nothing but what they say they are.
+func head(contentType string) *asteri.Header {
+	var h asteri.Header
+	h.Add("Content-Type", contentType)
+	h.Add("Cache-Control", "no-store")
+	h.Add("X-Content-Type-Options", "nosniff")
+	h.Add("Cross-Origin-Resource-Policy", "same-origin")
+	return &h
+}
+
+func respond(v *visit, code int, contentType, body string) { send(v, code, head(contentType), body) }
+
+func refuseMethod(v *visit, allowed string) {
+	h := head(plainText)
+	h.Add("Allow", allowed)
+	send(v, http.StatusMethodNotAllowed, h, allowed+" only\n")
+}
+
+// redirect has a browser GET another path; h may be nil.
+func redirect(v *visit, to string, h *asteri.Header) {
+	if h == nil {
+		h = head(plainText)
+	}
+	h.Add("Location", to)
+	send(v, http.StatusSeeOther, h, "")
+}
+
+// send answers. That it may fail because the client has left is no concern.
+func send(v *visit, code int, h *asteri.Header, body string) {
+	_ = v.Respond(code, h, []byte(body))
+}
