@@ -27,13 +27,16 @@ type Server struct {
 	udp       *net.UDPConn
 	transport *quic.Transport
 	listener  *quic.EarlyListener
+
 	accepting context.CancelFunc // ends it
 	running   sync.WaitGroup     // the accepting goroutine and the sessions
+	closing   sync.Once
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	draining bool // no further connection is wanted
 
+	readers     readers
 	handshaking atomic.Int64
 	counts      counts
 }
@@ -49,6 +52,7 @@ func Listen(eng *loop.Engine, cfg Config, h asteri.Handler, opts ...asteri.Optio
 	s := &Server{
 		cfg: cfg.withDefaults(), settings: settingsOf(h, opts), engine: eng,
 		sessions: make(map[*session]struct{}),
+		readers:  newReaders(),
 	}
 	for _, l := range eng.Loops() {
 		s.locals = append(s.locals, newLocal(s, l))
@@ -225,6 +229,7 @@ func (s *Server) Close() error {
 		n.cut()
 	}
 	s.running.Wait()
+	s.closing.Do(s.readers.close)
 	err := s.listener.Close()
 	return errors.Join(err, s.transport.Close(), s.udp.Close())
 }

@@ -113,7 +113,7 @@ func (n *session) acceptRequests(ctx context.Context) {
 		n.accepted.Store(uint64(str.StreamID()) + 4)
 		st := takeStream()
 		st.open(n, str)
-		go st.read()
+		n.server.readers.read(st)
 	}
 }
 
