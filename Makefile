@@ -80,6 +80,10 @@ lint: ## Run the linters
 cross: ## Build and vet for the other systems
 	scripts/cross.sh
 
+.PHONY: promtool
+promtool: ## Check the alert rules and the dashboard, where promtool is installed
+	scripts/promtool.sh
+
 .PHONY: autobahn
 autobahn: build .venv/tests ## Autobahn's WebSocket suite; needs a CPython 2.7 and an hour (CASES='"1.*"' for less)
 	scripts/autobahn.sh $(if $(CASES),'$(CASES)')

@@ -19,6 +19,7 @@ type history struct {
 // has been through.
 func (c *call) account() {
 	h := &c.req.Handling
+	h.Model = c.pool.model() // which may not have been known yet
 	now := time.Since(c.history.received)
 	taken := time.Duration(c.history.taken.Load())
 	switch {
