@@ -189,7 +189,7 @@ func TestForms(t *testing.T) {
 	for accept, want := range map[string]string{
 		"":    "text/plain; version=0.0.4; charset=utf-8",
 		"*/*": "text/plain; version=0.0.4; charset=utf-8",
-		"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+		"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5":                                   "application/openmetrics-text; version=1.0.0; charset=utf-8",
 		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,text/plain;q=0.1": "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
 	} {
 		r := scrape(t, h, near, "Accept", accept)
