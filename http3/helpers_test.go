@@ -29,7 +29,7 @@ const patience = 20 * time.Second
 
 // server is a real engine that serves a handler over HTTP/3.
 type server struct {
-	t    *testing.T
+	t    testing.TB
 	http *http3.Server
 	stop func() // gracefully; the engine's time for it is patience
 }
@@ -42,16 +42,16 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	return c
 })
 
-func serve(t *testing.T, h asteri.HandlerFunc, opts ...asteri.Option) *server {
+func serve(t testing.TB, h asteri.HandlerFunc, opts ...asteri.Option) *server {
 	return serveWith(t, http3.Config{}, h, opts...)
 }
 
-func serveWith(t *testing.T, cfg http3.Config, h asteri.HandlerFunc, opts ...asteri.Option) *server {
+func serveWith(t testing.TB, cfg http3.Config, h asteri.HandlerFunc, opts ...asteri.Option) *server {
 	t.Helper()
 	return serveOn(t, loop.Config{}, cfg, h, opts...)
 }
 
-func serveOn(t *testing.T, lc loop.Config, cfg http3.Config, h asteri.HandlerFunc, opts ...asteri.Option) *server {
+func serveOn(t testing.TB, lc loop.Config, cfg http3.Config, h asteri.HandlerFunc, opts ...asteri.Option) *server {
 	t.Helper()
 	lc.Loops = 2
 	eng := enginetest.Start(t, lc)
@@ -84,14 +84,14 @@ func clientTLS() *tls.Config {
 }
 
 // do sends a request and returns the response with its whole body.
-func do(t *testing.T, c *http.Client, method, url string, body io.Reader) (*http.Response, []byte) {
+func do(t testing.TB, c *http.Client, method, url string, body io.Reader) (*http.Response, []byte) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, body)
 	must(t, err)
 	return send(t, c, req)
 }
 
-func send(t *testing.T, c *http.Client, req *http.Request) (*http.Response, []byte) {
+func send(t testing.TB, c *http.Client, req *http.Request) (*http.Response, []byte) {
 	t.Helper()
 	resp, err := c.Do(req)
 	must(t, err)
@@ -101,7 +101,7 @@ func send(t *testing.T, c *http.Client, req *http.Request) (*http.Response, []by
 	return resp, b
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func (s *server) dial() *quic.Conn {
 }
 
 // wantClosed waits for the server to close the connection with a code.
-func wantClosed(t *testing.T, c *quic.Conn, code uint64) {
+func wantClosed(t testing.TB, c *quic.Conn, code uint64) {
 	t.Helper()
 	select {
 	case <-c.Context().Done():
@@ -134,7 +134,7 @@ func wantClosed(t *testing.T, c *quic.Conn, code uint64) {
 }
 
 // wantReset waits for the server to reset a stream with a code.
-func wantReset(t *testing.T, str *quic.Stream, code uint64) {
+func wantReset(t testing.TB, str *quic.Stream, code uint64) {
 	t.Helper()
 	must(t, str.SetReadDeadline(time.Now().Add(patience)))
 	_, err := io.Copy(io.Discard, str)
@@ -144,7 +144,7 @@ func wantReset(t *testing.T, str *quic.Stream, code uint64) {
 	}
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

@@ -43,7 +43,7 @@ func varint(n uint64) []byte { return quicvarint.Append(nil, n) }
 var settings = join(varint(0), frame(0x4))
 
 // uni opens a unidirectional stream that begins with b.
-func uni(t *testing.T, c *quic.Conn, b []byte) *quic.SendStream {
+func uni(t testing.TB, c *quic.Conn, b []byte) *quic.SendStream {
 	t.Helper()
 	str, err := c.OpenUniStream()
 	must(t, err)
@@ -53,7 +53,7 @@ func uni(t *testing.T, c *quic.Conn, b []byte) *quic.SendStream {
 }
 
 // ask opens a request stream with b, and ends it if end.
-func ask(t *testing.T, c *quic.Conn, b []byte, end bool) *quic.Stream {
+func ask(t testing.TB, c *quic.Conn, b []byte, end bool) *quic.Stream {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -94,7 +94,7 @@ func (r *response) get(name string) string {
 }
 
 // receive reads a stream to its end.
-func receive(t *testing.T, str io.Reader) *response {
+func receive(t testing.TB, str io.Reader) *response {
 	t.Helper()
 	b, err := io.ReadAll(str)
 	if err != nil {
@@ -131,7 +131,7 @@ func receive(t *testing.T, str io.Reader) *response {
 }
 
 // wantServed checks that a connection is well.
-func wantServed(t *testing.T, c *quic.Conn) {
+func wantServed(t testing.TB, c *quic.Conn) {
 	t.Helper()
 	if r := receive(t, ask(t, c, request("GET", "/ok"), true)); r.status() != "200" {
 		t.Errorf("status %s", r.status())

@@ -188,7 +188,7 @@ func TestRequestViolations(t *testing.T) {
 	}
 }
 
-func wantServedBy(t *testing.T, c *quic.Conn, method string) {
+func wantServedBy(t testing.TB, c *quic.Conn, method string) {
 	t.Helper()
 	if r := receive(t, ask(t, c, request(method, "/"), true)); r.status() != "200" {
 		t.Errorf("status %s", r.status())

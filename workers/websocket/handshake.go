@@ -100,8 +100,8 @@ func Subprotocols(r *asteri.Request) iter.Seq[string] {
 // what the application wants and cannot have.
 func responseHeader(r *asteri.Request, by Response, extensions string) (*asteri.Header, error) {
 	h := new(asteri.Header)
+	h.Add("Upgrade", "websocket")
 	if r.Protocol == "" {
-		h.Add("Upgrade", "websocket")
 		h.Add("Sec-WebSocket-Accept", acceptKey(r.Header.Get("Sec-WebSocket-Key")))
 	}
 	if by.Subprotocol != "" {
