@@ -99,10 +99,14 @@ func (x *exchange) fixTarget(h *head) {
 	}
 }
 
+// addedFields is how many fields handlers add to a request, for which there is room:
+// an id and the place in a trace.
+const addedFields = 2
+
 // copyFields fills dst with the fields, as views of p.
 func (h *head) copyFields(dst *asteri.Header, p []byte) {
 	dst.Reset()
-	dst.Grow(len(h.fields))
+	dst.Grow(len(h.fields) + addedFields)
 	for i := range h.fields {
 		name, value := &h.fields[i].name, &h.fields[i].value
 		dst.Append(p[name.from:name.to:name.to], p[value.from:value.to:value.to])

@@ -12,6 +12,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/logging"
 	"github.com/asteri/asteri-loop/internal/tlsconf"
+	"github.com/asteri/asteri-loop/internal/trace"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/status"
 )
@@ -34,6 +35,7 @@ type server struct {
 
 	signals *signals
 	watched
+	tracer *trace.Tracer // nil if requests are not traced
 
 	state atomic.Pointer[error] // why the server as a whole is not ready, or nil
 }
@@ -101,6 +103,9 @@ func (s *server) open() (err error) {
 	if err := s.openTLS(); err != nil {
 		return err
 	}
+	if err := s.openTracer(); err != nil {
+		return err
+	}
 	s.openStatsd()
 	if s.engine, err = newEngine(s.cfg, s.logs); err != nil {
 		return err
@@ -144,6 +149,7 @@ func (s *server) close() {
 		_ = s.engine.Close()
 	}
 	s.closeStatsd()
+	s.closeTracer()
 }
 
 // fail logs why the server ends.

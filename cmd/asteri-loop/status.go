@@ -212,5 +212,8 @@ func (s *server) observer() asteri.Observer {
 	if s.statsd != nil {
 		all = append(all, s.statsd)
 	}
+	if s.tracer != nil {
+		all = append(all, s.tracer)
+	}
 	return asteri.Observers(append(all, s.logs.observers()...)...)
 }

@@ -61,6 +61,7 @@ func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
 			BodyRate:  limit(int(cfg.MinBodyRate)),
 			KeepAlive: limit(cfg.KeepAlive),
 		}),
+		asteri.WithRequestIDField(cfg.RequestID),
 		asteri.WithLogger(l.Logger),
 	}
 }
@@ -80,7 +81,7 @@ func (s *server) handler() (asteri.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h = limited(h, s.cfg)
+	h = s.traced(limited(h, s.cfg))
 	if s.status != nil {
 		h = s.status.Handler(h)
 	}
@@ -95,7 +96,7 @@ func (s *server) listen() error {
 	if err != nil {
 		return err
 	}
-	h = behindProxies(h, s.cfg)
+	h = identified(behindProxies(h, s.cfg), s.cfg)
 	fromProxies := gateways(s.cfg, h, opts)
 	for _, addr := range s.cfg.Bind {
 		opts := slices.Concat(opts, altSvc(s.cfg, addr))

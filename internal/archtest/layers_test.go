@@ -56,6 +56,7 @@ var layers = map[string]layer{
 	"internal/accesslog": {imports: []string{root, "internal", "internal/stats"}},
 	"internal/stats":     {imports: []string{root, "internal"}},
 	"internal/statsd":    {imports: []string{root, "internal"}},
+	"internal/trace":     {imports: []string{root, "internal", "internal/stats"}},
 	// Settings, checked by those who read them.
 	"internal/config": {imports: []string{"internal", "internal/accesslog", "internal/httpfield", "internal/edge"}},
 	// The application of a server that was given none.
@@ -75,7 +76,7 @@ var layers = map[string]layer{
 	// The one place where all is put together.
 	"cmd": {imports: []string{
 		root, "loop", "http1", "http2", "http3", "workers", "status",
-		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/edge/proxy", "internal/stats", "internal/statsd", "internal/uwsgi",
+		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/edge/proxy", "internal/stats", "internal/statsd", "internal/trace", "internal/uwsgi",
 	}},
 	// An embedder has the public packages only.
 	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status"}},
