@@ -64,7 +64,7 @@ func (s *Monitor) page(v *visit) {
 func (s *Monitor) pageHead() *asteri.Header {
 	h := head("text/html; charset=utf-8")
 	h.Add("Content-Security-Policy", policy())
-	h.Add("Referrer-Policy", "no-referrer")
+	h.Add("Referrer-Policy", "same-origin") // not less, or forms are sent without their Origin
 	h.Add("X-Frame-Options", "DENY")
 	h.Add("Cross-Origin-Opener-Policy", "same-origin")
 	h.Add("Vary", "Accept-Encoding, Accept-Language, Cookie")
