@@ -9,7 +9,7 @@ import (
 // metricsSettings are those of what is counted.
 var metricsSettings = []*setting{
 	{
-		Name: "disable_metrics", Flags: []string{"disable-metrics"}, Group: groupMetrics, Meta: "on|off", Default: "off",
+		Name: "disable_metrics", Flags: []string{"disable-metrics"}, Group: groupMetrics,
 		Help: "Leave the path of the metrics to the application. So does --status off.",
 		at:   func(c *Config) value { return boolean(&c.DisableMetrics) },
 	}, {
