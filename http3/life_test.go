@@ -27,8 +27,10 @@ func echoEarly(x asteri.Exchange) {
 	_ = x.Respond(200, nil, []byte("early-data: "+string(x.Request().Header.Get("Early-Data"))))
 }
 
-// resumable dials s and returns a way to dial it again with early data.
-func resumable(t *testing.T, s *server) func() *quic.Conn {
+// resumable dials s and returns a way to dial it again with early data. What the server
+// answers is held back, if hold, until release is called: till then the handshake is not
+// complete.
+func resumable(t *testing.T, s *server) func(hold bool) (c *quic.Conn, release func()) {
 	conf := clientTLS()
 	conf.ServerName = "localhost"
 	stored := make(chan struct{}, 10)
@@ -40,12 +42,37 @@ func resumable(t *testing.T, s *server) func() *quic.Conn {
 	wantServed(t, c)
 	<-stored
 	must(t, c.CloseWithError(h3No, ""))
-	return func() *quic.Conn {
-		c, err := quic.DialAddrEarly(ctx, s.http.Addr().String(), conf, &quic.Config{})
+	return func(hold bool) (*quic.Conn, func()) {
+		held := &heldConn{released: make(chan struct{})}
+		var err error
+		held.PacketConn, err = net.ListenPacket("udp4", "127.0.0.1:0")
 		must(t, err)
-		t.Cleanup(func() { _ = c.CloseWithError(h3No, "") })
-		return c
+		release := sync.OnceFunc(func() { close(held.released) })
+		if !hold {
+			release()
+		}
+		tr := &quic.Transport{Conn: held}
+		c, err := tr.DialEarly(ctx, s.http.Addr(), conf, &quic.Config{})
+		must(t, err)
+		t.Cleanup(func() {
+			release()
+			_ = c.CloseWithError(h3No, "")
+			_ = tr.Close()
+			_ = held.PacketConn.Close()
+		})
+		return c, release
 	}
+}
+
+// heldConn delivers nothing until it is released.
+type heldConn struct {
+	net.PacketConn
+	released chan struct{}
+}
+
+func (c *heldConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	<-c.released
+	return c.PacketConn.ReadFrom(p)
 }
 
 type sessionCache struct {
@@ -70,32 +97,43 @@ func TestEarlyData(t *testing.T) {
 		current.Store(&tls.Config{Certificates: []tls.Certificate{cert}})
 	}
 	load()
-	s := serveWith(t, http3.Config{TLS: current.Load}, echoEarly)
+	done := make(observer, 10)
+	s := serveWith(t, http3.Config{TLS: current.Load}, echoEarly, asteri.WithObserver(done))
 	again := resumable(t, s)
+	<-done
 	for _, when := range []string{"before a reload", "after a reload"} {
-		if c := again(); !c.ConnectionState().TLS.DidResume {
-			get := ask(t, c, request("GET", "/"), true)
-			post := ask(t, c, request("POST", "/"), true)
-			if r := receive(t, get); string(r.content) != "early-data: 1" && c.ConnectionState().Used0RTT {
-				t.Errorf("%s GET: %s %q", when, r.status(), r.content)
-			}
-			if r := receive(t, post); r.status() != "425" {
-				t.Errorf("%s POST: %s %q", when, r.status(), r.content)
-			}
-			if !c.ConnectionState().Used0RTT {
-				t.Errorf("%s: no early data", when)
-			}
-			if r := receive(t, ask(t, c, request("POST", "/"), true)); r.status() != "200" || string(r.content) != "early-data: " {
-				t.Errorf("%s POST, once more: %s %q", when, r.status(), r.content)
-			}
+		c, release := again(true)
+		get := ask(t, c, request("GET", "/"), true)
+		<-done
+		post := ask(t, c, request("POST", "/"), true)
+		<-done
+		release()
+		if r := receive(t, get); string(r.content) != "early-data: 1" {
+			t.Errorf("%s GET: %s %q", when, r.status(), r.content)
 		}
+		if r := receive(t, post); r.status() != "425" {
+			t.Errorf("%s POST: %s %q", when, r.status(), r.content)
+		}
+		if !c.ConnectionState().Used0RTT {
+			t.Errorf("%s: no early data", when)
+		}
+		<-c.HandshakeComplete()
+		if r := receive(t, ask(t, c, request("POST", "/"), true)); r.status() != "200" || string(r.content) != "early-data: " {
+			t.Errorf("%s POST, once more: %s %q", when, r.status(), r.content)
+		}
+		<-done
 		load()
 	}
 }
 
+// observer tells of each exchange's end.
+type observer chan struct{}
+
+func (o observer) ExchangeDone(*asteri.Record) { o <- struct{}{} }
+
 func TestNoEarlyData(t *testing.T) {
 	s := serveWith(t, http3.Config{NoEarlyData: true}, echoEarly)
-	c := resumable(t, s)()
+	c, _ := resumable(t, s)(false)
 	<-c.HandshakeComplete()
 	next, err := c.NextConnection(context.Background())
 	must(t, err)
@@ -322,7 +360,7 @@ func TestSmallPieces(t *testing.T) {
 // Urgent responses overtake others, whether the request says so or a frame that came
 // before it.
 func TestPriorities(t *testing.T) {
-	const size = 8 << 20
+	const size = 4 << 20
 	ready := make(chan struct{}, 2)
 	s := serve(t, func(x asteri.Exchange) {
 		ready <- struct{}{}

@@ -62,7 +62,7 @@ func (x *Exchange) Init(at *Local, wire Wire, proto asteri.Proto, peer *asteri.P
 	}
 	x.req.Header.Reset()
 	x.in = intake{}
-	x.started, x.over, x.high = false, false, false
+	x.started, x.over, x.high, x.stopping, x.letGo = false, false, false, false, false
 	x.status = 0
 	x.content, x.headBytes = 0, 0
 	x.cause = nil
