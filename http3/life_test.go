@@ -360,7 +360,7 @@ func TestSmallPieces(t *testing.T) {
 // Urgent responses overtake others, whether the request says so or a frame that came
 // before it.
 func TestPriorities(t *testing.T) {
-	const size = 4 << 20
+	const size = 2 << 20
 	ready := make(chan struct{}, 2)
 	s := serve(t, func(x asteri.Exchange) {
 		ready <- struct{}{}
