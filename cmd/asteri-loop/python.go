@@ -52,6 +52,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		Loop:              cfg.AsgiLoop,
 		ResponseSpoolMax:  limit(cfg.ResponseSpoolMax),
 		ServerSoftware:    software(),
+		RequestIDField:    cfg.RequestID,
 		WebSocket:         websocketOptions(cfg, l),
 		Logger:            l.Logger,
 	}

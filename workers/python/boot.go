@@ -98,6 +98,7 @@ func (c *Config) hello(age int, check bool) []byte {
 	str("server_software", c.ServerSoftware)
 	boolean("check", check)
 	num("log_level", pythonLevel(c.LogLevel))
+	str("request_id", c.RequestIDField)
 	e.Str("graceful_timeout")
 	e.Float(c.GracefulTimeout.Seconds())
 	num("response_window", responseWindow)

@@ -82,6 +82,10 @@ type Config struct {
 	// ServerSoftware is what applications are told: SERVER_SOFTWARE.
 	// Default "asteri-loop".
 	ServerSoftware string
+	// RequestIDField is the request field that holds the request's id
+	// (Request.Handling.ID), by which records of the application's log name it;
+	// empty for none.
+	RequestIDField string
 	// LogLevel is the least level of the application's log records that is
 	// passed on. Default (0) slog.LevelInfo.
 	LogLevel slog.Level

@@ -45,39 +45,45 @@ func (o *output) start(p *process) {
 	o.read(p.output[1], "stderr", slog.LevelWarn)
 }
 
+// read begins to read a pipe, of which lines that do not say so are of a level.
 func (o *output) read(r io.ReadCloser, source string, level slog.Level) {
-	o.readers.Go(func() { o.copyFrom(r, source, level) })
+	o.readers.Go(func() { o.copyFrom(r, outputMark{source: source, level: level}) })
 }
 
 // copyFrom reads r until its end, which may be long after the worker's if the
 // application has children that still write.
-func (o *output) copyFrom(r io.ReadCloser, source string, level slog.Level) {
-	defer o.flush(source)
+func (o *output) copyFrom(r io.ReadCloser, pipe outputMark) {
+	defer o.flush(pipe.source)
 	defer r.Close()
 	in := bufio.NewReaderSize(r, maxLine)
+	mark, cut := pipe, false
 	for {
 		line, err := in.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) && len(line) == 0 {
 			return
 		}
-		line = bytes.TrimRight(line, "\r\n")
-		o.add(strings.ToValidUTF8(string(line), "\uFFFD"), source, level)
+		if !cut {
+			mark, line = cutMark(line, pipe)
+		}
+		isRest := cut
+		cut = errors.Is(err, bufio.ErrBufferFull)
+		text := strings.ToValidUTF8(string(bytes.TrimRight(line, "\r\n")), "\uFFFD")
+		if mark.whole {
+			o.addWhole(text, mark, isRest, cut)
+		} else {
+			o.add(text, mark)
+		}
 	}
 }
 
-// add takes the next line of source.
-func (o *output) add(line, source string, level slog.Level) {
+// add takes the next line.
+func (o *output) add(line string, mark outputMark) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if line != "" && source == "stderr" {
-		if len(o.tail) == tailLines {
-			o.tail = append(o.tail[:0], o.tail[1:]...)
-		}
-		o.tail = append(o.tail, line)
-	}
-	if o.record.source != source {
+	o.remember(line, mark)
+	if o.record.outputMark != mark {
 		o.logRecord()
-		o.record = outputRecord{source: source, level: level}
+		o.record = outputRecord{outputMark: mark}
 	}
 	if !o.record.goesOn(line) {
 		o.logRecord()
@@ -87,6 +93,40 @@ func (o *output) add(line, source string, level slog.Level) {
 	}
 	o.record.add(line)
 	o.await()
+}
+
+// addWhole takes a record that is in one line, or the rest of one that was cut, and
+// perhaps is again.
+func (o *output) addWhole(text string, mark outputMark, isRest, cut bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !isRest || o.record.outputMark != mark {
+		o.logRecord()
+		o.record = outputRecord{outputMark: mark}
+	}
+	for line := range strings.SplitSeq(text, lineBreak) {
+		o.remember(line, mark)
+		if o.record.full(line) {
+			o.logRecord()
+		}
+		o.record.add(line)
+	}
+	if cut {
+		o.await()
+	} else {
+		o.logRecord()
+	}
+}
+
+// remember keeps the last lines of standard error.
+func (o *output) remember(line string, mark outputMark) {
+	if line == "" || mark.source != "stderr" {
+		return
+	}
+	if len(o.tail) == tailLines {
+		o.tail = append(o.tail[:0], o.tail[1:]...)
+	}
+	o.tail = append(o.tail, line)
 }
 
 // await has the record logged unless more comes soon.
@@ -112,7 +152,7 @@ func (o *output) flush(sources ...string) {
 // logRecord logs with o.mu held, so that records keep their order.
 func (o *output) logRecord() {
 	if text := o.record.take(); text != "" {
-		o.log.Log(context.Background(), o.record.level, text, "source", o.record.source)
+		o.log.Log(context.Background(), o.record.level, text, o.record.attrs()...)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// records is a log handler that keeps messages and their source.
+// records is a log handler that keeps messages, and the values of their attributes.
 type records struct {
 	mu  sync.Mutex
 	got []string
@@ -30,10 +30,12 @@ func (r *records) WithGroup(string) slog.Handler            { return r }
 func (r *records) Handle(_ context.Context, one slog.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var about []string
 	one.Attrs(func(a slog.Attr) bool {
-		r.got = append(r.got, a.Value.String()+": "+one.Message)
+		about = append(about, a.Value.String())
 		return true
 	})
+	r.got = append(r.got, strings.Join(about, " ")+": "+one.Message)
 	return nil
 }
 

@@ -1,19 +1,15 @@
 package python
 
-import (
-	"log/slog"
-	"strings"
-)
+import "strings"
 
 // outputRecord is a part of a worker's output that is logged as one: a line, and
 // those behind it that begin with white space or belong to a traceback. Empty lines
 // are part of it only between others.
 type outputRecord struct {
-	source string
-	level  slog.Level
-	text   strings.Builder
-	gap    int // empty lines since the last
-	state  tracebackState
+	outputMark
+	text  strings.Builder
+	gap   int // empty lines since the last
+	state tracebackState
 }
 
 // maxRecord bounds a record, in bytes. What is longer goes on as another.

@@ -22,7 +22,7 @@ func (l *link) onFrame(h header, payload []byte) error {
 	case frameReceived:
 		return l.onMessages(payload)
 	case frameLog:
-		l.worker.logRecords(payload)
+		l.worker.logRecords(payload, l.requestOf)
 		return nil
 	case frameRetire:
 		l.worker.retire("it was told to stop")
@@ -376,4 +376,12 @@ func (l *link) onDone(c *call) {
 	l.release(1, took)
 	pid := l.worker.proc.pid
 	c.toHome(l.loop, func() { c.returned(unanswered, pid) })
+}
+
+// requestOf returns the request that a stream is about, or nil if that has ended.
+func (l *link) requestOf(stream uint32) *asteri.Request {
+	if c := l.calls.get(stream); c != nil {
+		return c.req
+	}
+	return nil
 }

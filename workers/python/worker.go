@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -96,7 +97,7 @@ func (w *worker) start(check bool) (Info, error) {
 	w.log = w.log.With("pid", w.proc.pid)
 	w.output = &output{log: w.log}
 	w.output.start(w.proc)
-	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logRecords)
+	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logBootRecords)
 	if err != nil {
 		return Info{}, w.bootFailed(err)
 	}
@@ -189,8 +190,14 @@ func (w *worker) linkEnded(cause error) {
 // linkFinished is called when every call has its outcome.
 func (w *worker) linkFinished() { w.control.close() }
 
-// logRecords passes a LOG frame to the log.
-func (w *worker) logRecords(payload []byte) {
+// logBootRecords is logRecords for a worker that has no requests yet.
+func (w *worker) logBootRecords(payload []byte) {
+	w.logRecords(payload, func(uint32) *asteri.Request { return nil })
+}
+
+// logRecords passes a LOG frame to the log. requestOf returns the request of a stream,
+// or nil.
+func (w *worker) logRecords(payload []byte, requestOf func(stream uint32) *asteri.Request) {
 	v, err := marshal.Decode(payload)
 	records, ok := v.([]any)
 	if err != nil || !ok {
@@ -199,16 +206,22 @@ func (w *worker) logRecords(payload []byte) {
 	}
 	for _, r := range records {
 		if f, ok := r.([]any); ok && len(f) == 4 {
-			w.logRecord(f)
+			w.logRecord(f, requestOf)
 		}
 	}
 }
 
-func (w *worker) logRecord(f []any) {
+func (w *worker) logRecord(f []any, requestOf func(stream uint32) *asteri.Request) {
 	level, _ := f[0].(int64)
 	logger, _ := f[1].(string)
 	message, _ := f[2].(string)
-	w.log.Log(context.Background(), slogLevel(level), message, "logger", logger)
+	attrs := []any{"logger", logger}
+	if stream, ok := f[3].(int64); ok && stream > 0 && stream <= math.MaxUint32 {
+		if r := requestOf(uint32(stream)); r != nil {
+			attrs = append(attrs, r.LogAttr())
+		}
+	}
+	w.log.Log(context.Background(), slogLevel(level), message, attrs...)
 }
 
 // slogLevel turns one of Python's logging levels into slog's: both have the same

@@ -9,7 +9,7 @@ import sys
 from _thread import start_new_thread
 from marshal import loads
 
-from . import VERSION, loader
+from . import VERSION, loader, output
 from .control import Control
 from .errors import Failure, LinkClosed, message_of, traceback_of
 from .link import FAILED, HELLO, READY, RETIRE, frame, read_frame, value_frame
@@ -95,10 +95,12 @@ def _serve(worker):
     hello = worker.hello = loads(payload)
     if kind != HELLO or hello["version"] != VERSION:
         raise Failure("handshake", "the front speaks version %r of the link, this worker %d" % (hello.get("version"), VERSION))
+    output.install(hello)
     _set_paths(hello)
     wanted = hello["model"]
     if wanted:
         _prepare(wanted, hello)
+    output.mark_logging()  # after gevent's patches
     worker.app = loader.load(hello["app"])
     worker.interface, certain = loader.detect(worker.app, wanted, hello["interface"])
     worker.model, worker.why = loader.choose(worker.interface, wanted, hello["threads"])
@@ -153,8 +155,7 @@ def _leave_no_trace():
     """The application sees a plain interpreter: no arguments of ours."""
     sys.argv[:] = ["asteri-loop"]
     for stream in (sys.stdout, sys.stderr):  # pipes of the front, which reads lines
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)
+        stream.reconfigure(line_buffering=True)
 
 
 def _set_paths(hello):

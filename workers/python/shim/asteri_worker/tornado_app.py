@@ -14,6 +14,7 @@ from .errors import message_of, traceback_of
 from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, frame, start_frame, window_frame
 from .logs import ERROR, report_failure
 from .loops import LoopServer, task_stack
+from .output import about
 from .tornado_stream import Loan
 
 
@@ -364,7 +365,9 @@ class TornadoServer(LoopServer):
         self.cycles[connection.stream] = connection
         connection.leaving = connection.stream in self.intake.leaving
         # A context of its own: what a handler's initialize() sets must not reach the next request.
-        self.start(connection, self._context.copy())
+        context = self._context.copy()
+        context.run(about, request[6])
+        self.start(connection, context)
 
     def start(self, connection, context):
         context.run(connection.begin)

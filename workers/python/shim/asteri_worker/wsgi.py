@@ -11,6 +11,7 @@ from .clientsocket import Loan
 from .errors import ClientDisconnected, message_of, traceback_of
 from .link import DATA, END, FILE, INFORM, START, WHOLE_BODY, flat, frame, start_frame, value_frame
 from .logs import ERROR, ErrorStream, report_failure
+from .output import about
 
 _BytesIO, _open = io.BytesIO, os.fdopen
 _INLINE_FILE = 16 << 10  # below this, reading a file costs less than passing its descriptor
@@ -278,6 +279,7 @@ class Gateway:
     def call(self, request, tail):
         """Runs one request to its end. Never raises. `tail` is an empty list of the caller's; see Response.tail."""
         stream = request[0]
+        about(request[6])
         host = self._host
         response = host.running[stream] = Response(host, stream, tail)
         try:

@@ -83,7 +83,7 @@ class Front:
         self.send(frame(HELLO, 0, dumps({
             "version": 1, "app": app, "model": model, "interface": "auto", "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,
-            "server_software": "asteri-loop/test", "check": False, "log_level": 20, "graceful_timeout": 5.0,
+            "server_software": "asteri-loop/test", "check": False, "log_level": 20, "request_id": "X-Request-ID", "graceful_timeout": 5.0,
             "response_window": 262144, "body_window": 65536, **hello,
         }, 4)))
         if wait:

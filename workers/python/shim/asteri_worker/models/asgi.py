@@ -9,6 +9,7 @@ from ..errors import LinkClosed
 from ..host import ThreadHost
 from ..libraries import require_loop
 from ..link import LoopLink
+from ..output import about
 from ..wsgi import Gateway
 
 _WSGI_THREADS = 10  # the pool for a WSGI application when --threads was not raised
@@ -58,6 +59,7 @@ class Server(loops.LoopServer):
 
     def begin(self, request):
         stream = request[0]
+        about(request[6])  # the task begins with this context
         if request[2][0] == "w":
             self._begin_websocket(stream, request)
             return
