@@ -123,6 +123,9 @@ func (s *Monitor) tail(v *visit) {
 // publishLog gives listeners what is new to them.
 func (s *Monitor) publishLog(all []*stream) {
 	for _, st := range all {
+		if st.posted.Load() {
+			continue // and what it has is not known yet
+		}
 		q := *st.query
 		q.after = st.cursor.Load()
 		if q.after == 0 {

@@ -318,9 +318,9 @@ var words = map[string][numLanguages]string{
 	"problem.errors":   {"%s of the answers are errors (5xx).", "%s jawaban adalah galat (5xx)."},
 	"problem.lag":      {"Loop %d lags behind by %s: something blocks it.", "Loop %d tertinggal %s: ada yang menghalanginya."},
 	"problem.busy":     {"All %s workers are busy, and requests wait.", "Semua %s pekerja sibuk, dan permintaan menunggu."},
-	"problem.restarts": {"%s workers are being replaced.", "%s pekerja sedang diganti."},
+	"problem.restarts": {"Workers being replaced: %s.", "Pekerja yang sedang diganti: %s."},
 	"problem.old":      {"A request has been in flight for %s: %s %s.", "Satu permintaan sudah berjalan %s: %s %s."},
-	"problem.log":      {"%s errors were logged in the last five minutes, the latest %s ago.", "%s galat tercatat dalam lima menit terakhir, yang terbaru %s lalu."},
+	"problem.log":      {"Errors logged in the last five minutes: %s, the latest %s ago.", "Galat tercatat dalam lima menit terakhir: %s, yang terbaru %s lalu."},
 	"problem.memory":   {"The machine has %s of memory left.", "Mesin tinggal memiliki memori %s."},
 	"problem.load":     {"The machine's load, %s, is more than twice its %s processors.", "Beban mesin, %s, lebih dari dua kali %s prosesornya."},
 }
