@@ -185,7 +185,7 @@ func TestAccessLog(t *testing.T) {
 		c := s.over(t, "http")
 		c.get("/pid?x=1", "User-Agent: suite \"quoted\"", "Referer: http://r.example/").want(t, 200)
 		s.eventually("the request is logged", func() bool { return strings.Contains(s.log.outText(), "/pid?x=1") })
-		line := regexp.MustCompile(`(?m)^127\.0\.0\.1 - - \[[^\]]+\] "GET /pid\?x=1 HTTP/1\.1" 200 \d+ "http://r\.example/" "suite .*quoted.*"$`)
+		line := regexp.MustCompile(`(?m)^127\.0\.0\.1 - - \[[^\]]+\] "GET /pid\?x=1 HTTP/1\.1" 200 \d+ "http://r\.example/" "suite .*quoted.*" [\w-]+$`)
 		if !line.MatchString(s.log.outText()) {
 			t.Errorf("the line is:\n%s", s.log.outText())
 		}

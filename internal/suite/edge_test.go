@@ -234,7 +234,7 @@ func TestMounts(t *testing.T) {
 	c.get("/app/tornado/").want(t, 200)
 	c.get("/dead/x").want(t, 502)
 	c.get("/readyz").want(t, 200)
-	contains(t, c.get("/asteri-status.json").want(t, 200), `"at": "/api"`, `"at": "admin.example/"`, `"name": "flask_app:app"`)
+	contains(t, c.get("/asteri-status.json").want(t, 200), `"at":"/api"`, `"at":"admin.example/"`, `"name":"flask_app:app"`)
 	s.signal(syscall.SIGHUP)
 	s.awaitLog(`INFO\] Reloaded`)
 	if e := environ("/environ"); e["SCRIPT_NAME"] != "" {

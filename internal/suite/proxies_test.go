@@ -129,7 +129,7 @@ func TestOnePort(t *testing.T) {
 		s.awaitLog(`a proxy's connection is refused .*PROXY header is missing`)
 		status, body := askRaw(t, s.in(t).dial(), proxyLine+"GET /asteri-status.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 		equal(t, "status", status, 200)
-		contains(t, body, `"refused": {`, `"proxy_missing": 1`)
+		contains(t, body, `"refused":{`, `"proxy_missing":1`)
 	})
 	t.Run("loopback by name only", func(t *testing.T) {
 		header := "PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n"
