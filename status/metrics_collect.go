@@ -192,7 +192,7 @@ func (s sink) connections(doc *Report, m *Measures) {
 	}
 	if h := doc.HTTP3; h != nil {
 		s.add(mConnections, float64(h.Connections), "h3", "open")
-		s.add(mHttp3Opened, float64(h.Accepted))
+		s.add(mHTTP3Opened, float64(h.Accepted))
 		s.each(mRequestErrors, h.Errors)
 	}
 	s.each(mTurnedAway, m.Engine.Refused)

@@ -93,7 +93,7 @@ var (
 var (
 	mConnections  = gauge("asteri_connections", "Open client connections by protocol; \"new\" have not shown yet what they speak.", "protocol", "state")
 	mAccepted     = counter("asteri_connections_accepted_total", "Connections accepted.", "loop")
-	mHttp3Opened  = counter("asteri_http3_connections_accepted_total", "HTTP/3 connections accepted.")
+	mHTTP3Opened  = counter("asteri_http3_connections_accepted_total", "HTTP/3 connections accepted.")
 	mTurnedAway   = counter("asteri_connections_refused_total", "Connections closed before a protocol had them, by reason.", "reason")
 	mHandshakes   = counter("asteri_tls_handshakes_total", "Completed TLS handshakes of TCP connections.", "version", "resumed")
 	mHandshakeBad = counter("asteri_tls_handshakes_failed_total", "TLS handshakes of TCP connections that failed.")

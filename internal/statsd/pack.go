@@ -57,7 +57,7 @@ func (s *shard) pack(out *packer) {
 		out.time("gunicorn.request.duration", d, rate)
 	}
 	out.count("gunicorn.requests", uint64(requests))
-	for status, n := range statuses {
+	for status, n := range &statuses {
 		if n > 0 {
 			out.count("gunicorn.request.status."+strconv.Itoa(status), uint64(n))
 		}
