@@ -51,16 +51,22 @@ type Client struct {
 // with the test.
 func Shake(t testing.TB, conn net.Conn, head string) *Client {
 	t.Helper()
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	c := &Client{Conn: conn, t: t, in: bufio.NewReaderSize(conn, 64<<10)}
-	c.decoder = ws.Decoder{Limit: 64 << 20, Client: true}
+	c := Join(t, conn)
 	c.Write([]byte(head + "\r\n"))
 	var err error
 	if c.Response, err = http.ReadResponse(c.in, nil); err != nil { //nolint:bodyclose // it is the rest of the connection
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Join makes a client of a connection that is open already, as those over HTTP/2
+// are. It is closed with the test.
+func Join(t testing.TB, conn net.Conn) *Client {
+	t.Helper()
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	return &Client{Conn: conn, t: t, in: bufio.NewReaderSize(conn, 64<<10), decoder: ws.Decoder{Limit: 64 << 20, Client: true}}
 }
 
 // Open is Shake for a handshake that is to succeed.

@@ -51,6 +51,11 @@ func (p *fakeProcess) raw(r fakeRequest, f *os.File) {
 		write(rawSwitch)
 		n, _ := strconv.Atoi(arg)
 		_, _ = f.Write(bytes.Repeat([]byte("r"), n))
+	case "answers": // when the client has heard of the tunnel
+		write(rawSwitch)
+		_, _ = f.Read(make([]byte, 1))
+		p.answer(r, 200, "from the link")
+		return
 	case "both": // the socket goes before the link
 		write(rawSwitch + "from the socket")
 		p.answer(r, 200, "from the link")

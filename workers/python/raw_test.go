@@ -93,6 +93,13 @@ func testRawTunnel(t *testing.T, loops int, app string) {
 	if got := s.rest(in); got != "from the socket" {
 		t.Errorf("got %q", got)
 	}
+	c, in = s.tunnel("answers")
+	if _, err := io.WriteString(c, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.rest(in); got != "" {
+		t.Errorf("got %q", got)
+	}
 	_, in = s.tunnel("streams")
 	s.rest(in)
 	s.waitFor("IDLE")

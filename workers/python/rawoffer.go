@@ -110,7 +110,7 @@ func (l *link) rawTaken(c *call, r *rawSocket) {
 		l.worker.pool.dispatcher.socketsChanged(l.worker, 1)
 	}
 	if l.calls.has(c) {
-		c.begun, c.tookOver = true, true
+		c.tookOver = true
 	}
 }
 

@@ -14,6 +14,15 @@ class ClientSocket(socket.socket):
 
     ends = (None, None)  # the addresses of server and client
 
+    def send(self, data, *args, **kwargs):
+        """All of data, as the system does it for a socket that blocks; under gevent, where the system's does not, too.
+        Libraries count on that (simple-websocket does), which messages larger than a buffer would otherwise show."""
+        rest = memoryview(data).cast("B")
+        sent = super().send(rest, *args, **kwargs)
+        while sent < len(rest) and self.gettimeout() is None:
+            sent += super().send(rest[sent:], *args, **kwargs)
+        return sent
+
     def getsockname(self):
         return self.ends[0] or super().getsockname()
 
