@@ -63,6 +63,11 @@ test-shim: ## The worker's Python tests, on every Python from 3.9 on that is fou
 suite: .venv/tests proxies ## Only the integration suite
 	$(GO) test -count=1 -shuffle=on -timeout 15m ./internal/suite
 
+.PHONY: browser
+browser: build ## The status page in a real Chromium (CHROMIUM=...); needs Node.js; IMAGES=docs/images takes its pictures
+	cd scripts/browser && npm ci --no-audit --no-fund
+	node scripts/browser/status.mjs $(BINARY) $(IMAGES)
+
 .PHONY: format
 format: ## Check that Go files are formatted
 	@files=$$(gofmt -l $$(git ls-files '*.go')); \

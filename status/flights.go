@@ -117,40 +117,45 @@ const MaxRequests = 200
 // oldest returns the requests that have been in flight for the longest. It may be
 // called from any goroutine.
 func (f *flights) oldest(limit int) []*flight {
-	var all []flight
+	type entry struct {
+		request  *asteri.Request
+		received int64 // Unix nanoseconds
+	}
+	all := make([]entry, 0, f.count())
 	for i := range f.shards {
 		s := &f.shards[i]
 		s.mu.Lock()
-		for r, x := range s.open {
-			all = append(all, flight{request: r, home: x.Home(), received: r.Received})
+		for r := range s.open {
+			all = append(all, entry{r, r.Received.UnixNano()})
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(all, func(a, b flight) int { return a.received.Compare(b.received) })
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.received, b.received) })
+	all = all[:min(limit, len(all))]
 	now := time.Now()
-	shown := make([]*flight, 0, min(limit, len(all)))
-	for i := range all[:min(limit, len(all))] {
-		if one := &all[i]; f.describe(one, now) {
-			shown = append(shown, one)
+	shown := make([]*flight, 0, len(all))
+	for _, one := range all {
+		if found := f.describe(one.request, one.received, now); found != nil {
+			shown = append(shown, found)
 		}
 	}
 	return shown
 }
 
-// describe copies what does not change of a request, if it is still in flight.
-func (f *flights) describe(one *flight, now time.Time) bool {
-	s := f.shard(one.request)
+// describe copies what does not change of a request, if it is still in flight. One that
+// came at another time is another that has its memory.
+func (f *flights) describe(r *asteri.Request, received int64, now time.Time) *flight {
+	s := f.shard(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, open := s.open[one.request]; !open || !one.request.Received.Equal(one.received) {
-		return false
+	x, open := s.open[r]
+	if !open || r.Received.UnixNano() != received {
+		return nil
 	}
-	r := one.request
-	one.Request = Request{
+	return &flight{request: r, home: x.Home(), received: r.Received, Request: Request{
 		Method: shorten(r.Method), Path: shorten(string(r.Path)), Protocol: r.Proto.String(),
-		Age: seconds(now.Sub(one.received)), State: stateWaiting,
-	}
-	return true
+		Age: max(0, seconds(now.Sub(r.Received))), State: stateWaiting,
+	}}
 }
 
 const (

@@ -1,0 +1,54 @@
+package status
+
+import (
+	"testing"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/stats"
+)
+
+// busyMonitor is of a server with 64 workers and 10,000 connections, each with a
+// request in flight.
+func busyMonitor(b *testing.B) *Monitor {
+	counts := stats.New(nil)
+	m := newMonitor(b, Options{Counts: counts, Report: func() Report { return *crowded() }})
+	e := exchangetest.NewExecutor(b)
+	for range 10_000 {
+		m.flights.begin(exchangetest.Get(b, e, "/a/path/of/some/length?with=a&query=too"))
+	}
+	return m
+}
+
+// Gathering and encoding the document, all of it off the loops.
+func BenchmarkDocument(b *testing.B) {
+	m := busyMonitor(b)
+	for b.Loop() {
+		b.SetBytes(int64(len(newSnapshot(m.gather()).encode(full, true))))
+	}
+}
+
+func BenchmarkPage(b *testing.B) {
+	m := busyMonitor(b)
+	doc := m.gather()
+	for b.Loop() {
+		d := pageData{view: view{Doc: doc, Full: true}, Path: DefaultPath}
+		page, err := d.render(m.opts.Log)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(pack(page))), "bytes-packed")
+	}
+}
+
+// What a request pays for being shown while it is in flight.
+func BenchmarkFlight(b *testing.B) {
+	m := newMonitor(b, Options{})
+	x := exchangetest.Get(b, exchangetest.NewExecutor(b), "/")
+	done := &asteri.Record{Request: x.Request(), Peer: x.Request().Peer}
+	b.ReportAllocs()
+	for b.Loop() {
+		m.flights.begin(x)
+		m.ExchangeDone(done)
+	}
+}
