@@ -69,9 +69,6 @@ func appendFrameHeader(b []byte, t frameType, length int) []byte {
 	return quicvarint.Append(b, uint64(length))
 }
 
-// frameHeaderMax is the length of the longest frame header, for two varints.
-const frameHeaderMax = 16
-
 // appendHello appends what our control stream begins with.
 func appendHello(b []byte, headLimit int) []byte {
 	var payload []byte

@@ -141,11 +141,10 @@ func (st *serverStream) sendNow(p []byte) bool {
 	if o.writing > 0 || o.queue.Len() > 0 || o.direct+len(o.raw)+len(p) > directMax {
 		return false
 	}
-	b := append(at.scratch[:0], o.raw...)
-	b = appendFrameHeader(b, frameData, len(p))
-	b = append(b, p...)
-	at.scratch = b
-	return st.direct(b)
+	at.scratch = append(at.scratch[:0], o.raw...)
+	at.scratch = appendFrameHeader(at.scratch, frameData, len(p))
+	at.scratch = append(at.scratch, p...)
+	return st.direct(at.scratch)
 }
 
 // direct gives QUIC the next bytes of the stream, if there is room for all of them.

@@ -1,6 +1,7 @@
 package http3
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -73,7 +74,7 @@ func (r *reader) header() (frameHeader, error) {
 			return h, nil
 		}
 		if err := r.fill(); err != nil {
-			if err == io.EOF && len(r.rest()) > 0 {
+			if errors.Is(err, io.EOF) && len(r.rest()) > 0 {
 				err = errCut
 			}
 			return frameHeader{}, err
@@ -136,7 +137,7 @@ func (r *reader) skip(length uint64) error {
 }
 
 func cut(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return errCut
 	}
 	return err

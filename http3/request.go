@@ -72,7 +72,7 @@ func (n *session) headLimit() uint64 {
 func (st *serverStream) readSection() error {
 	h, err := st.in.next()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return streamError{codeRequestIncomplete, "stream ends before the request"}
 	case err != nil:
 		return err
@@ -113,7 +113,7 @@ func decodeFields(head *httpfield.RequestHead, p []byte, limit uint64) error {
 	next := decoder.Decode(p)
 	for {
 		f, err := next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -156,7 +156,7 @@ func (st *serverStream) readFrames() (trailer *asteri.Header, err error) {
 	for {
 		h, err := st.in.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil, nil
 		case err != nil:
 			return nil, err
@@ -222,7 +222,7 @@ func (st *serverStream) readTrailer(h frameHeader) (*asteri.Header, error) {
 	switch h, err := st.in.next(); {
 	case err == nil:
 		return nil, connError{codeFrameUnexpected, h.kind.String() + " behind the trailer section"}
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return nil, err
 	}
 	return trailer, nil
