@@ -60,8 +60,8 @@ func readLogQuery(raw []byte) (q logQuery, wrong string) {
 			q.after, err = strconv.ParseUint(value, 10, 64)
 		case "source":
 			q.source = value
-			if value != "server" && value != "worker" && value != "access" {
-				return q, "source must be server, worker or access"
+			if value != "server" && value != "worker" {
+				return q, "source must be server or worker"
 			}
 		case "level":
 			if q.rank = rank(strings.ToUpper(value)); q.rank < 0 {

@@ -154,7 +154,7 @@ func (d *pageData) render(log *Log) ([]byte, error) {
 	for _, name := range levels {
 		whole.Levels = append(whole.Levels, option{Name: name, Current: name == d.Query.Get("level")})
 	}
-	for _, name := range []string{"server", "worker", "access"} {
+	for _, name := range []string{"server", "worker"} {
 		whole.Sources = append(whole.Sources, option{Name: name, Current: name == d.Query.Get("source")})
 	}
 	if d.Full {

@@ -291,7 +291,6 @@ var words = map[string][numLanguages]string{
 	"source":  {"Source", "Sumber"},
 	"any":     {"any", "semua"},
 	"server":  {"server", "server"},
-	"access":  {"access", "akses"},
 	"text":    {"Text", "Teks"},
 	"show":    {"Show", "Tampilkan"},
 	"follow":  {"New records appear as they come.", "Catatan baru muncul begitu datang."},
