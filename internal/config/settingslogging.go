@@ -32,7 +32,7 @@ var loggingSettings = []*setting{
 		Help: "The form of the error log: text for people, or json, an object a line. That of the access log is access_logformat.",
 		at:   func(c *Config) value { return choice(&c.LogFormat, nil, "text", "json") },
 	}, {
-		Name: "log_syslog", Aliases: []string{"syslog"}, Flags: []string{"log-syslog"}, Group: groupLogging, Meta: "on|off", Default: "off",
+		Name: "log_syslog", Aliases: []string{"syslog"}, Flags: []string{"log-syslog"}, Group: groupLogging, Default: "off",
 		Help: "Also send both logs to a syslog daemon.",
 		at:   func(c *Config) value { return boolean(&c.LogSyslog) },
 	}, {
@@ -48,8 +48,8 @@ var loggingSettings = []*setting{
 		Help: "The facility of messages, such as daemon or local0.",
 		at:   func(c *Config) value { return text(&c.LogSyslogFacility, syslogFacility) },
 	}, {
-		Name: "disable_redirect_access_to_syslog", Flags: []string{"disable-redirect-access-to-syslog"}, Group: groupLogging, Meta: "on|off", Default: "off",
-		Help: "Whether --log-syslog leaves the access log out.",
+		Name: "disable_redirect_access_to_syslog", Flags: []string{"disable-redirect-access-to-syslog"}, Group: groupLogging, Default: "off",
+		Help: "Leave the access log out of what --log-syslog sends.",
 		at:   func(c *Config) value { return boolean(&c.DisableRedirectAccessToSyslog) },
 	}, {
 		Name: "request_id", Flags: []string{"request-id"}, Group: groupLogging, Meta: "FIELD|off", Default: "X-Request-ID",

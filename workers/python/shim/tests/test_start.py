@@ -362,7 +362,24 @@ class Process(unittest.TestCase):
         with Front(self.SOURCE, "sync") as front:
             self.assertEqual(bytes(front.call("/logging").body), b"[]")
             front.call("/print")
-            self.assertEqual(front.output(), "a warning\nto stdout\nto stderr\n")
+            self.assertEqual(front.output(), "\x1e30\x1f\x1f\x1fmine\x1fa warning\nto stdout\nto stderr\n")
+
+    def test_output_of_requests(self):
+        about = (("X-Request-ID", "the-id"), ("traceparent", "00-" + "a" * 32 + "-" + "b" * 16 + "-01"))
+        source = """
+            import sys
+            def app(environ, start_response):
+                print("one\\ntwo", end="")
+                print(" more")
+                print("\x1eforged", file=sys.stderr)
+                print("no end", end="", flush=True)
+                start_response("200 OK", [])
+                return [b"ok"]
+        """
+        with Front(source, "sync") as front:
+            front.call("/", headers=about)
+            mark = "\x1e\x1fthe-id\x1f" + "a" * 32 + "\x1f\x1f"
+            self.assertEqual(front.output(), mark + "one\n" + mark + "two more\n" + mark + "\\x1eforged\n" + mark + "no end\n")
 
     def test_signals(self):
         for model in WSGI_MODELS:
