@@ -1,10 +1,10 @@
 package status
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -14,7 +14,7 @@ import (
 
 func TestLogKeepsRecords(t *testing.T) {
 	log := NewLog()
-	logger := slog.New(log.Handler(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelInfo}), "pid"))
+	logger := slog.New(log.Handler(slog.NewTextHandler(new(bytes.Buffer), &slog.HandlerOptions{Level: slog.LevelInfo}), "pid"))
 	logger.Debug("not wanted")
 	logger.With("worker", 3, "pid", 77).WithGroup("g").Error("failed", "error", errors.New("why"), "n", 1)
 	logger.Warn("bytes", "raw", "\xff", slog.Group("in", "a", "b"))

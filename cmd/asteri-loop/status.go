@@ -98,7 +98,7 @@ func writeToken(token string) (path string, err error) {
 			return "", err
 		}
 	}
-	info, err := os.Lstat(dir)
+	info, err := os.Lstat(dir) //nolint:gosec // the user names it, for the user's own files
 	if err != nil {
 		return "", err
 	}
@@ -106,8 +106,8 @@ func writeToken(token string) (path string, err error) {
 		return "", fmt.Errorf("%s is not a directory that only this user can write to", dir)
 	}
 	path = filepath.Join(dir, fmt.Sprintf("asteri-loop-%d.token", os.Getpid()))
-	_ = os.Remove(path) // of a process that had this number before
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	_ = os.Remove(path)                                                   //nolint:gosec // of a process that had this number before
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // as above
 	if err != nil {
 		return "", err
 	}

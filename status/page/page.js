@@ -62,10 +62,13 @@ function connected(is) {
 }
 
 // follow opens a stream, again and again: a browser gives up for good when a server
-// that is being restarted refuses.
+// that is being restarted refuses. A page that nobody sees holds none: there are but
+// six connections to a server for all of a browser's pages.
 function follow(url, name, take, note) {
   let source, timer;
   const open = () => {
+    close();
+    if (document.hidden) return;
     source = new EventSource(url());
     source.onopen = () => note?.(true);
     source.onerror = () => {
@@ -74,8 +77,10 @@ function follow(url, name, take, note) {
     };
     source.addEventListener(name, e => take(JSON.parse(e.data), e));
   };
+  const close = () => { clearTimeout(timer); source?.close(); };
+  document.addEventListener("visibilitychange", open);
   open();
-  return () => { clearTimeout(timer); source.close(); };
+  return () => { document.removeEventListener("visibilitychange", open); close(); };
 }
 follow(() => path + "/events?as=html&lang=" + lang, "page", show, connected);
 announce();
@@ -83,10 +88,17 @@ announce();
 const list = byId("records"), form = byId("logform");
 if (list) {
   const make = (tag, text, parent) => { const e = document.createElement(tag); e.textContent = text; parent.append(e, " "); };
-  let last = 0;
+  let last = 0, rows = [];
+  // Rows are put in together: each time the browser lays out all of them.
+  const put = () => {
+    const low = list.scrollTop + list.clientHeight >= list.scrollHeight - 8;
+    list.append(...rows);
+    rows = [];
+    while (list.children.length > 500) list.firstChild.remove();
+    if (low) list.scrollTop = list.scrollHeight;
+  };
   const add = r => {
     last = r.cursor;
-    const low = list.scrollTop + list.clientHeight >= list.scrollHeight - 8;
     const row = document.createElement("li");
     row.className = r.level;
     make("time", r.time.slice(0, 19).replace("T", " "), row);
@@ -94,15 +106,15 @@ if (list) {
     if (r.worker) make("i", r.worker, row);
     make("span", r.message, row);
     for (const [k, v] of Object.entries(r.fields || {})) make("q", k + "=" + v, row);
-    list.append(row);
-    while (list.children.length > 500) list.firstChild.remove();
-    if (low) list.scrollTop = list.scrollHeight;
+    if (!rows.length) setTimeout(put, 100);
+    rows.push(row);
   };
   let stop;
   const start = () => {
     stop?.();
     list.replaceChildren();
     last = 0;
+    rows.length = 0;
     const query = new URLSearchParams(new FormData(form));
     query.delete("lang");
     stop = follow(() => path + "/logs/stream?" + query + (last ? "&cursor=" + last : ""), "log", add);
