@@ -20,7 +20,7 @@ import (
 
 const (
 	suiteToken = "0123456789-suite-token"
-	withToken = "Authorization: Bearer " + suiteToken
+	withToken  = "Authorization: Bearer " + suiteToken
 )
 
 // document returns the status as who has the headers sees it.
