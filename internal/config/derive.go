@@ -18,6 +18,8 @@ var modelNames = map[string]string{
 	"uvicorn_worker.uvicornworker":          "asgi",
 	"uvicorn_worker.uvicornh11worker":       "asgi",
 	"gunicorn.workers.ggevent.geventworker": "gevent",
+
+	"geventwebsocket.gunicorn.workers.geventwebsocketworker": "gevent",
 }
 
 // auto is how users spell that WorkerClass is chosen by application.

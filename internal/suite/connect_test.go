@@ -4,11 +4,15 @@ package suite
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
@@ -23,8 +27,17 @@ type h2Stream struct {
 	ended  bool
 }
 
-// connect asks for a WebSocket (RFC 8441) and returns the answer's status.
-func (c *client) connect(s *server, path string) (*h2Stream, string) {
+// connect asks for a WebSocket by an extended CONNECT (RFC 8441, RFC 9220), over
+// HTTP/3 if that is what the client speaks, and returns the answer's status.
+func (c *client) connect(s *server, path string) (stream net.Conn, status string) {
+	c.t.Helper()
+	if c.version == "3" {
+		return c.connectH3(s, path)
+	}
+	return c.connectH2(s, path)
+}
+
+func (c *client) connectH2(s *server, path string) (*h2Stream, string) {
 	t := c.t
 	t.Helper()
 	conn := s.in(t).dial()
@@ -107,4 +120,45 @@ func (st *h2Stream) Write(p []byte) (int, error) {
 		rest = rest[n:]
 	}
 	return len(p), nil
+}
+
+// h3Stream is an extended CONNECT on an HTTP/3 connection of its own.
+type h3Stream struct {
+	*http3.RequestStream
+	conn *quic.Conn
+}
+
+func (st h3Stream) LocalAddr() net.Addr  { return st.conn.LocalAddr() }
+func (st h3Stream) RemoteAddr() net.Addr { return st.conn.RemoteAddr() }
+
+func (c *client) connectH3(s *server, path string) (h3Stream, string) {
+	t := c.t
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	conn, err := quic.DialAddr(ctx, s.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseWithError(0, "") })
+	h3 := new(http3.Transport).NewClientConn(conn)
+	select {
+	case <-h3.ReceivedSettings():
+	case <-ctx.Done():
+		t.Fatal("no settings")
+	}
+	stream, err := h3.OpenRequestStream(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := c.request("CONNECT", path, nil, "Sec-WebSocket-Version: 13")
+	request.Proto = "websocket"
+	if err := stream.SendRequestHeader(request); err != nil {
+		t.Fatal(err)
+	}
+	response, err := stream.ReadResponse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h3Stream{stream, conn}, strconv.Itoa(response.StatusCode)
 }

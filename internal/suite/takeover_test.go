@@ -322,15 +322,12 @@ func TestTakeoverOutlivesTheTimeout(t *testing.T) {
 			if model == "tornado" {
 				name = "tornado_socket_app:make_app()"
 			}
-			s := start(t, app(name, model+":1", "--threads", "4", "-t", "1")...)
-			w := s.over(t, "http").socket(s, "/echo")
-			// Twice the time limit, by the clock of the worker's own silence: the
-			// server looks for late calls several times a second.
-			for range 4 {
-				if err := unix.Nanosleep(&unix.Timespec{Nsec: 5e8}, nil); err != nil {
-					t.Fatal(err)
-				}
-			}
+			s := start(t, app(name, model+":2", "--threads", "4", "-t", "1")...)
+			s.awaitLog(`worker ready worker=1 `)
+			s.awaitLog(`worker ready worker=2 `)
+			c := s.over(t, "http")
+			w := c.socket(s, "/echo")
+			equal(t, "slower than allowed, at the other worker", c.get("/slow").StatusCode, 504)
 			w.Text("still here")
 			w.Expect("text still here")
 			w.Conn.Close()
@@ -370,9 +367,9 @@ func TestTakeoverWithoutDescriptors(t *testing.T) {
 	w.Conn.Close()
 }
 
-// TestTakeoverOverHTTP2: an extended CONNECT is to the application the handshake
-// that it knows.
-func TestTakeoverOverHTTP2(t *testing.T) {
+// TestTakeoverByConnect: an extended CONNECT, over HTTP/2 or HTTP/3, is to the
+// application the handshake that it knows.
+func TestTakeoverByConnect(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ app, model, seen, page string }{
 		{"flask_sock_app:app", "gevent", "127.0.0.1 None HTTP/1.1", "400"},
@@ -381,8 +378,8 @@ func TestTakeoverOverHTTP2(t *testing.T) {
 	} {
 		t.Run(test.app+" "+test.model, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, app(test.app, test.model+":1", "--threads", "4")...)
-			for _, scheme := range []string{"http", "https"} {
+			s := start(t, app(test.app, test.model+":1", "--threads", "4", "--http-protocols", "h1,h2,h3")...)
+			for _, scheme := range []string{"http", "https", "h3"} {
 				c := s.over(t, scheme)
 				stream, status := c.connect(s, "/where?q=1")
 				equal(t, "status", status, "200")

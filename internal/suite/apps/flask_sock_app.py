@@ -1,4 +1,6 @@
 """Flask-Sock: WebSockets by a socket in the environ."""
+import time
+
 from flask import Flask, request
 from flask_sock import Sock
 
@@ -9,6 +11,12 @@ sock = Sock(app)
 @app.get("/")
 def page():
     return "plain"
+
+
+@app.get("/slow")
+def slow():
+    time.sleep(60)
+    return "late"
 
 
 @sock.route("/echo")

@@ -1,4 +1,5 @@
 """Tornado's own WebSockets."""
+import asyncio
 import os
 
 import tornado.web
@@ -38,6 +39,11 @@ class Ended(tornado.web.RequestHandler):
         self.write("\n".join(ended))
 
 
+class Slow(tornado.web.RequestHandler):
+    async def get(self):
+        await asyncio.sleep(60)
+
+
 class Page(tornado.web.RequestHandler):
     def get(self):
         self.write("plain")
@@ -45,6 +51,6 @@ class Page(tornado.web.RequestHandler):
 
 def make_app():
     return tornado.web.Application(
-        [("/", Page), ("/echo", Echo), ("/where", Where), ("/ended", Ended)],
+        [("/", Page), ("/echo", Echo), ("/where", Where), ("/ended", Ended), ("/slow", Slow)],
         websocket_ping_interval=float(os.environ.get("PING_INTERVAL", "0")), websocket_max_message_size=2 << 20,
     )
