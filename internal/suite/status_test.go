@@ -86,10 +86,10 @@ func TestStatusWhileWorkersHang(t *testing.T) {
 	t.Parallel()
 	s := start(t, app("faults:app", "gthread", "-w", "2", "--threads", "2", "--queue-size", "4", "--status-token", suiteToken)...)
 	g := newGate(t)
-	held := make([]*pending, 4)
+	var held []*pending
 	busy := s.over(t, "http")
-	for i := range held {
-		held[i] = s.hold(busy, g)
+	for range 4 {
+		held = append(held, s.hold(busy, g))
 	}
 	waiting := busy.send("GET", "/pid")
 	for _, scheme := range []string{"http", "https", "h2", "h2c"} {
