@@ -22,7 +22,7 @@ func (s *server) upgrade(query string) (net.Conn, *bufio.Reader, *http.Response)
 	c := s.dial(wstest.Head("/raw?"+query) + "\r\n")
 	_ = c.SetDeadline(time.Now().Add(patience))
 	in := bufio.NewReader(c)
-	resp, err := http.ReadResponse(in, nil) //nolint:bodyclose // the connection is closed
+	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
 		s.t.Fatalf("%s: %v", query, err)
 	}
