@@ -36,7 +36,7 @@ func metric(t testing.TB, c *client, name string, parts ...string) (sum float64)
 // TestMetricsWhileWorkersHang scrapes a server all of whose workers hang, and sees
 // them, what waits, and what becomes of it. The counts outlive the workers.
 func TestMetricsWhileWorkersHang(t *testing.T) {
-	s := start(t, app("faults:app", "sync:2", "-t", "3")...)
+	s := start(t, app("faults:app", "sync:2", "-t", "5")...)
 	c := s.over(t, "http")
 	entered := filepath.Join(t.TempDir(), "entered")
 	for range 2 {
