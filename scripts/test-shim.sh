@@ -1,12 +1,13 @@
 #!/bin/sh
-# Runs the Python tests of the worker shim on each Python from 3.9 on that this
-# machine has, each in an environment of its own: test-shim.sh [PYTHON...]
+# Runs the Python tests of the worker shim on the oldest Python that is served and
+# every other version after it, as far as this machine has them, each in an
+# environment of its own: test-shim.sh [PYTHON...]
 set -eu
 cd "$(dirname "$0")/.."
 
 # found prints one interpreter for each version: those on the path, and pyenv's.
 found() {
-	for minor in 9 10 11 12 13 14; do
+	for minor in 9 11 13; do
 		for python in "python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python; do
 			# A version manager's stand-in may be on the path and yet refuse to run.
 			if "$python" -c 'import ssl, venv' >/dev/null 2>&1; then
