@@ -45,8 +45,9 @@ type Executor interface {
 // An exchange that was finished before ServeExchange returned, and whose Post,
 // OnCancel and ReadBody were never used, may be reused by the session for the
 // next request: such a handler must not keep it, its Request, or any slice
-// taken from them. An exchange that was kept is never reused, and its slices
-// stay valid for as long as they are referenced.
+// taken from them. An exchange that was kept is not reused, and its slices stay
+// valid for as long as they are referenced, unless its handler releases it: see
+// Releaser.
 type Exchange interface {
 	// Request returns the request. It does not change, except that its
 	// body is read by ReadBody.
@@ -134,6 +135,16 @@ type Exchange interface {
 	// Home returns the executor that owns this exchange. It may be called
 	// from any goroutine.
 	Home() Executor
+}
+
+// Releaser is an Exchange that a handler which kept it can give back: one that answers
+// many small requests later saves the making of a new exchange for each.
+type Releaser interface {
+	// Release says, after the exchange's end and on its executor, that the handler
+	// keeps nothing of it: not the exchange, its Request, or a slice taken from
+	// them. The session uses it again, and calls nothing that it was given any more,
+	// or leaves it as it is and returns false.
+	Release() bool
 }
 
 // BodySink takes a request body.

@@ -64,9 +64,14 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
-// BenchmarkSessionKept is a request whose exchange is kept and answered later, as
-// every request to a Python worker is.
-func BenchmarkSessionKept(b *testing.B) {
+// BenchmarkSessionKept is a request whose exchange is kept and answered later.
+func BenchmarkSessionKept(b *testing.B) { benchmarkKept(b, false) }
+
+// BenchmarkSessionReleased is the same with an exchange that is released then, as that
+// of a request to a Python worker is.
+func BenchmarkSessionReleased(b *testing.B) { benchmarkKept(b, true) }
+
+func benchmarkKept(b *testing.B, release bool) {
 	k := new(keeper)
 	c := newFakeConn(k)
 	c.discard = true
@@ -80,6 +85,9 @@ func BenchmarkSessionKept(b *testing.B) {
 		k.got = k.got[:0]
 		if err := x.Respond(200, helloHeader, helloBody); err != nil {
 			b.Fatal(err)
+		}
+		if release && !x.(asteri.Releaser).Release() {
+			b.Fatal("not taken back")
 		}
 	}
 }

@@ -43,13 +43,17 @@ type exchange struct {
 
 	over     bool // the exchange has ended
 	kept     bool // somebody may hold on to this exchange
+	serving  bool // its handler's ServeExchange has not returned
 	onCancel func(error)
 	onDrain  func()
 	cause    error // why nobody waits for the answer any more
 	told     bool  // onCancel knows
 }
 
-var _ asteri.Exchange = (*exchange)(nil)
+var (
+	_ asteri.Exchange = (*exchange)(nil)
+	_ asteri.Releaser = (*exchange)(nil)
+)
 
 // begin makes x the exchange of the request whose head is p.
 func (x *exchange) begin(s *session, h *head, p []byte) {
@@ -113,8 +117,9 @@ func (h *head) copyFields(dst *asteri.Header, p []byte) {
 	}
 }
 
-// reset prepares x, which nobody kept, for another request. It keeps its memory.
-// What begin sets is left, and so is what only an exchange has that was kept.
+// reset prepares x, which nobody keeps, for another request. It keeps its memory.
+// What begin sets is left, and so is what only an exchange has that is not used
+// again.
 func (x *exchange) reset() {
 	x.session = nil
 	x.req.Peer = nil
@@ -130,6 +135,21 @@ func (x *exchange) reset() {
 
 // reusable tells whether nobody can have kept x: see asteri.Exchange.
 func (x *exchange) reusable() bool { return !x.kept && !x.posted.Load() }
+
+// Release takes back an exchange that was kept and answered. One that a function may
+// still be on its way to is left to the collector.
+func (x *exchange) Release() bool {
+	if !x.over || !x.kept || x.serving || x.posted.Load() || x.cause != nil || x.session == nil || x.sink != nil && !x.bodyEnded {
+		return false
+	}
+	at := x.session.at
+	x.kept = false
+	x.onCancel = nil
+	x.sink, x.bodyEnded, x.window = nil, false, 0
+	x.closed.Store(false)
+	at.putExchange(x)
+	return true
+}
 
 // Request returns the request.
 func (x *exchange) Request() *asteri.Request { return &x.req }
@@ -182,7 +202,7 @@ func (x *exchange) OnDrain(fn func()) {
 	}
 	x.onDrain = fn
 	if !x.session.high {
-		x.kept = true
+		x.posted.Store(true)
 		x.home.Post(x.drained)
 	}
 }
@@ -246,9 +266,7 @@ func (x *exchange) respondError(refusal *asteri.StatusError, cause error) {
 // end is the end of every exchange but those whose connection is lost.
 func (x *exchange) end(h *asteri.Header, err error) {
 	x.markOver()
-	if x.session.at.settings.Observer != nil {
-		x.session.at.observe(x.outcome(h, err))
-	}
+	x.observe(h, err)
 	x.session.exchangeOver(x)
 	if err == nil {
 		err = asteri.ErrClosed
@@ -259,9 +277,7 @@ func (x *exchange) end(h *asteri.Header, err error) {
 // lost ends the exchange whose connection is gone.
 func (x *exchange) lost(cause error) {
 	x.markOver()
-	if x.session.at.settings.Observer != nil {
-		x.session.at.observe(x.outcome(&x.header, cause))
-	}
+	x.observe(&x.header, cause)
 	x.failBody(cause)
 	x.cancel(cause)
 }
@@ -278,26 +294,36 @@ func (x *exchange) markOver() {
 func (x *exchange) becomes(t *tunnel, h *asteri.Header) {
 	x.markOver()
 	if at := x.session.at; at.settings.Observer != nil {
-		t.closed = at.observeTunnel(x.outcome(h, nil))
+		var r asteri.Record
+		x.describe(&r, h, nil)
+		t.closed = asteri.OpenTunnel(at.settings.Observer, &r)
 	}
 	x.session.exchangeOver(x)
 	x.failBody(asteri.ErrClosed)
 }
 
-// outcome is what the observer is told.
-func (x *exchange) outcome(h *asteri.Header, err error) asteri.Record {
-	out := x.content
-	if x.framing == frameNone {
-		out = 0
+// observe tells the observer of the end. The record is the next one's, too.
+func (x *exchange) observe(h *asteri.Header, err error) {
+	at := x.session.at
+	if at.settings.Observer != nil {
+		x.describe(&at.record, h, err)
+		at.settings.Observer.ExchangeDone(&at.record)
 	}
-	if !x.started {
-		h = nil
-	}
+}
+
+// describe sets every field of r.
+func (x *exchange) describe(r *asteri.Record, h *asteri.Header, err error) {
 	s := x.session
-	return asteri.Record{
-		Request: &x.req, Peer: &s.peer, Status: x.status,
-		BytesIn: s.body.received, BytesOut: out, BytesSent: x.sent,
-		Duration: time.Since(x.req.Received), Err: err, Header: h,
+	r.Request, r.Home, r.Peer, r.Status = &x.req, x.home, &s.peer, x.status
+	r.BytesIn, r.BytesOut, r.BytesSent = s.body.received, x.content, x.sent
+	if x.framing == frameNone {
+		r.BytesOut = 0
+	}
+	r.Duration = time.Since(x.req.Received)
+	r.Err = err
+	r.Header = nil
+	if x.started {
+		r.Header = h
 	}
 }
 

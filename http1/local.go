@@ -14,29 +14,35 @@ import (
 //
 // Requests are mostly parsed and answered within one call of OnData, so one
 // spare head and one spare exchange serve nearly all of them, and an idle
-// connection holds neither.
+// connection holds neither. There are more spare exchanges where handlers answer
+// later and release them: as many as were in flight at once.
 type local struct {
 	settings *asteri.Settings
 	loop     *loop.Loop
 	gateway  Gateway // nil for HTTP itself
 	takeover *Takeover
 
-	spareHead     *head
-	spareExchange *exchange
-	buf           []byte // response heads are put together here
-	prepared      prepared
-	record        asteri.Record
-	server        []byte // the Server field line, or empty
-	altSvc        []byte // the Alt-Svc field line, or empty
-	date          []byte // the Date field line of second
-	end           []byte // both, and the end of a head
-	second        int64
-	length        []byte // the Content-Length field line for lengthOf
-	lengthOf      int64
+	spareHead *head
+	spares    []*exchange // that nobody refers to; at most maxSpares
+	buf       []byte      // response heads are put together here
+	prepared  prepared
+	record    asteri.Record
+	server    []byte // the Server field line, or empty
+	altSvc    []byte // the Alt-Svc field line, or empty
+	date      []byte // the Date field line of second
+	end       []byte // both, and the end of a head
+	second    int64
+	length    []byte // the Content-Length field line for lengthOf
+	lengthOf  int64
 }
 
-// maxSpare bounds the memory that a spare head or exchange, and buf, may keep.
-const maxSpare = 16 << 10
+const (
+	// maxSpare bounds the memory that a spare head, and buf, may keep.
+	maxSpare = 16 << 10
+	// maxSpares bounds the spare exchanges, maxSpareArena the memory of one's head.
+	maxSpares     = 128
+	maxSpareArena = 2 << 10
+)
 
 func newLocal(s *asteri.Settings, l *loop.Loop) *local {
 	at := &local{settings: s, loop: l, second: -1, lengthOf: httpfield.LengthUnknown}
@@ -65,19 +71,20 @@ func (at *local) putHead(h *head) {
 }
 
 func (at *local) takeExchange() *exchange {
-	x := at.spareExchange
-	if x == nil {
+	n := len(at.spares)
+	if n == 0 {
 		return new(exchange)
 	}
-	at.spareExchange = nil
+	x := at.spares[n-1]
+	at.spares = at.spares[:n-1]
 	return x
 }
 
 // putExchange takes back an exchange that nobody else refers to.
 func (at *local) putExchange(x *exchange) {
-	if cap(x.arena) <= maxSpare {
+	if len(at.spares) == 0 && cap(x.arena) <= maxSpare || len(at.spares) < maxSpares && cap(x.arena) <= maxSpareArena {
 		x.reset()
-		at.spareExchange = x
+		at.spares = append(at.spares, x)
 	}
 }
 
@@ -135,20 +142,6 @@ func (at *local) lengthLine(n int64) []byte {
 		at.length = append(at.length, "\r\n"...)
 	}
 	return at.length
-}
-
-// observe tells the observer of an end. The record is used again for the next.
-func (at *local) observe(r asteri.Record) {
-	at.record = r
-	at.record.Home = at.loop
-	at.settings.Observer.ExchangeDone(&at.record)
-	at.record = asteri.Record{}
-}
-
-// observeTunnel tells the observer of an exchange that has become a tunnel.
-func (at *local) observeTunnel(r asteri.Record) asteri.TunnelClosed {
-	r.Home = at.loop
-	return asteri.OpenTunnel(at.settings.Observer, &r)
 }
 
 func (at *local) nanos() int64 { return at.loop.Now().UnixNano() }

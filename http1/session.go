@@ -164,11 +164,13 @@ func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 	if !s.body.done() {
 		s.phase = phaseBody
 	}
+	x.serving = true
 	if refusal != nil {
 		x.fail(refusal)
 	} else {
 		x.callHandler()
 	}
+	x.serving = false
 	switch {
 	case !x.over:
 		x.kept = true
@@ -253,8 +255,8 @@ func (s *session) refuse(h *head, refusal *asteri.StatusError) {
 	s.conn.Write(b)
 	s.at.putBuf(b)
 	if s.at.settings.Observer != nil {
-		s.at.observe(asteri.Record{
-			Peer: &s.peer, Status: refusal.Code, BytesSent: int64(len(b)), Err: refusal,
+		s.at.settings.Observer.ExchangeDone(&asteri.Record{
+			Home: s.at.loop, Peer: &s.peer, Status: refusal.Code, BytesSent: int64(len(b)), Err: refusal,
 		})
 	}
 	s.close(true)

@@ -15,7 +15,7 @@ func busyMonitor(b *testing.B) *Monitor {
 	m := newMonitor(b, Options{Counts: counts, Report: func() Report { return *crowded() }})
 	e := exchangetest.NewExecutor(b)
 	for range 10_000 {
-		m.flights.begin(exchangetest.Get(b, e, "/a/path/of/some/length?with=a&query=too"))
+		m.flights.others.enter(exchangetest.Get(b, e, "/a/path/of/some/length?with=a&query=too"))
 	}
 	return m
 }
@@ -43,12 +43,13 @@ func BenchmarkPage(b *testing.B) {
 
 // What a request pays for being shown while it is in flight.
 func BenchmarkFlight(b *testing.B) {
-	m := newMonitor(b, Options{})
-	x := exchangetest.Get(b, exchangetest.NewExecutor(b), "/")
-	done := &asteri.Record{Request: x.Request(), Peer: x.Request().Peer}
+	e := exchangetest.NewExecutor(b)
+	m := newMonitor(b, Options{Homes: []asteri.Executor{e}})
+	x := exchangetest.Get(b, e, "/")
+	done := &asteri.Record{Home: e, Request: x.Request(), Peer: x.Request().Peer}
+	app := asteri.HandlerFunc(func(asteri.Exchange) { m.ExchangeDone(done) })
 	b.ReportAllocs()
 	for b.Loop() {
-		m.flights.begin(x)
-		m.ExchangeDone(done)
+		m.flights.pass(x, app)
 	}
 }

@@ -6,26 +6,34 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/asteri/asteri-loop"
 )
 
-// flights are the requests that the application has. Each is entered when it is
-// passed on and taken out when the observer is told of its end, so the table costs
-// two visits to a shard that mostly nobody else wants.
+// flights are the requests that the application has. Each home has a list of its own,
+// so the two visits to it that a request costs meet nobody but who looks on.
 type flights struct {
-	shards [flightShards]flightShard
+	homes  []*homeFlights
+	others homeFlights // of exchanges with another home
 }
 
-// flightShards is a power of two.
-const flightShards = 64
+// homeFlights are those of one home.
+type homeFlights struct {
+	home asteri.Executor
 
-type flightShard struct {
-	mu     sync.Mutex
-	open   map[*asteri.Request]asteri.Exchange
-	secure [tlsVersions]uint64 // exchanges that have ended, by version of TLS
-	_      [64]byte            // no cache line with another shard
+	mu sync.Mutex
+	// handing is the exchange that the application is being given: most are over
+	// when it returns, and never reach the table.
+	handing asteri.Exchange
+	open    map[*asteri.Request]asteri.Exchange
+	secure  [tlsVersions]uint64 // exchanges that have ended, by version of TLS
+	_       [64]byte            // no cache line with another home
+}
+
+func (f *flights) setHomes(homes []asteri.Executor) {
+	for _, home := range homes {
+		f.homes = append(f.homes, &homeFlights{home: home})
+	}
 }
 
 // tlsVersions counts plain connections, those of an unknown version, and TLS 1.0 to
@@ -44,22 +52,80 @@ func tlsIndex(state *tls.ConnectionState) int {
 	return int(state.Version-tls.VersionTLS10) + 2
 }
 
-// shard returns where a request is entered. Sessions use a request's memory again,
-// so a loop comes back to the same few shards.
-func (f *flights) shard(r *asteri.Request) *flightShard {
-	p := uintptr(unsafe.Pointer(r)) // only a number: objects do not move
-	return &f.shards[(p>>8^p>>14)%flightShards]
+// at returns the list of a home.
+func (f *flights) at(home asteri.Executor) *homeFlights {
+	for _, h := range f.homes {
+		if h.home == home {
+			return h
+		}
+	}
+	return &f.others
 }
 
-func (f *flights) begin(x asteri.Exchange) {
-	r := x.Request()
-	s := f.shard(r)
-	s.mu.Lock()
-	if s.open == nil {
-		s.open = make(map[*asteri.Request]asteri.Exchange)
+// all calls each with every list, locked.
+func (f *flights) all(each func(h *homeFlights)) {
+	for i := range len(f.homes) + 1 {
+		h := &f.others
+		if i < len(f.homes) {
+			h = f.homes[i]
+		}
+		h.mu.Lock()
+		each(h)
+		h.mu.Unlock()
 	}
-	s.open[r] = x
-	s.mu.Unlock()
+}
+
+// pass gives x to the application, and enters it for as long as that has it.
+func (f *flights) pass(x asteri.Exchange, app asteri.Handler) {
+	h := f.at(x.Home())
+	if h == &f.others { // on any goroutine
+		h.enter(x)
+		app.ServeExchange(x)
+		return
+	}
+	h.mu.Lock()
+	h.keep() // there is one only if the application's call led to this one
+	h.handing = x
+	h.mu.Unlock()
+	defer h.handed() // also when it panics
+	app.ServeExchange(x)
+}
+
+// handed enters the exchange that the application was given, if it is not over. Only
+// the home changes handing, so it may look first.
+func (h *homeFlights) handed() {
+	if h.handing != nil {
+		h.mu.Lock()
+		h.keep()
+		h.mu.Unlock()
+	}
+}
+
+func (h *homeFlights) enter(x asteri.Exchange) {
+	h.mu.Lock()
+	h.handing = x
+	h.keep()
+	h.mu.Unlock()
+}
+
+// keep moves handing to the table. The caller holds the lock.
+func (h *homeFlights) keep() {
+	if h.handing == nil {
+		return
+	}
+	if h.open == nil {
+		h.open = make(map[*asteri.Request]asteri.Exchange)
+	}
+	h.open[h.handing.Request()] = h.handing
+	h.handing = nil
+}
+
+// find returns the exchange of a request in flight. The caller holds the lock.
+func (h *homeFlights) find(r *asteri.Request) asteri.Exchange {
+	if h.handing != nil && h.handing.Request() == r {
+		return h.handing
+	}
+	return h.open[r]
 }
 
 // end takes a request out, from when on its slices may be anything.
@@ -67,44 +133,46 @@ func (f *flights) end(done *asteri.Record) {
 	if done.Request == nil {
 		return
 	}
-	s := f.shard(done.Request)
-	s.mu.Lock()
-	delete(s.open, done.Request)
-	if done.Request.Handling.App != ownApp {
-		s.secure[tlsIndex(done.Peer.TLS)]++
+	h := f.at(done.Home)
+	h.mu.Lock()
+	if h.handing != nil && h.handing.Request() == done.Request {
+		h.handing = nil
+	} else {
+		delete(h.open, done.Request)
 	}
-	s.mu.Unlock()
+	if done.Request.Handling.App != ownApp {
+		h.secure[tlsIndex(done.Peer.TLS)]++
+	}
+	h.mu.Unlock()
 }
 
 func (f *flights) count() (n int) {
-	for i := range f.shards {
-		s := &f.shards[i]
-		s.mu.Lock()
-		n += len(s.open)
-		s.mu.Unlock()
-	}
+	f.all(func(h *homeFlights) {
+		n += len(h.open)
+		if h.handing != nil {
+			n++
+		}
+	})
 	return n
 }
 
 // secure returns how many requests came over which version of TLS.
 func (f *flights) secure() map[string]uint64 {
 	all := make(map[string]uint64)
-	for i := range f.shards {
-		s := &f.shards[i]
-		s.mu.Lock()
-		for v, n := range s.secure {
+	f.all(func(h *homeFlights) {
+		for v, n := range h.secure {
 			if n > 0 {
 				all[tlsNames[v]] += n
 			}
 		}
-		s.mu.Unlock()
-	}
+	})
 	return all
 }
 
 // flight is a request that was in flight when it was looked for.
 type flight struct {
 	request  *asteri.Request
+	at       *homeFlights
 	home     asteri.Executor
 	received time.Time
 	Request
@@ -119,23 +187,25 @@ const MaxRequests = 200
 func (f *flights) oldest(limit int) []*flight {
 	type entry struct {
 		request  *asteri.Request
+		at       *homeFlights
 		received int64 // Unix nanoseconds
 	}
 	all := make([]entry, 0, f.count())
-	for i := range f.shards {
-		s := &f.shards[i]
-		s.mu.Lock()
-		for r := range s.open {
-			all = append(all, entry{r, r.Received.UnixNano()})
+	f.all(func(h *homeFlights) {
+		if h.handing != nil {
+			r := h.handing.Request()
+			all = append(all, entry{r, h, r.Received.UnixNano()})
 		}
-		s.mu.Unlock()
-	}
+		for r := range h.open {
+			all = append(all, entry{r, h, r.Received.UnixNano()})
+		}
+	})
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.received, b.received) })
 	all = all[:min(limit, len(all))]
 	now := time.Now()
 	shown := make([]*flight, 0, len(all))
 	for _, one := range all {
-		if found := f.describe(one.request, one.received, now); found != nil {
+		if found := one.at.describe(one.request, one.received, now); found != nil {
 			shown = append(shown, found)
 		}
 	}
@@ -144,15 +214,14 @@ func (f *flights) oldest(limit int) []*flight {
 
 // describe copies what does not change of a request, if it is still in flight. One that
 // came at another time is another that has its memory.
-func (f *flights) describe(r *asteri.Request, received int64, now time.Time) *flight {
-	s := f.shard(r)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	x, open := s.open[r]
-	if !open || r.Received.UnixNano() != received {
+func (h *homeFlights) describe(r *asteri.Request, received int64, now time.Time) *flight {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	x := h.find(r)
+	if x == nil || r.Received.UnixNano() != received {
 		return nil
 	}
-	return &flight{request: r, home: x.Home(), received: r.Received, Request: Request{
+	return &flight{request: r, at: h, home: x.Home(), received: r.Received, Request: Request{
 		Method: shorten(r.Method), Path: shorten(string(r.Path)), Protocol: r.Proto.String(),
 		Age: max(0, seconds(now.Sub(r.Received))), State: stateWaiting,
 	}}
@@ -175,11 +244,10 @@ func shorten(s string) string {
 
 // handled copies what handlers say of a request. It runs on the request's home, where
 // they say it and where it would be taken out.
-func (f *flights) handled(one *flight) {
-	s := f.shard(one.request)
-	s.mu.Lock()
-	_, open := s.open[one.request]
-	s.mu.Unlock()
+func (one *flight) handled() {
+	one.at.mu.Lock()
+	open := one.at.find(one.request) != nil
+	one.at.mu.Unlock()
 	if one.gone = !open || !one.request.Received.Equal(one.received); one.gone {
 		return
 	}

@@ -79,8 +79,7 @@ func (f *front) ServeExchange(x asteri.Exchange) {
 
 // pass gives a request to the application.
 func (f *front) pass(x asteri.Exchange) {
-	f.flights.begin(x)
-	f.next.ServeExchange(x)
+	f.flights.pass(x, f.next)
 }
 
 func (s *Monitor) serveAdmin(x asteri.Exchange) {

@@ -62,7 +62,7 @@ func (s *Monitor) fly(doc *Report) {
 		}
 		for _, one := range flying {
 			if one.home == home {
-				s.flights.handled(one)
+				one.handled()
 			}
 		}
 	})

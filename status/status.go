@@ -111,6 +111,7 @@ func New(o Options) *Monitor {
 		samples: newSampler(o.Counts),
 	}
 	s.loops.homes = o.Homes
+	s.flights.setHomes(o.Homes)
 	s.events = newStreams(eventPeriod, s.publish)
 	s.tails = newStreams(tailPeriod, s.publishLog)
 	s.routes = s.table()

@@ -13,10 +13,11 @@ import (
 
 // call is one request on its way through the pool.
 type call struct {
-	pool *Pool
-	x    asteri.Exchange
-	req  *asteri.Request
-	home asteri.Executor
+	pool     *Pool
+	x        asteri.Exchange
+	req      *asteri.Request
+	home     asteri.Executor
+	onCancel func(cause error) // cancelled, made once
 	// upgrade is req as a worker with WebSockets gets it, if it asks for one;
 	// rawForm as one gets it that is given a socket, if it offers an upgrade.
 	upgrade, rawForm *asteri.Request
@@ -66,13 +67,13 @@ const bodyWindow = asteri.BodyWindow
 
 // ServeExchange gives the request to a worker, or queues it.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
-	c := &call{pool: p, x: x, req: x.Request(), home: x.Home()}
+	c := p.newCall(x)
 	c.req.Handling.Model, c.history.received = p.model(), c.req.Received
 	c.req.Handling.Progress = c
 	if asksForUpgrade(c.req) && !c.offerUpgrade() {
 		return
 	}
-	x.OnCancel(c.cancelled)
+	x.OnCancel(c.onCancel)
 	switch {
 	case !c.req.HasBody() || c.upgrade != nil || c.rawForm != nil:
 		c.submit()
@@ -83,6 +84,38 @@ func (p *Pool) ServeExchange(x asteri.Exchange) {
 		c.body = content{stream: true, length: c.req.ContentLength}
 		c.submit()
 	}
+}
+
+// newCall makes a call of an exchange, in the memory of one that is over if there is
+// such a one.
+func (p *Pool) newCall(x asteri.Exchange) *call {
+	c, ok := p.spareCalls.Get().(*call)
+	if !ok {
+		c = new(call)
+		c.onCancel = c.cancelled
+	}
+	c.pool, c.x, c.req, c.home = p, x, x.Request(), x.Home()
+	return c
+}
+
+// letGo gives call and exchange back once they are over, in the plain case: a request
+// that took one way through the pool and was answered as a whole. Nobody knows of such
+// a call any more, neither the dispatcher nor a link, and if its exchange takes itself
+// back, no cancellation can come either.
+func (c *call) letGo() {
+	plain := c.over && c.table.Load() == nil && c.upgrade == nil && c.rawForm == nil && c.raw == nil &&
+		c.reply == nil && c.bodyLink == nil && c.buffer == nil && !c.abandoned
+	if x, ok := c.x.(asteri.Releaser); !plain || !ok || !x.Release() {
+		return
+	}
+	c.x, c.req, c.home = nil, nil, nil
+	c.place, c.worker, c.queuedAt = nowhere, nil, time.Time{}
+	c.history.submitted = 0
+	c.history.taken.Store(0)
+	c.history.worker.Store(0)
+	c.body, c.bodyKind, c.unread = content{}, bodyNone, 0
+	c.over, c.retried = false, false
+	c.pool.spareCalls.Put(c)
 }
 
 // isShort tells whether the body is better sent with the request. A client that
@@ -261,6 +294,7 @@ func (c *call) answer(a *answer) {
 		return
 	}
 	c.end()
+	c.letGo()
 }
 
 var errNotLatin1 error = &asteri.ResponseError{Reason: "a header field is not latin-1 text"}

@@ -39,6 +39,7 @@ type Pool struct {
 	wholeBodies atomic.Bool // requests are given to workers with their whole body
 	workers     atomic.Pointer[[]*worker]
 	counts      counts
+	spareCalls  sync.Pool // of *call
 
 	readyOnce sync.Once
 	ready     chan struct{} // closed at the first READY, or failure

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
+	"unsafe"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/addrset"
@@ -24,12 +25,13 @@ const MaxLength = 128
 // is replaced. It is to see a request before what puts clients in the place of
 // proxies, whose word counts here.
 func Handler(next asteri.Handler, name string, trusted *addrset.Set) asteri.Handler {
-	return &handler{next: next, name: name, trusted: trusted}
+	return &handler{next: next, name: name, bytes: []byte(name), trusted: trusted}
 }
 
 type handler struct {
 	next    asteri.Handler
 	name    string
+	bytes   []byte // name, for fields
 	trusted *addrset.Set
 }
 
@@ -39,15 +41,22 @@ func (h *handler) ServeExchange(x asteri.Exchange) {
 	given, n := h.find(&r.Header)
 	switch {
 	case n == 0:
-		r.Handling.ID = New()
-		r.Header.Add(h.name, r.Handling.ID)
+		h.give(r)
 	case n == 1 && Valid(given) && forwarded.Trusts(h.trusted, r.Peer):
 		r.Handling.ID = string(given)
 	default:
-		r.Handling.ID = New()
-		r.Header.Set(h.name, r.Handling.ID)
+		r.Header.Del(h.name)
+		h.give(r)
 	}
 	h.next.ServeExchange(x)
+}
+
+// give gives the request a new id. The field's value is the id's memory, which nobody
+// writes to.
+func (h *handler) give(r *asteri.Request) {
+	id := New()
+	r.Handling.ID = id
+	r.Header.Append(h.bytes, unsafe.Slice(unsafe.StringData(id), len(id)))
 }
 
 // find returns the field's value, and how many there are.
