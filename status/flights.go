@@ -87,14 +87,8 @@ func (f *flights) pass(x asteri.Exchange, app asteri.Handler) {
 	h.keep() // there is one only if the application's call led to this one
 	h.handing = x
 	h.mu.Unlock()
-	defer h.handed() // also when it panics
-	app.ServeExchange(x)
-}
-
-// handed enters the exchange that the application was given, if it is not over. Only
-// the home changes handing, so it may look first.
-func (h *homeFlights) handed() {
-	if h.handing != nil {
+	app.ServeExchange(x) // if it panics, that is the end of x
+	if h.handing != nil { // which only the home changes, so it may look without the lock
 		h.mu.Lock()
 		h.keep()
 		h.mu.Unlock()

@@ -47,10 +47,16 @@ func (s *Monitor) table() map[string]route {
 // find returns the route of a path; with own set it is one of the page's, or is
 // below them, where nothing else may be.
 func (s *Monitor) find(path []byte) (r route, found, own bool) {
+	if s.lengths&lengthBit(len(path)) == 0 && len(path) < len(s.prefix) {
+		return r, false, false // as most are
+	}
 	r, found = s.routes[string(path)]
 	own = found && !r.shared || !found && strings.HasPrefix(string(path), s.prefix)
 	return r, found, own
 }
+
+// lengthBit is the bit of a path's length; all that are long share one.
+func lengthBit(n int) uint64 { return 1 << min(n, 63) }
 
 // front stands before an application.
 type front struct {

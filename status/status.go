@@ -88,6 +88,7 @@ type Monitor struct {
 	opts    Options
 	keys    *keys
 	routes  map[string]route
+	lengths uint64 // bits of the lengths of routes' paths
 	prefix  string // begins the paths below the page
 	flights flights
 	loops   probes
@@ -115,6 +116,9 @@ func New(o Options) *Monitor {
 	s.events = newStreams(eventPeriod, s.publish)
 	s.tails = newStreams(tailPeriod, s.publishLog)
 	s.routes = s.table()
+	for path := range s.routes {
+		s.lengths |= lengthBit(len(path))
+	}
 	s.samples.start(&s.flights)
 	return s
 }
