@@ -96,12 +96,10 @@ func (e *requestEncoder) address(a netip.AddrPort, path string) {
 func (e *requestEncoder) environ(r *asteri.Request) {
 	e.collect(r)
 	var root, user string
-	variables := 0
 	if p := r.Peer.Proxy; p != nil {
 		root, user = p.Root, p.User
-		variables = min(len(root), 1) + min(len(user), 1)
 	}
-	e.Tuple(2 * (len(e.entries) + variables))
+	e.Dict()
 	e.variable("SCRIPT_NAME", root)
 	e.variable("REMOTE_USER", user)
 	for i := range e.entries {
@@ -119,6 +117,7 @@ func (e *requestEncoder) environ(r *asteri.Request) {
 			e.Latin1(en.value)
 		}
 	}
+	e.EndDict()
 	clear(e.entries) // it must not keep the request's memory
 }
 
@@ -201,12 +200,14 @@ func (e *requestEncoder) rawFields(r *asteri.Request) {
 	if addHost {
 		n++
 	}
-	e.Tuple(2 * n)
+	e.Tuple(n)
 	if addHost {
+		e.Tuple(2)
 		e.Atom(hostName.raw)
 		e.Bytes(r.Authority)
 	}
 	for _, f := range fields {
+		e.Tuple(2)
 		known := fieldTable.find(f.Name)
 		switch known {
 		case nil:

@@ -9,7 +9,7 @@ import (
 
 // Workers say where they are while they are busy, to all who ask.
 func TestStacks(t *testing.T) {
-	s := serveFake(t, 1, Config{Workers: 2})
+	s := serveFake(t, 1, Config{Workers: 1})
 	pid := s.pool.Snapshot().Workers[0].PID
 	type outcome struct {
 		stacks map[string]string

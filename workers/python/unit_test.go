@@ -293,7 +293,7 @@ func TestRequestForWSGI(t *testing.T) {
 	got := encoded(t, true, r, content{inline: []byte("abc"), length: 3})
 	want := []any{
 		int64(7), "POST", "https", "1.1", []byte("/a%20b"), "q=é",
-		[]any{"HTTP_HOST", "host:1", "HTTP_COOKIE", "a=1; b=2", "HTTP_X_ONE", "1, 2", "CONTENT_TYPE", "text/x", "CONTENT_LENGTH", "3", "HTTP_ACCEPT", "café"},
+		map[string]any{"HTTP_HOST": "host:1", "HTTP_COOKIE": "a=1; b=2", "HTTP_X_ONE": "1, 2", "CONTENT_TYPE": "text/x", "CONTENT_LENGTH": "3", "HTTP_ACCEPT": "café"},
 		[]any{"10.0.0.1", int64(99)}, []any{"::1", int64(443)}, []byte("abc"), int64(3),
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -304,10 +304,10 @@ func TestRequestForWSGI(t *testing.T) {
 // What a trusted proxy says has keys that no field of a client becomes.
 func TestRequestOfAProxyForWSGI(t *testing.T) {
 	for want, proxy := range map[string]*asteri.Proxy{
-		"[HTTP_SCRIPT_NAME /evil HTTP_HOST host:1]":                                  {},
-		"[SCRIPT_NAME /app HTTP_SCRIPT_NAME /evil HTTP_HOST host:1]":                 {Root: "/app"},
-		"[REMOTE_USER b\u00f6b HTTP_SCRIPT_NAME /evil HTTP_HOST host:1]":             {User: "b\xf6b"},
-		"[SCRIPT_NAME /app REMOTE_USER bob HTTP_SCRIPT_NAME /evil HTTP_HOST host:1]": {Root: "/app", User: "bob"},
+		"map[HTTP_HOST:host:1 HTTP_SCRIPT_NAME:/evil]":                                  {},
+		"map[HTTP_HOST:host:1 HTTP_SCRIPT_NAME:/evil SCRIPT_NAME:/app]":                 {Root: "/app"},
+		"map[HTTP_HOST:host:1 HTTP_SCRIPT_NAME:/evil REMOTE_USER:b\u00f6b]":             {User: "b\xf6b"},
+		"map[HTTP_HOST:host:1 HTTP_SCRIPT_NAME:/evil REMOTE_USER:bob SCRIPT_NAME:/app]": {Root: "/app", User: "bob"},
 	} {
 		r := requestOf("Script-Name", "/evil", "SCRIPT_NAME", "/evil", "REMOTE_USER", "eve")
 		r.Peer.Proxy = proxy
@@ -327,7 +327,7 @@ func TestUnderscoresAsHyphens(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprint(v.([]any)[0].([]any)[6])
-	if want := "[HTTP_X_FORWARDED_FOR 1, 2 HTTP_MY_OWN 3, 4 HTTP_HOST host:1]"; got != want {
+	if want := "map[HTTP_HOST:host:1 HTTP_MY_OWN:3, 4 HTTP_X_FORWARDED_FOR:1, 2]"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
@@ -339,7 +339,10 @@ func TestRequestForASGI(t *testing.T) {
 	b := func(s string) []byte { return []byte(s) }
 	want := []any{
 		int64(7), "POST", "https", "1.1", b("/a%20b"), b("q=\xe9"),
-		[]any{b("host"), b("host:1"), b("cookie"), b("a=1"), b("cookie"), b("b=2"), b("x_one"), b("kept"), b("x-two"), b("\xff")},
+		[]any{
+			[]any{b("host"), b("host:1")}, []any{b("cookie"), b("a=1")}, []any{b("cookie"), b("b=2")},
+			[]any{b("x_one"), b("kept")}, []any{b("x-two"), b("\xff")},
+		},
 		nil, []any{"/run/s", nil}, nil, int64(-1),
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -13,6 +13,7 @@ from .logs import ERROR, INFO, report_failure
 # 2.3, although send() raises OSError as 2.4 has it: told 2.4, Starlette leaves it to send() to notice that the client has
 # gone, and an event stream that waits for its next event would be held for ever.
 VERSIONS = {"version": "3.0", "spec_version": "2.3"}
+_PERCENT = ord("%")
 _EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "http.response.trailers": {}}
 
 
@@ -28,11 +29,11 @@ def single(app):
 def http_scope(request, root, state):
     """The scope of one request; `root` is the root path without a slash at its end."""
     _, method, scheme, version, raw_path, query, headers, client, server, _, _ = request
-    path = (unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path).decode("utf-8", "replace")
+    # A number: the search for a byte is several times as fast as that for bytes.
+    path = (unquote_to_bytes(raw_path) if _PERCENT in raw_path else raw_path).decode("utf-8", "replace")
     if root and path != root and not path.startswith(root + "/"):
         # A proxy took the root path off: ASGI's path includes it.
         path, raw_path = root + path, root.encode("utf-8") + raw_path
-    items = iter(headers)
     scope = {
         "type": "http",
         "asgi": VERSIONS.copy(),
@@ -45,7 +46,7 @@ def http_scope(request, root, state):
         "path": path,
         "raw_path": raw_path,
         "query_string": query,
-        "headers": list(zip(items, items)),
+        "headers": list(headers),
         "extensions": _EXTENSIONS.copy(),
     }
     if state is not None:

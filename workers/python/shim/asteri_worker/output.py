@@ -87,8 +87,8 @@ class Output(io.TextIOWrapper):
 def _mark(level="", logger=""):
     """What goes before a line; nothing if there is nothing to say."""
     found = trace = ""
-    headers = iter(_request.get())
-    for key, value in zip(headers, headers):
+    headers = _request.get()
+    for key, value in headers.items() if isinstance(headers, dict) else headers:
         if key in _id_keys:
             found = _text(value)
         elif key in _trace_keys:

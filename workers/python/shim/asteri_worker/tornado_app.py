@@ -86,8 +86,7 @@ class Connection(httputil.HTTPConnection):
         try:
             if body is True:
                 self._loan, body = Loan(self.server.control, self.stream, client, server), b""
-            items = iter(headers)
-            for name, value in zip(items, items):
+            for name, value in headers:
                 fields.add(name.decode("latin-1"), value.decode("latin-1"))
             self.delegate = self.server.app.start_request(self.server, self)
             prepared = self.delegate.headers_received(httputil.RequestStartLine(method, uri, "HTTP/" + version), fields)

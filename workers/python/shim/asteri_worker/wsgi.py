@@ -317,10 +317,7 @@ class Gateway:
 
     def _environ(self, request, response):
         stream, method, scheme, version, path, query, headers, client, server, body, length = request
-        base = self._bases.get((scheme, version, server)) or self._base(scheme, version, server)
-        environ = base.copy()
-        items = iter(headers)
-        environ.update(zip(items, items))
+        environ = (self._bases.get((scheme, version, server)) or self._base(scheme, version, server)) | headers
         raw = path.decode("latin-1")
         environ["REQUEST_METHOD"] = method
         environ["QUERY_STRING"] = query

@@ -221,16 +221,16 @@ class Front:
         stream = self.streams[number] = Stream(number)
         stream.granted = 262144
         if self.interface == "wsgi":
-            flat = []
+            fields = {}
             for name, value in headers:
                 key = name.upper().replace("-", "_")
-                flat += [key if key in ("CONTENT_TYPE", "CONTENT_LENGTH", "SCRIPT_NAME", "REMOTE_USER") else "HTTP_" + key, value]
+                fields[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH", "SCRIPT_NAME", "REMOTE_USER") else "HTTP_" + key] = value
         else:
-            flat = [i for n, v in headers for i in (n.lower().encode(), v.encode("latin-1"))]
+            fields = tuple((n.lower().encode(), v.encode("latin-1")) for n, v in headers)
             query = query.encode()
         if length is None:
             length = len(body) if isinstance(body, bytes) else -1
-        return (number, method, scheme, version, path.encode("latin-1"), query, tuple(flat), client, server, body, length)
+        return (number, method, scheme, version, path.encode("latin-1"), query, fields, client, server, body, length)
 
     def post_batch(self, requests):
         self.send(frame(REQUESTS, 0, dumps(list(requests), 4)))
