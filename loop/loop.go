@@ -26,6 +26,7 @@ type Loop struct {
 	freeSlots []uint32
 	events    []poller.Event
 	found     int // events of the last look that found any
+	patience  patience
 	started   time.Time
 	now       time.Time
 	wheel     wheel
@@ -159,7 +160,8 @@ func (l *Loop) tick() {
 // something on a busy server; only then does it sleep. Before that it yields to
 // other goroutines, which also gives a little time for more to come. A loop with
 // one event at a time goes without: the runtime starts a thread for each yield,
-// and while that little happens there is a processor for others anyway.
+// and while that little happens there is a processor for others anyway. It may look
+// on for a moment instead (patience.go).
 func (l *Loop) wait() {
 	if sched.Outstanding() {
 		runtime.Gosched()
@@ -170,6 +172,9 @@ func (l *Loop) wait() {
 	}
 	if l.found > 1 {
 		runtime.Gosched()
+	}
+	if l.lookOn() {
+		return
 	}
 	l.busy.sleeping(l.now)
 	l.look(l.sleepTime())
