@@ -31,6 +31,8 @@ func (p *fakeProcess) run(r fakeRequest) {
 	case "/sleep":
 		time.Sleep(time.Duration(n) * time.Millisecond)
 		p.answer(r, 200, "slept")
+	case "/say":
+		p.answer(r, 200, r.query)
 	case "/gate": // waits until a file exists
 		for {
 			if _, err := os.Stat(r.query); err == nil {
