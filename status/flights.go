@@ -87,7 +87,7 @@ func (f *flights) pass(x asteri.Exchange, app asteri.Handler) {
 	h.keep() // there is one only if the application's call led to this one
 	h.handing = x
 	h.mu.Unlock()
-	app.ServeExchange(x) // if it panics, that is the end of x
+	app.ServeExchange(x)  // if it panics, that is the end of x
 	if h.handing != nil { // which only the home changes, so it may look without the lock
 		h.mu.Lock()
 		h.keep()
