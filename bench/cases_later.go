@@ -32,8 +32,8 @@ var http2Cases = []benchCase{
 var http3Cases = []benchCase{
 	{
 		id: "h3", title: "HTTP/3, Go handler", load: load.Spec{Protocol: load.HTTP3, Connections: 16, Streams: 8, TLS: true},
-		servers: []string{"asteri-go-h3", "quic-go"},
-		targets: []report.Target{cpu("asteri-go-h3", "quic-go", 1)},
+		servers: []string{"asteri-go-h3", "quic-go", "caddy"},
+		targets: []report.Target{cpu("asteri-go-h3", "quic-go", 1), cpu("asteri-go-h3", "caddy", 1)},
 	},
 }
 

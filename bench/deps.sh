@@ -1,12 +1,14 @@
 #!/bin/sh
 # Installs what the comparison needs and leaves alone what is there: the load
-# generators and C servers from Debian's packages, and the Python peers in an
-# environment of their own, bench/.peers/venv. PYTHON names the interpreter.
+# generators and C servers from Debian's packages, Caddy in bench/.peers/bin, and
+# the Python peers in an environment of their own, bench/.peers/venv. PYTHON names
+# the interpreter.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 venv=$here/.peers/venv
+caddy=github.com/caddyserver/caddy/v2/cmd/caddy@v2.10.2
 
 missing=
 for pair in wrk:wrk ab:apache2-utils h2load:nghttp2-client nginx:nginx h2o:h2o openssl:openssl; do
@@ -31,6 +33,9 @@ if [ -n "$missing" ]; then
 		esac
 	done
 fi
+
+# Caddy comes as a Go program; the comparison's other Go peers are in go.mod.
+[ -x "$here/.peers/bin/caddy" ] || GOFLAGS=-mod=mod GOBIN="$here/.peers/bin" CGO_ENABLED=0 go install -trimpath "$caddy"
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$here/peers/requirements.txt"

@@ -34,6 +34,7 @@ func versions(ctx context.Context, root string, at peers.Place) []report.Fact {
 		{Name: "Python", Value: output(ctx, python, "--version")},
 		{Name: "nginx", Value: output(ctx, "nginx", "-v")},
 		{Name: "h2o", Value: output(ctx, "h2o", "--version")},
+		{Name: "Caddy", Value: output(ctx, filepath.Join(at.Bin, "caddy"), "version")},
 		{Name: "wrk", Value: output(ctx, "wrk", "-v")},
 		{Name: "ab", Value: output(ctx, "ab", "-V")},
 		{Name: "h2load", Value: output(ctx, "h2load", "--version")},

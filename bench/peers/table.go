@@ -81,6 +81,8 @@ var All = []Peer{
 	{ID: "quic-go", Name: "quic-go", Args: []string{"{bin}/quicgo", "-addr", "127.0.0.1:{port}"},
 		TLSArgs: []string{"-cert", "{cert}", "-key", "{key}"}},
 
+	{ID: "caddy", Name: "Caddy", Args: []string{"{bin}/caddy", "run", "--config", "{tmp}/Caddyfile", "--adapter", "caddyfile"},
+		Conf: "Caddyfile", TLSArgs: []string{}},
 	{ID: "granian-wsgi", Name: "granian WSGI", TLSArgs: granianTLS,
 		Args: granian("--interface", "wsgi", "hello:wsgi")},
 	{ID: "granian-asgi", Name: "granian ASGI", TLSArgs: granianTLS,
