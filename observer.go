@@ -54,6 +54,10 @@ type Record struct {
 	// Duration is from the complete head to the end of the response as the
 	// handler made it, which may be before its last byte was sent.
 	Duration time.Duration
+	// Sending is the part of Duration from the head of the response on: how long a
+	// client took what it was sent, or a handler made it. It is 0 if the response
+	// was given whole.
+	Sending time.Duration
 	// Err is nil if the exchange ended cleanly.
 	Err error
 	// Header is the response header; nil if none was sent.

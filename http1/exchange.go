@@ -34,6 +34,7 @@ type exchange struct {
 	// The response.
 	started   bool
 	keepAlive bool
+	begun     time.Time // when it started, if it was not given whole
 	framing   contentFraming
 	status    int
 	left      int64         // content still to come under frameLength
@@ -128,6 +129,7 @@ func (x *exchange) reset() {
 	x.header.Reset()
 	x.over = false
 	x.started = false
+	x.begun = time.Time{}
 	x.status = 0
 	x.content, x.sent = 0, 0
 	x.cause = nil
@@ -313,13 +315,16 @@ func (x *exchange) observe(h *asteri.Header, err error) {
 
 // describe sets every field of r.
 func (x *exchange) describe(r *asteri.Record, h *asteri.Header, err error) {
-	s := x.session
+	s, now := x.session, time.Now()
 	r.Request, r.Home, r.Peer, r.Status = &x.req, x.home, &s.peer, x.status
 	r.BytesIn, r.BytesOut, r.BytesSent = s.body.received, x.content, x.sent
 	if x.framing == frameNone {
 		r.BytesOut = 0
 	}
-	r.Duration = time.Since(x.req.Received)
+	r.Duration, r.Sending = now.Sub(x.req.Received), 0
+	if !x.begun.IsZero() {
+		r.Sending = now.Sub(x.begun)
+	}
 	r.Err = err
 	r.Header = nil
 	if x.started {

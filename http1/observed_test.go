@@ -76,6 +76,24 @@ func TestTunnelOfAPlainObserver(t *testing.T) {
 	}
 }
 
+// How long a response took from its head on is told of those that have such a time,
+// and not of the next one on the connection.
+func TestSendingIsTold(t *testing.T) {
+	r := new(records)
+	c := newFakeConn(asteri.HandlerFunc(func(x asteri.Exchange) {
+		if string(x.Request().Path) == "/whole" {
+			must(t, x.Respond(200, nil, nil))
+			return
+		}
+		must(t, x.Start(200, nil))
+		must(t, x.Finish(nil))
+	}), asteri.WithObserver(r))
+	c.feed([]byte("GET /pieces HTTP/1.1\r\nHost: a\r\n\r\nGET /whole HTTP/1.1\r\nHost: a\r\n\r\n"))
+	if len(r.got) != 2 || r.got[0].Sending <= 0 || r.got[0].Sending > r.got[0].Duration || r.got[1].Sending != 0 {
+		t.Errorf("%+v", r.got)
+	}
+}
+
 func TestRequestIDIsSent(t *testing.T) {
 	const in = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 	for name, tc := range map[string]struct {

@@ -50,6 +50,7 @@ func (x *exchange) Start(status int, h *asteri.Header) error {
 		return err
 	}
 	x.started = true
+	x.begun = x.home.Now()
 	if at.settings.Observer != nil {
 		x.header.CopyFrom(h)
 	}

@@ -30,6 +30,7 @@ const forwardedPrefix = "x-forwarded-"
 type visit struct {
 	asteri.Exchange
 	r      *asteri.Request
+	query  []byte // the request's, which may be taken out of that
 	access access
 	// bearer says that the token came with the request itself, which no web
 	// page can make a browser do.
@@ -45,7 +46,7 @@ type visit struct {
 // another origin caused counts for nothing, and so does one for a host whose name
 // someone else could make point here (DNS rebinding).
 func (s *Monitor) identify(x asteri.Exchange, admin bool) *visit {
-	v := &visit{Exchange: x, r: x.Request()}
+	v := &visit{Exchange: x, r: x.Request(), query: x.Request().Query}
 	if token, ok := bearer(&v.r.Header); ok {
 		if v.bearer = s.keys.isToken(token); v.bearer {
 			v.access = full

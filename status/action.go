@@ -91,7 +91,7 @@ const stackPatience = 5 * time.Second
 
 // stack shows where a process is, as text.
 func (s *Monitor) stack(v *visit) {
-	q, ok := parseQuery(v.r.Query)
+	q, ok := parseQuery(v.query)
 	pid, err := strconv.Atoi(q.Get("pid"))
 	if !ok || err != nil || pid <= 0 {
 		respond(v, http.StatusBadRequest, plainText, "pid must be the number of a process\n")

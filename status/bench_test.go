@@ -2,6 +2,7 @@ package status
 
 import (
 	"testing"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
@@ -33,7 +34,7 @@ func BenchmarkPage(b *testing.B) {
 	doc := m.gather()
 	for b.Loop() {
 		d := pageData{view: view{Doc: doc, Full: true}, Path: DefaultPath}
-		page, err := d.render(m.opts.Log)
+		page, err := d.render(m.search)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -51,5 +52,29 @@ func BenchmarkFlight(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.flights.pass(x, app)
+	}
+}
+
+// A scrape, as Prometheus asks for it.
+func BenchmarkScrape(b *testing.B) {
+	m := busyMonitor(b)
+	e := exchangetest.NewExecutor(b)
+	for _, method := range []string{"GET", "POST"} {
+		for i := range 5 {
+			x := query{method: method, target: "/"}.exchange(b, e)
+			x.Request().Handling.Model = "sync"
+			for n := range 100 {
+				m.opts.Counts.ExchangeDone(&asteri.Record{Request: x.Request(), Peer: x.Request().Peer, Home: e, Status: 100*i + 100, Duration: time.Duration(n) * time.Millisecond})
+			}
+		}
+	}
+	all := newMetrics(m)
+	b.ReportAllocs()
+	for b.Loop() {
+		text, err := all.render(form{format: formats[0], gzip: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(text)), "bytes-packed")
 	}
 }

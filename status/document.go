@@ -254,7 +254,7 @@ type LogRecord struct {
 	Time   time.Time `json:"time"`
 	// Level is "DEBUG", "INFO", "WARNING", "ERROR" or "CRITICAL".
 	Level string `json:"level"`
-	// Source is "server" or "worker".
+	// Source is "server", "worker" or "access".
 	Source string `json:"source"`
 	// Worker is the process id of the worker that it is of, or 0.
 	Worker  int    `json:"worker,omitempty"`

@@ -170,7 +170,7 @@ func (l *streams) end() {
 
 // listen sends a snapshot a second, or what has changed of the page.
 func (s *Monitor) listen(v *visit) {
-	q, ok := parseQuery(v.r.Query)
+	q, ok := parseQuery(v.query)
 	if !ok {
 		respond(v, http.StatusRequestURITooLong, plainText, "the query is malformed or too long\n")
 		return

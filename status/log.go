@@ -62,6 +62,13 @@ func (l *Log) Append(r LogRecord) {
 	}
 }
 
+// skip notes that n records were forgotten before they came.
+func (l *Log) skip(n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cursor += n
+}
+
 func (r *LogRecord) size() int {
 	n := 128 + len(r.Message)
 	for name, value := range r.Fields {
@@ -129,7 +136,8 @@ func (l *Log) find(q *logQuery) (found []LogRecord, cursor uint64, lost bool) {
 	if q.after > latest { // which another server has given, before this one
 		q.after = 0
 	}
-	lost = q.after > 0 && len(records) > 0 && records[0].Cursor > q.after+1
+	next := slices.IndexFunc(records, func(r LogRecord) bool { return r.Cursor > q.after })
+	lost = q.after > 0 && next >= 0 && records[next].Cursor > q.after+1
 	if q.after > 0 {
 		for i := range records {
 			if !q.wants(&records[i]) {

@@ -13,15 +13,18 @@ import (
 // and sends the browser on to where it shows no more: in the bar of addresses, in
 // its history, in what it tells the next server. It returns false if there is none.
 func (s *Monitor) signsIn(v *visit) bool {
-	if v.r.Method != http.MethodGet || !bytes.Contains(v.r.Query, []byte("token=")) {
+	if !bytes.Contains(v.query, []byte("token=")) {
 		return false
 	}
-	q, ok := parseQuery(v.r.Query)
+	v.r.Target, v.r.Query = v.r.Path, nil // what is logged of the request
+	if v.r.Method != http.MethodGet {
+		return false
+	}
+	q, ok := parseQuery(v.query)
 	if !ok || !q.Has("token") {
 		return false
 	}
 	v.r.Handling.App = ownApp
-	v.r.Target = v.r.Path // what is logged of the request
 	token := q.Get("token")
 	if !s.keys.isToken([]byte(token)) {
 		s.forbid(v)

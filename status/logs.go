@@ -3,6 +3,7 @@ package status
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,16 +25,28 @@ const (
 	maxLogLimit     = 1000
 )
 
+// logSources are what records come from. Those of requests are shown only by
+// themselves.
+var logSources = []string{"server", "worker", sourceAccess}
+
+// search returns the records that are wanted of the log that has them.
+func (s *Monitor) search(q *logQuery) (found []LogRecord, cursor uint64, lost bool) {
+	if q.source == sourceAccess {
+		return s.requests.find(q)
+	}
+	return s.opts.Log.find(q)
+}
+
 // logs answers with records of the log.
 func (s *Monitor) logs(v *visit) {
-	q, wrong := readLogQuery(v.r.Query)
+	q, wrong := readLogQuery(v.query)
 	if wrong != "" {
 		respond(v, http.StatusBadRequest, plainText, wrong+"\n")
 		return
 	}
 	s.later(v, func() func() {
 		var page LogPage
-		page.Records, page.Cursor, page.Lost = s.opts.Log.find(&q)
+		page.Records, page.Cursor, page.Lost = s.search(&q)
 		text, err := json.Marshal(page)
 		if err != nil {
 			return func() { v.Abort(err) }
@@ -60,8 +73,8 @@ func readLogQuery(raw []byte) (q logQuery, wrong string) {
 			q.after, err = strconv.ParseUint(value, 10, 64)
 		case "source":
 			q.source = value
-			if value != "server" && value != "worker" {
-				return q, "source must be server or worker"
+			if !slices.Contains(logSources, value) {
+				return q, "source must be server, worker or access"
 			}
 		case "level":
 			if q.rank = rank(strings.ToUpper(value)); q.rank < 0 {
@@ -107,7 +120,7 @@ const (
 
 // tail sends records as they come.
 func (s *Monitor) tail(v *visit) {
-	q, wrong := readLogQuery(v.r.Query)
+	q, wrong := readLogQuery(v.query)
 	if wrong != "" {
 		respond(v, http.StatusBadRequest, plainText, wrong+"\n")
 		return
@@ -131,7 +144,7 @@ func (s *Monitor) publishLog(all []*stream) {
 		if q.after == 0 {
 			q.after = st.query.after
 		}
-		records, cursor, _ := s.opts.Log.find(&q)
+		records, cursor, _ := s.search(&q)
 		var frame []byte
 		for i := range records {
 			frame = appendEvent(frame, "log", records[i].Cursor, mustJSON(&records[i]))

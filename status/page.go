@@ -29,7 +29,7 @@ var pageJS string
 // page answers with the page, made for who asks. It is whole without JavaScript,
 // which only keeps it up to date.
 func (s *Monitor) page(v *visit) {
-	q, ok := parseQuery(v.r.Query)
+	q, ok := parseQuery(v.query)
 	if !ok {
 		respond(v, http.StatusRequestURITooLong, plainText, "the query is malformed or too long\n")
 		return
@@ -47,7 +47,7 @@ func (s *Monitor) page(v *visit) {
 	}
 	s.later(v, func() func() {
 		data.Doc = s.snapshot().doc.view(v.access == full)
-		body, err := data.render(s.opts.Log)
+		body, err := data.render(s.search)
 		if err != nil {
 			return func() { v.Abort(err) }
 		}
@@ -127,7 +127,10 @@ type option struct {
 	Current   bool
 }
 
-func (d *pageData) render(log *Log) ([]byte, error) {
+// finder looks for records of the log.
+type finder func(*logQuery) (found []LogRecord, cursor uint64, lost bool)
+
+func (d *pageData) render(log finder) ([]byte, error) {
 	sections, err := d.sections()
 	if err != nil {
 		return nil, err
@@ -154,7 +157,7 @@ func (d *pageData) render(log *Log) ([]byte, error) {
 	for _, name := range levels {
 		whole.Levels = append(whole.Levels, option{Name: name, Current: name == d.Query.Get("level")})
 	}
-	for _, name := range []string{"server", "worker"} {
+	for _, name := range logSources {
 		whole.Sources = append(whole.Sources, option{Name: name, Current: name == d.Query.Get("source")})
 	}
 	if d.Full {
@@ -166,7 +169,7 @@ func (d *pageData) render(log *Log) ([]byte, error) {
 
 // records are those of the log that the form asks for. What it asks wrongly is left
 // out.
-func (d *pageData) records(log *Log) []LogRecord {
+func (d *pageData) records(log finder) []LogRecord {
 	asked := url.Values{}
 	for _, name := range []string{"level", "source", "worker", "text"} {
 		if v := d.Query.Get(name); v != "" {
@@ -177,7 +180,7 @@ func (d *pageData) records(log *Log) []LogRecord {
 	if wrong != "" {
 		q = logQuery{limit: defaultLogLimit}
 	}
-	found, _, _ := log.find(&q)
+	found, _, _ := log(&q)
 	return found
 }
 

@@ -62,7 +62,7 @@ func TestPage(t *testing.T) {
 			}}
 			log := NewLog()
 			log.Append(LogRecord{Level: "ERROR", Source: "server", Message: evil})
-			page, err := d.render(log)
+			page, err := d.render(log.find)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -98,6 +98,8 @@ type Monitor struct {
 	stacks  *jobs.Pool // what may take seconds
 	events  *streams
 	tails   *streams
+	// requests are in the access log's words.
+	requests *requestLog
 
 	gathering sync.Mutex
 	last      *snapshot
@@ -109,7 +111,7 @@ func New(o Options) *Monitor {
 	s := &Monitor{
 		opts: o, keys: newKeys(o.Token), prefix: o.Path + "/",
 		work: jobs.NewPool(2), stacks: jobs.NewPool(2),
-		samples: newSampler(o.Counts),
+		samples: newSampler(o.Counts), requests: newRequestLog(o.Homes),
 	}
 	s.loops.homes = o.Homes
 	s.flights.setHomes(o.Homes)
@@ -166,7 +168,10 @@ func (s *Monitor) Close() {
 }
 
 // ExchangeDone implements asteri.Observer.
-func (s *Monitor) ExchangeDone(r *asteri.Record) { s.flights.end(r) }
+func (s *Monitor) ExchangeDone(r *asteri.Record) {
+	s.requests.add(r)
+	s.flights.end(r)
+}
 
 // Handler answers the server's own paths and leaves everything else to next.
 // Clients that may not look get 403 for the page's paths, and next answers the others.

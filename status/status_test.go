@@ -288,8 +288,14 @@ func TestTokenInQuery(t *testing.T) {
 	if got.Status != 303 || string(got.Header.Get("Location")) != "/asteri-status?lang=id" {
 		t.Fatalf("%d %s", got.Status, got.Header.Get("Location"))
 	}
-	if target := string(x.Request().Target); strings.Contains(target, testToken) {
-		t.Errorf("the log will show %s", target)
+	for _, method := range []string{"GET", "HEAD", "POST"} {
+		for _, rest := range []string{"", "&lang=id", "&%", "&" + strings.Repeat("a", maxQuery)} {
+			x := query{method: method, target: "/asteri-status?token=" + testToken + rest}.exchange(t, exchangetest.NewExecutor(t))
+			x.Answer(h)
+			if r := x.Request(); strings.Contains(string(r.Target)+string(r.Query), testToken) {
+				t.Errorf("%s with %.10s: the log will show %s", method, rest, r.Target)
+			}
+		}
 	}
 	var paths []string
 	for c := range got.Header.Values("Set-Cookie") {

@@ -291,6 +291,7 @@ var words = map[string][numLanguages]string{
 	"source":  {"Source", "Sumber"},
 	"any":     {"any", "semua"},
 	"server":  {"server", "server"},
+	"access":  {"requests", "permintaan"},
 	"text":    {"Text", "Teks"},
 	"show":    {"Show", "Tampilkan"},
 	"follow":  {"New records appear as they come.", "Catatan baru muncul begitu datang."},

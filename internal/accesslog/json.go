@@ -48,6 +48,7 @@ var members = []member{
 	{"duration", func(dst []byte, e entry) []byte { return inSeconds(dst, e.Duration) }},
 	{"queue_time", handled(func(dst []byte, h *asteri.Handling) []byte { return unlessNone(dst, h.Queued) })},
 	{"app_time", handled(func(dst []byte, h *asteri.Handling) []byte { return unlessNone(dst, h.Worked) })},
+	{"send_time", func(dst []byte, e entry) []byte { return unlessNone(dst, e.Sending) }},
 	{"tls_version", secured(func(dst []byte, s *tls.ConnectionState) []byte { return quoted(dst, tls.VersionName(s.Version)) })},
 	{"tls_cipher", secured(func(dst []byte, s *tls.ConnectionState) []byte {
 		return quoted(dst, cipherNames[s.CipherSuite])

@@ -25,13 +25,14 @@ func handledSample() *asteri.Record {
 		Queued: 1500 * time.Microsecond, Worked: 250 * time.Millisecond,
 		Trace: &asteri.Trace{TraceID: [16]byte{0: 0xab, 15: 1}, SpanID: [8]byte{7: 2}},
 	}
+	r.Sending = 20 * time.Millisecond
 	r.Err = &asteri.StatusError{Code: 504, Reason: `too "late"`}
 	return r
 }
 
 const handledJSON = `{"time":"2026-11-22T16:40:00.834Z","request_id":"abc","trace_id":"ab000000000000000000000000000001","span_id":"0000000000000002",` +
 	`"remote":"192.0.2.7","user":"alice","method":"GET","scheme":"https","host":"example.org","path":"/a%20b","query":"x=1&y=2","protocol":"HTTP/1.1",` +
-	`"status":200,"bytes_in":3,"bytes_out":1234,"bytes_sent":1500,"duration":1.234567,"queue_time":0.001500,"app_time":0.250000,` +
+	`"status":200,"bytes_in":3,"bytes_out":1234,"bytes_sent":1500,"duration":1.234567,"queue_time":0.001500,"app_time":0.250000,"send_time":0.020000,` +
 	`"tls_version":"TLS 1.3","tls_cipher":"TLS_AES_128_GCM_SHA256","tls_sni":"example.org","worker":4711,"model":"gthread","app":"/shop",` +
 	`"referer":"https://example.org/","user_agent":"curl/8","outcome":"refused","error":"504 Gateway Timeout: too \"late\""}`
 

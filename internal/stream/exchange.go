@@ -25,8 +25,9 @@ type Exchange struct {
 
 	// The response.
 	started   bool
-	hasBody   bool // the response has content, which is sent
-	fixed     bool // and it is left bytes
+	begun     time.Time // when it started, if it was not given whole
+	hasBody   bool      // the response has content, which is sent
+	fixed     bool      // and it is left bytes
 	status    int
 	left      int64
 	content   int64         // content taken from the handler
@@ -63,6 +64,7 @@ func (x *Exchange) Init(at *Local, wire Wire, proto asteri.Proto, peer *asteri.P
 	x.req.Header.Reset()
 	x.in = intake{}
 	x.started, x.over, x.high, x.stopping, x.letGo = false, false, false, false, false
+	x.begun = time.Time{}
 	x.status = 0
 	x.content, x.headBytes = 0, 0
 	x.cause = nil
@@ -308,11 +310,16 @@ func (x *Exchange) outcome(h *asteri.Header, err error) asteri.Record {
 	if !x.started {
 		h = nil
 	}
-	return asteri.Record{
+	now := time.Now()
+	record := asteri.Record{
 		Request: &x.req, Peer: x.req.Peer, Status: x.status,
 		BytesIn: x.in.received, BytesOut: out, BytesSent: x.headBytes + out,
-		Duration: time.Since(x.req.Received), Err: err, Header: h,
+		Duration: now.Sub(x.req.Received), Err: err, Header: h,
 	}
+	if !x.begun.IsZero() {
+		record.Sending = now.Sub(x.begun)
+	}
+	return record
 }
 
 // mistake ends the exchange for a mistake of the application, which is logged:

@@ -79,6 +79,25 @@ func TestTunnelIsObserved(t *testing.T) {
 	}
 }
 
+// How long a response took from its head on is told of those that have such a time.
+func TestSendingIsTold(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer asteri.HandlerFunc
+		takes  bool
+	}{
+		"whole":     {func(x asteri.Exchange) { _ = x.Respond(200, nil, nil) }, false},
+		"in pieces": {func(x asteri.Exchange) { _ = x.Start(200, nil); _ = x.Finish(nil) }, true},
+		"aborted":   {func(x asteri.Exchange) { _ = x.Start(200, nil); x.Abort(asteri.ErrStopping) }, true},
+		"refused":   {func(x asteri.Exchange) { x.Abort(asteri.ErrStopping) }, false},
+	} {
+		told := time.Duration(-1)
+		begin(t, "GET", true, tc.answer, asteri.WithObserver(observer(func(r *asteri.Record) { told = r.Sending })))
+		if told < 0 || tc.takes != (told > 0) {
+			t.Errorf("%s: %v", name, told)
+		}
+	}
+}
+
 func TestRequestIDIsSent(t *testing.T) {
 	answer := func(id, own string) string {
 		w, _ := begin(t, "GET", true, func(x asteri.Exchange) {

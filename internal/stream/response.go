@@ -144,6 +144,7 @@ func (x *Exchange) Start(status int, h *asteri.Header) error {
 	if err := x.makeHead(status, h, httpfield.LengthUnknown); err != nil {
 		return err
 	}
+	x.begun = x.at.Home.Now()
 	if x.at.Settings.Observer != nil {
 		x.header.CopyFrom(h)
 	}
