@@ -2,8 +2,6 @@ package status
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -115,11 +113,7 @@ func (m *metrics) render(f form) ([]byte, error) {
 		return nil, err
 	}
 	var buf bytes.Buffer
-	var w io.Writer = &buf
-	if f.gzip {
-		w, _ = gzip.NewWriterLevel(&buf, gzip.BestSpeed) // fails for an unknown level only
-	}
-	enc := expfmt.NewEncoder(w, f.format)
+	enc := expfmt.NewEncoder(&buf, f.format)
 	for _, family := range families {
 		if err := enc.Encode(family); err != nil {
 			return nil, err
@@ -130,10 +124,8 @@ func (m *metrics) render(f form) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if c, ok := w.(io.Closer); ok {
-		if err := c.Close(); err != nil {
-			return nil, err
-		}
+	if f.gzip {
+		return pack(buf.Bytes()), nil
 	}
 	return buf.Bytes(), nil
 }

@@ -90,7 +90,11 @@ func pack(body []byte) []byte {
 	return b.Bytes()
 }
 
-var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+// packers are kept: one is more than a megabyte.
+var packers = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for an unknown level only
+	return w
+}}
 
 // texts are the page's templates, one for each language.
 var texts = sync.OnceValue(func() (all [numLanguages]*template.Template) {
@@ -144,7 +148,7 @@ func (d *pageData) render(log finder) ([]byte, error) {
 		Sections                   []section
 		Languages, Levels, Sources []option
 		Query                      struct{ Worker, Text string }
-		Records                    []LogRecord
+		Records                    template.HTML
 	}{
 		pageData: d, Title: d.title(), Style: template.CSS(pageCSS), Script: template.JS(pageJS), //nolint:gosec // our own files
 		Sections:  sections,
@@ -161,7 +165,7 @@ func (d *pageData) render(log finder) ([]byte, error) {
 		whole.Sources = append(whole.Sources, option{Name: name, Current: name == d.Query.Get("source")})
 	}
 	if d.Full {
-		whole.Records = d.records(log)
+		whole.Records = d.recordRows(d.records(log))
 	}
 	html, err := execute("page", d.Lang, whole)
 	return []byte(html), err
@@ -223,8 +227,6 @@ func (l language) functions() template.FuncMap {
 			}
 			return name, nil
 		},
-		"stackOf":   func(pid int) (string, error) { return l.say("stackof", pid) },
-		"restartOf": func(pid int) (string, error) { return l.say("restartof", pid) },
 		"upSince": func(doc *Report) (string, error) {
 			return l.say("up", l.span(doc.Server.Uptime), doc.Server.Started.UTC().Format("2006-01-02 15:04:05 UTC"))
 		},
