@@ -75,7 +75,7 @@ func TestPrepareFillsEverything(t *testing.T) {
 				}
 				text += strings.ReplaceAll(string(b), "{..}", "")
 			}
-			for _, name := range []string{"{port}", "{tmp}", "{cert}", "{key}", "{bin}", "{venv}", "{ssl}"} {
+			for _, name := range []string{"{port}", "{tmp}", "{cert}", "{key}", "{bin}", "{venv}", "{ssl}", "{otlp}"} {
 				if strings.Contains(text, name) {
 					t.Errorf("%s, TLS %v: %s is left: %s", p.ID, useTLS, name, text)
 				}

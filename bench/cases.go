@@ -11,8 +11,10 @@ import (
 type benchCase struct {
 	id, title string
 	load      load.Spec
-	path      string // what is asked for; "" is where the peer serves peers.Body
-	idle      bool   // hold load.Connections idle ones and measure memory
+	path      string   // what is asked for; "" is where the peer serves peers.Body
+	idle      bool     // hold load.Connections idle ones and measure memory
+	scrape    []string // what the server is asked of itself meanwhile, which is then what is measured
+	hanging   int      // requests that hold the workers all the time
 	servers   []string
 	targets   []report.Target
 }
@@ -30,7 +32,7 @@ func memory(ours string, limit float64) report.Target {
 }
 
 // cases are run in this order.
-var cases = slices.Concat(http1Cases, http2Cases, http3Cases, webSocketCases, staticCases)
+var cases = slices.Concat(http1Cases, http2Cases, http3Cases, webSocketCases, staticCases, observeCases)
 
 // wanted returns the servers to run: all of them, or only those that the
 // targets name (and ours).

@@ -147,6 +147,9 @@ func compare(ctx context.Context, o options, chosen []benchCase, command string)
 	if err != nil {
 		return report.Report{}, err
 	}
+	collector := newCollector()
+	defer collector.Close()
+	place.Collector = collector.URL
 	rep := report.Report{
 		Date: time.Now().UTC().Format("2006-01-02 15:04 MST"), Command: command, Revision: revision(ctx, root),
 		Rounds: o.rounds, Seconds: o.duration.Seconds(),

@@ -70,6 +70,9 @@ func (r runner) run(ctx context.Context, c benchCase) (report.Case, error) {
 }
 
 func (c benchCase) describe() string {
+	if len(c.scrape) > 0 {
+		return strings.Join(c.scrape, ", ") + " asked for on new connections, while there are " + c.load.String()
+	}
 	if c.idle {
 		return "memory of " + c.load.String() + ", idle after one answer each"
 	}
@@ -93,7 +96,10 @@ func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, ro
 	defer func() { err = errors.Join(err, s.stop()) }()
 	into.Command = s.shown(at)
 	measure := r.underLoad
-	if c.idle {
+	switch {
+	case len(c.scrape) > 0:
+		measure = r.whileScraped
+	case c.idle:
 		measure = r.whileIdle
 	}
 	got, err := measure(ctx, c, s)
@@ -108,6 +114,10 @@ func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, ro
 
 func logSample(c benchCase, p peers.Peer, got report.Sample) {
 	log := slog.With("case", c.id, "server", p.ID, "round", got.Round)
+	if len(c.scrape) > 0 {
+		log.Info("sample", "scrape_p99_ms", fmt.Sprintf("%.1f", report.Scrape.Of(got)), "rate", int(got.Rate), "bad", got.Bad)
+		return
+	}
 	if c.idle {
 		log.Info("sample", "bytes_per_connection", int(got.Memory))
 		return

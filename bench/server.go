@@ -186,7 +186,7 @@ func (s *server) url() string {
 // shown is the command line as a reader would type it.
 func (s *server) shown(at peers.Place) string {
 	return strings.NewReplacer(
-		at.Tmp, "TMP", at.Bin+"/", "", at.Venv+"/bin/", "", at.Cert, "CERT", at.Key, "KEY", strconv.Itoa(s.port), "PORT",
+		at.Tmp, "TMP", at.Collector, "COLLECTOR", at.Bin+"/", "", at.Venv+"/bin/", "", at.Cert, "CERT", at.Key, "KEY", strconv.Itoa(s.port), "PORT",
 	).Replace(strings.Join(s.argv, " "))
 }
 

@@ -15,7 +15,8 @@ const Body = "Hello, World!"
 
 // Peer is one server with one application. In the strings below {name} stands
 // for what Place fills in: {port}, {tmp} (a folder of this run), {cert}, {key},
-// {bin} (programs built from this repository), {venv} (the Python environment).
+// {bin} (programs built from this repository), {venv} (the Python environment), {otlp}
+// (a collector of spans).
 type Peer struct {
 	ID   string
 	Name string
@@ -50,6 +51,7 @@ type Place struct {
 	Bin, Venv string
 	Tmp       string // exists, empty, used by one start of one peer
 	Cert, Key string // PEM files
+	Collector string // URL of what takes spans
 	Port      int
 }
 
@@ -83,7 +85,7 @@ func (p Peer) Prepare(at Place, tls bool) ([]string, error) {
 func (at Place) replacer(ssl string) *strings.Replacer {
 	values := []string{
 		"{port}", strconv.Itoa(at.Port), "{tmp}", at.Tmp, "{cert}", at.Cert,
-		"{key}", at.Key, "{bin}", at.Bin, "{venv}", at.Venv,
+		"{key}", at.Key, "{bin}", at.Bin, "{venv}", at.Venv, "{otlp}", at.Collector,
 	}
 	ssl = strings.NewReplacer(values...).Replace(ssl)
 	return strings.NewReplacer(append(values, "{ssl}", ssl)...)

@@ -49,6 +49,15 @@ func asteriPy(model, app string) []string {
 
 var nginxArgs = []string{"nginx", "-p", "{tmp}", "-c", "{tmp}/nginx.conf", "-e", "stderr"}
 
+// StatusToken opens the status of our servers.
+const StatusToken = "bench-0123456789abcdef"
+
+// observed has requests traced as a busy service does: one of a hundred.
+func observed(args ...string) []string {
+	return append([]string{"env", "OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01"},
+		append(args, "--otlp-endpoint", "{otlp}")...)
+}
+
 // All are the servers, ours first.
 var All = []Peer{
 	{ID: "asteri-go", Name: "asteri-loop, Go handler", Args: asteriLoop("-w", "tornado"), Path: "/plaintext", TLSArgs: asteriTLS},
@@ -66,6 +75,15 @@ var All = []Peer{
 	{ID: "asteri-asgi-ws", Name: "asteri-loop asgi", Args: asteriLoop("-w", "asgi:2", "echo:asgi"), TLSArgs: asteriTLS},
 	{ID: "asteri-tornado-ws", Name: "asteri-loop tornado", Args: asteriLoop("-w", "tornado:2", "tornado_echo:app"), TLSArgs: asteriTLS},
 	{ID: "asteri-go-h3", Name: "asteri-loop, Go handler", Args: asteriLoop("-w", "tornado", "--http-protocols", "h1,h2,h3"), Path: "/plaintext", TLSArgs: asteriTLS},
+
+	{ID: "asteri-go-unobserved", Name: "asteri-loop, nothing observed", Args: asteriLoop("-w", "tornado", "--status", "off", "--request-id", "off"), Path: "/plaintext"},
+	{ID: "asteri-go-logged", Name: "asteri-loop, with an access log", Args: asteriLoop("-w", "tornado", "--access-logfile", "{tmp}/access.log"), Path: "/plaintext"},
+	{ID: "asteri-go-observed", Name: "asteri-loop, everything observed", Args: observed(asteriLoop("-w", "tornado", "--access-logfile", "{tmp}/access.log")...), Path: "/plaintext"},
+	{ID: "asteri-gthread-unobserved", Name: "asteri-loop gthread, nothing observed", Args: asteriLoop("-w", "gthread:2", "--threads", "4", "--status", "off", "--request-id", "off", "hello:wsgi")},
+	{ID: "asteri-gthread-observed", Name: "asteri-loop gthread, everything observed", Args: observed(asteriLoop("-w", "gthread:2", "--threads", "4", "--access-logfile", "{tmp}/access.log", "hello:wsgi")...)},
+	{ID: "asteri-go-told", Name: "asteri-loop, Go handler", Args: asteriLoop("-w", "tornado", "--status-token", StatusToken), Path: "/plaintext"},
+	{ID: "asteri-hanging", Name: "asteri-loop, workers that hang", Args: asteriLoop("-w", "gthread:2", "--threads", "4", "--timeout", "600", "--graceful-timeout", "1", "--static", "/files={tmp}/files", "--status-token", StatusToken, "hang:wsgi")},
+	{ID: "asteri-64-workers", Name: "asteri-loop sync, 64 workers", Args: asteriLoop("-w", "sync:64", "--status-token", StatusToken, "hello:wsgi")},
 
 	{ID: "nginx", Name: "nginx", Conf: "nginx.conf", TLSConf: " ssl http2", Args: nginxArgs},
 	{ID: "nginx-h2c", Name: "nginx", Conf: "nginx.conf", PlainConf: " http2", Args: nginxArgs},

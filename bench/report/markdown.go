@@ -88,6 +88,8 @@ func (m Metric) name() string {
 		return "requests/s"
 	case Memory:
 		return "PSS bytes/connection"
+	case Scrape:
+		return "ms for 99 of 100 answers"
 	}
 	return string(m)
 }
@@ -105,9 +107,12 @@ func number(v float64) string { return strconv.FormatFloat(round(v), 'f', -1, 64
 
 func (c Case) write(b *strings.Builder) {
 	fmt.Fprintf(b, "## %s\n\n`%s`: %s.\n\n", c.Title, c.ID, c.Load)
-	if c.metric() == Memory {
+	switch c.metric() {
+	case Memory:
 		c.writeMemory(b)
-	} else {
+	case Scrape:
+		c.writeScrapes(b)
+	default:
 		c.writeLoad(b)
 	}
 	for _, s := range c.Servers {
@@ -122,7 +127,7 @@ func (c Case) writeLoad(b *strings.Builder) {
 	b.WriteString("| server | CPU us/request | requests/s | p50 us | p99 us | client CPU us | errors |\n|---|---|---|---|---|---|---|\n")
 	for _, s := range c.Servers {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %d |\n", s.title(),
-			s.cell(CPU.of), s.cell(Rate.of),
+			s.cell(CPU.Of), s.cell(Rate.Of),
 			s.cell(func(x Sample) float64 { return x.P50 }), s.cell(func(x Sample) float64 { return x.P99 }),
 			s.cell(func(x Sample) float64 { return x.ClientCPU }), s.bad())
 	}
@@ -133,9 +138,41 @@ func (c Case) writeMemory(b *strings.Builder) {
 	b.WriteString("| server | PSS bytes/connection | RSS bytes/connection |\n|---|---|---|\n")
 	for _, s := range c.Servers {
 		fmt.Fprintf(b, "| %s | %s | %s |\n", s.title(),
-			s.cell(Memory.of), s.cell(func(x Sample) float64 { return x.RSS }))
+			s.cell(Memory.Of), s.cell(func(x Sample) float64 { return x.RSS }))
 	}
 	b.WriteString("\n")
+}
+
+func (c Case) writeScrapes(b *strings.Builder) {
+	b.WriteString("| server | path | p50 ms | p99 ms | max ms | bytes | answers a round | requests/s beside it |\n|---|---|---|---|---|---|---|---|\n")
+	for _, s := range c.Servers {
+		for i := range s.paths() {
+			at := func(of func(Scrapes) float64) string {
+				return s.cell(func(x Sample) float64 {
+					if i >= len(x.Scrapes) {
+						return 0
+					}
+					return of(x.Scrapes[i])
+				})
+			}
+			fmt.Fprintf(b, "| %s | `%s` | %s | %s | %s | %s | %s | %s |\n", s.title(), s.paths()[i],
+				at(func(x Scrapes) float64 { return x.P50 }), at(func(x Scrapes) float64 { return x.P99 }),
+				at(func(x Scrapes) float64 { return x.Max }), at(func(x Scrapes) float64 { return float64(x.Bytes) }),
+				at(func(x Scrapes) float64 { return float64(x.Count) }), s.cell(Rate.Of))
+		}
+	}
+	b.WriteString("\n")
+}
+
+// paths are those that the server was asked for.
+func (s Server) paths() (all []string) {
+	for _, sample := range s.Samples {
+		for _, one := range sample.Scrapes {
+			all = append(all, one.Path)
+		}
+		break
+	}
+	return all
 }
 
 func (s Server) title() string {

@@ -61,6 +61,18 @@ type Sample struct {
 	ClientCPU float64 `json:"clientCPUMicros,omitempty"` // of the client, a good request
 	Memory    float64 `json:"bytesPerConnection,omitempty"`
 	RSS       float64 `json:"rssPerConnection,omitempty"`
+	// Scrapes are what the server told of itself meanwhile.
+	Scrapes []Scrapes `json:"scrapes,omitempty"`
+}
+
+// Scrapes are the answers of one path, in milliseconds.
+type Scrapes struct {
+	Path  string  `json:"path"`
+	Count int     `json:"count"`
+	P50   float64 `json:"p50Millis"`
+	P99   float64 `json:"p99Millis"`
+	Max   float64 `json:"maxMillis"`
+	Bytes int64   `json:"bytes"` // of the largest, as sent
 }
 
 // Metric is something a target speaks of.
@@ -71,12 +83,14 @@ const (
 	CPU    Metric = "cpu"    // microseconds a good request, of the whole process tree
 	Rate   Metric = "rate"   // good requests a second
 	Memory Metric = "memory" // bytes of PSS an idle connection
+	Scrape Metric = "scrape" // milliseconds of 99 of 100 answers, of the slowest path
 )
 
 // moreIsBetter tells the direction of a metric.
 func (m Metric) moreIsBetter() bool { return m == Rate }
 
-func (m Metric) of(s Sample) float64 {
+// Of returns what a sample says of a metric.
+func (m Metric) Of(s Sample) float64 {
 	switch m {
 	case CPU:
 		return s.CPU
@@ -84,6 +98,12 @@ func (m Metric) of(s Sample) float64 {
 		return s.Rate
 	case Memory:
 		return s.Memory
+	case Scrape:
+		slowest := 0.0
+		for _, one := range s.Scrapes {
+			slowest = max(slowest, one.P99)
+		}
+		return slowest
 	}
 	return 0
 }
@@ -113,7 +133,7 @@ func spreadOf(values []float64) (Spread, bool) {
 func (s Server) Spread(m Metric) (Spread, bool) {
 	values := make([]float64, 0, len(s.Samples))
 	for _, sample := range s.Samples {
-		values = append(values, m.of(sample))
+		values = append(values, m.Of(sample))
 	}
 	return spreadOf(values)
 }
@@ -189,7 +209,7 @@ func (c Case) byRound(id string, m Metric) map[int]float64 {
 			continue
 		}
 		for _, sample := range s.Samples {
-			values[sample.Round] = m.of(sample)
+			values[sample.Round] = m.Of(sample)
 		}
 	}
 	return values
@@ -209,7 +229,10 @@ func (c Case) name(id string) string {
 func (c Case) metric() Metric {
 	for _, s := range c.Servers {
 		for _, sample := range s.Samples {
-			if sample.Memory != 0 {
+			switch {
+			case len(sample.Scrapes) > 0:
+				return Scrape
+			case sample.Memory != 0:
 				return Memory
 			}
 		}
