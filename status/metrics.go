@@ -112,8 +112,10 @@ func (m *metrics) render(f form) ([]byte, error) {
 	if len(families) == 0 && err != nil {
 		return nil, err
 	}
-	var buf bytes.Buffer
-	enc := expfmt.NewEncoder(&buf, f.format)
+	buf := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(buf)
+	buf.Reset()
+	enc := expfmt.NewEncoder(buf, f.format)
 	for _, family := range families {
 		if err := enc.Encode(family); err != nil {
 			return nil, err
@@ -127,5 +129,5 @@ func (m *metrics) render(f form) ([]byte, error) {
 	if f.gzip {
 		return pack(buf.Bytes()), nil
 	}
-	return buf.Bytes(), nil
+	return bytes.Clone(buf.Bytes()), nil
 }

@@ -90,6 +90,9 @@ func pack(body []byte) []byte {
 	return b.Bytes()
 }
 
+// buffers are for what is copied out of them at once.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // packers are kept: one is more than a megabyte.
 var packers = sync.Pool{New: func() any {
 	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for an unknown level only
@@ -105,8 +108,10 @@ var texts = sync.OnceValue(func() (all [numLanguages]*template.Template) {
 })
 
 func execute(name string, lang language, data any) (template.HTML, error) {
-	var b bytes.Buffer
-	err := texts()[lang].ExecuteTemplate(&b, name, data)
+	b := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	err := texts()[lang].ExecuteTemplate(b, name, data)
 	return template.HTML(b.String()), err //nolint:gosec // of our own template, which has escaped what is in it
 }
 
