@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -19,13 +20,15 @@ const sourceAccess = "access"
 // requestLog keeps lines of requests for those who look at the status, whether or
 // not an access log is written.
 //
-// It costs a busy loop next to nothing: beyond so many a second only the count goes
-// up. Failures have a pace of their own, so that they are there however many requests
-// went well. Lines are made on the loop, which has the request, and taken apart only
+// It costs a busy loop next to nothing: beyond so many a second, more while somebody
+// looks, only the count goes up. Failures have a pace of their own, so that they are
+// there however many requests went well. Lines are made on the loop, which has the request, and taken apart only
 // when somebody asks.
 type requestLog struct {
 	format *accesslog.Format
 	paces  []requestPace // one for each home
+
+	watchedUntil atomic.Int64 // Unix nanoseconds
 
 	othersMu sync.Mutex
 	others   requestPace // for exchanges whose home is none of them
@@ -49,10 +52,13 @@ type requestPace struct {
 }
 
 // A home keeps requestBurst requests at once, and in the long run one in
-// requestEvery.
+// requestEvery, or in watchedEvery for as long as somebody has asked within
+// watchedFor.
 const (
 	requestBurst = 100
 	requestEvery = 10 * time.Millisecond
+	watchedEvery = 500 * time.Microsecond
+	watchedFor   = 10 * time.Second
 	// waitingBytes bounds the lines that wait, beside logRecords.
 	waitingBytes = 2 << 20
 )
@@ -94,7 +100,11 @@ func (l *requestLog) addAt(p *requestPace, r *asteri.Record) {
 	if r.Err != nil || r.Status >= 500 {
 		turn = &p.failed
 	}
-	if !turn.allows(now) {
+	every := requestEvery
+	if now < l.watchedUntil.Load() {
+		every = watchedEvery
+	}
+	if !turn.allows(now, every) {
 		p.leftOut++
 		return
 	}
@@ -121,6 +131,7 @@ func (l *requestLog) keep(line []byte) {
 
 // find is that of Log.
 func (l *requestLog) find(q *logQuery) (found []LogRecord, cursor uint64, lost bool) {
+	l.watchedUntil.Store(time.Now().Add(watchedFor).UnixNano())
 	l.reading.Lock() // lines that are being taken apart come before later ones
 	defer l.reading.Unlock()
 	lines, dropped := l.take()
@@ -216,11 +227,12 @@ func appendMember(line []byte, name string, n uint64) []byte {
 // taken are used up, in Unix nanoseconds.
 type pace int64
 
-func (p *pace) allows(now int64) bool {
+func (p *pace) allows(now int64, every time.Duration) bool {
 	next := max(int64(*p), now)
-	if next-now > int64(requestBurst-1)*int64(requestEvery) {
+	if next-now > int64(requestBurst-1)*int64(every) {
+		*p = pace(min(next, now+requestBurst*int64(every))) // the pace was slower before
 		return false
 	}
-	*p = pace(next + int64(requestEvery))
+	*p = pace(next + int64(every))
 	return true
 }

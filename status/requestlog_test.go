@@ -77,7 +77,7 @@ func queryOf(target string) query { return query{target: target, fields: bearerT
 func TestRequestLogIsSampled(t *testing.T) {
 	e, other := exchangetest.NewExecutor(t), exchangetest.NewExecutor(t)
 	l := newRequestLog([]asteri.Executor{e})
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := time.Now().Add(time.Hour) // when nobody will have looked for long
 	well, failed := observed(t, e, at, "/", 200, nil), observed(t, e, at, "/bad", 500, nil)
 	for range 1000 {
 		l.add(well)
@@ -97,13 +97,23 @@ func TestRequestLogIsSampled(t *testing.T) {
 	if len(found) != 1 || lost || found[0].Fields["left_out"] != fmt.Sprint(2*(1000-requestBurst)) {
 		t.Errorf("%v, %+v", lost, found)
 	}
+
+	// Who looks on sees more.
+	l.watchedUntil.Store(at.Add(time.Hour).UnixNano())
+	for range 1000 {
+		well.Request.Received = well.Request.Received.Add(watchedEvery)
+		l.add(well)
+	}
+	if found, _, _ = l.find(&logQuery{limit: maxLogLimit, after: found[0].Cursor}); len(found) < 999 {
+		t.Errorf("only %d of 1000", len(found))
+	}
 }
 
 // What nobody asks for is bounded in number and bytes, and known to be lost.
 func TestRequestLogIsBounded(t *testing.T) {
 	e := exchangetest.NewExecutor(t)
 	l := newRequestLog([]asteri.Executor{e})
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := time.Now().Add(time.Hour) // when nobody will have looked for long
 	fill := func(n int, target string) {
 		for range n {
 			at = at.Add(requestEvery)
