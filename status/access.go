@@ -22,7 +22,11 @@ const (
 
 // forwarding are fields that a proxy adds. A request that has one did not begin
 // at the peer of its connection.
-var forwarding = []string{"Forwarded", "Via", "X-Real-IP"}
+var forwarding = []string{
+	"Forwarded", "Via", "X-Real-IP",
+	"CF-Connecting-IP", "Fastly-Client-IP", "Fly-Client-IP", "True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP",
+	"X-Original-Forwarded-For",
+}
 
 const forwardedPrefix = "x-forwarded-"
 

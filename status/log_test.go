@@ -109,7 +109,7 @@ func TestLogs(t *testing.T) {
 			t.Errorf("%s: %v, want %s", q, names, want)
 		}
 	}
-	for _, q := range []string{"limit=0", "limit=1001", "limit=x", "cursor=-1", "level=loud", "source=x", "worker=x", "since=yesterday", "text=%"} {
+	for _, q := range []string{"limit=0", "limit=1001", "limit=x", "cursor=-1", "level=loud", "source=x", "worker=x", "since=yesterday", "text=%", "levl=yesterday", "limit=1&limit=2"} {
 		got := ask(t, h, query{target: "/asteri-status/logs?" + q, fields: bearerToken})
 		if got.Status != 400 || strings.Contains(string(got.Body), "yesterday") {
 			t.Errorf("%s: %d %s", q, got.Status, got.Body)

@@ -64,6 +64,9 @@ func readLogQuery(raw []byte) (q logQuery, wrong string) {
 	}
 	for name, all := range values {
 		value := all[0]
+		if len(all) > 1 {
+			return q, "each parameter may stand there once"
+		}
 		if value == "" {
 			continue
 		}
@@ -91,6 +94,8 @@ func readLogQuery(raw []byte) (q logQuery, wrong string) {
 			}
 		case "text":
 			q.text = strings.ToLower(value)
+		default:
+			return q, "the parameters are cursor, level, limit, since, source, text and worker"
 		}
 		if err != nil {
 			return q, "cursor, worker and limit must be numbers, since a time such as 2026-01-02T15:04:05Z, in Unix time, or ago such as 5m"

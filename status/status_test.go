@@ -111,6 +111,7 @@ func TestAccess(t *testing.T) {
 		"X-Forwarded-Proto":              {query{fields: []string{"x-forwarded-proto", "https"}}, nobody},
 		"X-Real-IP":                      {query{fields: []string{"X-Real-IP", "192.0.2.1"}}, nobody},
 		"Via":                            {query{fields: []string{"Via", "1.1 proxy"}}, nobody},
+		"a network's own field":          {query{fields: []string{"cf-connecting-ip", "192.0.2.1"}}, nobody},
 		"allowed, but forwarded":         {query{remote: near, host: "10.0.0.1", fields: []string{"Via", "1.1 proxy"}}, nobody},
 		"PROXY header":                   {query{proxy: &asteri.Proxy{}}, nobody},
 		"PROXY header, allowed":          {query{remote: near, host: "10.0.0.1", proxy: &asteri.Proxy{}}, public},

@@ -64,6 +64,9 @@ func TestNamesAreGunicorns(t *testing.T) {
 	_ = log.With("a", 1).WithGroup("g").Handler().Handle(t.Context(), slog.Record{Level: slog.LevelWarn})
 	_ = log.Handler().Handle(t.Context(), slog.Record{Level: logging.LevelCritical})
 	_ = log.Handler().Handle(t.Context(), slog.Record{Level: slog.LevelInfo})
+	withTraceback := slog.Record{Level: slog.LevelError}
+	withTraceback.AddAttrs(slog.String("error", "x"), slog.String("traceback", "Traceback"))
+	_ = log.Handler().Handle(t.Context(), withTraceback)
 	for _, r := range []*asteri.Record{
 		{Home: h, Request: &asteri.Request{}, Status: 200, Duration: 1500 * time.Microsecond},
 		{Home: new(home), Request: &asteri.Request{}, Status: 404, Duration: 20 * time.Millisecond},
@@ -74,7 +77,8 @@ func TestNamesAreGunicorns(t *testing.T) {
 		"my.app.gunicorn.request.duration:1.5|ms|#env:test,x", "my.app.gunicorn.request.duration:20|ms|#env:test,x",
 		"my.app.gunicorn.request.status.200:1|c|#env:test,x", "my.app.gunicorn.request.status.404:1|c|#env:test,x",
 		"my.app.gunicorn.workers:3|g|#env:test,x", "my.app.gunicorn.log.error:1|c|#env:test,x",
-		"my.app.gunicorn.log.warning:1|c|#env:test,x", "my.app.gunicorn.log.critical:1|c|#env:test,x")
+		"my.app.gunicorn.log.warning:1|c|#env:test,x", "my.app.gunicorn.log.critical:1|c|#env:test,x",
+		"my.app.gunicorn.log.exception:1|c|#env:test,x")
 }
 
 // Many requests go in few datagrams, which stay below the limit, and of very many
