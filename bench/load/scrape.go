@@ -86,8 +86,6 @@ func (s *Scrapes) ask(client *http.Client, base, token string) error {
 		return fmt.Errorf("%s: status %s", s.Path, resp.Status)
 	}
 	s.Times = append(s.Times, time.Since(began))
-	if d := time.Since(began); d > 40*time.Millisecond {
-	}
 	s.Bytes = max(s.Bytes, n)
 	return nil
 }

@@ -166,11 +166,11 @@ func (c Case) writeScrapes(b *strings.Builder) {
 
 // paths are those that the server was asked for.
 func (s Server) paths() (all []string) {
-	for _, sample := range s.Samples {
-		for _, one := range sample.Scrapes {
-			all = append(all, one.Path)
-		}
-		break
+	if len(s.Samples) == 0 {
+		return nil
+	}
+	for _, one := range s.Samples[0].Scrapes {
+		all = append(all, one.Path)
 	}
 	return all
 }
