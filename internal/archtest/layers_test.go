@@ -39,7 +39,7 @@ var layers = map[string]layer{
 	"http3": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
 
 	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool"}},
-	"status":  {imports: []string{root, "loop", "internal", "internal/edge", "internal/stats"}},
+	"status":  {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/stats"}},
 
 	// Leaves, which anybody may import.
 	"internal": {},
