@@ -166,3 +166,43 @@ func TestIdleRefused(t *testing.T) {
 		}
 	}
 }
+
+// Every path is asked for in turn, by who shows the token, and the answers are timed.
+func TestScrape(t *testing.T) {
+	asked := make(chan string, 1000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		asked <- r.URL.Path
+		_, _ = w.Write([]byte(r.URL.Path))
+	}))
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for range 6 {
+			<-asked
+		}
+		cancel()
+	}()
+	all, err := Scrape(ctx, server.URL, []string{"/a", "/longer"}, "secret")
+	if err != nil || len(all) != 2 || len(all[0].Times) < 3 || len(all[1].Times) < 3 || all[1].Bytes != 7 {
+		t.Errorf("%v, %+v", err, all)
+	}
+	if _, err := Scrape(t.Context(), server.URL, []string{"/a"}, "wrong"); err == nil {
+		t.Error("refused, and nobody says so")
+	}
+	s := Scrapes{}
+	if s.Quantile(0.99) != 0 {
+		t.Error("a quantile of nothing")
+	}
+	for i := range 200 {
+		s.Times = append(s.Times, time.Duration(i+1))
+	}
+	for q, want := range map[float64]time.Duration{0: 1, 0.5: 100, 0.99: 198, 1: 200} {
+		if got := s.Quantile(q); got != want {
+			t.Errorf("quantile %v: %d, want %d", q, got, want)
+		}
+	}
+}

@@ -117,6 +117,35 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
+// What a server tells of itself is judged by the slowest path, and has rows for each.
+func TestScrapes(t *testing.T) {
+	c := Case{ID: "s", Title: "Scraped", Servers: []Server{{ID: "ours", Name: "ours", Ours: true, Samples: []Sample{
+		{Round: 1, Rate: 500, Scrapes: []Scrapes{{Path: "/a", Count: 7, P50: 1, P99: 30, Max: 31, Bytes: 100}, {Path: "/b", Count: 7, P50: 2, P99: 10}}},
+		{Round: 2, Rate: 700, Scrapes: []Scrapes{{Path: "/a", Count: 8, P50: 3, P99: 5, Max: 9, Bytes: 300}, {Path: "/b", Count: 7, P50: 2, P99: 60}}},
+	}}, {ID: "gone", Name: "gone"}}}
+	v := c.Judge(Target{Ours: "ours", Metric: Scrape, Limit: 50})
+	if !v.Met || *v.Value != (Spread{Median: 45, Min: 30, Max: 60}) {
+		t.Errorf("%+v, %+v", v, v.Value)
+	}
+	if v := c.Judge(Target{Ours: "ours", Metric: Scrape, Limit: 44}); v.Met {
+		t.Error("45 ms are not 44")
+	}
+	c.Verdicts = append(c.Verdicts, v)
+	var page bytes.Buffer
+	if err := (Report{Cases: []Case{c}}).WriteMarkdown(&page, "c.svg"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| Scraped | ours | 45 (30–60) | ms for 99 of 100 answers ≤ 50 | met |",
+		"| **ours** | `/a` | 2 (1–3) | 17.5 (5–30) | 20 (9–31) | 200 (100–300) | 7.5 (7–8) | 600 (500–700) |",
+		"| **ours** | `/b` | 2 | 35 (10–60) | – | – | 7 | 600 (500–700) |",
+	} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page lacks %q:\n%s", want, page.String())
+		}
+	}
+}
+
 func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 0.8412: "0.841", 9.456: "9.46", 47312: "47300", 1048.6: "1050"} {
 		if got := number(v); got != want {
