@@ -24,7 +24,8 @@ func (t *Tracer) Handler(next asteri.Handler) asteri.Handler {
 
 // begin notes the request's place in a trace, and passes it on.
 func (t *Tracer) begin(r *asteri.Request) {
-	own := &asteri.Trace{}
+	place := new(placed)
+	own := &place.Trace
 	binary.LittleEndian.PutUint64(own.SpanID[:], newID())
 	from, ok := clientsParent(&r.Header)
 	if ok {
@@ -38,10 +39,20 @@ func (t *Tracer) begin(r *asteri.Request) {
 		r.Header.Del(nameState) // without a parent, or not one
 	}
 	own.Sampled = t.samples(own, from.sampled)
-	var text [parentLength]byte
-	r.Header.Set(nameParent, string(appendParent(text[:0], own)))
+	if r.Header.Has(nameParent) {
+		r.Header.Del(nameParent)
+	}
+	r.Header.Append(parentName, appendParent(place.text[:0], own))
 	r.Handling.Trace = own
 }
+
+// placed is a place in a trace and its traceparent, in one piece of memory.
+type placed struct {
+	asteri.Trace
+	text [parentLength]byte
+}
+
+var parentName = []byte(nameParent)
 
 // newID returns random bits, not all of them zero.
 func newID() uint64 {
