@@ -61,7 +61,7 @@ class Application(unittest.TestCase):
             "raises.py": "import raises_inner\n", "raises_inner.py": "def f():\n    raise RuntimeError('at import')\nf()\n",
             "syntax.py": "def broken(:\n", "missing.py": "import no_such_library_of_anyone\n", "exits.py": "import sys; sys.exit(1)\n",
             "empty.py": "x = 1\n", "factory.py": WSGI + "def create_app():\n    return app\ndef needs(name):\n    return app\ndel application\ndel app\n",
-            "near.py": WSGI + "def create_app(name): return app\nclass box:\n    app = staticmethod(app)\n",
+            "near.py": WSGI + "def create_app(name): return app\nclass box:\n    app = staticmethod(app)\ndef print_nothing(): pass\n",
             "misspelt.py": WSGI + "aplication = app\ndel application, app\n", "parent/__init__.py": "", "parent/child.py": WSGI,
             "classes.py": "class App:\n    def __init__(self):\n        pass\n    async def __call__(self, s, r, t):\n        pass\n",
         }
@@ -82,6 +82,9 @@ class Application(unittest.TestCase):
             ("near:box.ap", "import", "AttributeError", "no attribute 'box.ap'", "did you mean near:box.app?"),
             ("misspelt", "import", "AttributeError", "'application' or 'app'", "did you mean misspelt:aplication?"),
             ("neer:app", "import", "ModuleNotFoundError", "no module named 'neer'", "did you mean near?"),
+            ("near.app", "import", "ModuleNotFoundError", "no module named 'near.app'", "did you mean near:app?"),
+            ("near.nothing", "import", "ModuleNotFoundError", "no module named 'near.nothing'", "--chdir"),
+            ("near:print_nothing()", "import", "TypeError", "print_nothing() returned None", "return"),
             ("parent.chidl:app", "import", "ModuleNotFoundError", "no module named 'parent.chidl'", "did you mean parent.child?"),
             ("empty", "import", "AttributeError", "'application' or 'app'", "empty:ATTRIBUTE"),
             ("factory", "import", "AttributeError", "'application' or 'app'", "factory:create_app()"),
@@ -104,6 +107,12 @@ class Application(unittest.TestCase):
         self.assertIn("raises_inner.py", failed["traceback"])
         self.assertNotIn("asteri_worker", failed["traceback"])
         self.assertNotIn("importlib", failed["traceback"])
+
+    def test_python_that_is_too_old(self):
+        failed = self.started("fixture:app", source=WSGI, prelude="import sys\nsys.version_info = (3, 8, 18)\n")
+        self.assertEqual(failed["kind"], "version")
+        self.assertIn("this is Python", failed["message"])
+        self.assertIn("3.9 or later", failed["hint"])
 
     def test_detection(self):
         files = {
