@@ -111,7 +111,9 @@ func checkHost(host string) error {
 }
 
 func checkTarget(target string) error {
-	if !isURL(target) {
+	if scheme, _, found := strings.Cut(target, "://"); found && !isURL(target) {
+		return fmt.Errorf("%s://: requests can be passed on to http://, https:// and unix: only", scheme)
+	} else if !isURL(target) {
 		return nil
 	}
 	u, err := url.Parse(target)

@@ -48,6 +48,7 @@ func TestExamples(t *testing.T) {
 		t.Parallel()
 		s := start(t, example("fastapi", "main:app", "asgi")...)
 		c := s.over(t, "https")
+		contains(t, c.get(c.get("/").Header.Get("Location")).want(t, 200), "swagger")
 		events, err := c.http.Do(c.request("GET", "/events", nil))
 		if err != nil {
 			t.Fatal(err)
