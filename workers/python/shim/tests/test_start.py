@@ -6,7 +6,7 @@ import tempfile
 import unittest
 
 from .front import PING, PONG, PROGRAM, STACK, STACKS, STOP, Front
-from .models import WSGI_MODELS, has
+from .models import EVENT_LOOPS, TORNADO_MODELS, WSGI_MODELS, has
 
 WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'wsgi']\napplication = app\n"
 ASGI = """
@@ -224,6 +224,41 @@ class Models(unittest.TestCase):
                 self.assertEqual((front.ready["interface"], front.ready["model"]), (interface, model))
                 self.assertIn("runs under " + model, front.ready["why"])
                 self.assertEqual(front.ready["pid"], front.process.pid)
+
+    def test_loop_at_import(self):
+        """What an application gives the event loop while it is imported is not lost with another loop."""
+        asgi = """
+            import asyncio, warnings
+            warnings.simplefilter("ignore")
+            loop = asyncio.get_event_loop()
+            came = loop.create_future()
+            loop.call_soon(lambda: came.set_result(b"came"))
+            lock = asyncio.Lock()
+            async def app(scope, receive, send):
+                async with lock:
+                    body = await asyncio.wait_for(came, 5)
+                await send({"type": "http.response.start", "status": 200})
+                await send({"type": "http.response.body", "body": body})
+            """
+        tornado = """
+            import tornado.web
+            from tornado.ioloop import IOLoop, PeriodicCallback
+            from tornado.locks import Event
+            came = Event()
+            class Handler(tornado.web.RequestHandler):
+                async def get(self):
+                    await came.wait(IOLoop.current().time() + 5)
+                    self.write("came")
+            def make_app():
+                PeriodicCallback(came.set, 10).start()
+                return tornado.web.Application([("/", Handler)])
+            app = make_app()
+            """
+        cases = [(asgi, model, loop) for model in ("", "asgi") for loop in ["auto"] + EVENT_LOOPS * bool(model)]
+        cases += [(tornado, model, "auto") for model in ["", *TORNADO_MODELS] if TORNADO_MODELS]
+        for source, model, loop in cases:
+            with self.subTest(model=model, loop=loop), Front(source, model, lifespan="off", loop=loop) as front:
+                self.assertEqual(bytes(front.call("/", headers=[("Host", "example.org")]).body), b"came")
 
     def test_combinations_that_cannot_work(self):
         tornado = "import tornado.web\napp = tornado.web.Application([])"
