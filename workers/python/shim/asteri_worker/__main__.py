@@ -175,7 +175,7 @@ def _leave_no_trace():
 
 
 def _set_paths(hello):
-    chdir = hello["chdir"] or os.getcwd()
+    chdir = os.path.abspath(hello["chdir"])  # the present one, if none is given
     try:
         os.chdir(chdir)
     except OSError as error:

@@ -56,6 +56,10 @@ class Application(unittest.TestCase):
             with self.subTest(app=app):
                 self.assertEqual(self.started(app, files=files), expected)
 
+    def test_relative_folder(self):
+        """A Go program may give one; the command line makes it absolute."""
+        self.assertEqual(self.started("inner:app", files={"folder/inner.py": WSGI}, chdir="folder"), "wsgi")
+
     def test_failures(self):
         files = {
             "raises.py": "import raises_inner\n", "raises_inner.py": "def f():\n    raise RuntimeError('at import')\nf()\n",
