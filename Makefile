@@ -1,5 +1,5 @@
 # asteri-loop: `make run` shows it, `make test` proves it, `make help` lists the rest.
-# Needs Go and Python 3.9 or newer; what else is needed is fetched into .venv/
+# Needs Go and Python 3.10 or newer; what else is needed is fetched into .venv/
 # and Go's caches.
 
 GO      ?= go

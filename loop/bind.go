@@ -148,6 +148,9 @@ func newSocket(family int) (int, error) {
 // bindUnix listens on a socket file. A file that a dead server left is replaced,
 // one that somebody listens on is not.
 func bindUnix(path string, backlog int, mode os.FileMode) (int, error) {
+	if err := checkSocketPath(path); err != nil {
+		return -1, err
+	}
 	if err := removeStale(path); err != nil {
 		return -1, err
 	}
@@ -172,6 +175,18 @@ func bindUnix(path string, backlog int, mode os.FileMode) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// checkSocketPath says what bind would only call invalid.
+func checkSocketPath(path string) error {
+	// The last byte is for the NUL that ends the path.
+	if most := len(unix.RawSockaddrUnix{}.Path) - 1; len(path) > most {
+		return fmt.Errorf("the path has %d bytes: this system allows a socket's path %d", len(path), most)
+	}
+	if strings.HasPrefix(path, "@") {
+		return errors.New("an abstract socket has no permissions, so that every process may connect: give a path")
+	}
+	return nil
 }
 
 func removeStale(path string) error {

@@ -22,12 +22,14 @@ import (
 func TestListenAddresses(t *testing.T) {
 	e := start(t, loop.Config{Loops: 1})
 	for addr, want := range map[string]string{
-		"8080":            "not a listen address",
-		"127.0.0.1:http":  "not a port number",
-		"127.0.0.1:70000": "not a port number",
-		"unix:":           "needs a path",
-		"fd://x":          "not a file descriptor",
-		"fd://0":          "not a listening socket",
+		"8080":                              "not a listen address",
+		"127.0.0.1:http":                    "not a port number",
+		"127.0.0.1:70000":                   "not a port number",
+		"unix:":                             "needs a path",
+		"unix:@abstract":                    "no permissions",
+		"unix:/" + strings.Repeat("a", 120): "121 bytes",
+		"fd://x":                            "not a file descriptor",
+		"fd://0":                            "not a listening socket",
 	} {
 		err := e.Listen(addr, echo())
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log"
 	"log/slog"
 	"math"
 	"os"
@@ -53,6 +54,9 @@ func openLogs(cfg *config.Config) (*logs, error) {
 		l.syslog = logging.NewOutput(syslogWriter(cfg, "error", -1))
 	}
 	l.Logger = slog.New(l.handler(cfg))
+	// What net/http and others can only tell the standard logger.
+	log.SetFlags(0)
+	log.SetOutput(slog.NewLogLogger(l.Handler(), slog.LevelWarn).Writer())
 	access, err := openAccess(cfg)
 	if err != nil {
 		l.close()

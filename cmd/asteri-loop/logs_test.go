@@ -218,6 +218,15 @@ func TestLinesOfTunnelsAndRefusals(t *testing.T) {
 }
 
 func TestTraces(t *testing.T) {
+	t.Run("by variable", func(t *testing.T) {
+		testTraces(t, func(url string) (env, args []string) { return []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + url}, nil })
+	})
+	t.Run("by option", func(t *testing.T) {
+		testTraces(t, func(url string) (env, args []string) { return nil, []string{"--otlp-endpoint", url} })
+	})
+}
+
+func testTraces(t *testing.T, to func(url string) (env, args []string)) {
 	var mu sync.Mutex
 	var names []string
 	var parents [][]byte
@@ -239,7 +248,8 @@ func TestTraces(t *testing.T) {
 		}
 	}))
 	defer collector.Close()
-	p := launch(t, t.TempDir(), []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL}, "-b", "127.0.0.1:0", "-w", "gthread", "--access-logfile", "-", "--access-logformat", "%({trace_id}x)s")
+	env, args := to(collector.URL)
+	p := launch(t, t.TempDir(), env, append(args, "-b", "127.0.0.1:0", "-w", "gthread", "--access-logfile", "-", "--access-logformat", "%({trace_id}x)s")...)
 	p.await("Running ")
 	fetch(t, p.url("http")+"/plaintext", "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	p.signal(syscall.SIGTERM)

@@ -41,6 +41,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		WorkerConnections: cfg.WorkerConnections,
 		Timeout:           limit(cfg.Timeout),
 		GracefulTimeout:   cfg.GracefulTimeout,
+		BootTimeout:       cfg.BootTimeout,
 		QueueSize:         cfg.QueueSize,
 		Interpreter:       interpreter(cfg.Python),
 		Chdir:             cfg.Chdir,

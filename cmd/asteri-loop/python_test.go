@@ -223,9 +223,33 @@ func TestApplicationThatCannotStart(t *testing.T) {
 			}
 		}
 	}
+	writeFile(t, filepath.Join(dir, "dies.py"), "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+	writeFile(t, filepath.Join(dir, "slow.py"), "import time\ntime.sleep(60)")
+	for app, want := range map[string]string{
+		"dies:app": "the worker ended before it was ready: it was killed by signal 9 (killed)",
+		"slow:app": "not ready after 500ms (if the application takes this long to start, allow more with --boot-timeout)",
+	} {
+		if status, _, log := once(t, dir, nil, "-b", "127.0.0.1:0", "--boot-timeout", "500ms", app); status != exitBoot || !strings.Contains(log, want) {
+			t.Errorf("%s: status %d\n%s", app, status, log)
+		}
+	}
 	status, _, log := once(t, dir, nil, "--check-config", "hello:app")
 	if status != exitOK || !strings.Contains(log, "The application can be served app=hello:app interface=wsgi model=sync") {
 		t.Errorf("status %d\n%s", status, log)
+	}
+}
+
+// TestStopWhileReloading: what the stop has interrupted is no failure of the code.
+func TestStopWhileReloading(t *testing.T) {
+	dir := helloDir(t)
+	p := start(t, dir, "hello:app")
+	begun := filepath.Join(dir, "begun")
+	writeFile(t, filepath.Join(dir, "hello.py"), fmt.Sprintf("import time\nopen(%q, 'w').close()\ntime.sleep(60)", begun))
+	p.signal(syscall.SIGHUP)
+	eventually(t, "the import has begun", func() bool { _, err := os.Stat(begun); return err == nil })
+	p.signal(syscall.SIGTERM)
+	if s := p.exit(); s != exitOK || strings.Contains(p.log.String(), "[ERROR]") {
+		t.Errorf("status %d", s)
 	}
 }
 

@@ -35,7 +35,9 @@ func (s *server) reload(ctx context.Context) {
 		s.logs.Error("The logs stay as they were: " + err.Error())
 	}
 	s.live.Store(next)
-	if err := s.app.Reload(ctx, next); err != nil {
+	if err := s.app.Reload(ctx, next); ctx.Err() != nil {
+		return // the server stops, and its workers with it
+	} else if err != nil {
 		s.logs.Error("The application stays as it was: " + err.Error())
 		return
 	}

@@ -169,6 +169,9 @@ func (s *server) check() int {
 	if err := checkSites(s.cfg, s.logs); err != nil {
 		return s.fail(exitBoot, "The application cannot be started", err)
 	}
+	if s.cfg.App == "" && len(s.cfg.Mounts) == 0 {
+		s.logs.Info("The settings are good; there is no application to import, so the demonstration would be served")
+	}
 	return exitOK
 }
 

@@ -21,7 +21,7 @@ func TestCommands(t *testing.T) {
 		{args: []string{"-h"}, out: "\nWorker Processes:\n  -w, --workers N|MODEL[:N]\n"},
 		{args: []string{"--print-config", "-w", "gtornado:3"}, out: "worker_class = \"gtornado\"                # command line --workers\n"},
 		{env: []string{"PORT=81"}, args: []string{"--print-config"}, out: "bind = [\":81\"]                           # environment PORT\n"},
-		{args: []string{"--check-config"}},
+		{args: []string{"--check-config"}, log: "no application to import"},
 		{args: []string{"--wokers"}, status: exitUsage, log: "asteri-loop: --wokers: no such option; did you mean \"--workers\"?\nTry asteri-loop --help.\n"},
 		{args: []string{"-t", "soon"}, status: exitUsage, log: `--timeout: "soon": not a duration`},
 		{args: []string{"--chdir", "/does/not/exist"}, status: exitUsage, log: "/does/not/exist: no such file"},

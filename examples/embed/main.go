@@ -29,6 +29,9 @@ import (
 	"github.com/asteri/asteri-loop/workers/python"
 )
 
+// gracefulTimeout is how long clients and workers have to finish.
+const gracefulTimeout = 30 * time.Second
+
 func main() {
 	listen := flag.String("l", ":8443", "address to listen on")
 	chdir := flag.String("chdir", "", "directory of the Python application")
@@ -54,7 +57,7 @@ func serve(ctx context.Context, log *slog.Logger, listen, certfile, keyfile stri
 	if err != nil {
 		return err
 	}
-	engine, err := loop.New(loop.Config{GracefulTimeout: 30 * time.Second, Logger: log})
+	engine, err := loop.New(loop.Config{GracefulTimeout: gracefulTimeout, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -81,7 +84,13 @@ func serve(ctx context.Context, log *slog.Logger, listen, certfile, keyfile stri
 		return err
 	}
 	log.Info("listening", "address", listener.Addr())
-	return engine.Run(ctx) // until ctx is done; then connections finish what they have begun
+
+	<-ctx.Done()
+	engine.Drain() // clients are answered what they have asked, then the workers end by themselves
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracefulTimeout)
+	defer cancel()
+	application.Stop(stopping)
+	return nil
 }
 
 // routes gives paths below /go/ to Go, and all others to the Python application.

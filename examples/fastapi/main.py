@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, UploadFile
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import BaseModel
 
 
@@ -51,6 +51,11 @@ def jobs(request: Request) -> Jobs:
 
 
 Board = Annotated[Jobs, Depends(jobs)]
+
+
+@app.get("/", include_in_schema=False)
+async def home(request: Request):
+    return RedirectResponse(request.scope["root_path"] + "/docs")
 
 
 @app.get("/jobs")

@@ -44,6 +44,7 @@ type Config struct {
 	WorkerConnections int
 	Timeout           time.Duration
 	GracefulTimeout   time.Duration
+	BootTimeout       time.Duration
 	KeepAlive         time.Duration
 	QueueSize         int
 	ResponseSpoolMax  int64

@@ -106,6 +106,9 @@ func unknownOption(err *pflag.NotExistError) error {
 		}
 		return fmt.Errorf("-%s: no such option%s", name, hint)
 	}
+	if ours, ok := elsewhere[name]; ok {
+		return fmt.Errorf("--%s: no such option; use %s", name, ours)
+	}
 	var known []string
 	for _, s := range settings {
 		known = append(known, s.Flags...)

@@ -57,6 +57,26 @@ func TestHelp(t *testing.T) {
 }
 
 // TestTable holds the rows to what the rest of the package takes for granted.
+// TestElsewhere: what is named for other servers' options is there, and they are not.
+func TestElsewhere(t *testing.T) {
+	known := make(map[string]bool)
+	for _, s := range settings {
+		for _, f := range s.Flags {
+			known[f] = true
+		}
+	}
+	for name, ours := range elsewhere {
+		if known[name] {
+			t.Errorf("--%s is an option of our own", name)
+		}
+		for word := range strings.FieldsSeq(ours) {
+			if flag, ok := strings.CutPrefix(strings.TrimSuffix(word, ","), "--"); ok && !known[flag] {
+				t.Errorf("--%s: there is no --%s", name, flag)
+			}
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	taken := make(map[string]string)
 	claim := func(s *setting, name string) {

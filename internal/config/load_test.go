@@ -178,6 +178,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{args: []string{"--wokers", "4"}, want: `--wokers: no such option; did you mean "--workers"?`},
 		{args: []string{"--xyzzy"}, want: `--xyzzy: no such option`},
+		{args: []string{"--port", "80"}, want: `--port: no such option; use --bind HOST:PORT`},
 		{args: []string{"-x"}, want: `-x: no such option`},
 		{args: []string{"-workers", "4"}, want: `--workers: "orkers": must be a number of workers, a model (sync, gthread, gevent, asgi, tornado, gtornado) or model:number`},
 		{args: []string{"--timeout"}, want: `--timeout: needs a value: TIME`},

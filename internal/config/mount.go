@@ -40,7 +40,7 @@ func isURL(target string) bool {
 // forMounts are the settings that a mount may have for itself. Others apply to the
 // server as a whole.
 var forMounts = []string{
-	"workers", "worker_class", "threads", "worker_connections", "timeout", "queue_size", "response_spool_max",
+	"workers", "worker_class", "threads", "worker_connections", "timeout", "boot_timeout", "queue_size", "response_spool_max",
 	"asgi_loop", "asgi_lifespan", "interface", "chdir", "env", "python", "pythonpath", "root_path",
 }
 
@@ -111,7 +111,9 @@ func checkHost(host string) error {
 }
 
 func checkTarget(target string) error {
-	if !isURL(target) {
+	if scheme, _, found := strings.Cut(target, "://"); found && !isURL(target) {
+		return fmt.Errorf("%s://: requests can be passed on to http://, https:// and unix: only", scheme)
+	} else if !isURL(target) {
 		return nil
 	}
 	u, err := url.Parse(target)

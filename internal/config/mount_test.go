@@ -115,6 +115,7 @@ func TestMistakesInMounts(t *testing.T) {
 		"/a=http://":                   "must name a server",
 		"/a=http://u:p@h/":             "perhaps with a path",
 		"/a=unix:":                     "must name a socket",
+		"/a=ftp://h/":                  "http://, https:// and unix: only",
 		"/=x:y":                        "at / already",
 		"/b=x:y,worker-class=unheard!": "must be one of",
 	} {

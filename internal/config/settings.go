@@ -122,6 +122,11 @@ var servingSettings = []*setting{
 		Help: "The time that running requests have to finish when the server stops or reloads.",
 		at:   func(c *Config) value { return duration(&c.GracefulTimeout, time.Millisecond, longest) },
 	}, {
+		Name: "boot_timeout", Flags: []string{"boot-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "60s",
+		Help: "The time that a worker has to import the application and become ready, the lifespan's start-up included.",
+		Live: true,
+		at:   func(c *Config) value { return duration(&c.BootTimeout, time.Millisecond, longest) },
+	}, {
 		Name: "keep_alive", Aliases: []string{"keepalive"}, Flags: []string{"keep-alive"}, Group: groupWorkers, Meta: "TIME", Default: "2s",
 		Help: "The time that an idle connection waits for its next request.",
 		at:   func(c *Config) value { return duration(&c.KeepAlive, time.Millisecond, longest) },

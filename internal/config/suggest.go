@@ -2,6 +2,32 @@ package config
 
 import "strings"
 
+// elsewhere are uvicorn's names of options, with what does the same here. Names that are
+// near to ours are left out: they are found by that.
+var elsewhere = map[string]string{
+	"host":                          "--bind HOST:PORT",
+	"port":                          "--bind HOST:PORT",
+	"uds":                           "--bind unix:PATH",
+	"fd":                            "--bind fd://N",
+	"app-dir":                       "--chdir DIR",
+	"factory":                       "APP with (): module:create_app()",
+	"access-log":                    "--access-logfile -",
+	"no-access-log":                 "--access-logfile none",
+	"proxy-headers":                 "--forwarded-allow-ips, by default this machine's addresses",
+	"no-proxy-headers":              "--forwarded-allow-ips with an address that nobody has",
+	"timeout-keep-alive":            "--keep-alive TIME",
+	"timeout-graceful-shutdown":     "--graceful-timeout TIME",
+	"limit-concurrency":             "--worker-connections INT and --queue-size INT",
+	"h11-max-incomplete-event-size": "--limit-request-head SIZE",
+	"loop":                          "--asgi-loop NAME",
+	"ws-per-message-deflate":        "--websocket-compression MODE",
+	"ssl-keyfile":                   "--keyfile FILE",
+	"ssl-certfile":                  "--certfile FILE",
+	"ssl-ca-certs":                  "--ca-certs FILE",
+	"ssl-cert-reqs":                 "--cert-reqs 0|1|2",
+	"ssl-ciphers":                   "--ciphers LIST",
+}
+
 // didYouMean returns `; did you mean "x"?` for the candidate nearest to word,
 // or nothing if none is near. prefix is put before the candidate.
 func didYouMean(word string, candidates []string, prefix string) string {

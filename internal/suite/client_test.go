@@ -104,6 +104,10 @@ func (c *client) request(method, path string, body io.Reader, headers ...string)
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			r.Host = value // where net/http looks for it
+			continue
+		}
 		r.Header.Add(name, value)
 	}
 	return r

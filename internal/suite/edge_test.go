@@ -219,9 +219,11 @@ func TestMounts(t *testing.T) {
 		if want.host != "" {
 			headers = append(headers, want.host)
 		}
-		if e := environ(want.path, headers...); e["SCRIPT_NAME"] != "" || e["PATH_INFO"] != "/environ" {
+		e := environ(want.path, headers...)
+		if e["SCRIPT_NAME"] != "" || e["PATH_INFO"] != "/environ" {
 			t.Errorf("%s %s: %v %v", want.path, want.host, e["SCRIPT_NAME"], e["PATH_INFO"])
 		}
+		equal(t, "threads, which gevent has and sync has not", e["wsgi.multithread"], any(want.host != ""))
 	}
 	if e := environ("/behind/environ"); e["HTTP_X_FORWARDED_FOR"] != "127.0.0.1" || e["HTTP_X_FORWARDED_PROTO"] != "https" {
 		t.Errorf("behind: %v", e)

@@ -48,6 +48,7 @@ func TestExamples(t *testing.T) {
 		t.Parallel()
 		s := start(t, example("fastapi", "main:app", "asgi")...)
 		c := s.over(t, "https")
+		contains(t, c.get(c.get("/").Header.Get("Location")).want(t, 200), "swagger")
 		events, err := c.http.Do(c.request("GET", "/events", nil))
 		if err != nil {
 			t.Fatal(err)
@@ -137,4 +138,9 @@ func TestEmbedded(t *testing.T) {
 	c.get("/go/nothing").want(t, 404)
 	equal(t, "Flask", c.get("/greet/Go").want(t, 200), "Hello, Go!")
 	equal(t, "Flask's own 404", c.get("/nothing").StatusCode, 404)
+	s.stop()
+	contains(t, s.log.text(), "worker finished")
+	if strings.Contains(s.log.text(), "worker killed") {
+		t.Errorf("workers did not end by themselves:\n%s", s.log.text())
+	}
 }

@@ -118,6 +118,24 @@ func TestWSGI(t *testing.T) {
 	matrix(t, "wsgi_probe:app", wsgiModels, nil, checks)
 }
 
+// TestWSGIMistakes: what an application does wrong is logged once, in a line that says
+// what to look for.
+func TestWSGIMistakes(t *testing.T) {
+	t.Parallel()
+	s := start(t, app("wsgi_probe:app", "sync")...)
+	c := s.over(t, "http")
+	if _, err := c.try(c.request("GET", "/short", nil)); err == nil {
+		t.Error("a short body ended cleanly")
+	}
+	equal(t, "a field that cannot be sent", c.get("/wide").StatusCode, 500)
+	s.stop()
+	for _, mistake := range []string{"less content than the Content-Length", `a header field is not latin-1 text: \"X-Wide\"`} {
+		if n := strings.Count(s.log.text(), mistake); n != 1 {
+			t.Errorf("%s is logged %d times", mistake, n)
+		}
+	}
+}
+
 // TestWSGIClosedWhenClientLeaves: an endless iterable is closed once nobody
 // reads it.
 func TestWSGIClosedWhenClientLeaves(t *testing.T) {

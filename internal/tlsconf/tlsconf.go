@@ -3,11 +3,14 @@
 package tlsconf
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 )
 
@@ -113,11 +116,28 @@ func loadPair(certFile, keyFile string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("key: %w", err)
 	}
+	switch {
+	case encrypted(keyPEM):
+		return tls.Certificate{}, fmt.Errorf("key %s is encrypted, and nobody is there to give the passphrase: decrypt it (openssl pkey -in %[1]s -out FILE)", keyFile)
+	case certFile == keyFile && !bytes.Contains(keyPEM, []byte("PRIVATE KEY-----")):
+		return tls.Certificate{}, fmt.Errorf("certificate %s: its file holds no private key: give --keyfile", certFile)
+	}
 	cert, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("certificate %s with key %s: %w", certFile, keyFile, err)
 	}
 	return cert, nil
+}
+
+// encrypted tells whether the first private key needs a passphrase: in PKCS #8, or
+// in the form that OpenSSL had before (RFC 1421).
+func encrypted(keyPEM []byte) bool {
+	for block, rest := pem.Decode(keyPEM); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED")
+		}
+	}
+	return false
 }
 
 func verifyClients(c *tls.Config, o Options) error {

@@ -251,6 +251,8 @@ func TestErrors(t *testing.T) {
 	cert, key := a.pair("a", "a.example")
 	_, other := a.pair("b", "b.example")
 	empty := a.write("empty.pem", nil)
+	sealed := a.write("sealed.key", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")}))
+	oldSealed := a.write("old.key", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: []byte("x")}))
 	for _, tc := range []struct {
 		o    Options
 		want string
@@ -258,6 +260,9 @@ func TestErrors(t *testing.T) {
 		{Options{}, "TLS needs a certificate"},
 		{Options{CertFiles: []string{"/none.pem"}}, "certificate: open /none.pem: no such file or directory"},
 		{Options{CertFiles: []string{cert}, KeyFiles: []string{"/none.key"}}, "key: open /none.key: no such file or directory"},
+		{Options{CertFiles: []string{cert}}, "certificate " + cert + ": its file holds no private key: give --keyfile"},
+		{Options{CertFiles: []string{cert}, KeyFiles: []string{sealed}}, "key " + sealed + " is encrypted"},
+		{Options{CertFiles: []string{cert}, KeyFiles: []string{oldSealed}}, "key " + oldSealed + " is encrypted"},
 		{Options{CertFiles: []string{cert}, KeyFiles: []string{other}}, "certificate " + cert + " with key " + other + ": tls: private key does not match public key"},
 		{Options{CertFiles: []string{cert}, KeyFiles: []string{key}, VerifyClient: "required", CAFile: "/ca.pem"}, "client authorities: open /ca.pem: no such file or directory"},
 		{Options{CertFiles: []string{cert}, KeyFiles: []string{key}, VerifyClient: "required", CAFile: empty}, "client authorities: no certificate in " + empty},

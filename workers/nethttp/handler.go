@@ -13,7 +13,9 @@
 //     the body of an ordinary response, which ends with Close.
 //   - Reading the request body after writing the response has begun is always
 //     allowed, as after ResponseController.EnableFullDuplex.
-//   - There is no *http.Server, so none in the request's context.
+//   - The *http.Server in the request's context is a blank one. It is there for those
+//     who want to know whether a panic with http.ErrAbortHandler aborts the response,
+//     as httputil.ReverseProxy does, which would end a truncated one well otherwise.
 package nethttp
 
 import (
@@ -34,8 +36,11 @@ func Handler(h http.Handler) workers.Handler {
 	})
 }
 
+var blankServer = new(http.Server)
+
 func serve(h http.Handler, c *workers.Call) {
 	ctx := context.WithValue(c.Context(), http.LocalAddrContextKey, workers.LocalAddr(c.Request().Peer))
+	ctx = context.WithValue(ctx, http.ServerContextKey, blankServer)
 	r, err := newRequest(ctx, c)
 	if err != nil {
 		c.Abort(&asteri.StatusError{Code: http.StatusBadRequest, Reason: err.Error()})

@@ -20,7 +20,7 @@ type head struct {
 	length  []byte
 	number  int64
 	strange bool
-	invalid bool   // a field is not latin-1 text, and was left out
+	invalid error  // of a field that is not latin-1 text, and was left out
 	text    []byte // of fields that were not ASCII
 }
 
@@ -73,7 +73,7 @@ func (l *link) readHeader(h *head) error {
 		return violation("headers are not a tuple of pairs")
 	}
 	h.header.Reset()
-	h.length, h.strange, h.invalid = nil, false, false
+	h.length, h.strange, h.invalid = nil, false, nil
 	for n := value.Int; n > 0; n -= 2 {
 		if err := l.walker.Next(&name); err != nil {
 			return err
@@ -84,12 +84,18 @@ func (l *link) readHeader(h *head) error {
 		nameBytes, ok1 := h.latin1(&name)
 		valueBytes, ok2 := h.latin1(&value)
 		if !ok1 || !ok2 {
-			h.invalid = true
+			h.invalid = notLatin1(nameBytes)
 			continue
 		}
 		h.add(nameBytes, valueBytes)
 	}
 	return nil
+}
+
+// notLatin1 says which field cannot be sent: one with another letter, or with a value
+// that is not text, such as a number.
+func notLatin1(name []byte) error {
+	return &asteri.ResponseError{Reason: "a header field is not latin-1 text", Name: string(name)}
 }
 
 // latin1 returns the bytes of a field's name or value.

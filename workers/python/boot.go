@@ -170,10 +170,10 @@ func explain(err error, timeout time.Duration, exit *exitState, stderr string) e
 		return &BootError{
 			Phase: "start", Traceback: stderr,
 			Message: fmt.Sprintf("not ready after %v", timeout),
-			Hint:    "if the application takes this long to import, allow more with --boot-timeout",
+			Hint:    "if the application takes this long to start, allow more with --boot-timeout",
 		}
 	case exit != nil:
-		return &BootError{Phase: "start", Traceback: stderr, Message: "the worker " + exit.String() + " before it was ready"}
+		return &BootError{Phase: "start", Traceback: stderr, Message: "the worker ended before it was ready: it " + exit.sentence()}
 	}
 	return &BootError{Phase: "start", Traceback: stderr, Message: err.Error()}
 }

@@ -253,13 +253,28 @@ func (c *call) giveUp(err error) {
 	if c.over {
 		return
 	}
-	if w := c.worker; w != nil {
-		w.link.cancel(c, true, c.home)
-	}
 	if c.logMistake(err) {
 		err = &asteri.StatusError{Code: http.StatusInternalServerError, Reason: err.Error()}
 	}
+	c.letGo(err)
+}
+
+// letGo aborts the exchange, and tells the worker.
+func (c *call) letGo(err error) {
+	if w := c.worker; w != nil {
+		w.link.cancel(c, true, c.home)
+	}
 	c.abort(err)
+}
+
+// finish ends a response that was sent in parts. What is wrong with it then, the
+// exchange has logged.
+func (c *call) finish(trailer *asteri.Header) {
+	if err := c.x.Finish(trailer); err != nil {
+		c.letGo(err)
+		return
+	}
+	c.end()
 }
 
 // logMistake logs err if it is the application's, and tells whether it is.
@@ -280,14 +295,15 @@ func (c *call) answer(a *answer) {
 	c.account()
 	var err error
 	switch {
-	case a.invalid:
-		err = errNotLatin1
+	case a.invalid != nil:
+		err = a.invalid
 	case c.unaskedConnect(a.status):
 		err = errUnaskedConnect
 	case a.whole(c.req.Method):
 		err = c.x.Respond(a.status, a.header, a.body)
 	default:
-		err = c.respondInParts(a)
+		c.respondInParts(a)
+		return
 	}
 	if err != nil {
 		c.giveUp(err)
@@ -297,18 +313,18 @@ func (c *call) answer(a *answer) {
 	c.letGo()
 }
 
-var errNotLatin1 error = &asteri.ResponseError{Reason: "a header field is not latin-1 text"}
-
 // respondInParts leaves it to the session to judge the application's
 // Content-Length.
-func (c *call) respondInParts(a *answer) error {
-	if err := c.x.Start(a.status, a.withLength()); err != nil {
-		return err
+func (c *call) respondInParts(a *answer) {
+	err := c.x.Start(a.status, a.withLength())
+	if err == nil {
+		_, err = c.x.Write(a.body)
 	}
-	if _, err := c.x.Write(a.body); err != nil {
-		return err
+	if err != nil {
+		c.giveUp(err)
+		return
 	}
-	return c.x.Finish(nil)
+	c.finish(nil)
 }
 
 // failed is called when the application raised. traceback is empty if its response

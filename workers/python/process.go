@@ -96,10 +96,26 @@ func (e exitState) String() string {
 	if e.state == nil {
 		return fmt.Sprintf("lost: %v", e.err)
 	}
-	if ws, ok := e.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return fmt.Sprintf("killed by signal %d (%v)", ws.Signal(), ws.Signal())
+	if sig, ok := e.signal(); ok {
+		return fmt.Sprintf("killed by signal %d (%v)", sig, sig)
 	}
 	return fmt.Sprintf("exited with status %d", e.state.ExitCode())
+}
+
+// sentence is String for a sentence that begins with the process.
+func (e exitState) sentence() string {
+	if _, killed := e.signal(); killed || e.state == nil {
+		return "was " + e.String()
+	}
+	return e.String()
+}
+
+func (e exitState) signal() (syscall.Signal, bool) {
+	if e.state == nil {
+		return 0, false
+	}
+	ws, ok := e.state.Sys().(syscall.WaitStatus)
+	return ws.Signal(), ok && ws.Signaled()
 }
 
 // unixPair makes a connected pair of stream sockets, close-on-exec.

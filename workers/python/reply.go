@@ -29,11 +29,11 @@ func (c *call) start(from *link, h *head) {
 		}
 		return
 	}
-	err := errNotLatin1
+	err := h.invalid
 	switch {
 	case c.unaskedConnect(h.status):
 		err = errUnaskedConnect
-	case !h.invalid:
+	case err == nil:
 		err = c.x.Start(h.status, h.withLength())
 	}
 	if err != nil {
@@ -52,8 +52,8 @@ func (c *call) inform(h *head) {
 	if c.over || c.reply != nil {
 		return
 	}
-	err := errNotLatin1
-	if !h.invalid {
+	err := h.invalid
+	if err == nil {
 		err = c.x.Inform(h.status, h.header)
 	}
 	if err != nil {
@@ -142,9 +142,5 @@ func (c *call) endResponse(trailer *asteri.Header) {
 	}
 	c.reply.ended = true
 	c.account()
-	if err := c.x.Finish(trailer); err != nil {
-		c.giveUp(err)
-		return
-	}
-	c.end()
+	c.finish(trailer)
 }

@@ -53,7 +53,7 @@ func TestCrashLoopIsSlowedAndExplained(t *testing.T) {
 	s.ready()
 	s.expect(s.do("POST", "/die", nil), 502, "")
 	eventually(t, "the log names the crash loop", func() bool {
-		return s.log.Has("workers keep dying") && s.log.Has("exited with status 9 before it was ready")
+		return s.log.Has("workers keep dying") && s.log.Has("the worker ended before it was ready: it exited with status 9")
 	})
 	waits := s.async("GET", "/")
 	eventually(t, "the request waits", func() bool { return s.pool.Snapshot().Queued == 1 })

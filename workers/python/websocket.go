@@ -83,8 +83,8 @@ func (c *call) accept(s *socket, subprotocol string, h *head) {
 		s.lost()
 		return
 	}
-	if h.invalid {
-		c.giveUp(errNotLatin1)
+	if h.invalid != nil {
+		c.giveUp(h.invalid)
 		s.lost()
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -82,8 +83,14 @@ func New(o Options) (*Handler, error) {
 		Transport:     h.transport,
 		FlushInterval: -1, // each piece as it comes
 		BufferPool:    &buffers{},
-		ErrorHandler:  h.fail,
-		ErrorLog:      slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+		ModifyResponse: func(r *http.Response) error {
+			if r.StatusCode != http.StatusSwitchingProtocols {
+				r.Body = &content{r.Body, r.Request, h.log}
+			}
+			return nil
+		},
+		ErrorHandler: h.fail,
+		ErrorLog:     slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
 	plain := nethttp.Handler(reverse)
 	h.pool = workers.ASGI(workers.HandlerFunc(func(c *workers.Call) {
@@ -216,6 +223,27 @@ func (h *Handler) outcome(ctx context.Context, method string, u *url.URL, err er
 	}
 	h.log.Warn("server behind a mount cannot be asked", "method", method, "url", u.Redacted(), "error", err)
 	return http.StatusBadGateway
+}
+
+// content is the content of a response. It logs why there is no more of it, unless it is
+// the client who has left.
+type content struct {
+	io.ReadCloser
+	request *http.Request // of the server
+	log     *slog.Logger
+}
+
+// Read fails with context.Canceled, of which ReverseProxy makes no line of its own before
+// it aborts the client's response.
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if c.request.Context().Err() == nil {
+		c.log.Warn("server behind a mount broke off its response", "method", c.request.Method, "url", c.request.URL.Redacted(), "error", err)
+	}
+	return n, context.Canceled
 }
 
 // buffers lends buffers for copying.

@@ -226,6 +226,11 @@ def short(environ, start_response):
     return [b"ten bytes."]
 
 
+def wide(environ, start_response):
+    """A letter that no header field can hold."""
+    return text(start_response, "never sent", ("X-Wide", "\u20ac"))
+
+
 def header_injection(environ, start_response):
     return text(start_response, "never sent", ("X-Bad", "a\r\nSet-Cookie: stolen=1"))
 
@@ -264,7 +269,7 @@ ROUTES = {
     "/file": file_wrapper, "/file-length": file_wrapper_length, "/file-memory": file_wrapper_memory,
     "/errors": errors, "/raises": raises, "/raises-midway": raises_midway, "/short": short,
     "/header-injection": header_injection, "/hop-by-hop": hop_by_hop, "/not-bytes": not_bytes,
-    "/never-started": never_started, "/subclassed": subclassed,
+    "/never-started": never_started, "/subclassed": subclassed, "/wide": wide,
 }
 
 checked = validator(app)

@@ -6,6 +6,21 @@ if sys.path[:1] == [""]:  # the working directory: what lies there must not stan
     del sys.path[0]
 
 import os  # noqa: E402
+
+if sys.version_info < (3, 9):  # said by a FAILED frame in words that any Python understands, not by the first thing that is missing
+    import marshal
+    import platform
+    import struct
+
+    os.read(3, 1 << 16)  # HELLO
+    failed = marshal.dumps({
+        u"phase": u"start", u"kind": u"version", u"traceback": u"",
+        u"message": u"this is Python %s" % platform.python_version(),
+        u"hint": u"asteri-loop runs applications in Python 3.9 or later; --python names one",
+    }, 2)
+    os.write(3, struct.pack("<IBBHI", len(failed), 65, 0, 0, 0) + failed)
+    os._exit(3)
+
 from importlib.machinery import ModuleSpec  # noqa: E402
 
 

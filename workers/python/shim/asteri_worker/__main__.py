@@ -32,6 +32,7 @@ class Worker:
         self.model = ""
         self.why = ""
         self.log = None
+        self.loop = None  # of an asynchronous model
         self.link = None
         self.wakeup = None  # the socket that a signal wakes its watcher by
         self.body = ""
@@ -100,6 +101,7 @@ def _serve(worker):
     wanted = hello["model"]
     if wanted:
         _prepare(wanted, hello)
+        _make_loop(worker, _model(wanted))
     output.mark_logging()  # after gevent's patches
     worker.app = loader.load(hello["app"])
     worker.interface, certain = loader.detect(worker.app, wanted, hello["interface"])
@@ -107,6 +109,7 @@ def _serve(worker):
     model = _model(worker.model)
     if not wanted:
         _prepare(worker.model, hello)
+        _make_loop(worker, model)
     if not certain:
         worker.app, worker.why = loader.doubtful(worker.app, worker.interface, worker.why)
     worker.capacity, worker.body = model.describe(hello, worker.interface)
@@ -141,6 +144,19 @@ def _prepare(name, hello):
                       traceback_of(error)) from None
 
 
+def _make_loop(worker, model):
+    """The event loop of an asynchronous model is the current one already while the application is imported: what it makes
+    there, such as timers, tasks and (before Python 3.10) locks, belongs to the loop that will run. Where no model was asked
+    for it is not known by then that there will be one; if the application has made a loop itself, that is taken."""
+    new_loop = getattr(model, "new_loop", None)
+    if new_loop is not None:
+        from . import loops
+
+        found = loops.current() if worker.hello["loop"] == "auto" else None
+        worker.loop = found or new_loop(worker.hello)
+        loops.set_current(worker.loop)
+
+
 def _inherit(fd):
     try:
         sock = socket.socket(fileno=fd)
@@ -159,7 +175,7 @@ def _leave_no_trace():
 
 
 def _set_paths(hello):
-    chdir = hello["chdir"] or os.getcwd()
+    chdir = os.path.abspath(hello["chdir"])  # the present one, if none is given
     try:
         os.chdir(chdir)
     except OSError as error:

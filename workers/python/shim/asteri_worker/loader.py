@@ -51,10 +51,16 @@ def _no_module(target, error):
         message, hint = "there is no file %s" % os.path.abspath(target), ""
     else:
         message = "there is no module named %r on the import path" % error.name
-        near = _nearest(error.name, _modules_beside(error.name))
+        near = _attribute_of_module(error.name) or _nearest(error.name, _modules_beside(error.name))
         hint = "did you mean %s?" % near if near else "start in the folder that holds it, or use --chdir or --pythonpath"
     # Without a frame of the application a traceback says no more than the message.
     return Failure("import", message, hint, type(error).__name__, traceback_of(error) if application_part(error) else "")
+
+
+def _attribute_of_module(name):
+    """module:attribute for a name with a dot where the colon belongs."""
+    module, _, attribute = name.rpartition(".")
+    return "%s:%s" % (module, attribute) if hasattr(sys.modules.get(module), attribute) else None
 
 
 def _modules_beside(name):
@@ -62,7 +68,7 @@ def _modules_beside(name):
     import pkgutil
 
     package = name.rpartition(".")[0]
-    path = sys.modules[package].__path__ if package else sys.path[:1]
+    path = getattr(sys.modules[package], "__path__", ()) if package else sys.path[:1]
     return [package + "." * bool(package) + m.name for m in pkgutil.iter_modules(path)]
 
 
@@ -166,6 +172,8 @@ def _call(factory, args, kwargs, expression):
     if inspect.iscoroutine(app):
         app.close()
         raise Failure("import", "%s is a coroutine function" % expression, "a factory must be a plain function", "TypeError")
+    if app is None:
+        raise Failure("import", "%s returned None" % expression, "a factory must return the application", "TypeError")
     return app
 
 

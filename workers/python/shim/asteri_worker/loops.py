@@ -20,9 +20,20 @@ def new_loop(kind):
     return asyncio.new_event_loop()
 
 
+set_current = asyncio.set_event_loop
+
+
+def current():
+    """The loop that asyncio.get_event_loop finds outside of coroutines, or None where that function would make one, warn or
+    fail, by the version of Python."""
+    policy = getattr(asyncio.events, "_event_loop_policy", None)  # None: nobody has asked for a loop yet
+    loop = getattr(getattr(policy, "_local", None), "_loop", None)
+    return None if loop is None or loop.is_closed() else loop
+
+
 def run(loop, coroutine):
     """Runs coroutine to its end and closes the loop as asyncio.run does."""
-    asyncio.set_event_loop(loop)
+    set_current(loop)
     try:
         return loop.run_until_complete(coroutine)
     finally:
@@ -32,7 +43,7 @@ def run(loop, coroutine):
         if left:
             loop.run_until_complete(asyncio.wait(left, timeout=1.0))
         loop.run_until_complete(loop.shutdown_asyncgens())
-        asyncio.set_event_loop(None)
+        set_current(None)
         loop.close()
 
 

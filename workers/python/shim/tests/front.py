@@ -64,7 +64,7 @@ class Stream:
 
 class Front:
     def __init__(self, source="", model="", app="fixture:app", files=None, auto_window=True, python=None, wait=True,
-                 **hello):
+                 prelude="", **hello):
         self.directory = tempfile.mkdtemp(prefix="asteri-shim-")
         for name, text in {"fixture.py": source, **(files or {})}.items():
             path = os.path.join(self.directory, name)
@@ -79,7 +79,7 @@ class Front:
         self.changed = threading.Condition()
         self.next_stream = 1
         self.interface = "wsgi"
-        self._start(python or sys.executable)
+        self._start(python or sys.executable, prelude.encode())
         self.send(frame(HELLO, 0, dumps({
             "version": 1, "app": app, "model": model, "interface": "auto", "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,
@@ -91,7 +91,7 @@ class Front:
             if self.ready:
                 self.interface = self.ready["interface"]
 
-    def _start(self, python):
+    def _start(self, python, prelude):
         link, link_end = socket.socketpair()
         control, control_end = socket.socketpair()
         self.link, self.control = link, control
@@ -107,7 +107,7 @@ class Front:
             stderr=self.out, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, cwd=self.directory,
         )
         with self.process.stdin as program:
-            program.write(PROGRAM)
+            program.write(prelude + PROGRAM)
         for s in (link_end, control_end):
             s.close()
         for fd in ends:

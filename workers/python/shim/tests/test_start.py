@@ -6,7 +6,7 @@ import tempfile
 import unittest
 
 from .front import PING, PONG, PROGRAM, STACK, STACKS, STOP, Front
-from .models import WSGI_MODELS, has
+from .models import EVENT_LOOPS, TORNADO_MODELS, WSGI_MODELS, has
 
 WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'wsgi']\napplication = app\n"
 ASGI = """
@@ -56,12 +56,16 @@ class Application(unittest.TestCase):
             with self.subTest(app=app):
                 self.assertEqual(self.started(app, files=files), expected)
 
+    def test_relative_folder(self):
+        """A Go program may give one; the command line makes it absolute."""
+        self.assertEqual(self.started("inner:app", files={"folder/inner.py": WSGI}, chdir="folder"), "wsgi")
+
     def test_failures(self):
         files = {
             "raises.py": "import raises_inner\n", "raises_inner.py": "def f():\n    raise RuntimeError('at import')\nf()\n",
             "syntax.py": "def broken(:\n", "missing.py": "import no_such_library_of_anyone\n", "exits.py": "import sys; sys.exit(1)\n",
             "empty.py": "x = 1\n", "factory.py": WSGI + "def create_app():\n    return app\ndef needs(name):\n    return app\ndel application\ndel app\n",
-            "near.py": WSGI + "def create_app(name): return app\nclass box:\n    app = staticmethod(app)\n",
+            "near.py": WSGI + "def create_app(name): return app\nclass box:\n    app = staticmethod(app)\ndef print_nothing(): pass\n",
             "misspelt.py": WSGI + "aplication = app\ndel application, app\n", "parent/__init__.py": "", "parent/child.py": WSGI,
             "classes.py": "class App:\n    def __init__(self):\n        pass\n    async def __call__(self, s, r, t):\n        pass\n",
         }
@@ -82,6 +86,9 @@ class Application(unittest.TestCase):
             ("near:box.ap", "import", "AttributeError", "no attribute 'box.ap'", "did you mean near:box.app?"),
             ("misspelt", "import", "AttributeError", "'application' or 'app'", "did you mean misspelt:aplication?"),
             ("neer:app", "import", "ModuleNotFoundError", "no module named 'neer'", "did you mean near?"),
+            ("near.app", "import", "ModuleNotFoundError", "no module named 'near.app'", "did you mean near:app?"),
+            ("near.nothing", "import", "ModuleNotFoundError", "no module named 'near.nothing'", "--chdir"),
+            ("near:print_nothing()", "import", "TypeError", "print_nothing() returned None", "return"),
             ("parent.chidl:app", "import", "ModuleNotFoundError", "no module named 'parent.chidl'", "did you mean parent.child?"),
             ("empty", "import", "AttributeError", "'application' or 'app'", "empty:ATTRIBUTE"),
             ("factory", "import", "AttributeError", "'application' or 'app'", "factory:create_app()"),
@@ -104,6 +111,12 @@ class Application(unittest.TestCase):
         self.assertIn("raises_inner.py", failed["traceback"])
         self.assertNotIn("asteri_worker", failed["traceback"])
         self.assertNotIn("importlib", failed["traceback"])
+
+    def test_python_that_is_too_old(self):
+        failed = self.started("fixture:app", source=WSGI, prelude="import sys\nsys.version_info = (3, 8, 18)\n")
+        self.assertEqual(failed["kind"], "version")
+        self.assertIn("this is Python", failed["message"])
+        self.assertIn("3.9 or later", failed["hint"])
 
     def test_detection(self):
         files = {
@@ -215,6 +228,41 @@ class Models(unittest.TestCase):
                 self.assertEqual((front.ready["interface"], front.ready["model"]), (interface, model))
                 self.assertIn("runs under " + model, front.ready["why"])
                 self.assertEqual(front.ready["pid"], front.process.pid)
+
+    def test_loop_at_import(self):
+        """What an application gives the event loop while it is imported is not lost with another loop."""
+        asgi = """
+            import asyncio, warnings
+            warnings.simplefilter("ignore")
+            loop = asyncio.get_event_loop()
+            came = loop.create_future()
+            loop.call_soon(lambda: came.set_result(b"came"))
+            lock = asyncio.Lock()
+            async def app(scope, receive, send):
+                async with lock:
+                    body = await asyncio.wait_for(came, 5)
+                await send({"type": "http.response.start", "status": 200})
+                await send({"type": "http.response.body", "body": body})
+            """
+        tornado = """
+            import tornado.web
+            from tornado.ioloop import IOLoop, PeriodicCallback
+            from tornado.locks import Event
+            came = Event()
+            class Handler(tornado.web.RequestHandler):
+                async def get(self):
+                    await came.wait(IOLoop.current().time() + 5)
+                    self.write("came")
+            def make_app():
+                PeriodicCallback(came.set, 10).start()
+                return tornado.web.Application([("/", Handler)])
+            app = make_app()
+            """
+        cases = [(asgi, model, loop) for model in ("", "asgi") for loop in ["auto"] + EVENT_LOOPS * bool(model)]
+        cases += [(tornado, model, "auto") for model in ["", *TORNADO_MODELS] if TORNADO_MODELS]
+        for source, model, loop in cases:
+            with self.subTest(model=model, loop=loop), Front(source, model, lifespan="off", loop=loop) as front:
+                self.assertEqual(bytes(front.call("/", headers=[("Host", "example.org")]).body), b"came")
 
     def test_combinations_that_cannot_work(self):
         tornado = "import tornado.web\napp = tornado.web.Application([])"

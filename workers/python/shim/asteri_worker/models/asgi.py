@@ -26,8 +26,12 @@ def describe(hello, interface):
     return hello["worker_connections"], "stream"
 
 
+def new_loop(hello):
+    return loops.new_loop(hello["loop"])
+
+
 def run(worker):
-    loop = loops.new_loop(worker.hello["loop"])
+    loop = worker.loop
     serve = _serve_wsgi if worker.interface == loader.WSGI else _serve_asgi
     try:
         loops.run(loop, serve(worker, loop))

@@ -18,10 +18,16 @@ def describe(hello, interface):
     return hello["worker_connections"], "whole" if interface == loader.WSGI else "stream"
 
 
-def run(worker):
-    from .. import greenloop, loops, tornado_app  # patches must come first
+def new_loop(_hello):
+    from .. import greenloop  # patches must come first
 
-    loop = greenloop.GreenLoop()
+    return greenloop.GreenLoop()
+
+
+def run(worker):
+    from .. import greenloop, loops, tornado_app
+
+    loop = worker.loop
     if worker.interface == loader.WSGI:
         serving = _serve_wsgi(worker, loop)
     else:

@@ -17,11 +17,16 @@ def describe(hello, interface):
     return (1, "whole") if interface == loader.WSGI else (hello["worker_connections"], "stream")
 
 
+def new_loop(hello):
+    from .. import loops
+
+    return loops.new_loop("asyncio" if hello["loop"] == "auto" else hello["loop"])  # as Tornado itself: uvloop only if asked for
+
+
 def run(worker):
     from .. import loops
 
-    kind = worker.hello["loop"]
-    loop = loops.new_loop("asyncio" if kind == "auto" else kind)  # as Tornado itself: uvloop only if asked for
+    loop = worker.loop
     if worker.interface == loader.WSGI:
         loops.run(loop, _serve_wsgi(worker, loop))
         return
