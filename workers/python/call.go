@@ -98,11 +98,11 @@ func (p *Pool) newCall(x asteri.Exchange) *call {
 	return c
 }
 
-// letGo gives call and exchange back once they are over, in the plain case: a request
+// recycle gives call and exchange back once they are over, in the plain case: a request
 // that took one way through the pool and was answered as a whole. Nobody knows of such
 // a call any more, neither the dispatcher nor a link, and if its exchange takes itself
 // back, no cancellation can come either.
-func (c *call) letGo() {
+func (c *call) recycle() {
 	plain := c.over && c.table.Load() == nil && c.upgrade == nil && c.rawForm == nil && c.raw == nil &&
 		c.reply == nil && c.bodyLink == nil && c.buffer == nil && !c.abandoned
 	if x, ok := c.x.(asteri.Releaser); !plain || !ok || !x.Release() {
@@ -310,7 +310,7 @@ func (c *call) answer(a *answer) {
 		return
 	}
 	c.end()
-	c.letGo()
+	c.recycle()
 }
 
 // respondInParts leaves it to the session to judge the application's
