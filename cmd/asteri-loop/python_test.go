@@ -226,10 +226,11 @@ func TestApplicationThatCannotStart(t *testing.T) {
 	writeFile(t, filepath.Join(dir, "dies.py"), "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
 	writeFile(t, filepath.Join(dir, "slow.py"), "import time\ntime.sleep(60)")
 	for app, want := range map[string]string{
-		"dies:app": "the worker ended before it was ready: it was killed by signal 9 (killed)",
-		"slow:app": "not ready after 500ms (if the application takes this long to start, allow more with --boot-timeout)",
+		"dies:app --boot-timeout 30":    "the worker ended before it was ready: it was killed by signal 9 (killed)",
+		"slow:app --boot-timeout 500ms": "not ready after 500ms (if the application takes this long to start, allow more with --boot-timeout)",
 	} {
-		if status, _, log := once(t, dir, nil, "-b", "127.0.0.1:0", "--boot-timeout", "500ms", app); status != exitBoot || !strings.Contains(log, want) {
+		args := append([]string{"-b", "127.0.0.1:0"}, strings.Fields(app)...)
+		if status, _, log := once(t, dir, nil, args...); status != exitBoot || !strings.Contains(log, want) {
 			t.Errorf("%s: status %d\n%s", app, status, log)
 		}
 	}
