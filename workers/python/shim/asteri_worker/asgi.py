@@ -9,6 +9,7 @@ from .link import (
     DATA, END, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat, frame, start_frame, value_frame, window_frame,
 )
 from .logs import ERROR, INFO, report_failure
+from .memory import route_of
 
 # 2.3, although send() raises OSError as 2.4 has it: told 2.4, Starlette leaves it to send() to notice that the client has
 # gone, and an event stream that waits for its next event would be held for ever.
@@ -85,6 +86,11 @@ class Cycle:
 
     async def run(self, app, scope):
         """The application's task."""
+        memory = self.server.memory
+        sample = memory.begin(memory.running)
+        if sample is not None:
+            method, path = scope["method"], scope["raw_path"]
+        memory.running += 1
         try:
             await app(scope, self.receive, self.send)
         except asyncio.CancelledError as error:
@@ -98,6 +104,9 @@ class Cycle:
                     "without a response" if self.status is None else "before its response was complete"))
         self.ended = True
         self.server.ended(self)
+        memory.running -= 1
+        if sample is not None:
+            memory.end(sample, route_of(method, path, scope))
 
     # receive
 

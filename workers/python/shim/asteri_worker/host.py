@@ -2,6 +2,7 @@
 from _thread import allocate_lock
 
 from .link import REQUESTS, SHUTDOWN, WINDOW, read_u32
+from .memory import route_of
 
 _DEPARTED = 1000  # how many streams that were not running are remembered
 
@@ -75,6 +76,19 @@ class ThreadHost(Host):
     """A host whose calls run on threads, or in greenlets, of which another one reads the link."""
 
     new_lock = staticmethod(allocate_lock)  # a lock that waits as the calls do
+    gateway = None  # set by the model
+
+    def __init__(self, worker, link):
+        super().__init__(worker, link)
+        self._memory = worker.reports.measure()
+
+    def call(self, request, tail):
+        """Gateway.call(), and now and then what the process has grown by."""
+        sample = self._memory.begin(len(self.running))
+        environ = self.gateway.call(request, tail)
+        if sample is not None:
+            name, environ = route_of(request[1], request[4], environ), None
+            self._memory.end(sample, name)
 
     def wait(self, response):
         bell = response.waker

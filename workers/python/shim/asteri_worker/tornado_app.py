@@ -14,6 +14,7 @@ from .errors import message_of, traceback_of
 from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, frame, start_frame, window_frame
 from .logs import ERROR, report_failure
 from .loops import LoopServer, task_stack
+from .memory import route_of
 from .output import about
 from .tornado_stream import Loan
 
@@ -39,6 +40,7 @@ class Connection(httputil.HTTPConnection):
     finished = False  # the response is whole
     gone = False  # the client left
     leaving = False  # it closed its sending side before the application was given the request
+    measured = None  # its memory, from where on; see LoopServer.memory
     broken = None  # why the response must not end cleanly
     delegate = None
     task = None
@@ -363,6 +365,9 @@ class TornadoServer(LoopServer):
     def begin(self, request):
         connection = Connection(self, request)
         self.cycles[connection.stream] = connection
+        sample = self.memory.begin(len(self.cycles) - 1)
+        if sample is not None:
+            connection.measured = sample, request[1], request[4]
         connection.leaving = connection.stream in self.intake.leaving
         # A context of its own: what a handler's initialize() sets must not reach the next request.
         context = self._context.copy()
@@ -371,6 +376,12 @@ class TornadoServer(LoopServer):
 
     def start(self, connection, context):
         context.run(connection.begin)
+
+    def ended(self, cycle):
+        super().ended(cycle)
+        if cycle.measured is not None:
+            sample, method, path = cycle.measured
+            self.memory.end(sample, route_of(method, path, None))
 
     def waiting_stacks(self):
         found = super().waiting_stacks()

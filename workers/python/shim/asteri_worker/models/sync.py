@@ -6,6 +6,7 @@ from time import monotonic
 from ..errors import LinkClosed
 from ..host import Host
 from ..link import BlockingLink
+from ..memory import route_of
 from ..watch import Watch
 from ..wsgi import Gateway
 
@@ -33,6 +34,7 @@ class Sync(Host):
         self._gateway = Gateway(worker.app, self, worker.hello, multithread=False)
         self._tail = []
         self._watch = Watch(self._slow)
+        self._memory = worker.reports.measure()
         self._readable = select.poll()
         self._readable.register(worker.sock, select.POLLIN)
 
@@ -51,8 +53,9 @@ class Sync(Host):
     def run_waiting(self):
         """Runs the requests that wait, and sends all answers."""
         start, call, tail = self.intake.waiting.popleft, self._gateway.call, self._tail
-        link, watch = self.link, self._watch
-        flushed = monotonic()
+        link, watch, memory = self.link, self._watch, self._memory
+        before = flushed = monotonic()
+        memory.rest(flushed)
         while True:
             try:
                 request = start()
@@ -62,12 +65,20 @@ class Sync(Host):
             watch.calls += 1
             if watch.parked:
                 watch.unpark()
-            call(request, tail)
+            memory.started += 1
+            environ = call(request, tail)
             watch.calls += 1
             now = monotonic()
-            if now - flushed > _HOLD:
+            if now >= memory.due or now - before > memory.long:
+                # The environ, and the answer on its way, are memory too: it is measured without them.
+                name, environ = route_of(request[1], request[4], environ), None
                 link.flush()
                 flushed = now
+                memory.ran(name, now, now - before > memory.long)
+            elif now - flushed > _HOLD:
+                link.flush()
+                flushed = now
+            before, environ = now, None
 
     def _slow(self, waits):
         """On the watching thread: what was finished before the slow call must not wait for it."""

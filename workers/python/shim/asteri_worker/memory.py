@@ -1,0 +1,154 @@
+"""Which routes make the process grow: its resident memory before and after requests, of as many as cost nothing.
+
+Reading it takes some microseconds. So it is read now and then, and when it has changed, around each of the next requests.
+What the process has grown by beside that is shared out in proportion: a route of which one request in ten was measured gets
+ten times as much. Whatever no request can be blamed for, because nothing was measured or other threads were at work, is
+listed under no route.
+"""
+import os
+import re
+from _thread import allocate_lock
+from time import monotonic
+
+_LONG = 0.001  # seconds after which a call is worth a look of its own
+_PERIOD = 0.005  # seconds between looks while nothing changes: they take a thousandth of the time, or less
+_BURST = 50  # requests that are measured after a change,
+_PAUSE = 0.1  # and seconds from one such burst to the next
+_ROUTES = 200  # how many are told apart in one report
+_PATH = 100  # characters of a route
+_OTHER = ("", "other")
+_NONE = ("", "")
+# A segment that is likely the name of one thing of many: a number, a longer one with digits, a very long one.
+_TOKEN = re.compile(r"(?<=/)(?:[0-9]+|(?=[^/]*[0-9])[^/]{8,}|[^/]{33,})(?=/|\Z)")
+
+
+class Memory:
+    """Measures in one of two ways. Where requests run one at a time: rest() when some have come, ran() after each that took
+    more than `long` or ended after `due`. Elsewhere: begin() and end() around calls."""
+
+    def __init__(self, ring):
+        self._ring = ring
+        self._lock = allocate_lock()
+        self._page = os.sysconf("SC_PAGE_SIZE")
+        self.due = 0.0  # monotonic time from which on a request should be measured
+        self.long = _LONG
+        self.started = 0  # calls
+        self.running = 0  # those of an event loop
+        self._known = self._told = 0  # pages at the last look, and at the last report
+        self._seen = self._counted = 0  # `started` then
+        self._routes = {}  # (method, route) -> [requests measured, pages grown, most pages at once]
+        self._measured = 0
+        self._burst = 0  # requests still to be measured of a burst
+        self._pause_over = 0.0
+        try:
+            self._statm = os.open("/proc/self/statm", os.O_RDONLY)
+            self._known = self._told = self._read()
+        except (OSError, ValueError):  # not Linux
+            self.due = self.long = float("inf")
+
+    def _read(self):
+        return int(os.pread(self._statm, 100, 0).split()[1])
+
+    def _schedule(self, now, unexplained):
+        """After a look: when the next one is due. unexplained: the process has grown, and it is not known by whose doing."""
+        if self._burst:
+            self._burst -= 1
+        elif unexplained and now >= self._pause_over:
+            self._burst, self._pause_over, self.due = _BURST, now + _PAUSE, now
+        else:
+            self.due = now + _PERIOD
+
+    # One request at a time.
+
+    def rest(self, now):
+        """Requests have come, and none runs: what changes between requests is not their doing."""
+        if now >= self.due:
+            pages = self._read()
+            self._schedule(now, pages != self._known and self.started != self._seen)
+            self._known, self._seen = pages, self.started
+
+    def ran(self, name, now, long):
+        """A request has ended, of which nothing is kept any more."""
+        pages = self._read()
+        grown, known = pages - self._known, long or self.started - self._seen == 1
+        if known:
+            self._blame(name, grown)
+        elif grown:
+            self._ring()
+        self._schedule(now, grown and not known)
+        self._known, self._seen = pages, self.started
+
+    # Requests that run side by side.
+
+    def begin(self, running):
+        """A call starts, beside others that are running. Returns what end() needs, or None: not this one."""
+        self.started += 1
+        now = monotonic()
+        if now < self.due:
+            return None
+        pages = self._read()
+        self._schedule(now, pages != self._known)
+        self._known = pages
+        return pages, self.started, running
+
+    def end(self, sample, name):
+        """The call has ended. What the process has grown by meanwhile is a little of all that ran."""
+        pages, started, running = sample
+        self._blame(name, (self._read() - pages) / (1 + running + self.started - started))
+
+    def _blame(self, name, pages):
+        with self._lock:
+            if name not in self._routes and len(self._routes) >= _ROUTES:
+                name = _OTHER
+            row = self._routes.setdefault(name, [0, 0, 0])
+            row[0] += 1
+            row[1] += pages
+            row[2] = max(row[2], pages)
+            self._measured += 1
+        if pages:
+            self._ring()
+
+    def collect(self):
+        """What is new since the last time: [(method, route, requests measured, bytes grown, most bytes at once), ...]."""
+        if self.due == float("inf"):
+            return []
+        with self._lock:
+            routes, self._routes = self._routes, {}
+            measured, self._measured = self._measured, 0
+            total = self._read() - self._told
+            self._told += total
+            calls, self._counted = self.started - self._counted, self.started
+        blamed = sum(grown for _, grown, _ in routes.values())
+        factor = max(calls / measured, 1) if measured else 1
+        if blamed * factor > total:
+            factor = max(total / blamed, 1)
+        rows = [(*name, n, round(grown * factor * self._page), round(most * self._page)) for name, (n, grown, most) in routes.items()]
+        rest = round((total - blamed * factor) * self._page)
+        if rest:
+            rows.append((*_NONE, 0, rest, 0))
+        return rows
+
+
+def route_of(method, path, known):
+    """(method, route) of a request by its raw path and its environ or scope: the framework's pattern if it has left one there, else
+    the path without what looks like the name of one thing of many."""
+    try:
+        route = _pattern(known or {})
+    except Exception:  # of the framework's properties
+        route = ""
+    return method[:20], (route or _normal(path))[:_PATH]
+
+
+def _pattern(known):
+    for key, *steps in (("werkzeug.request", "url_rule", "rule"), ("route", "path"), ("bottle.route", "rule"),
+                        ("bfg.routes.route", "pattern")):
+        found = known.get(key)
+        for step in steps:
+            found = getattr(found, step, None)
+        if type(found) is str:
+            return known.get("SCRIPT_NAME", "") + known.get("root_path", "") + found
+    return ""
+
+
+def _normal(path):
+    return _TOKEN.sub("*", path[:4 * _PATH].decode("ascii", "replace"))
