@@ -39,6 +39,8 @@ type Pool struct {
 	wholeBodies atomic.Bool // requests are given to workers with their whole body
 	workers     atomic.Pointer[[]*worker]
 	counts      counts
+	metrics     appMetrics
+	routes      routes
 
 	readyOnce sync.Once
 	ready     chan struct{} // closed at the first READY, or failure
@@ -73,6 +75,7 @@ func newPool(cfg *Config, reserve func(n int64)) *Pool {
 		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir, reserve),
 		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
 	}
+	p.metrics.log = cfg.Logger
 	w := cfg.WebSocket
 	w.CheckOrigin, w.Reserve, w.Logger = websocket.AnyOrigin, reserve, cfg.Logger
 	p.sockets = websocket.NewServer(w)
