@@ -38,6 +38,7 @@ func (s *server) openStatus() error {
 	s.counts = stats.New(homes)
 	if s.statsd != nil {
 		s.statsd.SetHomes(homes)
+		s.statsd.SetMetrics(s.app)
 	}
 	if !s.cfg.Status {
 		return nil
