@@ -85,10 +85,9 @@ class ThreadHost(Host):
     def call(self, request, tail):
         """Gateway.call(), and now and then what the process has grown by."""
         sample = self._memory.begin(len(self.running))
-        environ = self.gateway.call(request, tail)
+        self.gateway.call(request, tail)
         if sample is not None:
-            name, environ = route_of(request[1], request[4], environ), None
-            self._memory.end(sample, name)
+            self._memory.end(sample, route_of(request[1], request[4]))
 
     def wait(self, response):
         bell = response.waker

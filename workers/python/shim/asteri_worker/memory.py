@@ -120,7 +120,7 @@ class Memory:
             calls, self._counted = self.started - self._counted, self.started
         blamed = sum(grown for _, grown, _ in routes.values())
         factor = max(calls / measured, 1) if measured else 1
-        if blamed * factor > total:
+        if 0 < blamed and total < blamed * factor:
             factor = max(total / blamed, 1)
         rows = [(*name, n, round(grown * factor * self._page), round(most * self._page)) for name, (n, grown, most) in routes.items()]
         rest = round((total - blamed * factor) * self._page)
@@ -129,26 +129,12 @@ class Memory:
         return rows
 
 
-def route_of(method, path, known):
-    """(method, route) of a request by its raw path and its environ or scope: the framework's pattern if it has left one there, else
-    the path without what looks like the name of one thing of many."""
-    try:
-        route = _pattern(known or {})
-    except Exception:  # of the framework's properties
-        route = ""
-    return method[:20], (route or _normal(path))[:_PATH]
-
-
-def _pattern(known):
-    for key, *steps in (("werkzeug.request", "url_rule", "rule"), ("route", "path"), ("bottle.route", "rule"),
-                        ("bfg.routes.route", "pattern")):
-        found = known.get(key)
-        for step in steps:
-            found = getattr(found, step, None)
-        if type(found) is str:
-            return known.get("SCRIPT_NAME", "") + known.get("root_path", "") + found
-    return ""
-
-
-def _normal(path):
-    return _TOKEN.sub("*", path[:4 * _PATH].decode("ascii", "replace"))
+def route_of(method, path, scope=None):
+    """(method, route) of a request: the path without what looks like the name of one thing of many, or the pattern that
+    FastAPI leaves in the scope. Frameworks for WSGI leave none, or take it away again."""
+    route = ""
+    if scope is not None:
+        pattern = getattr(scope.get("route"), "path", None)
+        if type(pattern) is str:
+            route = scope.get("root_path", "") + pattern
+    return method[:20], (route or _TOKEN.sub("*", path[:4 * _PATH].decode("ascii", "replace")))[:_PATH]

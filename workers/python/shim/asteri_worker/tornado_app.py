@@ -381,7 +381,7 @@ class TornadoServer(LoopServer):
         super().ended(cycle)
         if cycle.measured is not None:
             sample, method, path = cycle.measured
-            self.memory.end(sample, route_of(method, path, None))
+            self.memory.end(sample, route_of(method, path))
 
     def waiting_stacks(self):
         found = super().waiting_stacks()

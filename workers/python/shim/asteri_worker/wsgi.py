@@ -277,21 +277,18 @@ class Gateway:
         }
 
     def call(self, request, tail):
-        """Runs one request to its end and returns its environ, or None. Never raises. `tail` is an empty list of the
-        caller's; see Response.tail."""
-        environ = None
+        """Runs one request to its end. Never raises. `tail` is an empty list of the caller's; see Response.tail."""
         stream = request[0]
         about(request[6])
         host = self._host
         response = host.running[stream] = Response(host, stream, tail)
         try:
-            environ = self._environ(request, response)
-            result = self._app(environ, response.start_response)
+            result = self._app(self._environ(request, response), response.start_response)
             if type(result) is list and not response.started and response.status is not None:
                 body = result[0] if len(result) == 1 else b"".join(result)
                 if type(body) is bytes and len(body) <= WHOLE_BODY:
                     self._answer((stream, response.status, flat(response.headers), body))
-                    return environ
+                    return
             self._deliver(result, response)
             response.release()
         except BaseException as error:
@@ -304,7 +301,6 @@ class Gateway:
                 response.input.close()
             if response.loan is not None:
                 response.loan.finish()
-        return environ
 
     def _deliver(self, result, response):
         if response.loan is not None and not hasattr(result, "__iter__"):

@@ -66,19 +66,17 @@ class Sync(Host):
             if watch.parked:
                 watch.unpark()
             memory.started += 1
-            environ = call(request, tail)
+            call(request, tail)
             watch.calls += 1
             now = monotonic()
             if now >= memory.due or now - before > memory.long:
-                # The environ, and the answer on its way, are memory too: it is measured without them.
-                name, environ = route_of(request[1], request[4], environ), None
-                link.flush()
+                link.flush()  # what is on its way is memory too
                 flushed = now
-                memory.ran(name, now, now - before > memory.long)
+                memory.ran(route_of(request[1], request[4]), now, now - before > memory.long)
             elif now - flushed > _HOLD:
                 link.flush()
                 flushed = now
-            before, environ = now, None
+            before = now
 
     def _slow(self, waits):
         """On the watching thread: what was finished before the slow call must not wait for it."""
