@@ -2,6 +2,7 @@
 import asyncio
 import os
 import stat
+from time import monotonic
 from urllib.parse import unquote_to_bytes
 
 from .errors import ClientDisconnected, Failure, message_of, traceback_of
@@ -86,9 +87,11 @@ class Cycle:
 
     async def run(self, app, scope):
         """The application's task."""
-        memory = self.server.memory
-        sample = memory.begin(memory.running)
-        if sample is not None:
+        memory, sample = self.server.memory, None
+        memory.started += 1
+        now = monotonic()
+        if now >= memory.due:
+            sample = memory.begin(now, memory.running)
             method, path = scope["method"], scope["raw_path"]
         memory.running += 1
         try:

@@ -1,5 +1,6 @@
 """What the WSGI models have in common: reading the link, and calls that wait until the front takes more of a response."""
 from _thread import allocate_lock
+from time import monotonic
 
 from .link import REQUESTS, SHUTDOWN, WINDOW, read_u32
 from .memory import route_of
@@ -84,10 +85,15 @@ class ThreadHost(Host):
 
     def call(self, request, tail):
         """Gateway.call(), and now and then what the process has grown by."""
-        sample = self._memory.begin(len(self.running))
+        memory = self._memory
+        memory.started += 1
+        now = monotonic()
+        if now < memory.due:
+            self.gateway.call(request, tail)
+            return
+        sample = memory.begin(now, len(self.running))
         self.gateway.call(request, tail)
-        if sample is not None:
-            self._memory.end(sample, route_of(request[1], request[4]))
+        memory.end(sample, route_of(request[1], request[4]))
 
     def wait(self, response):
         bell = response.waker

@@ -23,19 +23,19 @@ _TOKEN = re.compile(r"(?<=/)(?:[0-9]+|(?=[^/]*[0-9])[^/]{8,}|[^/]{33,})(?=/|\Z)"
 
 
 class Memory:
-    """Measures in one of two ways. Where requests run one at a time: rest() when some have come, ran() after each that took
-    more than `long` or ended after `due`. Elsewhere: begin() and end() around calls."""
+    """Measures in one of two ways. Where requests run one at a time: rest() when some have come, and ran() after one.
+    Elsewhere: begin() and end() around one."""
 
     def __init__(self, ring):
         self._ring = ring
         self._lock = allocate_lock()
         self._page = os.sysconf("SC_PAGE_SIZE")
         self.due = 0.0  # monotonic time from which on a request should be measured
-        self.long = _LONG
-        self.started = 0  # calls
+        self._long = _LONG
+        self.started = 0  # calls: now, or where one runs at a time, at the last look
         self.running = 0  # those of an event loop
         self._known = self._told = 0  # pages at the last look, and at the last report
-        self._seen = self._counted = 0  # `started` then
+        self._counted = 0  # `started` at the last report
         self._routes = {}  # (method, route) -> [requests measured, pages grown, most pages at once]
         self._measured = 0
         self._burst = 0  # requests still to be measured of a burst
@@ -44,7 +44,7 @@ class Memory:
             self._statm = os.open("/proc/self/statm", os.O_RDONLY)
             self._known = self._told = self._read()
         except (OSError, ValueError):  # not Linux
-            self.due = self.long = float("inf")
+            self.due = self._long = float("inf")
 
     def _read(self):
         return int(os.pread(self._statm, 100, 0).split()[1])
@@ -58,34 +58,34 @@ class Memory:
         else:
             self.due = now + _PERIOD
 
-    # One request at a time.
+    # One request at a time. `calls` is how many have been started; both return when to call ran() at the latest.
 
-    def rest(self, now):
+    def rest(self, calls, now):
         """Requests have come, and none runs: what changes between requests is not their doing."""
         if now >= self.due:
             pages = self._read()
-            self._schedule(now, pages != self._known and self.started != self._seen)
-            self._known, self._seen = pages, self.started
+            self._schedule(now, pages != self._known and calls != self.started)
+            self._known, self.started = pages, calls
+        return self.due
 
-    def ran(self, name, now, long):
-        """A request has ended, of which nothing is kept any more."""
+    def ran(self, request, calls, now, elapsed):
+        """A request has ended, after `elapsed` seconds."""
+        if now < self.due and elapsed < self._long:
+            return self.due
         pages = self._read()
-        grown, known = pages - self._known, long or self.started - self._seen == 1
+        grown, known = pages - self._known, elapsed >= self._long or calls - self.started == 1
         if known:
-            self._blame(name, grown)
+            self._blame(route_of(request[1], request[4]), grown)
         elif grown:
             self._ring()
         self._schedule(now, grown and not known)
-        self._known, self._seen = pages, self.started
+        self._known, self.started = pages, calls
+        return self.due
 
-    # Requests that run side by side.
+    # Requests that run side by side: who starts one adds 1 to `started`, and if it is due calls these two.
 
-    def begin(self, running):
-        """A call starts, beside others that are running. Returns what end() needs, or None: not this one."""
-        self.started += 1
-        now = monotonic()
-        if now < self.due:
-            return None
+    def begin(self, now, running):
+        """A call starts, beside others that are running. Returns what end() needs."""
         pages = self._read()
         self._schedule(now, pages != self._known)
         self._known = pages
@@ -122,7 +122,10 @@ class Memory:
         factor = max(calls / measured, 1) if measured else 1
         if 0 < blamed and total < blamed * factor:
             factor = max(total / blamed, 1)
-        rows = [(*name, n, round(grown * factor * self._page), round(most * self._page)) for name, (n, grown, most) in routes.items()]
+        rows = [
+            (*name, measured, round(grown * factor * self._page), round(most * self._page))
+            for name, (measured, grown, most) in routes.items()
+        ]
         rest = round((total - blamed * factor) * self._page)
         if rest:
             rows.append((*_NONE, 0, rest, 0))

@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from contextvars import copy_context
 from itertools import chain
+from time import monotonic
 
 from tornado import httputil, iostream, web
 
@@ -365,9 +366,10 @@ class TornadoServer(LoopServer):
     def begin(self, request):
         connection = Connection(self, request)
         self.cycles[connection.stream] = connection
-        sample = self.memory.begin(len(self.cycles) - 1)
-        if sample is not None:
-            connection.measured = sample, request[1], request[4]
+        self.memory.started += 1
+        now = monotonic()
+        if now >= self.memory.due:
+            connection.measured = self.memory.begin(now, len(self.cycles) - 1), request[1], request[4]
         connection.leaving = connection.stream in self.intake.leaving
         # A context of its own: what a handler's initialize() sets must not reach the next request.
         context = self._context.copy()

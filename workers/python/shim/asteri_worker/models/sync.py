@@ -6,7 +6,6 @@ from time import monotonic
 from ..errors import LinkClosed
 from ..host import Host
 from ..link import BlockingLink
-from ..memory import route_of
 from ..watch import Watch
 from ..wsgi import Gateway
 
@@ -55,7 +54,7 @@ class Sync(Host):
         start, call, tail = self.intake.waiting.popleft, self._gateway.call, self._tail
         link, watch, memory = self.link, self._watch, self._memory
         before = flushed = monotonic()
-        memory.rest(flushed)
+        due = memory.rest(watch.calls >> 1, flushed)
         while True:
             try:
                 request = start()
@@ -65,17 +64,13 @@ class Sync(Host):
             watch.calls += 1
             if watch.parked:
                 watch.unpark()
-            memory.started += 1
             call(request, tail)
             watch.calls += 1
             now = monotonic()
-            if now >= memory.due or now - before > memory.long:
-                link.flush()  # what is on its way is memory too
-                flushed = now
-                memory.ran(route_of(request[1], request[4]), now, now - before > memory.long)
-            elif now - flushed > _HOLD:
+            if now - flushed > _HOLD or now >= due:
                 link.flush()
                 flushed = now
+                due = memory.ran(request, watch.calls >> 1, now, now - before)
             before = now
 
     def _slow(self, waits):
