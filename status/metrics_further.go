@@ -17,7 +17,7 @@ const ownPrefix = "asteri_"
 type further struct {
 	of       prometheus.Gatherer
 	log      func(message string, args ...any)
-	reserved map[string]bool
+	reserved map[string]string // names, and what the server's metric says of itself
 
 	mu   sync.Mutex
 	said map[string]bool // to the log
@@ -30,21 +30,21 @@ const maxSaid = 100
 func newFurther(o *Options, others []*dto.MetricFamily) *further {
 	f := &further{
 		of:  prometheus.Gatherers{o.Metrics}, // which checks it
-		log: o.Logger.Warn, reserved: make(map[string]bool), said: make(map[string]bool),
+		log: o.Logger.Warn, reserved: make(map[string]string), said: make(map[string]bool),
 	}
 	for _, family := range others {
-		f.reserve(family.GetName())
+		f.reserve(family.GetName(), family.GetHelp())
 	}
 	for _, m := range table {
-		f.reserve(m.Name)
+		f.reserve(m.Name, m.Help)
 	}
 	return f
 }
 
 // reserve keeps a name, and those of the series that it has if it is a histogram.
-func (f *further) reserve(name string) {
+func (f *further) reserve(name, help string) {
 	for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
-		f.reserved[name+suffix] = true
+		f.reserved[name+suffix] = help
 	}
 }
 
@@ -57,8 +57,10 @@ func (f *further) Gather() ([]*dto.MetricFamily, error) {
 	shown := all[:0]
 	for _, family := range all {
 		name := family.GetName()
-		if strings.HasPrefix(name, ownPrefix) || f.reserved[name] {
-			f.say("A metric of an application is not shown, since its name is the server's", "metric", name)
+		if help, taken := f.reserved[name]; taken || strings.HasPrefix(name, ownPrefix) {
+			if family.GetHelp() != help { // else it is the very same: a registry has the collectors that we have
+				f.say("A metric of an application is not shown, since its name is the server's", "metric", name)
+			}
 			continue
 		}
 		shown = append(shown, family)

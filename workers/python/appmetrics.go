@@ -17,7 +17,8 @@ const (
 	maxAppLabels   = 10
 	maxAppBuckets  = 40
 	maxMetricName  = 100 // bytes, of labels too
-	maxMetricText  = 2 << 10
+	maxMetricHelp  = 1200
+	maxMetricValue = 400     // of a label
 	maxMetricNamed = 100     // names that the log complains of
 	maxCount       = 1 << 48 // of observations in a bucket, at once
 )

@@ -2,6 +2,7 @@ package python
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -11,14 +12,14 @@ func parseDefinition(row []any) (d definition, ok bool) {
 	d.name, _ = row[0].(string)
 	d.kind, _ = row[1].(string)
 	d.help, _ = row[2].(string)
-	d.help = cut(d.help)
+	d.help = cut(d.help, maxMetricHelp)
 	labels, ok := texts(row[3])
 	d.labels = labels
 	if !ok || !isName(d.name, true) || len(labels) > maxAppLabels {
 		return d, false
 	}
 	for i, l := range labels {
-		if !isName(l, false) || strings.HasPrefix(l, "__") || l == "app" || l == "le" || l == "quantile" || contains(labels[:i], l) {
+		if !isName(l, false) || strings.HasPrefix(l, "__") || l == "app" || l == "le" || l == "quantile" || slices.Contains(labels[:i], l) {
 			return d, false
 		}
 	}
@@ -45,15 +46,6 @@ func isName(s string, colons bool) bool {
 		}
 	}
 	return s != "" && len(s) <= maxMetricName
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // bounds reads the upper bounds of buckets, which grow.
@@ -85,12 +77,13 @@ func texts(v any) ([]string, bool) {
 		if !ok {
 			return nil, false
 		}
-		all[i] = cut(s)
+		all[i] = cut(s, maxMetricValue)
 	}
 	return all, true
 }
 
-func cut(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxMetricText)], "\uFFFD") }
+// cut returns at most n bytes of s, as valid UTF-8.
+func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "\uFFFD") }
 
 // number reads a finite number.
 func number(v any) (float64, bool) {

@@ -107,7 +107,7 @@ func TestMetricsAreBounded(t *testing.T) {
 	m := &appMetrics{log: new(logtest.Text).Logger()}
 	w := new(worker)
 	none := []any{}
-	long := strings.Repeat("\u00e9", maxMetricText)
+	long := strings.Repeat("\u00e9", maxMetricValue)
 	m.report(t, w,
 		metricRow("caf\u00e9", "counter", none, "", update(1.0)), metricRow("", "counter", none, "", update(1.0)),
 		metricRow(strings.Repeat("x", 101), "counter", none, "", update(1.0)), metricRow("a", "summary", none, "", update(1.0)),
@@ -124,7 +124,7 @@ func TestMetricsAreBounded(t *testing.T) {
 		t.Errorf("%d dropped, want %d", got, want)
 	}
 	got := shown(m)
-	if !strings.HasPrefix(got, "h 1.7976931348623157e+308 of 2 1:1\nodd_total l=\uFFFD\u00e9") || len(got) > 2*maxMetricText {
+	if !strings.HasPrefix(got, "h 1.7976931348623157e+308 of 2 1:1\nodd_total l=\uFFFD\u00e9") || len(got) > 2*maxMetricValue {
 		t.Errorf("%.200s", got)
 	}
 	for n := range maxAppMetrics + 10 {

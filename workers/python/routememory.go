@@ -60,7 +60,7 @@ func (r *routes) merge(w *worker, frame any) error {
 				return violation("MEMORY of the wrong shape")
 			}
 		}
-		r.add(cut(method), cut(route), n)
+		r.add(cut(method, maxMetricName), cut(route, maxMetricValue), n)
 	}
 	return nil
 }
