@@ -53,6 +53,31 @@ type Report struct {
 	Errors []LogRecord `json:"errors,omitempty"`
 	// Configuration has a row for each setting.
 	Configuration []Setting `json:"configuration,omitempty"`
+	// Memory is which routes have made workers grow, those first that did most; at
+	// most MaxRoutes.
+	Memory []RouteMemory `json:"memory,omitempty"`
+}
+
+// MaxRoutes bounds the rows of Report.Memory.
+const MaxRoutes = 50
+
+// RouteMemory is by how much the requests of one route have made workers grow since the
+// last reload.
+type RouteMemory struct {
+	Method string `json:"method"`
+	// Route is the pattern of the framework where it is known, else the path without
+	// what tells one thing from another. It is empty for what no request can be
+	// blamed for, and "other" for routes beyond a bound.
+	Route string `json:"route"`
+	App   string `json:"app,omitempty"`
+	// At is where its application is mounted, if it is.
+	At string `json:"at,omitempty"`
+	// Requests were measured.
+	Requests uint64 `json:"requests"`
+	// Grown is in bytes, what was not measured estimated and what was given back
+	// taken off. Most is the most by one measured request.
+	Grown int64 `json:"grown_bytes"`
+	Most  int64 `json:"most_bytes"`
 }
 
 // Server identifies the server process.

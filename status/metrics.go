@@ -21,7 +21,7 @@ const DefaultMetricsPath = "/metrics"
 // goroutine; scrapes of one form that come meanwhile share its result.
 type metrics struct {
 	monitor  *Monitor
-	registry *prometheus.Registry
+	gatherer prometheus.Gatherer
 
 	mu      sync.Mutex
 	waiting map[form][]*visit // for the rendering of that form which is under way
@@ -43,12 +43,14 @@ var formats = []expfmt.Format{
 }
 
 func newMetrics(s *Monitor) *metrics {
-	m := &metrics{monitor: s, registry: prometheus.NewRegistry(), waiting: make(map[form][]*visit)}
-	m.registry.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{monitor: s, goVersion: goVersion()},
-	)
+	own := prometheus.NewRegistry()
+	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := &metrics{monitor: s, gatherer: own, waiting: make(map[form][]*visit)}
+	if s.opts.Metrics != nil {
+		names, _ := own.Gather() // what fails now may be had later, and is not an application's for it
+		m.gatherer = prometheus.Gatherers{own, newFurther(&s.opts, names)}
+	}
+	own.MustRegister(&collector{monitor: s, goVersion: goVersion()})
 	return m
 }
 
@@ -108,7 +110,7 @@ func (m *metrics) answer(f form) {
 // render gathers everything. A value that cannot be had, such as one of a process
 // that has just gone, is left out and spoils nothing.
 func (m *metrics) render(f form) ([]byte, error) {
-	families, err := m.registry.Gather()
+	families, err := m.gatherer.Gather()
 	if len(families) == 0 && err != nil {
 		return nil, err
 	}

@@ -251,6 +251,7 @@ func (s sink) pools(doc *Report, m *Measures) {
 		if p.Exited != nil {
 			s.add(mWorkersStarted, float64(p.Started), p.App)
 			s.each(mWorkersExited, p.Exited, p.App)
+			s.each(mMetricsDropped, p.MetricsDropped, p.App)
 		}
 	}
 	s.add(mInFlight, float64(doc.InFlight))

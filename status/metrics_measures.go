@@ -28,6 +28,9 @@ type PoolMeasures struct {
 	// long, TimedOut ones took too long, Retried ones went to a second worker
 	// after the first had died.
 	Refused, Expired, TimedOut, Retried uint64
+	// MetricsDropped counts updates of the application's own metrics that were dropped,
+	// by reason.
+	MetricsDropped map[string]uint64
 	// Started worker processes were started, Exited ended, by cause. Exited is
 	// nil where there are no processes.
 	Started uint64

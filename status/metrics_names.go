@@ -128,6 +128,7 @@ var (
 	mQueueExpired   = counter("asteri_queue_expired_total", "Requests refused because they waited for too long.", "app")
 	mTimeouts       = counter("asteri_request_timeouts_total", "Requests that an application did not answer in time.", "app")
 	mRetries        = counter("asteri_request_retries_total", "Requests given to a second worker after the first had died.", "app")
+	mMetricsDropped = counter("asteri_application_metrics_dropped_total", "Updates of an application's own metrics that were dropped, by reason.", "app", "reason")
 	mWorkerRequests = counter("asteri_worker_requests_total", "Requests that a worker has finished.", "app", "pid")
 	mWorkerInFlight = gauge("asteri_worker_requests_in_flight", "Requests that a worker has.", "app", "pid")
 	mWorkerAge      = gauge("asteri_worker_age_seconds", "Time since the start of a worker.", "app", "pid")

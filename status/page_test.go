@@ -41,6 +41,10 @@ func crowded() *Report {
 	for i := range 100 {
 		doc.Configuration = append(doc.Configuration, Setting{fmt.Sprint("setting_", i), evil, "default"})
 	}
+	for i := range MaxRoutes {
+		doc.Memory = append(doc.Memory, RouteMemory{Method: "GET", Route: "/leak" + evil, App: "shop:app", At: "/shop", Requests: 7, Grown: int64(20-i) << 20, Most: 1 << 20})
+	}
+	doc.Memory[1].Route = ""
 	h := &History{}
 	for i := range historyLength {
 		h.Requests, h.Errors, h.InFlight = append(h.Requests, uint64(i%50)), append(h.Errors, 1), append(h.InFlight, i)
@@ -74,6 +78,9 @@ func TestPage(t *testing.T) {
 			}
 			if everything != bytes.Contains(page, []byte(`name="csrf"`)) || everything != bytes.Contains(page, []byte("/a/path/of/some/length")) {
 				t.Error("the page does not fit who sees it")
+			}
+			if n := bytes.Count(page, []byte("/leak")); n != (maxBlamed-1)*index(everything) { // one has no route
+				t.Errorf("%d routes", n)
 			}
 			if n := len(pack(page)); n > 60<<10 {
 				t.Errorf("%d bytes on the wire", n)

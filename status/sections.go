@@ -17,7 +17,7 @@ type section struct {
 // first.
 var (
 	publicSections = []string{"health", "now", "history", "workers", "traffic", "loops"}
-	fullSections   = []string{"health", "now", "history", "workers", "flying", "errors", "traffic", "loops", "config"}
+	fullSections   = []string{"health", "now", "history", "workers", "memory", "flying", "errors", "traffic", "loops", "config"}
 )
 
 // sections renders the parts of the page.
@@ -46,6 +46,7 @@ type digest struct {
 	ErrorShare    float64
 	Busy, Serving int
 	Recycles      bool
+	Blamed        []RouteMemory
 	Charts        []chart
 }
 
@@ -59,10 +60,23 @@ func (d *pageData) digest() *digest {
 		g.State = "bad"
 	}
 	g.Recycles = slices.ContainsFunc(d.Doc.Workers, func(w Worker) bool { return w.Recycling != nil })
+	g.Blamed = blamed(d.Doc.Memory)
 	if d.Doc.History != nil {
 		g.Charts = charts(d.Doc.History, d.Lang)
 	}
 	return g
+}
+
+// maxBlamed bounds the routes on the page.
+const maxBlamed = 15
+
+// blamed returns the first of the routes that have made workers grow.
+func blamed(routes []RouteMemory) []RouteMemory {
+	n := 0
+	for n < min(len(routes), maxBlamed) && routes[n].Grown > 0 {
+		n++
+	}
+	return routes[:n]
 }
 
 func charts(h *History, l language) []chart {

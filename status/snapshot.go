@@ -1,7 +1,9 @@
 package status
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +47,14 @@ func (s *Monitor) gather() *Report {
 		doc.Workers[i].LastError = s.opts.Log.LastError(doc.Workers[i].PID)
 	}
 	doc.Configuration = s.opts.Configuration()
+	doc.Memory = heaviest(doc.Memory)
 	return &doc
+}
+
+// heaviest returns at most MaxRoutes, those first that have grown most.
+func heaviest(routes []RouteMemory) []RouteMemory {
+	slices.SortStableFunc(routes, func(a, b RouteMemory) int { return cmp.Compare(b.Grown, a.Grown) })
+	return routes[:min(len(routes), MaxRoutes)]
 }
 
 // fly adds the loops' lag and the requests in flight.
@@ -121,7 +130,7 @@ func (doc *Report) view(everything bool) *Report {
 		return &view
 	}
 	view.Access = "public"
-	view.Requests, view.Errors, view.Configuration = nil, nil, nil
+	view.Requests, view.Errors, view.Configuration, view.Memory = nil, nil, nil, nil
 	view.Workers = make([]Worker, len(doc.Workers))
 	copy(view.Workers, doc.Workers)
 	for i := range view.Workers {

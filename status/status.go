@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/jobs"
 	"github.com/asteri/asteri-loop/internal/stats"
@@ -61,6 +63,10 @@ type Options struct {
 	// Measures returns what the metrics say beside the document. It is called on
 	// goroutines, several at a time.
 	Measures func() Measures
+	// Metrics are further metrics to show at MetricsPath, such as those of
+	// applications: a prometheus.Registry, a python.Pool, or prometheus.Gatherers of
+	// several. A name of the server's own is refused. Gather is called on goroutines.
+	Metrics prometheus.Gatherer
 	// Pages are further handlers by their path, such as /metrics, for those
 	// who may see health and counters.
 	Pages map[string]asteri.Handler

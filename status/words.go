@@ -238,6 +238,15 @@ var words = map[string][numLanguages]string{
 	"RUNNING":    {"running", "berjalan"},
 	"WAITING":    {"waiting", "menunggu"},
 
+	"blame":     {"Memory by route", "Memori menurut rute"},
+	"blamehint": {"By how much requests made workers grow since the last reload: all of them where a worker runs one at a time and they take a millisecond, else some, the rest estimated.", "Seberapa besar permintaan membuat pekerja tumbuh sejak muat ulang terakhir: semuanya bila pekerja menjalankan satu per satu dan lamanya satu milidetik, selain itu sebagian, sisanya perkiraan."},
+	"noblame":   {"No worker has grown, or the system does not tell.", "Tidak ada pekerja yang tumbuh, atau sistem tidak memberitahukannya."},
+	"route":     {"Route", "Rute"},
+	"noroute":   {"no request known", "tanpa permintaan yang diketahui"},
+	"grown":     {"Grown by", "Tumbuh"},
+	"mostgrown": {"Most at once", "Terbesar sekali"},
+	"measured":  {"Measured", "Diukur"},
+
 	"flying":    {"Requests in flight", "Permintaan berjalan"},
 	"noflying":  {"None.", "Tidak ada."},
 	"oldestof":  {"The oldest %s of %s.", "%s tertua dari %s."},

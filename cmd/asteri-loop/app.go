@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/status"
@@ -23,6 +25,8 @@ type application interface {
 	Report(*status.Report)
 	// Pools tells about the workers of each application.
 	Pools() []status.PoolMeasures
+	// Gather returns the applications' own metrics.
+	prometheus.Gatherer
 	// Reload takes over the settings of cfg and the application's code. After
 	// an error what ran before goes on.
 	Reload(ctx context.Context, cfg *config.Config) error

@@ -2,7 +2,11 @@ package main
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/statsd"
@@ -73,7 +77,7 @@ func (a *pythonApp) Pools() []status.PoolMeasures {
 	p := status.PoolMeasures{
 		Model: a.cfg.WorkerClass, Queued: s.Queued, QueueSize: s.QueueSize,
 		Refused: s.Refused, Expired: s.Expired, TimedOut: s.TimedOut, Retried: s.Retried,
-		Started: s.Started, Exited: s.Exits,
+		Started: s.Started, Exited: s.Exits, MetricsDropped: a.MetricsDropped(),
 	}
 	for _, w := range s.Workers {
 		p.InFlight += w.InFlight
@@ -109,6 +113,37 @@ func (s *sites) Pools() []status.PoolMeasures {
 		}
 	}
 	return all
+}
+
+// Gather has nothing: handlers in Go give theirs to whoever embeds the server.
+func (d *demonstration) Gather() ([]*dto.MetricFamily, error) { return nil, nil }
+
+// Gather has nothing: the other server shows its own.
+func (p *proxied) Gather() ([]*dto.MetricFamily, error) { return nil, nil }
+
+// Gather joins the metrics of all applications. Those at a mount are told apart by it.
+func (s *sites) Gather() ([]*dto.MetricFamily, error) {
+	all := make(prometheus.Gatherers, len(s.list))
+	for i, a := range s.list {
+		all[i] = prometheus.GathererFunc(a.labelled)
+	}
+	return all.Gather()
+}
+
+// labelled gathers a site's metrics with a label for where it is.
+func (a *site) labelled() ([]*dto.MetricFamily, error) {
+	families, err := a.application.Gather()
+	if a.at == "" {
+		return families, err
+	}
+	name := "app"
+	for _, f := range families {
+		for _, m := range f.Metric {
+			i, _ := slices.BinarySearchFunc(m.Label, name, func(l *dto.LabelPair, name string) int { return strings.Compare(l.GetName(), name) })
+			m.Label = slices.Insert(m.Label, i, &dto.LabelPair{Name: &name, Value: &a.at})
+		}
+	}
+	return families, err
 }
 
 // named tells observers which application has a request.

@@ -115,6 +115,11 @@ func (a *pythonApp) Report(r *status.Report) {
 			WebSockets: w.Sockets, Age: seconds(time.Since(w.Started)),
 		})
 	}
+	for _, m := range a.Memory() {
+		r.Memory = append(r.Memory, status.RouteMemory{
+			Method: m.Method, Route: m.Route, App: a.cfg.App, Requests: m.Requests, Grown: m.Grown, Most: m.Most,
+		})
+	}
 }
 
 // shownState is the pool's word for a state in the operator's words: a worker that was

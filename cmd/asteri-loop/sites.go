@@ -137,6 +137,10 @@ func (s *sites) Report(r *status.Report) {
 			w.At = a.at
 			r.Workers = append(r.Workers, w)
 		}
+		for _, m := range own.Memory {
+			m.At = a.at
+			r.Memory = append(r.Memory, m)
+		}
 		if own.Queue != nil {
 			total.Waiting += own.Queue.Waiting
 			total.Capacity += own.Queue.Capacity

@@ -38,6 +38,7 @@ func (s *server) openStatus() error {
 	s.counts = stats.New(homes)
 	if s.statsd != nil {
 		s.statsd.SetHomes(homes)
+		s.statsd.SetMetrics(s.app)
 	}
 	if !s.cfg.Status {
 		return nil
@@ -55,7 +56,7 @@ func (s *server) openStatus() error {
 		NoDashboard: s.cfg.DisableDashboard,
 		Token:       s.token, Allow: allow, Hosts: s.cfg.StatusHosts,
 		Ready: s.health, Report: s.report, Configuration: s.configuration, Control: control{s},
-		MetricsPath: s.metricsPath(), Measures: s.measures,
+		MetricsPath: s.metricsPath(), Measures: s.measures, Metrics: s.app,
 		Counts: s.counts, Homes: homes, Log: s.logs.recent, Logger: s.logs.Logger,
 	})
 	return s.listenAdmin()

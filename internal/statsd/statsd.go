@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/asteri/asteri-loop"
 )
 
@@ -41,13 +43,14 @@ const (
 
 // Client is an asteri.Observer that tells a StatsD server.
 type Client struct {
-	opts   Options
-	shards atomic.Pointer[[]*shard] // by home
-	others *shard                   // of all other homes
-	logged [len(levels)]atomic.Uint64
-	lost   atomic.Uint64
-	stop   context.CancelFunc
-	done   chan struct{}
+	opts    Options
+	shards  atomic.Pointer[[]*shard] // by home
+	others  *shard                   // of all other homes
+	logged  [len(levels)]atomic.Uint64
+	lost    atomic.Uint64
+	metrics atomic.Pointer[prometheus.Gatherer] // of applications; nil without
+	stop    context.CancelFunc
+	done    chan struct{}
 
 	// The goroutine's.
 	conn     net.Conn
@@ -57,6 +60,7 @@ type Client struct {
 	told     [len(levels)]uint64 // of logged
 	workers  int
 	workerAt time.Time
+	further  further
 }
 
 var _ asteri.Observer = (*Client)(nil)
@@ -66,6 +70,7 @@ func New(o Options) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{opts: o, others: new(shard), stop: cancel, done: make(chan struct{}), workers: -1}
 	c.out = packer{prefix: prefix(o.Prefix), suffix: suffix(o.Tags), limit: limitOf(o.Network), send: c.send}
+	c.further.tagged = o.Tags != ""
 	c.SetHomes(nil)
 	go c.run(ctx)
 	return c
@@ -131,19 +136,19 @@ func (c *Client) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			c.flush(time.Now())
+			c.flush(time.Now(), true)
 			if c.conn != nil {
 				_ = c.conn.Close() // nothing waits in it
 			}
 			return
 		case now := <-tick.C:
-			c.flush(now)
+			c.flush(now, false)
 		}
 	}
 }
 
 // flush sends what has happened since the last time.
-func (c *Client) flush(now time.Time) {
+func (c *Client) flush(now time.Time, last bool) {
 	for _, s := range *c.shards.Load() {
 		s.pack(&c.out)
 	}
@@ -158,6 +163,9 @@ func (c *Client) flush(now time.Time) {
 			c.workers, c.workerAt = n, now
 			c.out.gauge("gunicorn.workers", n)
 		}
+	}
+	if of := c.metrics.Load(); of != nil {
+		c.further.pack(*of, now, last, &c.out)
 	}
 	c.out.flush()
 }

@@ -53,6 +53,8 @@ type controlEvents struct {
 	recalled func(streams []uint32)
 	pong     func(payload []byte)
 	stacks   func(stream uint32, threads map[string]any)
+	// metrics and memory take what the worker reports; their error ends it.
+	metrics, memory func(report any) error
 	// broken is called once, when the socket has ended or the worker broke
 	// the protocol.
 	broken func(err error)

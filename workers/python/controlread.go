@@ -46,6 +46,14 @@ func (c *control) file(stream uint32) (*os.File, error) {
 	return f, nil
 }
 
+// readRest handles what a worker that ends has left.
+func (c *control) readRest() {
+	c.recvMu.Lock()
+	defer c.recvMu.Unlock()
+	// However that ends: the worker has ended.
+	_ = c.raw.Control(func(fd uintptr) { _ = c.receive(int(fd)) })
+}
+
 // drop closes the descriptor that a stream's worker may have sent in vain.
 func (c *control) drop(stream uint32) {
 	c.recvMu.Lock()
@@ -135,13 +143,19 @@ func (c *control) handle(h header, payload []byte) error {
 	case framePong:
 		c.on.pong(payload)
 		return nil
-	case frameRecalled, frameStacks, frameFD:
+	case frameRecalled, frameStacks, frameFD, frameMetrics, frameMemory:
 	default:
 		return violation("unknown control frame")
 	}
 	v, err := marshal.Decode(payload)
 	if err != nil {
 		return err
+	}
+	switch h.kind {
+	case frameMetrics:
+		return c.on.metrics(v)
+	case frameMemory:
+		return c.on.memory(v)
 	}
 	switch v := v.(type) {
 	case []any:

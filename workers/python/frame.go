@@ -39,6 +39,8 @@ const (
 	frameStacks   frameType = 134
 	frameFD       frameType = 135
 	frameStop     frameType = 136
+	frameMetrics  frameType = 137
+	frameMemory   frameType = 138
 )
 
 // Flags.

@@ -150,6 +150,7 @@ func (s *supervisor) giveUp(w *worker) {
 func (s *supervisor) forget(w *worker) {
 	s.workers = slices.DeleteFunc(slices.Clone(s.workers), func(o *worker) bool { return o == w })
 	s.pool.setWorkers(s.workers)
+	s.pool.metrics.forget(w)
 }
 
 // watch looks after what nobody tells the supervisor: workers that drain for too

@@ -40,6 +40,8 @@ type Pool struct {
 	workers     atomic.Pointer[[]*worker]
 	counts      counts
 	spareCalls  sync.Pool // of *call
+	metrics     appMetrics
+	routes      routes
 
 	readyOnce sync.Once
 	ready     chan struct{} // closed at the first READY, or failure
@@ -74,6 +76,7 @@ func newPool(cfg *Config, reserve func(n int64)) *Pool {
 		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir, reserve),
 		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
 	}
+	p.metrics.log = cfg.Logger
 	w := cfg.WebSocket
 	w.CheckOrigin, w.Reserve, w.Logger = websocket.AnyOrigin, reserve, cfg.Logger
 	p.sockets = websocket.NewServer(w)

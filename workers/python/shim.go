@@ -13,7 +13,7 @@ import (
 // The Python side of the link. Patterns with a wildcard, because a plain folder
 // would leave out the files that begin with an underscore.
 //
-//go:embed shim/boot.py shim/asteri_worker/*.py shim/asteri_worker/models/*.py
+//go:embed shim/boot.py shim/asteri_metrics.py shim/asteri_worker/*.py shim/asteri_worker/models/*.py
 var shimFiles embed.FS
 
 // program is what a worker's Python reads from its standard input: the shim's
@@ -23,8 +23,8 @@ var shimFiles embed.FS
 var program = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
 	b.WriteString("SOURCES = {\n")
-	err := fs.WalkDir(shimFiles, "shim/asteri_worker", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	err := fs.WalkDir(shimFiles, "shim", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path == "shim/boot.py" {
 			return err
 		}
 		source, err := shimFiles.ReadFile(path)

@@ -76,6 +76,7 @@ func (w *worker) boot() {
 		return
 	}
 	<-w.proc.exited
+	w.control.readRest()
 	w.loop.Post(func() { w.link.processExited() })
 	w.output.wait(lastWords)
 	w.pool.supervisor.post(func(s *supervisor) { s.onExited(w) })
@@ -135,7 +136,9 @@ func (w *worker) adopt() error {
 			w.stacks.answer(threads)
 			w.post(func(l *link) { l.onStacks(threads) })
 		},
-		broken: w.linkEnded,
+		metrics: func(report any) error { return w.pool.metrics.merge(w, report) },
+		memory:  func(report any) error { return w.pool.routes.merge(w, report) },
+		broken:  w.linkEnded,
 	})
 	if err != nil {
 		return w.bootFailed(err)
@@ -187,8 +190,12 @@ func (w *worker) linkEnded(cause error) {
 	w.pool.supervisor.post(func(s *supervisor) { s.onLinkEnded(w) })
 }
 
-// linkFinished is called when every call has its outcome.
-func (w *worker) linkFinished() { w.control.close() }
+// linkFinished is called when every call has its outcome. The worker has ended, or has
+// to; what it said last is on the other socket.
+func (w *worker) linkFinished() {
+	w.control.readRest()
+	w.control.close()
+}
 
 // logBootRecords is logRecords for a worker that has no requests yet.
 func (w *worker) logBootRecords(payload []byte) {

@@ -1,4 +1,5 @@
 """Start-up of a worker: HELLO, the model's preparation, the application's import, READY or FAILED, then the model."""
+import atexit
 import gc
 import importlib
 import os
@@ -15,6 +16,7 @@ from .errors import Failure, LinkClosed, message_of, traceback_of
 from .link import FAILED, HELLO, READY, RETIRE, frame, read_frame, value_frame
 from .logs import Log
 from .models import NAMES
+from .reports import Reports
 
 _LINK_FD, _CONTROL_FD = 3, 4
 _FAILED_STATUS = 3
@@ -26,6 +28,7 @@ class Worker:
     def __init__(self, sock, control):
         self.sock = sock
         self.control = control
+        self.reports = Reports(control)
         self.hello = {}
         self.app = None
         self.interface = ""
@@ -74,6 +77,8 @@ def main():
     sock, control = _inherit(_LINK_FD), Control(_inherit(_CONTROL_FD))
     control.start()
     worker = Worker(sock, control)
+    worker.reports.start()
+    atexit.register(worker.reports.send)  # registered first, and so called last: what the application counts at its end counts
     _set_signals(worker)
     os.register_at_fork(after_in_child=_forget_link)
     try:

@@ -2,6 +2,7 @@
 import asyncio
 import os
 import stat
+from time import monotonic
 from urllib.parse import unquote_to_bytes
 
 from .errors import ClientDisconnected, Failure, message_of, traceback_of
@@ -9,6 +10,7 @@ from .link import (
     DATA, END, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat, frame, start_frame, value_frame, window_frame,
 )
 from .logs import ERROR, INFO, report_failure
+from .memory import route_of
 
 # 2.3, although send() raises OSError as 2.4 has it: told 2.4, Starlette leaves it to send() to notice that the client has
 # gone, and an event stream that waits for its next event would be held for ever.
@@ -86,6 +88,13 @@ class Cycle:
 
     async def run(self, app, scope):
         """The application's task."""
+        memory, sample = self.server.memory, None
+        memory.started += 1
+        now = monotonic()
+        if now >= memory.due:
+            sample = memory.begin(now, memory.running)
+            method, path = scope["method"], scope["raw_path"]
+        memory.running += 1
         try:
             await app(scope, self.receive, self.send)
         except asyncio.CancelledError as error:
@@ -99,6 +108,9 @@ class Cycle:
                     "without a response" if self.status is None else "before its response was complete"))
         self.ended = True
         self.server.ended(self)
+        memory.running -= 1
+        if sample is not None:
+            memory.end(sample, route_of(method, path, scope))
 
     # receive
 

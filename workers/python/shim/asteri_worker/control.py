@@ -150,19 +150,19 @@ class Control:
 
     def _handle(self, kind, payload):
         if kind == PING:
-            self._send(frame(PONG, 0, payload))
+            self.send(frame(PONG, 0, payload))
         elif kind == CANCEL:
             self._cancel(*loads(payload))
         elif kind == RECALL:
             given = self.intake.recall(loads(payload))
             for stream in given:
                 self.discard(stream)
-            self._send(frame(RECALLED, 0, dumps(given, 4)))
+            self.send(frame(RECALLED, 0, dumps(given, 4)))
         elif kind == FD:
             self._store(loads(payload))
         elif kind == STACK:
             stream = loads(payload)
-            self._send(frame(STACKS, stream, dumps(self.stacks(stream), 4)))
+            self.send(frame(STACKS, stream, dumps(self.stacks(stream), 4)))
         elif kind == STOP:
             os._exit(0)
 
@@ -209,7 +209,7 @@ class Control:
             sent = self._sock.sendmsg([data], rights)
             self._sock.sendall(data[sent:])
 
-    def _send(self, data):
+    def send(self, data):
         with self._write_lock:
             self._sock.sendall(data)
 

@@ -54,7 +54,7 @@ class GreenletHost(ThreadHost):
         worker.control.on_cancel = lambda stream, hard: self._post(self.cancel, stream, hard)
         worker.control.on_dropped = lambda stream: self._post(self.dropped, stream)
         worker.control.stacks = self._stacks
-        self._gateway = Gateway(worker.app, self, worker.hello, multithread=True)
+        self.gateway = Gateway(worker.app, self, worker.hello, multithread=True)
         self._context = copy_context()
         self._runner = None  # the greenlet that takes requests
         self._busy = False  # the runner is in a call
@@ -111,7 +111,7 @@ class GreenletHost(ThreadHost):
 
     def _run(self):
         runner = gevent.getcurrent()
-        start, call, tail = self.intake.waiting.popleft, self._gateway.call, runner.tail
+        start, call, tail = self.intake.waiting.popleft, self.call, runner.tail
         copy, to_hub = self._context.copy, self._hub.switch
         while True:
             try:

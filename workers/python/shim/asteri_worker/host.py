@@ -1,7 +1,9 @@
 """What the WSGI models have in common: reading the link, and calls that wait until the front takes more of a response."""
 from _thread import allocate_lock
+from time import monotonic
 
 from .link import REQUESTS, SHUTDOWN, WINDOW, read_u32
+from .memory import route_of
 
 _DEPARTED = 1000  # how many streams that were not running are remembered
 
@@ -75,6 +77,23 @@ class ThreadHost(Host):
     """A host whose calls run on threads, or in greenlets, of which another one reads the link."""
 
     new_lock = staticmethod(allocate_lock)  # a lock that waits as the calls do
+    gateway = None  # set by the model
+
+    def __init__(self, worker, link):
+        super().__init__(worker, link)
+        self._memory = worker.reports.measure()
+
+    def call(self, request, tail):
+        """Gateway.call(), and now and then what the process has grown by."""
+        memory = self._memory
+        memory.started += 1
+        now = monotonic()
+        if now < memory.due:
+            self.gateway.call(request, tail)
+            return
+        sample = memory.begin(now, len(self.running))
+        self.gateway.call(request, tail)
+        memory.end(sample, route_of(request[1], request[4]))
 
     def wait(self, response):
         bell = response.waker

@@ -59,6 +59,7 @@ class LoopServer:
         self.intake = worker.control.intake
         self.link = worker.attach(LoopLink(worker.sock, self._want_write, self.nudge))
         self.log = worker.log
+        self.memory = worker.reports.measure()
         self.response_window = worker.hello["response_window"]
         self.body_window = worker.hello["body_window"]
         self.cycles = {}

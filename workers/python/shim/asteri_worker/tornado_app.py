@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from contextvars import copy_context
 from itertools import chain
+from time import monotonic
 
 from tornado import httputil, iostream, web
 
@@ -14,6 +15,7 @@ from .errors import message_of, traceback_of
 from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, frame, start_frame, window_frame
 from .logs import ERROR, report_failure
 from .loops import LoopServer, task_stack
+from .memory import route_of
 from .output import about
 from .tornado_stream import Loan
 
@@ -39,6 +41,7 @@ class Connection(httputil.HTTPConnection):
     finished = False  # the response is whole
     gone = False  # the client left
     leaving = False  # it closed its sending side before the application was given the request
+    measured = None  # its memory, from where on; see LoopServer.memory
     broken = None  # why the response must not end cleanly
     delegate = None
     task = None
@@ -362,6 +365,10 @@ class TornadoServer(LoopServer):
     def begin(self, request):
         connection = Connection(self, request)
         self.cycles[connection.stream] = connection
+        self.memory.started += 1
+        now = monotonic()
+        if now >= self.memory.due:
+            connection.measured = self.memory.begin(now, len(self.cycles) - 1), request[1], request[4]
         connection.leaving = connection.stream in self.intake.leaving
         # A context of its own: what a handler's initialize() sets must not reach the next request.
         context = self._context.copy()
@@ -370,6 +377,12 @@ class TornadoServer(LoopServer):
 
     def start(self, connection, context):
         context.run(connection.begin)
+
+    def ended(self, cycle):
+        super().ended(cycle)
+        if cycle.measured is not None:
+            sample, method, path = cycle.measured
+            self.memory.end(sample, route_of(method, path))
 
     def waiting_stacks(self):
         found = super().waiting_stacks()

@@ -20,7 +20,8 @@ SHIM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def program():
     """What a worker's Python reads from standard input, as shim.go makes it."""
     sources = {}
-    for path in glob.glob(os.path.join(SHIM, "asteri_worker", "**", "*.py"), recursive=True):
+    modules = glob.glob(os.path.join(SHIM, "asteri_worker", "**", "*.py"), recursive=True)
+    for path in [os.path.join(SHIM, "asteri_metrics.py"), *modules]:
         with open(path, encoding="utf-8") as f:
             sources[os.path.relpath(path, SHIM)] = f.read()
     with open(os.path.join(SHIM, "boot.py"), encoding="utf-8") as f:

@@ -102,7 +102,7 @@ class ThreadPool(ThreadHost):
         super().__init__(worker, worker.attach(LoopLink(worker.sock, self._want_write, self._nudge)))
         self.flush = self._nudge  # calls flush from their threads
         size = worker.capacity
-        self._gateway = Gateway(worker.app, self, worker.hello, multithread=size > 1)
+        self.gateway = Gateway(worker.app, self, worker.hello, multithread=size > 1)
         self._turns = SimpleQueue()  # one True for each waiting request, then one False for each thread
         self._ended = loop.create_future()
         self._threads = [threading.Thread(target=self._run, name="wsgi-%d" % (n + 1), daemon=True) for n in range(size)]
@@ -135,7 +135,7 @@ class ThreadPool(ThreadHost):
                 self._turns.put(False)
 
     def _run(self):
-        waiting, call = self.intake.waiting, self._gateway.call
+        waiting, call = self.intake.waiting, self.call
         while self._turns.get():
             while waiting:
                 try:

@@ -52,7 +52,7 @@ class GThread(ThreadHost):
     def __init__(self, worker):
         super().__init__(worker, worker.attach(BlockingLink(worker.sock)))
         threads = worker.capacity
-        self._gateway = Gateway(worker.app, self, worker.hello, multithread=threads > 1)
+        self.gateway = Gateway(worker.app, self, worker.hello, multithread=threads > 1)
         self._watch = Watch(self._slow)
         self._runners = {}  # thread identifier -> _Runner
         self._lock = allocate_lock()  # guards the two below
@@ -159,7 +159,7 @@ class GThread(ThreadHost):
 
     def _call(self, runner, request):
         runner.stream = request[0]
-        self._gateway.call(request, runner.tail)
+        self.call(request, runner.tail)
         runner.stream = 0
 
     def _measure(self, calls, elapsed, before):

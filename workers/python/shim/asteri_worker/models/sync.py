@@ -33,6 +33,7 @@ class Sync(Host):
         self._gateway = Gateway(worker.app, self, worker.hello, multithread=False)
         self._tail = []
         self._watch = Watch(self._slow)
+        self._memory = worker.reports.measure()
         self._readable = select.poll()
         self._readable.register(worker.sock, select.POLLIN)
 
@@ -51,8 +52,9 @@ class Sync(Host):
     def run_waiting(self):
         """Runs the requests that wait, and sends all answers."""
         start, call, tail = self.intake.waiting.popleft, self._gateway.call, self._tail
-        link, watch = self.link, self._watch
-        flushed = monotonic()
+        link, watch, memory = self.link, self._watch, self._memory
+        before = flushed = monotonic()
+        due = memory.rest(watch.calls >> 1, flushed)
         while True:
             try:
                 request = start()
@@ -65,9 +67,11 @@ class Sync(Host):
             call(request, tail)
             watch.calls += 1
             now = monotonic()
-            if now - flushed > _HOLD:
+            if now - flushed > _HOLD or now >= due:
                 link.flush()
                 flushed = now
+                due = memory.ran(request, watch.calls >> 1, now, now - before)
+            before = now
 
     def _slow(self, waits):
         """On the watching thread: what was finished before the slow call must not wait for it."""
