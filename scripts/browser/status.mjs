@@ -266,7 +266,7 @@ try {
   await test("who has no token sees how the server is, and no more", async () => {
     await guest.goto(`${origin}/asteri-status`);
     await live(guest);
-    for (const id of ["flying", "errors", "config", "log", "act"]) assert.equal(await guest.locator(`#${id}`).count(), 0);
+    for (const id of ["memory", "flying", "errors", "config", "log", "act"]) assert.equal(await guest.locator(`#${id}`).count(), 0);
     await accessible(guest, "guest");
     await guest.fill("input[name=token]", token);
     await guest.click("form[action$=login] button");

@@ -136,7 +136,7 @@ func TestWorkerDeath(t *testing.T) {
 
 func TestViolationsEndTheWorker(t *testing.T) {
 	s := serveFake(t, 2, Config{})
-	for _, what := range []string{"type", "length", "stream", "marshal", "shape", "twice", "early", "window", "nofile", "control"} {
+	for _, what := range []string{"type", "length", "stream", "marshal", "shape", "twice", "early", "window", "nofile", "control", "metrics", "memory"} {
 		before := s.pool.Snapshot().Workers[0].PID
 		r := s.do("POST", "/violate?"+what, nil)
 		if r.err == nil && r.status < 500 {
@@ -147,7 +147,7 @@ func TestViolationsEndTheWorker(t *testing.T) {
 			return ok && w.PID != before
 		})
 	}
-	if n := strings.Count(s.log.String(), "worker sent what it may not"); n != 10 {
+	if n := strings.Count(s.log.String(), "worker sent what it may not"); n != 12 {
 		t.Errorf("the log says so %d times", n)
 	}
 }

@@ -154,6 +154,10 @@ func (p *fakeProcess) violate(r fakeRequest) {
 		p.send(frameFile, 0, r.stream, []any{nil, 0, -1})
 	case "control":
 		p.control.Write(bytes.Repeat([]byte{1}, 64))
+	case "metrics":
+		p.control.Write(fakeFrame(frameMetrics, 0, 0, fakeList{1, 2, 3}))
+	case "memory":
+		p.control.Write(fakeFrame(frameMemory, 0, 0, fakeList{[]any{"GET"}}))
 	}
 }
 
