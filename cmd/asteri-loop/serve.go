@@ -74,6 +74,7 @@ func serve(input config.Input, cfg *config.Config) int {
 // status.
 func (s *server) run() int {
 	s.signals = watchSignals()
+	reapOrphans()
 	s.announceStart()
 	status := s.serve(s.signals)
 	s.close()

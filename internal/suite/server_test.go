@@ -42,6 +42,7 @@ type launch struct {
 	args   []string
 	env    []string
 	files  []*os.File // inherited from descriptor 3 on
+	attr   *syscall.SysProcAttr
 }
 
 // start starts the server with args on a free port of the loopback interface,
@@ -71,7 +72,7 @@ func launchServer(t testing.TB, l launch) *server {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp, "LANG=C.UTF-8", s.mark,
 		"PYTHONDONTWRITEBYTECODE=1", "GORACE=halt_on_error=0 exitcode=66",
 	}, l.env...)
-	s.cmd.ExtraFiles = l.files
+	s.cmd.ExtraFiles, s.cmd.SysProcAttr = l.files, l.attr
 	s.cmd.Stdout, s.cmd.Stderr = s.log.stream(&s.log.out), s.log.stream(&s.log.err)
 	// A child that outlives the server keeps its pipes: do not wait for it.
 	s.cmd.WaitDelay = time.Second

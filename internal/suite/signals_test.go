@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -257,6 +258,29 @@ func TestServerKilled(t *testing.T) {
 			s.checkNoProcessLeft()
 		})
 	}
+}
+
+// TestProcessOne: in a container, what applications leave behind is the server's child.
+func TestProcessOne(t *testing.T) {
+	t.Parallel()
+	container := &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	const mount = "mount -t proc proc /proc && "
+	probe := exec.Command("sh", "-c", mount+"true")
+	probe.SysProcAttr = container
+	if out, err := probe.CombinedOutput(); err != nil {
+		t.Skipf("this system makes no container: %v %s", err, out)
+	}
+	args := append([]string{"-c", mount + `exec "$0" "$@"`, binary, "-l", "127.0.0.1:0"}, app("faults:app", "sync")...)
+	s := launchServer(t, launch{binary: "sh", args: args, attr: container})
+	s.awaitReady()
+	c := s.over(t, "http")
+	pid := c.get("/orphan").want(t, 200)
+	s.eventually("the orphan's status is taken", func() bool { return c.get("/exists?pid="+pid).want(t, 200) == "False" })
+	c.get("/pid").want(t, 200)
 }
 
 // TestWorkerSignalled: a worker that is sent TERM by hand is relieved, and

@@ -50,6 +50,17 @@ def die_once(environ, start_response, entered):
     return text(start_response, f"survived in {os.getpid()}")
 
 
+def orphan(environ, start_response):
+    """Leave a process that ends once it has no parent any more."""
+    script = "(while kill -0 $$ 2>/dev/null; do :; done) & echo $!"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as shell:
+        return text(start_response, shell.stdout.readline().strip())
+
+
+def exists(environ, start_response, pid):
+    return text(start_response, str(os.path.exists("/proc/" + pid)))
+
+
 def leave(environ, start_response):
     """A call to exit() in a view."""
     sys.exit(4)
@@ -104,6 +115,7 @@ def spawn(environ, start_response):
 
 
 ROUTES = {
+    "/orphan": orphan, "/exists": exists,
     "/pid": pid, "/hold": hold, "/die-once": die_once, "/exit": leave, "/die-midway": die_midway,
     "/hang": hang, "/spin": spin, "/large": large, "/digest": digest, "/spawn": spawn,
 }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// reapOrphans is for containers.
+func reapOrphans() {}
