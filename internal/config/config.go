@@ -56,6 +56,7 @@ type Config struct {
 	// WebSocketCompression is "on", "takeover" or "off".
 	WebSocketCompression string
 	WebSocketLinger      time.Duration
+	WebSocketConnections int
 
 	// Networks are in CIDR notation, or "*" for all.
 	ForwardedAllowIPs []string

@@ -109,7 +109,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.Threads, 1, 4096) },
 	}, {
 		Name: "worker_connections", Flags: []string{"worker-connections"}, Group: groupWorkers, Meta: "INT", Default: "1000",
-		Help: "The number of requests that a gevent, asgi, tornado or gtornado worker runs at once.",
+		Help: "The number of requests that a gevent, asgi, tornado or gtornado worker runs at once and, apart from them, of WebSockets that it has open; see --websocket-connections.",
 		Live: true,
 		at:   func(c *Config) value { return number(&c.WorkerConnections, 1, 1<<20) },
 	}, {
@@ -189,6 +189,11 @@ var servingSettings = []*setting{
 		Name: "websocket_compression", Flags: []string{"websocket-compression"}, Group: groupWebSocket, Meta: "MODE", Default: "on",
 		Help: "Compress WebSocket messages for clients that can: on (each by itself, so that an idle WebSocket needs no memory for it), takeover (with reference to earlier ones, which makes them smaller and takes up to 40 KiB for each WebSocket) or off.",
 		at:   func(c *Config) value { return choice(&c.WebSocketCompression, nil, "on", "takeover", "off") },
+	}, {
+		Name: "websocket_connections", Flags: []string{"websocket-connections"}, Group: groupWebSocket, Meta: "INT", Default: "0",
+		Help: "The number of WebSockets that a worker with an ASGI or Tornado application has open at once; when all have as many, an opening handshake is answered 503. 0 is as many as --worker-connections. With WSGI each is a request that runs, and counts as one.",
+		Live: true,
+		at:   func(c *Config) value { return number(&c.WebSocketConnections, 0, 1<<20) },
 	}, {
 		Name: "websocket_linger", Flags: []string{"websocket-linger"}, Group: groupWebSocket, Meta: "TIME", Default: "0",
 		Help: "How long open WebSockets live on when the server stops or their workers are replaced. They are closed with 1012 then, or with 1001 when --graceful-timeout is nearly over.",
