@@ -169,7 +169,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return list(&c.PythonPath, nil) },
 	}, {
 		Name: "root_path", Flags: []string{"root-path"}, Group: groupMechanics, Meta: "PATH", Live: true,
-		Help: "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI.",
+		Help: "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI, and taken off the path for Tornado. What a trusted proxy says (SCRIPT_NAME) goes before it.",
 		at:   func(c *Config) value { return text(&c.RootPath, mountPath) },
 	},
 
@@ -220,7 +220,7 @@ var servingSettings = []*setting{
 		at:      func(c *Config) value { return list(&c.SecureSchemeHeaders, secureScheme) },
 	}, {
 		Name: "forwarder_headers", Flags: []string{"forwarder-headers"}, Group: groupProxies, Meta: "NAME,...", Many: true, Commas: true, Default: "SCRIPT_NAME,PATH_INFO",
-		Help: "Field names with an underscore that they may send: SCRIPT_NAME is where a WSGI application is mounted, REMOTE_USER whom they have authenticated.",
+		Help: "Field names with an underscore that they may send: SCRIPT_NAME is where the application is mounted, REMOTE_USER whom they have authenticated.",
 		at:   func(c *Config) value { return list(&c.ForwarderHeaders, underscored) },
 	}, {
 		Name: "header_map", Flags: []string{"header-map"}, Group: groupProxies, Meta: "MODE", Default: "drop",
