@@ -252,6 +252,9 @@ func (s *session) OnEOF() {
 	if first {
 		for _, st := range s.snapshot() {
 			st.HalfClosed()
+			if !st.closed {
+				st.inputEnded()
+			}
 		}
 	}
 	s.settle()
