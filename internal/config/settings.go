@@ -380,16 +380,24 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.HTTP2MaxConcurrentStreams, 1, 1<<16) },
 	}, {
 		Name: "http2_initial_window_size", Flags: []string{"http2-initial-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "65535",
-		Help: "The bytes of a request body that a client may send on an HTTP/2 stream before the application has taken some. More makes uploads over long distances faster.",
+		Help: "The bytes of a request body that a client may send on an HTTP/2 stream before the application has taken some, at first. While client and application are faster than that allows it is doubled, up to --http2-connection-window-size.",
 		at:   func(c *Config) value { return size(&c.HTTP2InitialWindowSize, 65535, 16<<20) },
 	}, {
 		Name: "http2_connection_window_size", Flags: []string{"http2-connection-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "1MiB",
-		Help: "The bytes of request bodies that may be on their way on one HTTP/2 connection, over all its streams.",
+		Help: "The bytes of request bodies that may be on their way on one HTTP/2 connection, over all its streams; also how far the windows of its streams grow together. It bounds uploads to so much in a round trip.",
 		at:   func(c *Config) value { return size(&c.HTTP2ConnectionWindowSize, 65535, 256<<20) },
 	}, {
 		Name: "http2_max_frame_size", Flags: []string{"http2-max-frame-size"}, Group: groupHTTP, Meta: "SIZE", Default: "16KiB",
 		Help: "The largest HTTP/2 frame that a client may send. The limit of request heads is limit_request_head.",
 		at:   func(c *Config) value { return size(&c.HTTP2MaxFrameSize, 16<<10, 1<<24-1) },
+	}, {
+		Name: "http3_initial_window_size", Flags: []string{"http3-initial-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "64KiB",
+		Help: "The bytes of a request body that a client may send on an HTTP/3 stream before the application has taken some, at first. It grows for those that are faster, up to --http3-connection-window-size.",
+		at:   func(c *Config) value { return size(&c.HTTP3InitialWindowSize, 16<<10, 16<<20) },
+	}, {
+		Name: "http3_connection_window_size", Flags: []string{"http3-connection-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "1MiB",
+		Help: "The bytes of request bodies that may be on their way on one HTTP/3 connection, at first; it grows to the fourfold for applications that keep up, while there is memory.",
+		at:   func(c *Config) value { return size(&c.HTTP3ConnectionWindowSize, 64<<10, 256<<20) },
 	}, {
 		Name: "http3_max_concurrent_streams", Flags: []string{"http3-max-concurrent-streams"}, Group: groupHTTP, Meta: "INT", Default: "100",
 		Help: "The number of requests that a client may have under way at a time on one HTTP/3 connection.",
