@@ -40,6 +40,12 @@ type h3Answer struct {
 // time on one connection.
 func aioquic(t *testing.T, s *server, requests ...h3Request) []h3Answer {
 	t.Helper()
+	return runAioquic[h3Answer](t, s, "h3client.py", len(requests), requests...)
+}
+
+// runAioquic runs one of the programs in clients/ and returns its n answers.
+func runAioquic[Answer, Question any](t *testing.T, s *server, program string, n int, questions ...Question) []Answer {
+	t.Helper()
 	root := filepath.Join(appsDir, "..", "..", "..")
 	clients := filepath.Join(appsDir, "..", "clients")
 	venv := filepath.Join(root, ".venv", "clients")
@@ -52,17 +58,17 @@ func aioquic(t *testing.T, s *server, requests ...h3Request) []h3Answer {
 	}
 	var input, output, faults bytes.Buffer
 	in := json.NewEncoder(&input)
-	for _, r := range requests {
-		if err := in.Encode(r); err != nil {
+	for _, q := range questions {
+		if err := in.Encode(q); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "python"), filepath.Join(clients, "h3client.py"), host, port)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "python"), "-B", filepath.Join(clients, program), host, port)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &input, &output, &faults
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("aioquic: %v\n%s", err, faults.String())
 	}
-	answers := make([]h3Answer, len(requests))
+	answers := make([]Answer, n)
 	out := json.NewDecoder(&output)
 	for i := range answers {
 		if err := out.Decode(&answers[i]); err != nil {

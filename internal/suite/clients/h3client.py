@@ -181,4 +181,5 @@ async def main(host, port):
         await asyncio.gather(*client.asked)
 
 
-asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
