@@ -45,8 +45,8 @@ type datagram struct {
 	p  []byte
 }
 
-// newUDPPath makes a path to the server's UDP port. The one who makes it may set fate
-// and delay before there are clients.
+// newUDPPath makes a path to the server's UDP port, on which everything arrives at
+// first.
 func newUDPPath(t testing.TB, s *server) *udpPath {
 	t.Helper()
 	addr, err := net.ResolveUDPAddr("udp4", s.addr)
@@ -69,6 +69,13 @@ func newUDPPath(t testing.TB, s *server) *udpPath {
 		p.running.Wait()
 	})
 	return p
+}
+
+// set changes what the path does.
+func (p *udpPath) set(change func(p *udpPath)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(p)
 }
 
 // of returns the server as its clients see it behind the path.
@@ -187,10 +194,8 @@ func (p *udpPath) deliver(f *udpFlow, up bool) {
 }
 
 // rebind gives all clients another port towards the server, as a translator of
-// addresses does that has forgotten them.
+// addresses does that has forgotten them. mu is held.
 func (p *udpPath) rebind() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, f := range p.flows {
 		old := f.back
 		p.connect(f)

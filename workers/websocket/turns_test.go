@@ -81,8 +81,7 @@ func TestLargeMessagesTakeTurns(t *testing.T) {
 	var order []string
 	e := newEcho()
 	done := make(chan struct{})
-	var big *exchangetest.Exchange
-	big = openOn(t, exec, s, teller{e, func(c *Conn, p []byte) {
+	big := openOn(t, exec, s, teller{e, func(c *Conn, p []byte) {
 		if len(p) < size {
 			order = append(order, string(p))
 			return
