@@ -13,6 +13,7 @@ type clock struct {
 	s        *session
 	running  int64 // when mainTimer runs out; 0: it does not run
 	bodies   int64 // when bodyTimer runs out; 0: it does not run
+	began    int64 // when our SETTINGS were sent
 	settings int64 // for the client's preface, and for its acknowledgement of our SETTINGS
 	block    int64 // for the header section to become complete
 	idle     int64 // for a next request
@@ -45,6 +46,7 @@ func (c *clock) watch(at int64) {
 
 func (c *clock) start(s *session) {
 	c.s = s
+	c.began = c.now()
 	c.settings = c.in(s.at.Settings.Timeouts.Header)
 	c.watch(c.settings)
 }
@@ -52,6 +54,9 @@ func (c *clock) start(s *session) {
 // settingsDone is called when the client has acknowledged our SETTINGS.
 func (c *clock) settingsDone() {
 	c.settings = 0
+	if c.s.rtt == 0 {
+		c.s.rtt = time.Duration(c.now() - c.began)
+	}
 	if len(c.s.streams) == 0 && c.idle == 0 {
 		c.becomeIdle()
 	}

@@ -270,6 +270,27 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
+// Who waits for content that no more will come is told.
+func TestHalfCloseWithinContent(t *testing.T) {
+	k := new(keeper)
+	c := newClient(t, Config{}, k, asteri.WithServer(""))
+	c.headers(1, false, ":method", "POST", ":scheme", "http", ":path", "/", ":authority", "a")
+	must(t, c.WriteData(1, false, []byte("half")))
+	c.send()
+	var body bodyLog
+	k.last(t).ReadBody(&body)
+	c.settle()
+	c.conn.feedEOF()
+	if string(body.body) != "half" || len(body.errs) != 1 || !errors.Is(body.errs[0], asteri.ErrHalfClosed) || !c.conn.open() {
+		t.Fatalf("got %q, %v", body.body, body.errs)
+	}
+	must(t, k.last(t).Respond(400, nil, nil))
+	c.want("HEADERS 1 end: :status=400 content-length=0", "GOAWAY 1: NO_ERROR")
+	if !c.conn.closed {
+		t.Error("the connection is not closed")
+	}
+}
+
 func TestConnectionLost(t *testing.T) {
 	k := new(keeper)
 	c := newClient(t, Config{}, k)
@@ -482,6 +503,20 @@ func TestTunnelEnds(t *testing.T) {
 		c.want("DATA 1 end: ")
 		c.conn.expire(c.home, bodyTimer) // the client does not close
 		c.want("RST_STREAM 1: NO_ERROR")
+	})
+	t.Run("half-close", func(t *testing.T) {
+		c, tunnel, got := open(t)
+		c.conn.feedEOF()
+		if got.ends != 1 || len(got.errs) > 0 || !c.conn.open() {
+			t.Fatalf("%d ends, %v", got.ends, got.errs)
+		}
+		_, err := tunnel.Write([]byte("bye"))
+		must(t, err)
+		tunnel.Close()
+		c.want("DATA 1: bye", "DATA 1 end: ", "GOAWAY 1: NO_ERROR")
+		if !c.conn.closed {
+			t.Error("the connection is not closed")
+		}
 	})
 	t.Run("panic", func(t *testing.T) {
 		c, tunnel, _ := open(t)

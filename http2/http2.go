@@ -17,7 +17,8 @@
 //
 // The window of the connection is given back as bytes come, that of a stream when
 // its handler has consumed them: so a slow stream holds up no other, and what a
-// connection can make the server keep is bounded by its streams' windows.
+// connection can make the server keep is bounded by its streams' windows. These
+// grow for clients and handlers that are fast, together by a bound: see window.go.
 //
 // # What a client may cost
 //
@@ -44,10 +45,13 @@ type Config struct {
 	// time on one connection. Default 100.
 	MaxConcurrentStreams int
 	// InitialWindow is how many bytes of content a client may send on a stream
-	// before its handler has consumed some, 65535 to 2^31-1. Default 65535.
+	// before its handler has consumed some, 65535 to 2^31-1. It grows while
+	// client and handler are faster than that allows, up to ConnectionWindow.
+	// Default 65535.
 	InitialWindow int
 	// ConnectionWindow is how many bytes of content may be on their way on a
-	// connection, 65535 to 2^31-1. Default 1 MiB.
+	// connection, and how far the windows of its streams grow together, 65535 to
+	// 2^31-1. Default 1 MiB.
 	ConnectionWindow int
 	// MaxFrameSize is the largest frame that a client may send, 16384 to
 	// 2^24-1 bytes. Default 16384.

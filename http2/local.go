@@ -13,7 +13,8 @@ import (
 type local struct {
 	*stream.Local
 	config *Config
-	hello  []byte // what a connection begins with: SETTINGS and its window
+	hello  []byte      // what a connection begins with: SETTINGS and its window
+	tight  func() bool // the buffer budget is used up
 
 	batch   []byte // frames of the session that is within OnData
 	scratch []byte // frames of any other
@@ -33,6 +34,7 @@ func newLocal(p *protocol, l *loop.Loop) *local {
 		Local:  stream.NewLocal(&p.settings, l, l.Budget().Reserve),
 		config: &p.config,
 		hello:  appendHello(nil, &p.config, p.settings.Limits.Head),
+		tight:  l.Budget().Over,
 	}
 }
 

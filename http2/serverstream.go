@@ -24,6 +24,9 @@ type serverStream struct {
 	sendWindow int          // content that the client takes on this stream; may be negative
 	recvWindow int          // content that it may send
 	credit     int          // consumed and not yet given back to recvWindow
+	window     int          // how much may be on its way or not consumed
+	// windowSince is when recvWindow was last added to, Unix nanoseconds.
+	windowSince int64
 
 	priority httpfield.Priority
 	ready    bool // in the schedule
@@ -44,7 +47,8 @@ var _ stream.Wire = (*serverStream)(nil)
 func (st *serverStream) open(s *session, id uint32) {
 	st.s, st.id = s, id
 	st.sendWindow = s.initialWindow
-	st.recvWindow = s.at.config.InitialWindow
+	st.window = s.at.config.InitialWindow
+	st.recvWindow, st.windowSince = st.window, s.clock.now()
 	st.counted, st.credit, st.stalled, st.discardBy = 0, 0, 0, 0
 	st.closed, st.inputDone, st.sent, st.unwanted = false, false, false, false
 	st.Init(s.at.Local, st, asteri.HTTP2, &s.peer)
@@ -237,19 +241,6 @@ func (st *serverStream) Reset(cause error) {
 	st.forget(true)
 }
 
-// Credit gives back a part of the stream's window, many bytes at a time.
-func (st *serverStream) Credit(n int) {
-	if st.closed || st.inputDone {
-		return
-	}
-	st.credit += n
-	if st.credit >= st.s.at.config.InitialWindow/2 {
-		st.s.put(appendWindowUpdate(st.s.buffer(), st.id, st.credit))
-		st.recvWindow += st.credit
-		st.credit = 0
-	}
-}
-
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.s.clock.watchBodies(st.s.at.Settings.Timeouts.Body) }
 
@@ -267,6 +258,7 @@ func (st *serverStream) allSent() {
 // inputEnded is called when the client has sent all.
 func (st *serverStream) inputEnded() {
 	st.inputDone = true
+	st.shrink()
 	if st.sent {
 		st.forget(false)
 	}
@@ -312,6 +304,7 @@ func (st *serverStream) forget(ours bool) {
 // drop closes the stream and frees what it has queued.
 func (st *serverStream) drop() {
 	st.closed = true
+	st.shrink()
 	st.s.schedule.remove(st)
 	st.queue.Drop(st.s.at.Local)
 	st.waiting()

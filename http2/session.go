@@ -3,6 +3,7 @@ package http2
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/onloop"
@@ -31,10 +32,12 @@ type session struct {
 	maxFrame      int
 	priorities    bool // it knows those of RFC 9218
 
-	sendWindow int // content that the client takes on the connection
-	recvWindow int // content that it may send
-	credit     int // received and not yet given back to recvWindow
-	backlog    int // content that waits with the streams
+	sendWindow int           // content that the client takes on the connection
+	recvWindow int           // content that it may send
+	credit     int           // received and not yet given back to recvWindow
+	grown      int           // by how much the windows of streams are larger than they began
+	rtt        time.Duration // of a round trip, from our SETTINGS to their acknowledgement; 0: not known yet
+	backlog    int           // content that waits with the streams
 
 	resets purse.Purse
 	idle   purse.Purse // of frames that ask for nothing
@@ -252,6 +255,9 @@ func (s *session) OnEOF() {
 	if first {
 		for _, st := range s.snapshot() {
 			st.HalfClosed()
+			if !st.closed {
+				st.inputEnded()
+			}
 		}
 	}
 	s.settle()

@@ -72,7 +72,7 @@ var All = []Peer{
 
 	{ID: "asteri-static", Name: "asteri-loop --static", Args: asteriLoop("-w", "tornado", "--static", "/files={tmp}/files"), Path: "/plaintext", TLSArgs: asteriTLS},
 	{ID: "asteri-go-ws", Name: "asteri-loop, Go handler", Args: asteriLoop("-w", "tornado"), Path: "/ws", TLSArgs: asteriTLS},
-	{ID: "asteri-asgi-ws", Name: "asteri-loop asgi", Args: asteriLoop("-w", "asgi:2", "echo:asgi"), TLSArgs: asteriTLS},
+	{ID: "asteri-asgi-ws", Name: "asteri-loop asgi", Args: asteriLoop("-w", "asgi:2", "--websocket-connections", "10000", "echo:asgi"), TLSArgs: asteriTLS},
 	{ID: "asteri-tornado-ws", Name: "asteri-loop tornado", Args: asteriLoop("-w", "tornado:2", "tornado_echo:app"), TLSArgs: asteriTLS},
 	{ID: "asteri-go-h3", Name: "asteri-loop, Go handler", Args: asteriLoop("-w", "tornado", "--http-protocols", "h1,h2,h3"), Path: "/plaintext", TLSArgs: asteriTLS},
 

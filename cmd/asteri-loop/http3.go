@@ -28,6 +28,8 @@ func (s *server) listenHTTP3(addr string, ln *loop.Listener, h asteri.Handler, o
 		Addr:                 udp,
 		TLS:                  s.tls.Current,
 		MaxConcurrentStreams: s.cfg.HTTP3MaxConcurrentStreams,
+		StreamWindow:         int(s.cfg.HTTP3InitialWindowSize),
+		ConnectionWindow:     int(s.cfg.HTTP3ConnectionWindowSize),
 		StallTimeout:         limit(s.cfg.WriteTimeout),
 		HandshakeTimeout:     s.cfg.HandshakeTimeout,
 		NoEarlyData:          !s.cfg.HTTP3EarlyData,

@@ -183,8 +183,14 @@ func (s *sites) find(cfg *config.Config, at string) int {
 	return slices.IndexFunc(cfg.Mounts, func(m config.Mount) bool { return m.At() == at })
 }
 
-// Scale adds workers to the first application: a signal cannot say which one.
-func (s *sites) Scale(delta int) { s.list[0].Scale(delta) }
+// Scale adds workers to each application: -w is the number of each, too.
+func (s *sites) Scale(delta int) {
+	for _, a := range s.list {
+		if !a.url {
+			a.application.Scale(delta)
+		}
+	}
+}
 
 // Restart replaces a worker of whichever application has it.
 func (s *sites) Restart(pid int) error {

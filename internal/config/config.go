@@ -56,6 +56,7 @@ type Config struct {
 	// WebSocketCompression is "on", "takeover" or "off".
 	WebSocketCompression string
 	WebSocketLinger      time.Duration
+	WebSocketConnections int
 
 	// Networks are in CIDR notation, or "*" for all.
 	ForwardedAllowIPs []string
@@ -130,6 +131,8 @@ type Config struct {
 	HTTP2MaxConcurrentStreams int
 	HTTP2InitialWindowSize    int64
 	HTTP2ConnectionWindowSize int64
+	HTTP3InitialWindowSize    int64
+	HTTP3ConnectionWindowSize int64
 	HTTP2MaxFrameSize         int64
 	HTTP3MaxConcurrentStreams int
 	HTTP3EarlyData            bool

@@ -109,7 +109,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.Threads, 1, 4096) },
 	}, {
 		Name: "worker_connections", Flags: []string{"worker-connections"}, Group: groupWorkers, Meta: "INT", Default: "1000",
-		Help: "The number of requests that a gevent, asgi, tornado or gtornado worker runs at once.",
+		Help: "The number of requests that a gevent, asgi, tornado or gtornado worker runs at once and, apart from them, of WebSockets that it has open; see --websocket-connections.",
 		Live: true,
 		at:   func(c *Config) value { return number(&c.WorkerConnections, 1, 1<<20) },
 	}, {
@@ -169,7 +169,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return list(&c.PythonPath, nil) },
 	}, {
 		Name: "root_path", Flags: []string{"root-path"}, Group: groupMechanics, Meta: "PATH", Live: true,
-		Help: "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI.",
+		Help: "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI, and taken off the path for Tornado. What a trusted proxy says (SCRIPT_NAME) goes before it.",
 		at:   func(c *Config) value { return text(&c.RootPath, mountPath) },
 	},
 
@@ -189,6 +189,11 @@ var servingSettings = []*setting{
 		Name: "websocket_compression", Flags: []string{"websocket-compression"}, Group: groupWebSocket, Meta: "MODE", Default: "on",
 		Help: "Compress WebSocket messages for clients that can: on (each by itself, so that an idle WebSocket needs no memory for it), takeover (with reference to earlier ones, which makes them smaller and takes up to 40 KiB for each WebSocket) or off.",
 		at:   func(c *Config) value { return choice(&c.WebSocketCompression, nil, "on", "takeover", "off") },
+	}, {
+		Name: "websocket_connections", Flags: []string{"websocket-connections"}, Group: groupWebSocket, Meta: "INT", Default: "0",
+		Help: "The number of WebSockets that a worker with an ASGI or Tornado application has open at once; when all have as many, an opening handshake is answered 503. 0 is as many as --worker-connections. With WSGI each is a request that runs, and counts as one.",
+		Live: true,
+		at:   func(c *Config) value { return number(&c.WebSocketConnections, 0, 1<<20) },
 	}, {
 		Name: "websocket_linger", Flags: []string{"websocket-linger"}, Group: groupWebSocket, Meta: "TIME", Default: "0",
 		Help: "How long open WebSockets live on when the server stops or their workers are replaced. They are closed with 1012 then, or with 1001 when --graceful-timeout is nearly over.",
@@ -215,7 +220,7 @@ var servingSettings = []*setting{
 		at:      func(c *Config) value { return list(&c.SecureSchemeHeaders, secureScheme) },
 	}, {
 		Name: "forwarder_headers", Flags: []string{"forwarder-headers"}, Group: groupProxies, Meta: "NAME,...", Many: true, Commas: true, Default: "SCRIPT_NAME,PATH_INFO",
-		Help: "Field names with an underscore that they may send: SCRIPT_NAME is where a WSGI application is mounted, REMOTE_USER whom they have authenticated.",
+		Help: "Field names with an underscore that they may send: SCRIPT_NAME is where the application is mounted, REMOTE_USER whom they have authenticated.",
 		at:   func(c *Config) value { return list(&c.ForwarderHeaders, underscored) },
 	}, {
 		Name: "header_map", Flags: []string{"header-map"}, Group: groupProxies, Meta: "MODE", Default: "drop",
@@ -375,16 +380,24 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.HTTP2MaxConcurrentStreams, 1, 1<<16) },
 	}, {
 		Name: "http2_initial_window_size", Flags: []string{"http2-initial-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "65535",
-		Help: "The bytes of a request body that a client may send on an HTTP/2 stream before the application has taken some. More makes uploads over long distances faster.",
+		Help: "The bytes of a request body that a client may send on an HTTP/2 stream before the application has taken some, at first. While client and application are faster than that allows it is doubled, up to --http2-connection-window-size.",
 		at:   func(c *Config) value { return size(&c.HTTP2InitialWindowSize, 65535, 16<<20) },
 	}, {
 		Name: "http2_connection_window_size", Flags: []string{"http2-connection-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "1MiB",
-		Help: "The bytes of request bodies that may be on their way on one HTTP/2 connection, over all its streams.",
+		Help: "The bytes of request bodies that may be on their way on one HTTP/2 connection, over all its streams; also how far the windows of its streams grow together. It bounds uploads to so much in a round trip.",
 		at:   func(c *Config) value { return size(&c.HTTP2ConnectionWindowSize, 65535, 256<<20) },
 	}, {
 		Name: "http2_max_frame_size", Flags: []string{"http2-max-frame-size"}, Group: groupHTTP, Meta: "SIZE", Default: "16KiB",
 		Help: "The largest HTTP/2 frame that a client may send. The limit of request heads is limit_request_head.",
 		at:   func(c *Config) value { return size(&c.HTTP2MaxFrameSize, 16<<10, 1<<24-1) },
+	}, {
+		Name: "http3_initial_window_size", Flags: []string{"http3-initial-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "64KiB",
+		Help: "The bytes of a request body that a client may send on an HTTP/3 stream before the application has taken some, at first. It grows for those that are faster, up to --http3-connection-window-size.",
+		at:   func(c *Config) value { return size(&c.HTTP3InitialWindowSize, 16<<10, 16<<20) },
+	}, {
+		Name: "http3_connection_window_size", Flags: []string{"http3-connection-window-size"}, Group: groupHTTP, Meta: "SIZE", Default: "1MiB",
+		Help: "The bytes of request bodies that may be on their way on one HTTP/3 connection, at first; it grows to the fourfold for applications that keep up, while there is memory.",
+		at:   func(c *Config) value { return size(&c.HTTP3ConnectionWindowSize, 64<<10, 256<<20) },
 	}, {
 		Name: "http3_max_concurrent_streams", Flags: []string{"http3-max-concurrent-streams"}, Group: groupHTTP, Meta: "INT", Default: "100",
 		Help: "The number of requests that a client may have under way at a time on one HTTP/3 connection.",

@@ -15,10 +15,14 @@ const patience = 10 * time.Second
 // Send sends body bytes as the client.
 func (x *Exchange) Send(p []byte) {
 	x.t.Helper()
-	x.exec.Do(func() {
-		x.body = append(x.body, p...)
-		x.deliver()
-	})
+	x.exec.Do(func() { x.SendHere(p) })
+}
+
+// SendHere is Send for a test that is on the executor.
+func (x *Exchange) SendHere(p []byte) {
+	x.check("SendHere")
+	x.body = append(x.body, p...)
+	x.deliver()
 }
 
 // SendEnd ends the request body; trailer may be nil.

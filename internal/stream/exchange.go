@@ -147,10 +147,19 @@ func (x *Exchange) OnCancel(fn func(cause error)) {
 }
 
 // HalfClosed says that the client sends nothing more on its connection, though it
-// has not ended its streams.
+// has not ended its streams. A tunnel is told that this is the end of what comes, a
+// handler that waits for content that no more will.
 func (x *Exchange) HalfClosed() {
-	if !x.over {
+	in := &x.in
+	switch {
+	case x.tunnelled != nil && !in.ended:
+		in.ended = true
+		x.delivered()
+	case !x.over:
 		x.cancelled(asteri.ErrHalfClosed)
+		if !x.over && !in.ended {
+			x.failBody(asteri.ErrHalfClosed)
+		}
 	}
 }
 

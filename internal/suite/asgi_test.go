@@ -4,6 +4,7 @@ package suite
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -52,6 +53,25 @@ func TestASGI(t *testing.T) {
 			equal(t, "second", c.get("/state").want(t, 200), want)
 		},
 		"early hints": checkEarlyHints,
+		"event stream": func(t *testing.T, s *server, c *client) {
+			response, err := c.http.Do(c.request("GET", "/events", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			equal(t, "type", response.Header.Get("Content-Type"), "text/event-stream")
+			for n, in := 0, bufio.NewReader(response.Body); n < 3; n++ {
+				event, err := in.ReadString('\n')
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "event", event, fmt.Sprintf("data: %d\n", n))
+				_, _ = in.ReadString('\n')
+				if n < 2 {
+					c.get("/next").want(t, 200)
+				}
+			}
+		},
 		"pathsend": func(t *testing.T, s *server, c *client) {
 			equal(t, "file", c.get("/pathsend").want(t, 200), string(source))
 			equal(t, "HEAD", c.do("HEAD", "/pathsend", nil).want(t, 200), "")

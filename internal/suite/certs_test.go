@@ -77,11 +77,11 @@ func (a *authority) write(name, kind string, der []byte) string {
 }
 
 // server issues a certificate for host and returns its files. Issued again, it
-// takes the place of the old one.
-func (a *authority) server(host string) (certfile, keyfile string) {
+// takes the place of the old one. more are further names in it.
+func (a *authority) server(host string, more ...string) (certfile, keyfile string) {
 	a.t.Helper()
 	cert, key := a.issue(host, &x509.Certificate{
-		DNSNames: []string{host}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames: append([]string{host}, more...), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	})
 	der, err := x509.MarshalPKCS8PrivateKey(key)

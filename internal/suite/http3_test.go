@@ -20,6 +20,9 @@ type h3Request struct {
 	Size    int         `json:"size,omitempty"`
 	Step    int         `json:"step,omitempty"`
 	Headers [][2]string `json:"headers,omitempty"`
+	Then    []string    `json:"then,omitempty"`
+	// Messages make it a WebSocket.
+	Messages []string `json:"messages,omitempty"`
 }
 
 type h3Answer struct {
@@ -29,11 +32,19 @@ type h3Answer struct {
 	Size     int           `json:"size"`
 	Digest   string        `json:"digest"`
 	Trailers [][2]string   `json:"trailers"`
+	Messages []string      `json:"messages"`
+	Code     int           `json:"code"`
 }
 
 // aioquic asks a server by a client that shares no line with it, all requests at a
 // time on one connection.
 func aioquic(t *testing.T, s *server, requests ...h3Request) []h3Answer {
+	t.Helper()
+	return runAioquic[h3Answer](t, s, "h3client.py", len(requests), requests...)
+}
+
+// runAioquic runs one of the programs in clients/ and returns its n answers.
+func runAioquic[Answer, Question any](t *testing.T, s *server, program string, n int, questions ...Question) []Answer {
 	t.Helper()
 	root := filepath.Join(appsDir, "..", "..", "..")
 	clients := filepath.Join(appsDir, "..", "clients")
@@ -47,17 +58,17 @@ func aioquic(t *testing.T, s *server, requests ...h3Request) []h3Answer {
 	}
 	var input, output, faults bytes.Buffer
 	in := json.NewEncoder(&input)
-	for _, r := range requests {
-		if err := in.Encode(r); err != nil {
+	for _, q := range questions {
+		if err := in.Encode(q); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "python"), filepath.Join(clients, "h3client.py"), host, port)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "python"), "-B", filepath.Join(clients, program), host, port)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &input, &output, &faults
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("aioquic: %v\n%s", err, faults.String())
 	}
-	answers := make([]h3Answer, len(requests))
+	answers := make([]Answer, n)
 	out := json.NewDecoder(&output)
 	for i := range answers {
 		if err := out.Decode(&answers[i]); err != nil {
@@ -129,15 +140,40 @@ func TestAioquicApplication(t *testing.T) {
 		h3Request{Method: "POST", Path: "/early", Size: 30_000},
 		h3Request{Method: "GET", Path: "/trailers", Headers: [][2]string{{"te", "trailers"}}},
 		h3Request{Method: "GET", Path: "/pid"},
+		h3Request{Method: "GET", Path: "/hints"},
+		h3Request{Method: "GET", Path: "/events", Then: []string{"/next", "/next"}},
 	)
 	equal(t, "upload", answers[0].Status, 200)
 	equal(t, "digest of the digest", answers[0].Digest, digest([]byte(digest(h3Content(size)))))
 	equal(t, "early answer", answers[1].Status, 403)
 	equal(t, "trailers", len(answers[2].Trailers) > 0, true)
 	equal(t, "the next", answers[3].Status, 200)
+	equal(t, "interim responses", len(answers[4].Interim), 1)
+	equal(t, "interim status", field(answers[4].Interim[0], ":status"), "103")
+	equal(t, "link", field(answers[4].Interim[0], "link"), "</style.css>; rel=preload; as=style")
+	equal(t, "behind hints", answers[4].Digest, digest([]byte("hinted")))
+	equal(t, "event stream", field(answers[5].Headers, "content-type"), "text/event-stream")
+	equal(t, "events", answers[5].Digest, digest([]byte("data: 0\n\ndata: 1\n\ndata: 2\n\n")))
 	if text := s.log.text(); strings.Contains(text, "Traceback") {
 		t.Error(text)
 	}
+}
+
+// TestAioquicWebSocket: RFC 9220 by a client that shares no line with the server, beside
+// requests on the same connection.
+func TestAioquicWebSocket(t *testing.T) {
+	t.Parallel()
+	s := start(t, app("websocket_app:app", "asgi", "--http-protocols", "h1,h3")...)
+	messages := []string{"hello", "", "grüße", strings.Repeat("long ", 5000)}
+	answers := aioquic(t, s,
+		h3Request{Method: "CONNECT", Path: "/echo", Messages: messages, Headers: [][2]string{{":protocol", "websocket"}, {"sec-websocket-version", "13"}}},
+		h3Request{Method: "GET", Path: "/nowhere"},
+	)
+	equal(t, "status", answers[0].Status, 200)
+	equal(t, "messages", strings.Join(answers[0].Messages, "|"), strings.Join(messages, "|"))
+	equal(t, "closed with", answers[0].Code, 1000)
+	equal(t, "a request", answers[1].Status, 404)
+	equal(t, "told", s.over(t, "http").get("/ended").want(t, 200), "1000 ")
 }
 
 // freePort returns a port that nobody listens on, as TCP or UDP.

@@ -67,6 +67,16 @@ func TestForwarded(t *testing.T) {
 		scope := environOf(t, s.over(t, "http").get("/scope", forwarded...).want(t, 200))
 		equal(t, "client", scope["client"].([]any)[0], any("192.0.2.7"))
 		scope.want(t, "scheme", "https")
+		for _, path := range []string{"/app/scope", "/scope"} {
+			scope = environOf(t, s.over(t, "http").get(path, "SCRIPT_NAME: /app").want(t, 200))
+			scope.want(t, "root_path", "/app")
+			scope.want(t, "path", "/app/scope")
+		}
+	})
+	t.Run("Tornado", func(t *testing.T) {
+		s := start(t, app("tornado_app:app", "tornado")...)
+		seen := environOf(t, s.over(t, "http").get("/app/where/x", "SCRIPT_NAME: /app").want(t, 200))
+		seen.want(t, "name", "x")
 	})
 	t.Run("strangers", func(t *testing.T) {
 		s := start(t, app("wsgi_probe:app", "sync", "--forwarded-allow-ips", "192.0.2.1")...)
@@ -245,9 +255,12 @@ func TestNginx(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := runProxy(t, s, nginxConf, func(conf, dir string) *exec.Cmd {
-		return exec.Command(path, "-c", conf, "-p", dir, "-g", "user "+owner.Username+";")
-	})
+	nginx := func(s *server) *client {
+		return runProxy(t, s, nginxConf, func(conf, dir string) *exec.Cmd {
+			return exec.Command(path, "-c", conf, "-p", dir, "-g", "user "+owner.Username+";")
+		})
+	}
+	c := nginx(s)
 	e := environOf(t, c.get("/uwsgi/environ?a=1").want(t, 200))
 	for key, value := range (environ{"REMOTE_ADDR": "192.0.2.8", "SCRIPT_NAME": "/uwsgi", "PATH_INFO": "/environ", "QUERY_STRING": "a=1", "HTTP_HOST": "localhost"}) {
 		e.want(t, key, value)
@@ -255,6 +268,11 @@ func TestNginx(t *testing.T) {
 	body := strings.Repeat("0123456789", 100_000)
 	equal(t, "upload by uwsgi", c.post("/uwsgi/read", "text/plain", body).want(t, 200), digest([]byte(body)))
 	equal(t, "a stream by uwsgi", c.get("/uwsgi/generator?n=3").want(t, 200), "piece 0\npiece 1\npiece 2\n")
+	asgi := start(t, app("asgi_probe:app", "asgi", "--protocol", "uwsgi")...)
+	scope := environOf(t, nginx(asgi).get("/uwsgi/scope?a=1").want(t, 200))
+	for key, value := range (environ{"root_path": "/uwsgi", "path": "/uwsgi/scope", "raw_path": "/uwsgi/scope", "query_string": "a=1"}) {
+		scope.want(t, key, value)
+	}
 	e = environOf(t, c.get("/http/environ").want(t, 200))
 	for key, value := range (environ{"REMOTE_ADDR": "192.0.2.9", "SCRIPT_NAME": "/http", "PATH_INFO": "/environ", "wsgi.url_scheme": "https"}) {
 		e.want(t, key, value)

@@ -174,6 +174,39 @@ func TestMoreAndFewerWorkers(t *testing.T) {
 	count(1)
 }
 
+// TestMoreAndFewerWorkersOfMounts: the signals are for each application, of which
+// each keeps one worker; a server behind a path has none.
+func TestMoreAndFewerWorkersOfMounts(t *testing.T) {
+	t.Parallel()
+	s := start(t, app("faults:app", "sync", "--mount", "/two=faults:app,workers=2,worker-class=gthread,threads=2",
+		"--mount", "/elsewhere=http://127.0.0.1:1")...)
+	count := func(main, two int) {
+		t.Helper()
+		s.eventually(fmt.Sprintf("%d and %d workers run", main, two), func() bool {
+			at := map[string]int{}
+			for _, w := range decode[struct {
+				Workers []struct {
+					At, State string
+				}
+			}](t, s.over(t, "http").get("/asteri-status.json")).Workers {
+				if w.State == "IDLE" || w.State == "BUSY" {
+					at[w.At]++
+				}
+			}
+			return len(s.workers()) == main+two && at[""] == main && at["/two"] == two
+		})
+	}
+	count(1, 2)
+	s.signal(syscall.SIGTTIN)
+	count(2, 3)
+	s.signal(syscall.SIGTTOU)
+	count(1, 2)
+	s.signal(syscall.SIGTTOU)
+	count(1, 1)
+	s.signal(syscall.SIGTTIN)
+	count(2, 2)
+}
+
 // TestGracefulStop: TERM refuses new connections and finishes what runs.
 func TestGracefulStop(t *testing.T) {
 	t.Parallel()

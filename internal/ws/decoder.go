@@ -32,14 +32,28 @@ type Decoder struct {
 	text     textCheck
 	control  *[]byte // a control frame's payload so far, if it came in parts
 	buf      *[]byte // the message so far, if it came in parts or is compressed
+
+	unpacker *decompressor // of the message in buf, which has come whole
+	unpacked *[]byte       // what it has made of it
+	worked   int           // bytes that the last call unpacked
 }
 
+// unpackStep is how many bytes one call of Next unpacks at most: a small part of a
+// millisecond's work.
+const unpackStep = 64 << 10
+
 // Next reads from in, which it unmasks in place, and returns how many bytes it
-// took. It stops behind the first event, at the end of in, or with an error,
-// which is an *Error and final.
+// took. It stops behind the first event, at the end of in, when it has unpacked as
+// much as it does at a time (see Unpacking), or with an error, which is an *Error
+// and final.
 func (d *Decoder) Next(in []byte) (n int, ev Event, err error) {
+	d.worked = 0
 	if d.lent {
 		d.release()
+	}
+	if d.unpacker != nil {
+		ev, err = d.unpack()
+		return 0, ev, err
 	}
 	if !d.inFrame {
 		var complete bool
@@ -186,21 +200,44 @@ func (d *Decoder) onData(part []byte) (Event, error) {
 	return d.lend(), nil
 }
 
-// inflate decompresses the message that is complete.
+// inflate begins to decompress the message that is complete.
 func (d *Decoder) inflate() (Event, error) {
-	whole := takeBuffer()
-	var err error
-	*whole, err = d.Inflater.inflate((*whole)[:0], d.buf, d.Limit)
-	giveBuffer(d.buf)
-	d.buf = whole
-	if err != nil {
+	d.unpacker, d.unpacked = d.Inflater.begin(d.buf), takeBuffer()
+	return d.unpack()
+}
+
+// unpack decompresses the next piece of a message.
+func (d *Decoder) unpack() (Event, error) {
+	from := len(*d.unpacked)
+	out, complete, err := d.Inflater.step(d.unpacker, *d.unpacked, d.Limit, unpackStep)
+	*d.unpacked = out
+	d.worked = len(out) - from
+	switch {
+	case err != nil:
+		d.Discard()
 		return Event{}, err
-	}
-	if d.message == Text && !validText(*whole) {
+	case d.message == Text && !d.text.add(out[from:]):
+		return Event{}, errText
+	case !complete:
+		return Event{}, nil
+	case d.message == Text && !d.text.complete():
 		return Event{}, errText
 	}
+	giveBuffer(d.buf)
+	d.buf = d.unpacked
+	d.unpacked = nil
+	d.unpacker.giveBack()
+	d.unpacker = nil
 	return d.lend(), nil
 }
+
+// Unpacking tells whether a message that has come is not unpacked yet: Next is to be
+// called again, even if there is no more input, and takes none until it is.
+func (d *Decoder) Unpacking() bool { return d.unpacker != nil }
+
+// Unpacked returns how many bytes the last call of Next has unpacked, which is what
+// most of its time goes to.
+func (d *Decoder) Unpacked() int { return d.worked }
 
 // lend ends the message, whose buffer is the caller's until the next call.
 func (d *Decoder) lend() Event {
@@ -225,10 +262,14 @@ func (d *Decoder) release() {
 
 // Held returns how many bytes of memory a message under way occupies.
 func (d *Decoder) Held() int {
-	if d.buf == nil {
-		return 0
+	n := 0
+	if d.buf != nil {
+		n = cap(*d.buf)
 	}
-	return cap(*d.buf)
+	if d.unpacker != nil {
+		n += cap(*d.unpacked) + unpackerSize
+	}
+	return n
 }
 
 // Rest lets go of the buffer of the last event, so that a connection which waits
@@ -241,6 +282,11 @@ func (d *Decoder) Rest() {
 
 // Discard lets go of all that is held. The Decoder is not used any more.
 func (d *Decoder) Discard() {
+	if d.unpacker != nil {
+		d.unpacker.giveBack()
+		giveBuffer(d.unpacked)
+		d.unpacker, d.unpacked = nil, nil
+	}
 	if d.buf != nil {
 		d.release()
 	}

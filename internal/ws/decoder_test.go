@@ -36,7 +36,7 @@ func outcome(d *Decoder, in []byte, cut func(left int) int) string {
 	var log []string
 	for len(in) > 0 {
 		part := bytes.Clone(in[:min(len(in), max(1, cut(len(in))))])
-		for len(part) > 0 {
+		for len(part) > 0 || d.Unpacking() {
 			n, ev, err := d.Next(part)
 			if err != nil {
 				var e *Error

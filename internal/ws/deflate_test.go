@@ -23,6 +23,16 @@ func samples() [][]byte {
 	return [][]byte{nil, []byte("a"), []byte("Hello"), bytes.Repeat([]byte("ab"), 200), noise, words, make([]byte, 1<<20), words[:100], noise[:300]}
 }
 
+// inflate unpacks a message in steps.
+func inflate(z *Inflater, wire *[]byte, limit int) (out []byte, err error) {
+	r := z.begin(wire)
+	defer r.giveBack()
+	for complete := false; err == nil && !complete; {
+		out, complete, err = z.step(r, out, limit, 1<<10)
+	}
+	return out, err
+}
+
 // TestDeflate sends messages through a deflater and an inflater under every
 // window, whole and in fragments.
 func TestDeflate(t *testing.T) {
@@ -37,7 +47,7 @@ func TestDeflate(t *testing.T) {
 				} else {
 					wire = out.Append(nil, message, true)
 				}
-				got, err := in.inflate(nil, &wire, len(message))
+				got, err := inflate(in, &wire, len(message))
 				if err != nil || !bytes.Equal(got, message) {
 					t.Fatalf("takeover %t, %d bits, message %d: got %d bytes, %v", takeover, bits, i, len(got), err)
 				}
@@ -93,7 +103,7 @@ func TestInflateOthers(t *testing.T) {
 		{"empty", "\x00", ""},
 	} {
 		wire := []byte(c.wire)
-		got, err := z.inflate(nil, &wire, 100)
+		got, err := inflate(z, &wire, 100)
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: got %q, %v", c.name, got, err)
 		}
@@ -102,7 +112,7 @@ func TestInflateOthers(t *testing.T) {
 		"reserved block": "\x06", "cut": "\xf2\x48\xcd", "many last blocks": strings.Repeat("\x03\x00", 1000) + "\x00",
 	} {
 		p := []byte(wire)
-		if got, err := z.inflate(nil, &p, 1<<20); err != errDeflated {
+		if got, err := inflate(z, &p, 1<<20); err != errDeflated {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
 	}
@@ -125,6 +135,54 @@ func TestInflateBomb(t *testing.T) {
 		t.Errorf("got %.50q", got)
 	}
 	if d.Held() > 4*limit {
+		t.Errorf("holds %d bytes", d.Held())
+	}
+}
+
+// A large message is unpacked a piece with each call, and nothing behind it is taken
+// before.
+func TestDecoderInflatesInSteps(t *testing.T) {
+	message := strings.Repeat("grüße ", 200_000)
+	wire := newDeflater(15, false).Append(nil, []byte(message), true)
+	in := append(AppendMasked(nil, Text, true, true, testKey, wire), frames(piece{fin | 9, "p"})...)
+	d := Decoder{Limit: len(message), Inflater: newInflater(15, false)}
+	n, steps := 0, 0
+	for {
+		used, ev, err := d.Next(in[n:])
+		n += used
+		steps++
+		if err != nil || d.Unpacked() > unpackStep {
+			t.Fatalf("step %d: %d bytes unpacked, %v", steps, d.Unpacked(), err)
+		}
+		if steps > 1 && used != 0 {
+			t.Fatalf("step %d took %d bytes", steps, used)
+		}
+		if ev.Op == Text {
+			if string(ev.Data) != message {
+				t.Fatal("another message")
+			}
+			break
+		}
+		if !d.Unpacking() || d.Held() < steps*unpackStep {
+			t.Fatalf("step %d: holds %d bytes", steps, d.Held())
+		}
+	}
+	if want := (len(message) + unpackStep - 1) / unpackStep; steps != want && steps != want+1 {
+		t.Errorf("%d steps, want %d", steps, want)
+	}
+	if got := outcome(&d, in[n:], atOnce); got != "9:p" {
+		t.Errorf("got %q", got)
+	}
+	d.Rest()
+	if d.Held() != 0 || d.Unpacking() {
+		t.Errorf("holds %d bytes", d.Held())
+	}
+	// One that is given up lets go of everything.
+	if _, _, err := d.Next(AppendMasked(nil, Text, true, true, testKey, wire)); err != nil || !d.Unpacking() {
+		t.Fatalf("unpacking %t, %v", d.Unpacking(), err)
+	}
+	d.Discard()
+	if d.Held() != 0 || d.Unpacking() {
 		t.Errorf("holds %d bytes", d.Held())
 	}
 }
@@ -205,7 +263,7 @@ func FuzzInflate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		const limit = 1 << 16
 		in := bytes.Clone(wire)
-		got, err := newInflater(15, false).inflate(nil, &in, limit)
+		got, err := inflate(newInflater(15, false), &in, limit)
 		if err != nil {
 			return
 		}

@@ -33,38 +33,16 @@ var noContext Inflater
 // one (section 7.2.3.4), since each means to begin anew.
 const maxFinalBlocks = 16
 
-// inflate appends what the message in buf stands for to dst, at most limit bytes.
-// It appends to buf what is needed for an end.
-func (z *Inflater) inflate(dst []byte, buf *[]byte, limit int) ([]byte, error) {
-	*buf = append(*buf, endTail...)
-	r := decompressors.Get().(*decompressor)
-	defer decompressors.Put(r)
-	r.in.Reset(*buf)
-	start, context := len(dst), z.context.text
-	for range maxFinalBlocks {
-		if err := r.flate.(flate.Resetter).Reset(&r.in, context); err != nil {
-			return dst, errDeflated
-		}
-		var err error
-		if dst, err = r.read(dst, start+limit); err != nil {
-			return dst, err
-		}
-		if r.in.Len() <= len(endTail) {
-			z.context.add(dst[start:])
-			return dst, nil
-		}
-		// The peer's own last block, and more to come.
-		context = slices.Concat(z.context.text, dst[start:])
-	}
-	return dst, errDeflated
-}
-
-// decompressor is one of flate's, which holds tables and a window of some 80 kB
-// in all, and its input.
+// decompressor unpacks one message. It is one of flate's, which holds tables and a
+// window of some 80 kB in all, and its input.
 type decompressor struct {
 	in    bytes.Reader
 	flate io.ReadCloser
+	begun int // 1, and how many blocks were marked as the last one
 }
+
+// unpackerSize is about what a decompressor occupies, in bytes.
+const unpackerSize = 80 << 10
 
 var decompressors = sync.Pool{New: func() any {
 	r := new(decompressor)
@@ -72,22 +50,68 @@ var decompressors = sync.Pool{New: func() any {
 	return r
 }}
 
-// read appends all that comes up to a last block, unless dst becomes longer than
-// limit.
-func (r *decompressor) read(dst []byte, limit int) ([]byte, error) {
+// begin returns a decompressor for the message in buf, to which it appends what is
+// needed for an end. buf must not change until the decompressor is given back.
+func (z *Inflater) begin(buf *[]byte) *decompressor {
+	*buf = append(*buf, endTail...)
+	r := decompressors.Get().(*decompressor)
+	r.in.Reset(*buf)
+	r.begun = 0
+	r.restart(z.context.text)
+	return r
+}
+
+// giveBack lets go of a decompressor and of its input.
+func (r *decompressor) giveBack() {
+	r.in.Reset(nil)
+	decompressors.Put(r)
+}
+
+// restart begins a sequence of blocks that may refer to context.
+func (r *decompressor) restart(context []byte) {
+	r.begun++
+	_ = r.flate.(flate.Resetter).Reset(&r.in, context) // it fails for nothing
+}
+
+// step appends to dst, which begins with what earlier steps have made, until there
+// are most bytes more or the message is complete. It fails if the message has more
+// than limit bytes.
+func (z *Inflater) step(r *decompressor, dst []byte, limit, most int) (out []byte, complete bool, err error) {
+	for until := len(dst) + most; ; {
+		var last bool
+		if dst, last, err = r.read(dst, limit, until); err != nil || !last {
+			return dst, false, err
+		}
+		if r.in.Len() <= len(endTail) {
+			z.context.add(dst)
+			return dst, true, nil
+		}
+		// The peer's own last block, and more to come.
+		if r.begun == maxFinalBlocks {
+			return dst, false, errDeflated
+		}
+		const window = 1 << fullBits
+		r.restart(slices.Concat(z.context.text, dst[max(0, len(dst)-window):]))
+	}
+}
+
+// read appends what comes up to a last block, or until dst has as many bytes.
+func (r *decompressor) read(dst []byte, limit, until int) (out []byte, last bool, err error) {
 	for {
 		if len(dst) == cap(dst) {
 			dst = append(dst, 0)[:len(dst)]
 		}
-		n, err := r.flate.Read(dst[len(dst):cap(dst)])
+		n, err := r.flate.Read(dst[len(dst):min(cap(dst), until)])
 		dst = dst[:len(dst)+n]
 		switch {
 		case len(dst) > limit:
-			return dst, errMessageTooBig
+			return dst, false, errMessageTooBig
 		case err == io.EOF:
-			return dst, nil
+			return dst, true, nil
 		case err != nil:
-			return dst, errDeflated
+			return dst, false, errDeflated
+		case len(dst) >= until:
+			return dst, false, nil
 		}
 	}
 }

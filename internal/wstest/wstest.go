@@ -123,8 +123,10 @@ func (c *Client) Next() string {
 	c.t.Helper()
 	c.decoder.Inflater = c.Inflater
 	for {
-		if _, err := c.in.Peek(1); err != nil {
-			return c.ended(err)
+		if !c.decoder.Unpacking() {
+			if _, err := c.in.Peek(1); err != nil {
+				return c.ended(err)
+			}
 		}
 		p, _ := c.in.Peek(c.in.Buffered())
 		n, ev, err := c.decoder.Next(p)

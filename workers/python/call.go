@@ -21,6 +21,7 @@ type call struct {
 	// upgrade is req as a worker with WebSockets gets it, if it asks for one;
 	// rawForm as one gets it that is given a socket, if it offers an upgrade.
 	upgrade, rawForm *asteri.Request
+	handshake        bool // it asks for a WebSocket
 
 	// The dispatcher's.
 	place      place
@@ -136,6 +137,10 @@ func (c *call) toHome(at asteri.Executor, fn func()) bool {
 
 // submit asks the dispatcher for a worker.
 func (c *call) submit() {
+	if c.handshake && c.pool.dispatcher.socketsFull() {
+		c.refuseSocket()
+		return
+	}
 	w, ok := c.pool.dispatcher.submit(c, c.home)
 	switch {
 	case !ok:
@@ -144,6 +149,13 @@ func (c *call) submit() {
 	case w != nil:
 		w.link.deliver(c, c.home)
 	}
+}
+
+// refuseSocket answers an opening handshake for which no worker has room.
+func (c *call) refuseSocket() {
+	c.pool.counts.refused.Add(1)
+	c.pool.warnOfSockets()
+	c.refuse(errSocketsFull)
 }
 
 // retryAfter is what clients are told when there is no room, in seconds.

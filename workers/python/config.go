@@ -26,6 +26,10 @@ type Config struct {
 	// WorkerConnections is how many requests a worker of an asynchronous
 	// model has at a time. Default 1000.
 	WorkerConnections int
+	// WebSocketConnections is how many WebSockets a worker has open at a time,
+	// with an ASGI or Tornado application; beyond it opening handshakes are
+	// answered 503. Default WorkerConnections.
+	WebSocketConnections int
 
 	// Timeout is how long a request may take until its response begins, and
 	// half of how long a worker may give no sign of life. Default 30 s;
@@ -97,6 +101,7 @@ func (c Config) withDefaults() Config {
 	c.Workers = cmp.Or(c.Workers, 1)
 	c.Threads = cmp.Or(c.Threads, 1)
 	c.WorkerConnections = cmp.Or(c.WorkerConnections, 1000)
+	c.WebSocketConnections = cmp.Or(c.WebSocketConnections, c.WorkerConnections)
 	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
 	c.GracefulTimeout = cmp.Or(c.GracefulTimeout, 30*time.Second)
 	c.BootTimeout = cmp.Or(c.BootTimeout, 60*time.Second)

@@ -36,6 +36,8 @@ type room struct {
 	credit   int // further calls that may wait in its link
 	calls    int
 	sockets  int // open WebSockets, which take no room
+	// maxSockets bounds them; 0 if they are none of the worker's, but calls.
+	maxSockets int
 	// waitingSince is when calls began to wait in the link, or when the
 	// worker last finished one, if that is later.
 	waitingSince time.Time
@@ -43,6 +45,8 @@ type room struct {
 }
 
 func (r *room) full() bool { return r.calls >= r.capacity+r.credit }
+
+func (r *room) socketsFull() bool { return r.maxSockets > 0 && r.sockets >= r.maxSockets }
 
 // less tells whether a is less busy than b.
 func (r *room) less(b *room) bool { return r.calls*b.capacity < b.calls*r.capacity }
@@ -61,7 +65,7 @@ func newDispatcher(limit int) *dispatcher {
 func (d *dispatcher) submit(c *call, from asteri.Executor) (w *worker, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if w = d.pick(from); w != nil {
+	if w = d.pick(c, from); w != nil {
 		d.assign(c, w)
 		return w, true
 	}
@@ -79,7 +83,7 @@ func (d *dispatcher) submit(c *call, from asteri.Executor) (w *worker, ok bool) 
 func (d *dispatcher) resubmit(c *call, from asteri.Executor) (w *worker, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if w = d.pick(from); w != nil {
+	if w = d.pick(c, from); w != nil {
 		d.assign(c, w)
 		return w, true
 	}
@@ -94,12 +98,12 @@ func (d *dispatcher) resubmit(c *call, from asteri.Executor) (w *worker, ok bool
 	return nil, true
 }
 
-// pick returns the least busy worker that has room.
-func (d *dispatcher) pick(from asteri.Executor) *worker {
+// pick returns the least busy worker that has room for c.
+func (d *dispatcher) pick(c *call, from asteri.Executor) *worker {
 	var best *worker
 	for _, w := range d.workers {
 		switch {
-		case w.room.full():
+		case w.room.full() || c.handshake && w.room.socketsFull():
 		case best == nil || w.room.less(&best.room):
 			best = w
 		case best.room.less(&w.room):
@@ -166,11 +170,37 @@ func (r *room) adapt(n int, took time.Duration) {
 	}
 }
 
-// socketsChanged counts the open WebSockets of w.
-func (d *dispatcher) socketsChanged(w *worker, by int) {
+// socketsFull tells whether every worker has as many open WebSockets as it may. It is
+// the answer to a handshake before it reaches an application; what has come in
+// between is settled by addSocket.
+func (d *dispatcher) socketsFull() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w.room.sockets += by
+	for _, w := range d.workers {
+		if !w.room.socketsFull() {
+			return false
+		}
+	}
+	return len(d.workers) > 0
+}
+
+// addSocket counts an open WebSocket of w. It returns false if that has as many as it
+// may.
+func (d *dispatcher) addSocket(w *worker) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w.room.socketsFull() {
+		return false
+	}
+	w.room.sockets++
+	return true
+}
+
+// removeSocket undoes addSocket.
+func (d *dispatcher) removeSocket(w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w.room.sockets--
 }
 
 // restore gives back the room of n calls that w will not run.

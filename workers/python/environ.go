@@ -42,7 +42,15 @@ type content struct {
 
 // request writes one request tuple.
 func (e *requestEncoder) request(stream uint32, r *asteri.Request, body content) {
-	e.Tuple(11)
+	root := ""
+	if p := r.Peer.Proxy; p != nil && !e.wsgi { // for WSGI it is in the environ
+		root = p.Root
+	}
+	if root == "" {
+		e.Tuple(11)
+	} else {
+		e.Tuple(12)
+	}
 	e.Int(int64(stream))
 	methods.write(&e.Encoder, r.Method)
 	schemes.write(&e.Encoder, r.Scheme)
@@ -68,6 +76,10 @@ func (e *requestEncoder) request(stream uint32, r *asteri.Request, body content)
 		e.Bytes(body.inline)
 	}
 	e.Int(body.length)
+	if root != "" {
+		e.text = append(e.text[:0], root...)
+		e.Bytes(e.text)
+	}
 }
 
 // address writes a (host, port) tuple, (path, None), or None.

@@ -43,6 +43,8 @@ type Pool struct {
 	metrics     appMetrics
 	routes      routes
 
+	socketsWarned atomic.Int64 // when the log was last told that there are too many, in Unix seconds
+
 	readyOnce sync.Once
 	ready     chan struct{} // closed at the first READY, or failure
 	readyErr  error

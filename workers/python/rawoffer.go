@@ -10,6 +10,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // WSGI applications take over a connection by writing on its socket, and Tornado's
@@ -27,6 +28,7 @@ func asksForUpgrade(r *asteri.Request) bool {
 // offerUpgrade finds out what workers may make of a request that asks for an
 // upgrade. It returns false if the request was refused.
 func (c *call) offerUpgrade() bool {
+	c.handshake = websocket.Offered(c.req)
 	var refused bool
 	if c.upgrade, refused = c.pool.offeredWebSocket(c.x); refused {
 		return false
@@ -105,9 +107,8 @@ func (l *link) lend(r *rawSocket) {
 // rawTaken is called when the application has answered on its socket. The call's
 // time is its own from now on.
 func (l *link) rawTaken(c *call, r *rawSocket) {
-	if _, ok := l.raws[r]; ok && !l.worker.info.wholeBody {
-		r.counted = true
-		l.worker.pool.dispatcher.socketsChanged(l.worker, 1)
+	if _, ok := l.raws[r]; !ok {
+		l.uncount(r)
 	}
 	if l.calls.has(c) {
 		c.tookOver = true
@@ -117,9 +118,13 @@ func (l *link) rawTaken(c *call, r *rawSocket) {
 // rawClosed is the last that is heard of a socket.
 func (l *link) rawClosed(r *rawSocket) {
 	delete(l.raws, r)
+	l.uncount(r)
+}
+
+func (l *link) uncount(r *rawSocket) {
 	if r.counted {
 		r.counted = false
-		l.worker.pool.dispatcher.socketsChanged(l.worker, -1)
+		l.worker.pool.dispatcher.removeSocket(l.worker)
 	}
 }
 

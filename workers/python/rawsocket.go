@@ -27,7 +27,7 @@ type rawSocket struct {
 	conn   loop.Conn // nil until the loop has adopted fd
 	call   *call     // nil once it is a tunnel
 
-	counted bool // the link's: as an open socket of the worker
+	counted bool // as an open socket of the worker; the link's, once it is taken
 
 	phase   rawPhase
 	taken   bool // the application has answered on the socket

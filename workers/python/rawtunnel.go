@@ -30,9 +30,20 @@ func (r *rawSocket) upgrade(h *head) error {
 	if asteri.EqualFold(h.header.Get("Upgrade"), "websocket") {
 		r.frames = new(ws.Follower)
 	}
+	if w := r.link.worker; !w.info.wholeBody { // else it holds the room of its call
+		if !w.pool.dispatcher.addSocket(w) {
+			w.pool.warnOfSockets()
+			return errSocketsFull
+		}
+		r.counted = true
+	}
 	var err error
 	c.account()
 	if r.tunnel, err = c.x.Upgrade(asteri.UpgradeRaw, h.header); err != nil {
+		if r.counted {
+			r.counted = false
+			r.link.worker.pool.dispatcher.removeSocket(r.link.worker)
+		}
 		return err
 	}
 	r.take(rawTunnel)

@@ -28,9 +28,10 @@ type Snapshot struct {
 	Workers []WorkerStatus
 	// Queued is how many requests wait for a worker, at most QueueSize.
 	Queued, QueueSize int
-	// Refused requests found the queue full, Expired ones waited in it for
-	// too long; both were answered 503. Retried ones were given to a second
-	// worker after the first had died. TimedOut ones were answered 504.
+	// Refused requests found the queue full, or were for WebSockets for which
+	// no worker had room, Expired ones waited in it for too long; all were
+	// answered 503. Retried ones were given to a second worker after the first
+	// had died. TimedOut ones were answered 504.
 	Refused, Expired, Retried, TimedOut uint64
 	// Started is how many worker processes were started; Exits counts those that
 	// have ended, by cause: "crashed" by themselves, "finished" as they were told,

@@ -19,7 +19,8 @@ type socket struct {
 	id   uint32
 	home asteri.Executor
 
-	window int // the link's: what the worker may send
+	window  int  // the link's: what the worker may send
+	counted bool // the link's: among the worker's open ones
 
 	// The home's.
 	conn      *websocket.Conn // nil once nothing more can be sent
@@ -369,7 +370,9 @@ func (l *link) onSocketFrame(s *socket, h header, payload []byte) error {
 		s.toHome(func() { s.close(websocket.InternalError, "") })
 	case frameDone:
 		l.calls.removeSocket(s)
-		l.worker.pool.dispatcher.socketsChanged(l.worker, -1)
+		if s.counted {
+			l.worker.pool.dispatcher.removeSocket(l.worker)
+		}
 		s.toHome(func() { s.close(websocket.NormalClosure, "") })
 	default:
 		return violation(fmt.Sprintf("frame of type %d for an open socket", h.kind))

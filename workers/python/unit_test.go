@@ -353,6 +353,19 @@ func TestRequestForASGI(t *testing.T) {
 	}
 }
 
+// ASGI and Tornado get the root that a trusted proxy says in a place of its own.
+func TestRequestOfAProxyForASGI(t *testing.T) {
+	r := requestOf("Script-Name", "/evil", "SCRIPT_NAME", "/evil")
+	r.Peer.Proxy = &asteri.Proxy{}
+	if got := encoded(t, false, r, content{}); len(got) != 11 {
+		t.Errorf("got %q", got)
+	}
+	r.Peer.Proxy.Root = "/caf\xc3\xa9"
+	if got := encoded(t, false, r, content{}); len(got) != 12 || !reflect.DeepEqual(got[11], []byte("/caf\xc3\xa9")) {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestFieldNamesAreFoundWhateverTheirCase(t *testing.T) {
 	for _, f := range fieldTable.slots {
 		if f == nil {

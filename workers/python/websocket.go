@@ -2,6 +2,7 @@ package python
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/workers/websocket"
@@ -41,6 +42,19 @@ func (p *Pool) offeredWebSocket(x asteri.Exchange) (as *asteri.Request, refused 
 	return &r, false
 }
 
+var errSocketsFull = &asteri.StatusError{
+	Code: http.StatusServiceUnavailable, Reason: "the workers have as many open WebSockets as they may", RetryAfter: retryAfter,
+}
+
+// warnOfSockets lets the log know that handshakes are refused, now and then.
+func (p *Pool) warnOfSockets() {
+	now := time.Now().Unix()
+	if last := p.socketsWarned.Load(); now-last >= 60 && p.socketsWarned.CompareAndSwap(last, now) {
+		p.log.Warn("WebSockets are refused: every worker has as many open as it may; see --websocket-connections",
+			"each", p.config().WebSocketConnections)
+	}
+}
+
 // onAccept makes an open socket of a call.
 func (l *link) onAccept(c *call, payload []byte) error {
 	if c.begun || c.upgrade == nil || !l.worker.info.sockets() {
@@ -54,8 +68,15 @@ func (l *link) onAccept(c *call, payload []byte) error {
 	s := &socket{link: l, id: c.id, home: c.home, window: responseWindow, retiring: l.retiring}
 	l.remove(c)
 	l.calls.addSocket(s)
-	l.worker.pool.dispatcher.socketsChanged(l.worker, 1)
+	s.counted = l.worker.pool.dispatcher.addSocket(l.worker)
 	l.release(1, 0)
+	if !s.counted {
+		c.toHome(l.loop, func() {
+			c.refuseSocket()
+			s.lost()
+		})
+		return nil
+	}
 	c.toHome(l.loop, func() { c.accept(s, subprotocol, h) })
 	return nil
 }

@@ -38,6 +38,8 @@ async def app(scope, receive, send):
         return
     if path == "/forged":
         return await send({"type": "websocket.accept", "subprotocol": "forged"})
+    while path == "/held" and not os.path.exists(scope["query_string"].decode()):
+        await asyncio.sleep(0.001)
     if path == "/hang":
         await asyncio.sleep(3600)
     await send({"type": "websocket.accept", "subprotocol": (scope["subprotocols"] or [None])[-1], "headers": [(b"x-pid", b"%d" % os.getpid())]})
@@ -246,7 +248,7 @@ func TestSocketBackPressure(t *testing.T) {
 // Open sockets take no room of requests, no timeout ends them, and they are spread
 // over the workers.
 func TestOpenSocketsAreNoRequests(t *testing.T) {
-	s := serveSockets(t, Config{WorkerConnections: 2, Workers: 2, Timeout: 300 * time.Millisecond})
+	s := serveSockets(t, Config{WorkerConnections: 2, WebSocketConnections: 20, Workers: 2, Timeout: 300 * time.Millisecond})
 	eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })
 	var open []*wstest.Client
 	pids := map[string]int{}

@@ -69,6 +69,9 @@ func (w *worker) boot() {
 	if err == nil {
 		w.info = info
 		w.room.capacity = info.Capacity
+		if !info.wsgi() { // there each holds a call's room
+			w.room.maxSockets = w.cfg.WebSocketConnections
+		}
 		err = w.adopt()
 	}
 	if err != nil {

@@ -33,8 +33,11 @@ type Conn struct {
 	draining   bool // the server stops
 	goingAway  bool // at the end of its time
 
-	pending  []byte // received while reading was held up: at most the tunnel's window
-	reserved int    // bytes counted by Options.Reserve
+	deferred bool // reading goes on in the next turn
+
+	backlog  *backlog // what is sent bit by bit; nil if there is nothing
+	pending  []byte   // received while reading was held up: at most the tunnel's window
+	reserved int      // bytes counted by Options.Reserve
 
 	breach *ws.Error // of the peer, while failing
 
@@ -82,12 +85,17 @@ func (c *Conn) Resume() {
 }
 
 func (c *Conn) readSoon() {
-	if len(c.pending) > 0 && !c.reading {
+	if c.unread() && !c.reading && !c.deferred {
+		c.deferred = true
 		c.tunnel.Post(c.readPending)
 	}
 }
 
+// unread tells whether something has come that was not delivered yet.
+func (c *Conn) unread() bool { return len(c.pending) > 0 || c.decoder.Unpacking() }
+
 func (c *Conn) readPending() {
+	c.deferred = false
 	if c.reading || c.heldUp() {
 		return
 	}
@@ -115,7 +123,7 @@ func (i *input) OnBody(p []byte) {
 		c.watchPeer()
 	}
 	n := 0
-	if len(c.pending) == 0 {
+	if len(c.pending) == 0 && !c.deferred {
 		n = c.read(p)
 	}
 	if n < len(p) && c.state != over {
@@ -137,18 +145,26 @@ func (i *input) OnEnd(*asteri.Header) { (*Conn)(i).finish(Closure{Code: Abnormal
 // OnError ends a connection that is lost. It is also the tunnel's last word when
 // the connection was closed in good order.
 func (i *input) OnError(error) {
-	if c := (*Conn)(i); c.state != over {
+	c := (*Conn)(i)
+	c.dropBacklog()
+	if c.state != over {
 		c.end(Closure{Code: Abnormal})
 	}
 }
 
-// read handles what the peer sent, as far as it may, and returns how much that
-// was.
+// turnUnpacked is how many bytes a connection unpacks in one turn of its executor,
+// after which the others are served: a fraction of a millisecond's work.
+const turnUnpacked = 128 << 10
+
+// read handles what the peer sent, as far as it may and as much as is done in one
+// turn, and returns how much that was.
 func (c *Conn) read(p []byte) (n int) {
 	c.reading = true
-	for n < len(p) && c.listens() && !c.heldUp() {
+	unpacked := 0
+	for (n < len(p) || c.decoder.Unpacking()) && c.listens() && !c.heldUp() && unpacked < turnUnpacked {
 		used, ev, err := c.decoder.Next(p[n:])
 		n += used
+		unpacked += c.decoder.Unpacked()
 		if err != nil {
 			c.fail(err)
 			break
@@ -161,6 +177,10 @@ func (c *Conn) read(p []byte) (n int) {
 		return len(p)
 	}
 	c.decoder.Rest()
+	if !c.heldUp() && (n < len(p) || c.decoder.Unpacking()) {
+		c.deferred = true
+		c.tunnel.Post(c.readPending)
+	}
 	return n
 }
 
@@ -245,6 +265,7 @@ func (c *Conn) Close(code Code, reason string) {
 // Abort ends the connection at once. OnClose is called before it returns.
 func (c *Conn) Abort(cause error) {
 	if c.state != over {
+		c.backlog = nil
 		c.tunnel.Abort(cause)
 		c.end(Closure{Code: Abnormal})
 	}
@@ -252,10 +273,16 @@ func (c *Conn) Abort(cause error) {
 
 // finish closes the connection once all is sent.
 func (c *Conn) finish(e Closure) {
-	if c.state != over {
-		c.state = over
+	if c.state == over {
+		return
+	}
+	c.state = over
+	if c.backlog == nil {
 		c.tunnel.Close()
-		c.end(e)
+	}
+	c.end(e)
+	if c.backlog != nil {
+		c.setDeadline(c.server.options.CloseTimeout)
 	}
 }
 
@@ -278,9 +305,9 @@ func (c *Conn) end(e Closure) {
 
 // account counts the memory of what is not complete.
 func (c *Conn) account() {
-	held := 0
+	held := c.backlog.size()
 	if c.state != over {
-		held = cap(c.pending) + c.decoder.Held()
+		held += cap(c.pending) + c.decoder.Held()
 	}
 	if held != c.reserved {
 		c.server.options.Reserve(int64(held - c.reserved))
@@ -316,7 +343,12 @@ func (c *Conn) setDeadline(d time.Duration) {
 // onDeadline runs when the deadline has passed, unless it was set anew by then.
 func (c *Conn) onDeadline() {
 	switch {
-	case c.state == over || c.slot != 0:
+	case c.slot != 0:
+	case c.state == over && c.backlog != nil:
+		c.dropBacklog()
+		c.server.counts.stalled.Add(1)
+		c.tunnel.Abort(errStalled)
+	case c.state == over:
 	case c.state == failing:
 		c.goDown()
 	case c.state == closing:
@@ -324,7 +356,7 @@ func (c *Conn) onDeadline() {
 		c.Abort(errNotAnswered)
 	case c.draining && c.due >= c.leaveAt:
 		c.leave()
-	case c.heard || len(c.pending) > 0:
+	case c.heard || c.unread():
 		// A peer whose messages wait for the application is not to be blamed.
 		c.watchPeer()
 	case c.pinged:

@@ -1,6 +1,8 @@
 package websocket
 
 import (
+	"bytes"
+
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/ws"
 )
@@ -38,16 +40,14 @@ func (c *Conn) WritePart(kind Kind, p []byte, last bool) (queued int, err error)
 	}
 	compress := c.compresses(p, last)
 	c.part = !last
-	if compress {
-		packed := c.deflater.Append(c.home.packed[:0], p, last)
-		queued, err = c.frame(op, last, op != ws.Continuation, packed)
-		if cap(packed) <= maxScratch {
-			c.home.packed = packed
-		}
+	waiting := c.backlog.size()
+	if c.backlog == nil && (!compress || len(p) <= turnPacked) {
+		queued, err = c.data(op, last, compress, p)
+		waiting = queued
 	} else {
-		queued, err = c.frame(op, last, false, p)
+		queued = c.postpone(item{op, last, compress, bytes.Clone(p)})
 	}
-	if queued > c.server.options.SendQueue && err == nil {
+	if waiting > c.server.options.SendQueue && err == nil {
 		c.server.counts.stalled.Add(1)
 		c.Abort(errStalled)
 		return queued, errStalled
@@ -57,6 +57,19 @@ func (c *Conn) WritePart(kind Kind, p []byte, last bool) (queued int, err error)
 
 // maxScratch is the greatest buffer that an executor keeps.
 const maxScratch = 64 << 10
+
+// data writes one frame of a message, compressed or not.
+func (c *Conn) data(op ws.Opcode, fin, compress bool, p []byte) (queued int, err error) {
+	if !compress {
+		return c.frame(op, fin, false, p)
+	}
+	packed := c.deflater.Append(c.home.packed[:0], p, fin)
+	queued, err = c.frame(op, fin, op != ws.Continuation, packed)
+	if cap(packed) <= maxScratch {
+		c.home.packed = packed
+	}
+	return queued, err
+}
 
 // compresses decides for the message that begins with p, or is under way.
 func (c *Conn) compresses(p []byte, last bool) bool {
@@ -119,7 +132,8 @@ func (c *Conn) onDrained() {
 		c.choked = false
 		c.readSoon()
 	}
-	if fn := c.drained; fn != nil {
+	c.sendSoon()
+	if fn := c.drained; fn != nil && c.backlog.size() < asteri.LowWater {
 		c.drained = nil
 		fn()
 	}
@@ -128,5 +142,9 @@ func (c *Conn) onDrained() {
 func (c *Conn) sendClose(code Code, reason string) {
 	c.state = closing
 	c.home.scratch = ws.AppendClose(c.home.scratch[:0], code, reason)
+	if c.backlog != nil {
+		c.postpone(item{op: ws.Close, p: bytes.Clone(c.home.scratch)})
+		return
+	}
 	_, _ = c.tunnel.Write(c.home.scratch)
 }

@@ -7,6 +7,7 @@ import json
 import os
 
 left = asyncio.Event()
+asked = asyncio.Semaphore(0)  # for the next event of an event stream
 produced = 0
 mark = contextvars.ContextVar("mark", default="clean")
 
@@ -158,6 +159,21 @@ async def hints(scope, receive, send):
     await respond(send, "hinted")
 
 
+async def events(scope, receive, send):
+    """Server-sent events, of which each but the first waits until /next is asked for."""
+    await start(send, headers=[(b"content-type", b"text/event-stream")])
+    for number in range(3):
+        if number:
+            await asyncio.wait_for(asked.acquire(), 10)
+        await send({"type": "http.response.body", "body": b"data: %d\n\n" % number, "more_body": True})
+    await finish(send)
+
+
+async def next_event(scope, receive, send):
+    asked.release()
+    await respond(send, "next")
+
+
 async def path_send(scope, receive, send):
     await start(send, headers=[(b"content-type", b"text/x-python"),
                                (b"content-length", b"%d" % os.path.getsize(__file__))])
@@ -205,7 +221,7 @@ async def cookies(scope, receive, send):
 ROUTES = {
     "/pid": pid, "/loop": loop, "/body": body, "/echo": echo, "/early": early, "/isolated": isolated,
     "/flood": flood, "/produced": tell_produced, "/hold": hold, "/left": tell_left, "/after-end": after_end,
-    "/state": state, "/hints": hints, "/pathsend": path_send, "/trailers": trailers,
+    "/state": state, "/hints": hints, "/events": events, "/next": next_event, "/pathsend": path_send, "/trailers": trailers,
     "/raises": raises, "/raises-midway": raises_midway, "/silent": silent, "/unordered": unordered,
     "/short": short, "/injection": injection, "/cookies": cookies,
 }

@@ -3,7 +3,7 @@ import asyncio
 import os
 import stat
 from time import monotonic
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from .errors import ClientDisconnected, Failure, message_of, traceback_of
 from .link import (
@@ -35,7 +35,7 @@ def http_scope(request, root, state):
     path = (unquote_to_bytes(raw_path) if _PERCENT in raw_path else raw_path).decode("utf-8", "replace")
     if root and path != root and not path.startswith(root + "/"):
         # A proxy took the root path off: ASGI's path includes it.
-        path, raw_path = root + path, root.encode("utf-8") + raw_path
+        path, raw_path = root + path, quote(root, "/-._~!$&'()*+,;=:@").encode("ascii") + raw_path
     scope = {
         "type": "http",
         "asgi": VERSIONS.copy(),

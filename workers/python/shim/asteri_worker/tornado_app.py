@@ -54,12 +54,13 @@ class Connection(httputil.HTTPConnection):
     _most_body = float("inf")  # bytes that the handler takes
     _received = 0
 
-    def __init__(self, server, request):
+    def __init__(self, server, request, root):
         stream, _, scheme, _, _, _, _, client, _, body, _ = request
         self.server = server
         self.stream = stream
         self.context = Context(client, scheme)
         self._request = request
+        self._root = root
         self._more = body is None  # more of the request body will come
         self._pieces = deque()  # of the body, not yet given to the delegate
         self._piece_came = None  # the Future that the feeding task waits on
@@ -79,7 +80,7 @@ class Connection(httputil.HTTPConnection):
 
     def _give_request(self, request):
         _, method, _, version, path, query, headers, client, server, body, _ = request
-        root = self.server.root
+        root = self._root
         if root and (path == root or path.startswith(root + b"/")):
             path = path[len(root) :] or b"/"  # the application's rules know nothing of where it is mounted
         uri = path.decode("latin-1")
@@ -358,12 +359,15 @@ class TornadoServer(LoopServer):
     def __init__(self, worker, loop):
         super().__init__(worker, loop)
         self.app = worker.app
-        self.root = worker.hello["root_path"].rstrip("/").encode("utf-8")
+        self._root = worker.hello["root_path"].rstrip("/").encode("utf-8")
         self._context = copy_context()
         self._opening = []  # connections that hold a head back until the end of the iteration
 
     def begin(self, request):
-        connection = Connection(self, request)
+        root = self._root
+        if len(request) == 12:  # that of a trusted proxy goes before that of the settings
+            request, root = request[:11], request[11]
+        connection = Connection(self, request, root)
         self.cycles[connection.stream] = connection
         self.memory.started += 1
         now = monotonic()

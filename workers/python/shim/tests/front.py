@@ -215,8 +215,8 @@ class Front:
         self.send(frame(WINDOW, number, struct.pack("<I", count)))
 
     def request(self, path="/", method="GET", headers=(), body=b"", query="", length=None, version="1.1", scheme="http",
-                client=("127.0.0.1", 5000), server=("10.0.0.1", 8080)):
-        """A request tuple; headers are ("Name", "value") pairs."""
+                client=("127.0.0.1", 5000), server=("10.0.0.1", 8080), root=None):
+        """A request tuple; headers are ("Name", "value") pairs, root is what a proxy says."""
         number = self.next_stream
         self.next_stream += 1
         stream = self.streams[number] = Stream(number)
@@ -231,7 +231,8 @@ class Front:
             query = query.encode()
         if length is None:
             length = len(body) if isinstance(body, bytes) else -1
-        return (number, method, scheme, version, path.encode("latin-1"), query, fields, client, server, body, length)
+        request = (number, method, scheme, version, path.encode("latin-1"), query, fields, client, server, body, length)
+        return request if root is None else (*request, root)
 
     def post_batch(self, requests):
         self.send(frame(REQUESTS, 0, dumps(list(requests), 4)))

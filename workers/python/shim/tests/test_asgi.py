@@ -42,6 +42,9 @@ class HTTP(unittest.TestCase):
             self.assertEqual(seen("/mount/caf%C3%A9", query="q=%20")[:4],
                              ("/mount/caf\xe9", b"/mount/caf%C3%A9", "/mount", b"q=%20"))
             self.assertEqual(seen("/stripped")[:3], ("/mount/stripped", b"/mount/stripped", "/mount"))
+            # A trusted proxy's word goes first, whether it has taken its root off the path or not.
+            self.assertEqual(seen("/proxy/x", root=b"/proxy")[:3], ("/proxy/x", b"/proxy/x", "/proxy"))
+            self.assertEqual(seen("/x", root=b"/caf\xc3\xa9 1")[:3], ("/caf\xe9 1/x", b"/caf%C3%A9%201/x", "/caf\xe9 1"))
             self.assertEqual(seen("/mount", method="PUT", version="2", scheme="https", client=None, server=("/s", None))[4:],
                              (None, ("/s", None), "https", "2", "PUT", False))
 

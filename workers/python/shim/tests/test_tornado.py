@@ -182,6 +182,8 @@ class Native(unittest.TestCase):
         stream = front.call("/request/", query="a=%20b", headers=headers, scheme="https")
         self.assertEqual(eval(stream.body), (
             "GET", "/request/?a=%20b", "/request/", "a=%20b", "HTTP/1.1", "127.0.0.1", "https", "example.org", ["1", "2"]))
+        for path in ("/proxy/request/", "/request/"):  # a trusted proxy says where the application is
+            self.assertEqual(eval(front.call(path, headers=headers, root=b"/proxy").body)[1], "/request/")
         self.assertEqual(front.call("/").status, 400)
         self.assertEqual(front.call("/nowhere", headers=HOST).status, 404)
         self.assertEqual(front.call("/old", method="PUT", headers=HOST).status, 405)

@@ -63,20 +63,23 @@ class Server(loops.LoopServer):
 
     def begin(self, request):
         stream = request[0]
+        root = self._root
+        if len(request) == 12:  # that of a trusted proxy goes before that of the settings
+            request, root = request[:11], request[11].decode("utf-8", "replace")
         about(request[6])  # the task begins with this context
         if request[2][0] == "w":
-            self._begin_websocket(stream, request)
+            self._begin_websocket(stream, request, root)
             return
         cycle = self.cycles[stream] = Cycle(self, request)
         if stream in self.intake.leaving:
             cycle.left = True
-        cycle.task = self._create_task(cycle.run(self._app, http_scope(request, self._root, self.state)))
+        cycle.task = self._create_task(cycle.run(self._app, http_scope(request, root, self.state)))
 
-    def _begin_websocket(self, stream, request):
+    def _begin_websocket(self, stream, request, root):
         socket = self.cycles[stream] = Socket(self, request)
         if stream in self.intake.leaving:
             socket.on_cancel(False)
-        socket.task = self._create_task(socket.run(self._app, websocket_scope(request, self._root, self.state)))
+        socket.task = self._create_task(socket.run(self._app, websocket_scope(request, root, self.state)))
 
     def on_messages(self, payload):
         deliver(self.cycles, payload)
