@@ -115,7 +115,7 @@ func (c *call) recycle() {
 	c.history.taken.Store(0)
 	c.history.worker.Store(0)
 	c.body, c.bodyKind, c.unread = content{}, bodyNone, 0
-	c.over, c.retried = false, false
+	c.over, c.retried, c.handshake = false, false, false
 	c.pool.spareCalls.Put(c)
 }
 

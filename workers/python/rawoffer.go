@@ -28,7 +28,6 @@ func asksForUpgrade(r *asteri.Request) bool {
 // offerUpgrade finds out what workers may make of a request that asks for an
 // upgrade. It returns false if the request was refused.
 func (c *call) offerUpgrade() bool {
-	c.handshake = websocket.Offered(c.req)
 	var refused bool
 	if c.upgrade, refused = c.pool.offeredWebSocket(c.x); refused {
 		return false
@@ -36,6 +35,7 @@ func (c *call) offerUpgrade() bool {
 	if _, ok := c.home.(*loop.Loop); ok { // which is to adopt the socket
 		c.rawForm = rawForm(c.req)
 	}
+	c.handshake = (c.upgrade != nil || c.rawForm != nil) && websocket.Offered(c.req)
 	if c.req.Protocol != "" && c.upgrade == nil && c.rawForm == nil {
 		c.x.Abort(&asteri.StatusError{Code: http.StatusNotImplemented, Reason: "protocol of CONNECT is not known"}) // RFC 9220 section 3
 		return false
