@@ -32,7 +32,8 @@ func (f *appFamily) gather() *dto.MetricFamily {
 	kind := map[string]dto.MetricType{
 		"counter": dto.MetricType_COUNTER, "gauge": dto.MetricType_GAUGE, "histogram": dto.MetricType_HISTOGRAM,
 	}[f.kind]
-	family := &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: &kind}
+	name, help := f.name, f.help
+	family := &dto.MetricFamily{Name: &name, Help: &help, Type: &kind}
 	for _, s := range f.series {
 		metric := &dto.Metric{Label: f.pairs(s)}
 		switch value := s.sum; f.kind {
@@ -87,7 +88,8 @@ func (s *appSeries) merged(rule string) float64 {
 }
 
 func (s *appSeries) histogram(bounds []float64) *dto.Histogram {
-	h := &dto.Histogram{SampleSum: &s.sum}
+	sum := s.sum // the series goes on counting while what is gathered is written out
+	h := &dto.Histogram{SampleSum: &sum}
 	total := uint64(0)
 	for i := range bounds {
 		total += s.counts[i]
