@@ -66,7 +66,7 @@ func (v Verdict) target(c Case) string {
 	if v.Reference == "" {
 		return fmt.Sprintf("%s %s %g", v.Metric.name(), sign, v.Limit)
 	}
-	return fmt.Sprintf("%s %s %g × %s", v.Metric.name(), sign, v.Limit, c.name(v.Reference))
+	return fmt.Sprintf("%s %s %.3g × %s", v.Metric.name(), sign, v.Limit, c.name(v.Reference))
 }
 
 func (v Verdict) outcome() string {
