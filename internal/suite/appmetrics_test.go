@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/asteri/asteri-loop/status"
 )
@@ -125,15 +124,5 @@ func TestMetricsOfApplicationsToStatsd(t *testing.T) {
 		"shop_greeted_total:1|c|#env:test,name:ali": true, "shop_carts:2|g|#env:test": true,
 		"shop_order_items.count:1|c|#env:test": true, "shop_order_items.sum:3|c|#env:test": true,
 	}
-	buf := make([]byte, 64<<10)
-	_ = at.SetReadDeadline(time.Now().Add(patience))
-	for len(want) > 0 {
-		n, _, err := at.ReadFrom(buf)
-		if err != nil {
-			t.Fatalf("%v; never came: %v", err, want)
-		}
-		for line := range strings.SplitSeq(string(buf[:n]), "\n") {
-			delete(want, line)
-		}
-	}
+	wantDatagrams(t, at, want)
 }

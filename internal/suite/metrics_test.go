@@ -96,6 +96,18 @@ func TestStatsd(t *testing.T) {
 		"shop.gunicorn.requests:1|c|#env:test": true, "shop.gunicorn.request.status.200:1|c|#env:test": true,
 		"shop.gunicorn.workers:2|g|#env:test": true, "shop.gunicorn.request.duration": true,
 	}
+	wantDatagrams(t, at, want)
+}
+
+func TestMetricsCanBeSwitchedOff(t *testing.T) {
+	s := start(t, app("flask_app:app", "sync", "--disable-metrics")...)
+	s.over(t, "http").get("/metrics").want(t, http.StatusNotFound)
+}
+
+// wantDatagrams reads StatsD's lines until all that are wanted have come, whole or by
+// their name.
+func wantDatagrams(t *testing.T, at net.PacketConn, want map[string]bool) {
+	t.Helper()
 	buf := make([]byte, 64<<10)
 	_ = at.SetReadDeadline(time.Now().Add(patience))
 	for len(want) > 0 {
@@ -110,9 +122,4 @@ func TestStatsd(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestMetricsCanBeSwitchedOff(t *testing.T) {
-	s := start(t, app("flask_app:app", "sync", "--disable-metrics")...)
-	s.over(t, "http").get("/metrics").want(t, http.StatusNotFound)
 }
