@@ -1,11 +1,6 @@
 package http2
 
-import (
-	"bytes"
-	"unsafe"
-
-	"golang.org/x/net/http2/hpack"
-)
+import "unsafe"
 
 // decoder reads header sections in HPACK, RFC 7541, for one connection. It is our
 // own because fields that do not go into the dynamic table need no memory then.
@@ -13,7 +8,7 @@ type decoder struct {
 	entries []headerField // the oldest first
 	size    int
 	limit   int // set by the client, at most tableSize
-	scratch bytes.Buffer
+	scratch []byte // text that was in the Huffman code
 }
 
 func (d *decoder) init() { d.limit = tableSize }
@@ -97,14 +92,14 @@ func (d *decoder) literal(p []byte, prefix int, keep bool) (f headerField, rest 
 	if err != nil {
 		return f, nil, err
 	}
-	d.scratch.Reset()
+	d.scratch = d.scratch[:0]
 	var name, value []byte
 	nameEnd := 0
 	if n == 0 {
 		if name, rest, err = d.text(rest); err != nil {
 			return f, nil, err
 		}
-		nameEnd = d.scratch.Len()
+		nameEnd = len(d.scratch)
 	} else if f, err = d.at(n); err != nil {
 		return f, nil, err
 	}
@@ -112,7 +107,7 @@ func (d *decoder) literal(p []byte, prefix int, keep bool) (f headerField, rest 
 		return f, nil, err
 	}
 	if nameEnd > 0 {
-		name = d.scratch.Bytes()[:nameEnd] // the value may have moved it
+		name = d.scratch[:nameEnd] // the value may have moved it
 	}
 	switch {
 	case !keep && n == 0:
@@ -146,11 +141,12 @@ func (d *decoder) text(p []byte) (text, rest []byte, err error) {
 	case !coded:
 		return p[:n], p[n:], nil
 	}
-	from := d.scratch.Len()
-	if _, err := hpack.HuffmanDecode(&d.scratch, p[:n]); err != nil {
+	from := len(d.scratch)
+	var ok bool
+	if d.scratch, ok = appendHuffmanText(d.scratch, p[:n]); !ok {
 		return nil, nil, errCompression("invalid Huffman code")
 	}
-	return d.scratch.Bytes()[from:], p[n:], nil
+	return d.scratch[from:], p[n:], nil
 }
 
 var errTruncated = errCompression("header section is cut off")

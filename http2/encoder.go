@@ -137,8 +137,17 @@ func appendLiteral(b []byte, op byte, prefix int, f *asteri.Field) []byte {
 	if i == 0 {
 		b = appendString(b, f.Name)
 	}
+	if op != opInsert && len(f.Value) <= plainText {
+		b = appendInt(b, 0, 7, uint64(len(f.Value)))
+		return append(b, f.Value...)
+	}
 	return appendString(b, f.Value)
 }
+
+// plainText is the size up to which a value that does not go into the table is not
+// worth the time for the Huffman code: each response has at least one such, its
+// request's id.
+const plainText = 40
 
 // appendString appends a string literal, RFC 7541 section 5.2, in the Huffman code
 // if that makes it shorter.

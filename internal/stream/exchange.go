@@ -319,14 +319,13 @@ func (x *Exchange) outcome(h *asteri.Header, err error) asteri.Record {
 	if !x.started {
 		h = nil
 	}
-	now := time.Now()
 	record := asteri.Record{
 		Request: &x.req, Peer: x.req.Peer, Status: x.status,
 		BytesIn: x.in.received, BytesOut: out, BytesSent: x.headBytes + out,
-		Duration: now.Sub(x.req.Received), Err: err, Header: h,
+		Duration: time.Since(x.req.Received), Err: err, Header: h,
 	}
 	if !x.begun.IsZero() {
-		record.Sending = now.Sub(x.begun)
+		record.Sending = record.Duration - x.begun.Sub(x.req.Received)
 	}
 	return record
 }
