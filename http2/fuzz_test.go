@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,6 +112,9 @@ func (c *client) step(in []byte, h *busy) (rest []byte) {
 			x.Consumed(0)
 			if flags&1 != 0 {
 				_ = x.Finish(fields("t", "1"))
+			}
+			if flags&2 != 0 && x.(asteri.Releaser).Release() {
+				h.kept = slices.DeleteFunc(h.kept, func(y asteri.Exchange) bool { return x == y })
 			}
 		}
 	case 8:

@@ -22,10 +22,10 @@ type local struct {
 	blocks  []*headerBlock
 }
 
-// maxSpare bounds how many streams and header blocks are kept for reuse, and
-// maxSpareBytes the memory of a buffer that is.
+// maxSpare bounds how many streams and header blocks are kept for reuse, of less than
+// 1 kB each, and maxSpareBytes the memory of a buffer that is.
 const (
-	maxSpare      = 64
+	maxSpare      = 256
 	maxSpareBytes = 64 << 10
 )
 

@@ -244,6 +244,14 @@ func (st *serverStream) Reset(cause error) {
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.s.clock.watchBodies(st.s.at.Settings.Timeouts.Body) }
 
+// Recycle has the stream used again, if it is closed.
+func (st *serverStream) Recycle() bool {
+	if st.closed {
+		st.s.at.putStream(st)
+	}
+	return st.closed
+}
+
 // allSent is called when the last frame of the response is on its way.
 func (st *serverStream) allSent() {
 	st.sent = true

@@ -105,6 +105,9 @@ func (st *serverStream) serve() {
 	}
 }
 
+// Recycle does not have the stream used again: goroutines of its own may know it.
+func (st *serverStream) Recycle() bool { return false }
+
 // refuseStream ends a stream of which no request came to be. The reader calls it.
 func (st *serverStream) refuseStream(err error) {
 	n := st.session

@@ -30,7 +30,7 @@
 // the stream may end before the handler is done, which may still call the Exchange.
 // So a Wire's methods do nothing once its stream is closed. The protocol uses a value
 // again (Init) when its stream is closed, if Reusable says that nobody else can have
-// kept it.
+// kept it, or when its handler has given it back: Wire.Recycle.
 package stream
 
 import (
@@ -71,6 +71,10 @@ type Wire interface {
 	// Await says that bytes of content are awaited from now on: CheckBody is
 	// to be called within the Body timeout.
 	Await()
+	// Recycle says, after the end of the exchange, that nobody holds on to it any
+	// more. The protocol uses the stream again, which it does only for a closed
+	// one, or returns false.
+	Recycle() bool
 }
 
 // Home is an executor with a clock; an event loop is one.

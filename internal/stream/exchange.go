@@ -35,6 +35,7 @@ type Exchange struct {
 	header    asteri.Header // as started, kept for the observer only
 
 	over      bool // the exchange has ended
+	serving   bool // the handler is being given it
 	kept      bool // somebody may hold on to it
 	stopping  bool // the server drains
 	letGo     bool // the handler has ended it, though it was over before
@@ -47,7 +48,10 @@ type Exchange struct {
 	tunnelled *tunnel
 }
 
-var _ asteri.Exchange = (*Exchange)(nil)
+var (
+	_ asteri.Exchange = (*Exchange)(nil)
+	_ asteri.Releaser = (*Exchange)(nil)
+)
 
 // Init makes x the exchange of a new request on wire, which comes over the
 // connection peer.
@@ -90,7 +94,9 @@ func (x *Exchange) headDone(h *httpfield.RequestHead, ended bool) {
 // content nor trailers follow.
 func (x *Exchange) Serve(h *httpfield.RequestHead, ended bool) {
 	x.headDone(h, ended)
+	x.serving = true
 	x.callHandler()
+	x.serving = false
 	if !x.over {
 		x.kept = true
 	}
@@ -105,6 +111,24 @@ func (x *Exchange) Refuse(h *httpfield.RequestHead, ended bool, refusal *asteri.
 // Reusable tells whether nobody can have kept x: see asteri.Exchange.
 func (x *Exchange) Reusable() bool {
 	return x.over && !x.kept && !x.posted.Load() && cap(x.arena) <= maxSpare
+}
+
+// Release takes back an exchange that was kept and answered. One that a function may
+// still be on its way to, or that its protocol has a use for, is left to the collector.
+func (x *Exchange) Release() bool {
+	in := &x.in
+	if !x.over || !x.kept || x.serving || x.posted.Load() || x.cause != nil || x.tunnelled != nil ||
+		in.sink != nil && !in.told || in.waking || in.inCall || cap(x.arena) > maxSpare {
+		return false
+	}
+	if !x.wire.Recycle() {
+		return false
+	}
+	x.kept = false
+	x.onCancel = nil
+	x.in = intake{}
+	x.closed.Store(false)
+	return true
 }
 
 // maxSpare bounds the memory that an exchange may keep for the next request.
@@ -205,7 +229,7 @@ func (x *Exchange) OnDrain(fn func()) {
 	}
 	x.onDrain = fn
 	if !x.high {
-		x.kept = true
+		x.posted.Store(true)
 		x.at.Home.Post(x.tellDrained)
 	}
 }

@@ -46,6 +46,7 @@ type wire struct {
 	queued int
 	credit int
 	awaits int
+	closed bool
 }
 
 func (w *wire) add(words ...string) { w.log = append(w.log, strings.Join(words, " ")) }
@@ -80,6 +81,7 @@ func (w *wire) StopReading()                        { w.add("stop") }
 func (w *wire) Reset(cause error)                   { w.add("reset", cause.Error()) }
 func (w *wire) Credit(n int)                        { w.credit += n }
 func (w *wire) Await()                              { w.awaits++ }
+func (w *wire) Recycle() bool                       { return w.closed }
 
 func (w *wire) take() string {
 	s := strings.Join(w.log, "; ")
