@@ -76,6 +76,7 @@ format: ## Check that Go files are formatted
 .PHONY: vet
 vet:
 	$(GO) vet ./...
+	$(GO) vet -tags profile ./cmd/asteri-loop
 
 .PHONY: lint
 lint: ## Run the linters
@@ -92,6 +93,13 @@ promtool: ## Check the alert rules and the dashboard, where promtool is installe
 .PHONY: autobahn
 autobahn: build .venv/tests ## Autobahn's WebSocket suite; needs a CPython 2.7 and an hour (CASES='"1.*"' for less)
 	scripts/autobahn.sh $(if $(CASES),'$(CASES)')
+
+.PHONY: pgo
+pgo: ## Make the profile that the compiler optimises by, cmd/asteri-loop/default.pgo (bench/deps.sh first)
+	scripts/pgo.sh
+
+# What is compiled to be checked is compiled without that profile, which takes longer.
+test test-go test-shim suite fuzz vet lint cross: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20s)

@@ -7,7 +7,7 @@ import "unsafe"
 type decoder struct {
 	entries []headerField // the oldest first
 	size    int
-	limit   int // set by the client, at most tableSize
+	limit   int    // set by the client, at most tableSize
 	scratch []byte // text that was in the Huffman code
 }
 

@@ -17,13 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plainBinary is the server without the race detector, whose memory is its own.
+// plainBinary is the server as users build it, without the race detector, whose memory
+// is its own.
 var plainBinary = sync.OnceValues(func() (string, error) {
 	if !raceEnabled || os.Getenv("ASTERI_SUITE_BINARY") != "" {
 		return binary, nil
 	}
 	path := filepath.Join(scratch, "asteri-loop-plain")
-	return path, run("../..", "go", "build", "-o", path, "./cmd/asteri-loop")
+	return path, run("../..", "go", "build", "-pgo=auto", "-o", path, "./cmd/asteri-loop")
 })
 
 // startPlain starts the server without the race detector.
