@@ -72,5 +72,6 @@ var staticCases = []benchCase{
 	{
 		id: "go-many", title: "Go handler, 10,000 connections", load: load.Spec{Connections: 10000},
 		servers: []string{"asteri-go", "nginx"},
+		targets: []report.Target{cpu("asteri-go", "nginx", 1)},
 	},
 }
