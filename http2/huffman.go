@@ -19,46 +19,50 @@ const (
 	longCode  = 30
 )
 
-var (
-	// shortCodes holds for the next 8 bits the symbol that they begin with, and of
-	// how many bits it is, 0 if of more.
-	shortCodes [1 << shortCode]struct{ symbol, bits uint8 }
-	// longCodes holds for each number of bits the code behind the last of them, set
-	// to the left of 32 bits, and what to take from a code for its place in symbols.
-	longCodes [longCode + 1]struct{ end, offset uint32 }
-	// longSymbols are those with more than shortCode bits, in the order of their
-	// codes.
-	longSymbols []uint8
-)
+// huffman is the code as tables.
+type huffman struct {
+	// short holds for the next 8 bits the symbol that they begin with, and of how many
+	// bits it is, 0 if of more.
+	short [1 << shortCode]struct{ symbol, bits uint8 }
+	// long holds for each number of bits the code behind the last of them, set to the
+	// left of 32 bits, and what to take from a code for its place in symbols.
+	long [longCode + 1]struct{ end, offset uint32 }
+	// symbols are those with more than shortCode bits, in the order of their codes.
+	symbols []uint8
+}
 
-func init() {
+var huffmanCode = makeHuffman()
+
+func makeHuffman() *huffman {
+	h := new(huffman)
 	var of [longCode + 1][]int // symbols, by the number of bits
 	for symbol := range 256 {
-		bits, code := huffmanCode(symbol)
+		bits, code := codeOf(symbol)
 		of[bits] = append(of[bits], symbol)
 		if bits > shortCode {
 			continue
 		}
 		for i := range 1 << (shortCode - bits) {
-			shortCodes[int(code)<<(shortCode-bits)+i] = struct{ symbol, bits uint8 }{uint8(symbol), uint8(bits)}
+			h.short[int(code)<<(shortCode-bits)+i] = struct{ symbol, bits uint8 }{uint8(symbol), uint8(bits)}
 		}
 	}
 	for bits := shortCode + 1; bits <= longCode; bits++ {
 		if len(of[bits]) == 0 {
 			continue
 		}
-		_, first := huffmanCode(of[bits][0])
-		longCodes[bits].end = (first + uint32(len(of[bits]))) << (32 - bits)
-		longCodes[bits].offset = first - uint32(len(longSymbols))
+		_, first := codeOf(of[bits][0])
+		h.long[bits].end = (first + uint32(len(of[bits]))) << (32 - bits)
+		h.long[bits].offset = first - uint32(len(h.symbols))
 		for _, symbol := range of[bits] {
-			longSymbols = append(longSymbols, uint8(symbol))
+			h.symbols = append(h.symbols, uint8(symbol))
 		}
 	}
+	return h
 }
 
-// huffmanCode returns the code of a symbol and of how many bits it is: 8 times the
+// codeOf returns the code of a symbol and of how many bits it is: 8 times the
 // symbol is as many bytes.
-func huffmanCode(symbol int) (bits int, code uint32) {
+func codeOf(symbol int) (bits int, code uint32) {
 	p := hpack.AppendHuffmanString(nil, strings.Repeat(string([]byte{byte(symbol)}), 8))
 	for _, b := range append(p[:min(len(p), 4):4], 0, 0, 0)[:4] {
 		code = code<<8 | uint32(b)
@@ -76,9 +80,9 @@ func appendHuffmanText(dst, p []byte) (text []byte, ok bool) {
 		if n < longCode {
 			next, n, p = huffmanBits(next, n, p)
 		}
-		code := shortCodes[next>>(64-shortCode)]
+		code := huffmanCode.short[next>>(64-shortCode)]
 		if code.bits == 0 {
-			code.symbol, code.bits = longSymbol(uint32(next >> 32))
+			code.symbol, code.bits = huffmanCode.longSymbol(uint32(next >> 32))
 		}
 		if int(code.bits) > n || code.bits == 0 {
 			break
@@ -105,10 +109,10 @@ func huffmanBits(next uint64, n int, p []byte) (uint64, int, []byte) {
 
 // longSymbol returns the symbol that bits begin with, and of how many it is: 0 if
 // there is none, or if it is the end of the string, which may not be in it.
-func longSymbol(bits uint32) (symbol, n uint8) {
+func (h *huffman) longSymbol(bits uint32) (symbol, n uint8) {
 	for n := shortCode + 1; n <= longCode; n++ {
-		if l := &longCodes[n]; bits < l.end {
-			return longSymbols[bits>>(32-n)-l.offset], uint8(n)
+		if l := &h.long[n]; bits < l.end {
+			return h.symbols[bits>>(32-n)-l.offset], uint8(n)
 		}
 	}
 	return 0, 0
