@@ -148,10 +148,10 @@ func handled(value func([]byte, *asteri.Handling) []byte) atom {
 
 func traced(value func([]byte, *asteri.Trace) []byte) atom {
 	return handled(func(dst []byte, h *asteri.Handling) []byte {
-		if h.Trace == nil {
+		if h.Trace.IsZero() {
 			return dst
 		}
-		return value(dst, h.Trace)
+		return value(dst, &h.Trace)
 	})
 }
 
