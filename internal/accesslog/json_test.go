@@ -148,17 +148,3 @@ func TestTunnel(t *testing.T) {
 		t.Error("a log that is off keeps requests")
 	}
 }
-
-func BenchmarkJSON(b *testing.B) {
-	f, err := Compile(JSON, Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	r, buf := handledSample(), make([]byte, 0, 2048)
-	r.Request.Header.Del("Authorization")
-	r.Err = nil
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = f.Append(buf[:0], r, time.Time{})
-	}
-}
