@@ -55,8 +55,9 @@ func New(out io.WriteCloser, f *Format, logger *slog.Logger) *Log {
 // SetHomes says what the homes of exchanges will mostly be, so that each has its own
 // way to the output. It is called once, before the first exchange.
 func (l *Log) SetHomes(homes []asteri.Executor) {
-	for i, lane := range l.out.Lanes(len(homes)) {
-		l.pens = append(l.pens, &pen{home: homes[i], to: lane})
+	lanes := l.out.Lanes(len(homes))
+	for i, home := range homes {
+		l.pens = append(l.pens, &pen{home: home, to: lanes[i]})
 	}
 }
 
