@@ -101,6 +101,15 @@ func (h *Header) Add(name, value string) {
 	h.fields = append(h.fields, Field{h.arena[n:v:v], h.arena[v:len(h.arena):len(h.arena)]})
 }
 
+// AddBytes is Add for a value in bytes.
+func (h *Header) AddBytes(name string, value []byte) {
+	n := len(h.arena)
+	h.arena = append(h.arena, name...)
+	v := len(h.arena)
+	h.arena = append(h.arena, value...)
+	h.Append(h.arena[n:v:v], h.arena[v:len(h.arena):len(h.arena)])
+}
+
 // AddInt adds a field with a decimal value.
 func (h *Header) AddInt(name string, value int64) {
 	var digits [20]byte

@@ -81,12 +81,12 @@ type Handling struct {
 	// Progress tells where the request is now. It is nil unless the handler knows
 	// while it works.
 	Progress Progress
-	// Trace is nil if the request is in none.
-	Trace *Trace
+	// Trace is the request's place in a trace, if it is in one.
+	Trace Trace
 }
 
 // Trace is the place of a request in a distributed trace, in the words of W3C Trace
-// Context. It does not change.
+// Context. The zero value is none.
 type Trace struct {
 	TraceID [16]byte
 	// SpanID is the server's span, which is the application's parent. ParentID is
@@ -97,6 +97,9 @@ type Trace struct {
 	// State is the tracestate that goes on to the application.
 	State string
 }
+
+// IsZero tells that there is no trace: none has an id of zeros.
+func (t *Trace) IsZero() bool { return t.TraceID == [16]byte{} }
 
 // ID returns the trace id in hexadecimal, as it stands in logs.
 func (t *Trace) ID() string { return hex.EncodeToString(t.TraceID[:]) }

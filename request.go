@@ -118,7 +118,7 @@ func (r *Request) LogAttr() slog.Attr {
 	if r.Handling.ID != "" {
 		attrs = append(attrs, slog.String("request_id", r.Handling.ID))
 	}
-	if r.Handling.Trace != nil {
+	if !r.Handling.Trace.IsZero() {
 		attrs = append(attrs, slog.String("trace_id", r.Handling.Trace.ID()))
 	}
 	return slog.Group("", attrs...)

@@ -5,13 +5,14 @@ import (
 	"crypto/tls"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asteri/asteri-loop"
 )
 
 // flights are the requests that the application has. Each home has a list of its own,
-// so the two visits to it that a request costs meet nobody but who looks on.
+// so a request's visits to it meet nobody but who looks on.
 type flights struct {
 	homes  []*homeFlights
 	others homeFlights // of exchanges with another home
@@ -21,13 +22,16 @@ type flights struct {
 type homeFlights struct {
 	home asteri.Executor
 
-	mu sync.Mutex
-	// handing is the exchange that the application is being given: most are over
-	// when it returns, and never reach the table.
-	handing asteri.Exchange
-	open    map[*asteri.Request]asteri.Exchange
-	secure  [tlsVersions]uint64 // exchanges that have ended, by version of TLS
-	_       [64]byte            // no cache line with another home
+	// handing is the request that the application is being given: most are over
+	// when it returns, and never reach the table. Only the home changes it. It
+	// puts one in without the lock, but takes one out with it: who has the lock
+	// may look at a request that is in.
+	handing atomic.Pointer[asteri.Request]
+
+	mu     sync.Mutex
+	open   map[*asteri.Request]asteri.Executor // and their homes
+	secure [tlsVersions]uint64                 // exchanges that have ended, by version of TLS
+	_      [64]byte                            // no cache line with another home
 }
 
 func (f *flights) setHomes(homes []asteri.Executor) {
@@ -83,41 +87,44 @@ func (f *flights) pass(x asteri.Exchange, app asteri.Handler) {
 		app.ServeExchange(x)
 		return
 	}
-	h.mu.Lock()
 	h.keep() // there is one only if the application's call led to this one
-	h.handing = x
-	h.mu.Unlock()
-	app.ServeExchange(x)  // if it panics, that is the end of x
-	if h.handing != nil { // which only the home changes, so it may look without the lock
-		h.mu.Lock()
-		h.keep()
-		h.mu.Unlock()
-	}
+	h.handing.Store(x.Request())
+	app.ServeExchange(x) // if it panics, that is the end of x
+	h.keep()
 }
 
+// enter puts an exchange into the table.
 func (h *homeFlights) enter(x asteri.Exchange) {
 	h.mu.Lock()
-	h.handing = x
-	h.keep()
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	h.put(x.Request(), x.Home())
 }
 
-// keep moves handing to the table. The caller holds the lock.
+// keep moves handing, if there is one, to the table. It runs on the home.
 func (h *homeFlights) keep() {
-	if h.handing == nil {
+	r := h.handing.Load()
+	if r == nil {
 		return
 	}
-	if h.open == nil {
-		h.open = make(map[*asteri.Request]asteri.Exchange)
-	}
-	h.open[h.handing.Request()] = h.handing
-	h.handing = nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.put(r, h.home)
+	h.handing.Store(nil)
 }
 
-// find returns the exchange of a request in flight. The caller holds the lock.
-func (h *homeFlights) find(r *asteri.Request) asteri.Exchange {
-	if h.handing != nil && h.handing.Request() == r {
-		return h.handing
+// put is for who holds the lock.
+func (h *homeFlights) put(r *asteri.Request, home asteri.Executor) {
+	if h.open == nil {
+		h.open = make(map[*asteri.Request]asteri.Executor)
+	}
+	h.open[r] = home
+}
+
+// find returns the home of a request in flight, nil if it is none. The caller holds the
+// lock.
+func (h *homeFlights) find(r *asteri.Request) asteri.Executor {
+	if h.handing.Load() == r {
+		return h.home
 	}
 	return h.open[r]
 }
@@ -129,8 +136,8 @@ func (f *flights) end(done *asteri.Record) {
 	}
 	h := f.at(done.Home)
 	h.mu.Lock()
-	if h.handing != nil && h.handing.Request() == done.Request {
-		h.handing = nil
+	if h.handing.Load() == done.Request {
+		h.handing.Store(nil)
 	} else {
 		delete(h.open, done.Request)
 	}
@@ -143,7 +150,7 @@ func (f *flights) end(done *asteri.Record) {
 func (f *flights) count() (n int) {
 	f.all(func(h *homeFlights) {
 		n += len(h.open)
-		if h.handing != nil {
+		if h.handing.Load() != nil {
 			n++
 		}
 	})
@@ -186,8 +193,7 @@ func (f *flights) oldest(limit int) []*flight {
 	}
 	all := make([]entry, 0, f.count())
 	f.all(func(h *homeFlights) {
-		if h.handing != nil {
-			r := h.handing.Request()
+		if r := h.handing.Load(); r != nil {
 			all = append(all, entry{r, h, r.Received.UnixNano()})
 		}
 		for r := range h.open {
@@ -211,11 +217,11 @@ func (f *flights) oldest(limit int) []*flight {
 func (h *homeFlights) describe(r *asteri.Request, received int64, now time.Time) *flight {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	x := h.find(r)
-	if x == nil || r.Received.UnixNano() != received {
+	home := h.find(r)
+	if home == nil || r.Received.UnixNano() != received {
 		return nil
 	}
-	return &flight{request: r, at: h, home: x.Home(), received: r.Received, Request: Request{
+	return &flight{request: r, at: h, home: home, received: r.Received, Request: Request{
 		Method: shorten(r.Method), Path: shorten(string(r.Path)), Protocol: r.Proto.String(),
 		Age: max(0, seconds(now.Sub(r.Received))), State: stateWaiting,
 	}}

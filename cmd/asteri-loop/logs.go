@@ -114,6 +114,15 @@ func (l *logs) observers() []asteri.Observer {
 	return all
 }
 
+// setHomes tells the access logs what the homes of exchanges will mostly be.
+func (l *logs) setHomes(homes []asteri.Executor) {
+	for _, a := range []*accesslog.Log{l.access, l.syslogAccess} {
+		if a != nil {
+			a.SetHomes(homes)
+		}
+	}
+}
+
 // reopen goes on in the files under the names that the settings have now, so that
 // they can be rotated. What cannot be opened stays as it is.
 func (l *logs) reopen(cfg *config.Config) error {

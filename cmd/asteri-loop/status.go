@@ -36,6 +36,7 @@ func (s *server) openStatus() error {
 		homes[i] = l
 	}
 	s.counts = stats.New(homes)
+	s.logs.setHomes(homes)
 	if s.statsd != nil {
 		s.statsd.SetHomes(homes)
 		s.statsd.SetMetrics(s.app)

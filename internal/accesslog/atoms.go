@@ -17,36 +17,36 @@ const absent = '-'
 // atoms are gunicorn's names of values.
 var atoms = map[string]atom{
 	"h": remoteAddr,
-	"l": func(dst []byte, _ entry) []byte { return append(dst, absent) },
-	"u": user,
-	"t": func(dst []byte, e entry) []byte { return append(dst, e.format.stampOf(e.now).text...) },
+	"l": func(dst []byte, _ *entry) []byte { return append(dst, absent) },
+	"u": orAbsent(userName),
+	"t": func(dst []byte, e *entry) []byte { return append(dst, e.format.stampOf(e.now).text...) },
 	"r": requestLine,
 	"m": ofRequest(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Method) }),
 	"U": ofRequest(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Path) }),
 	"q": ofRequest(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Query) }),
 	"H": ofRequest(func(dst []byte, r *asteri.Request) []byte { return append(dst, r.Proto.String()...) }),
 	"s": status,
-	"b": func(dst []byte, e entry) []byte {
+	"b": func(dst []byte, e *entry) []byte {
 		if e.Status == 0 {
 			return append(dst, absent)
 		}
 		return strconv.AppendInt(dst, e.BytesOut, 10)
 	},
-	"B": func(dst []byte, e entry) []byte { return strconv.AppendInt(dst, e.BytesOut, 10) },
+	"B": func(dst []byte, e *entry) []byte { return strconv.AppendInt(dst, e.BytesOut, 10) },
 	"f": requestField("Referer"),
 	"a": requestField("User-Agent"),
 	"T": elapsed(time.Second),
 	"M": elapsed(time.Millisecond),
 	"D": elapsed(time.Microsecond),
-	"L": func(dst []byte, e entry) []byte { return strconv.AppendFloat(dst, e.Duration.Seconds(), 'f', 6, 64) },
-	"p": func(dst []byte, e entry) []byte {
+	"L": func(dst []byte, e *entry) []byte { return strconv.AppendFloat(dst, e.Duration.Seconds(), 'f', 6, 64) },
+	"p": func(dst []byte, e *entry) []byte {
 		return append(strconv.AppendInt(append(dst, '<'), int64(e.format.opts.PID), 10), '>')
 	},
 }
 
 // ofRequest makes an atom that is absent for a refused head.
 func ofRequest(a func([]byte, *asteri.Request) []byte) atom {
-	return func(dst []byte, e entry) []byte {
+	return func(dst []byte, e *entry) []byte {
 		if e.Request == nil {
 			return append(dst, absent)
 		}
@@ -55,17 +55,17 @@ func ofRequest(a func([]byte, *asteri.Request) []byte) atom {
 }
 
 func elapsed(unit time.Duration) atom {
-	return func(dst []byte, e entry) []byte { return strconv.AppendInt(dst, int64(e.Duration/unit), 10) }
+	return func(dst []byte, e *entry) []byte { return strconv.AppendInt(dst, int64(e.Duration/unit), 10) }
 }
 
-func remoteAddr(dst []byte, e entry) []byte {
+func remoteAddr(dst []byte, e *entry) []byte {
 	if !e.Peer.Remote.IsValid() {
 		return append(dst, absent)
 	}
 	return e.Peer.Remote.Addr().Unmap().AppendTo(dst)
 }
 
-func requestLine(dst []byte, e entry) []byte {
+func requestLine(dst []byte, e *entry) []byte {
 	r := e.Request
 	if r == nil {
 		return append(dst, absent)
@@ -78,7 +78,7 @@ func requestLine(dst []byte, e entry) []byte {
 // colors of a status, by its first digit.
 var colors = [...]string{2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 
-func status(dst []byte, e entry) []byte {
+func status(dst []byte, e *entry) []byte {
 	if e.Status == 0 {
 		return append(dst, absent)
 	}
@@ -93,26 +93,41 @@ func status(dst []byte, e entry) []byte {
 	return dst
 }
 
-// user is the name given by Basic authentication (RFC 7617), whether or not the
-// application has found it good.
-func user(dst []byte, e entry) []byte {
-	if e.Request == nil {
-		return append(dst, absent)
+// orAbsent makes an atom of one that may append nothing.
+func orAbsent(a atom) atom {
+	return func(dst []byte, e *entry) []byte {
+		before := len(dst)
+		if dst = a(dst, e); len(dst) == before {
+			return append(dst, absent)
+		}
+		return dst
 	}
-	scheme, credentials, _ := bytes.Cut(e.Request.Header.Get("Authorization"), []byte(" "))
+}
+
+// userName is the name given by Basic authentication (RFC 7617), whether or not the
+// application has found it good. It appends nothing if there is none.
+func userName(dst []byte, e *entry) []byte {
+	if e.Request == nil {
+		return dst
+	}
+	given := e.Request.Header.Get("Authorization")
+	if given == nil {
+		return dst
+	}
+	scheme, credentials, _ := bytes.Cut(given, []byte(" "))
 	if !asteri.EqualFold(scheme, "basic") {
-		return append(dst, absent)
+		return dst
 	}
 	plain, err := base64.StdEncoding.AppendDecode(nil, bytes.TrimSpace(credentials))
 	name, _, ok := bytes.Cut(plain, []byte(":"))
-	if err != nil || !ok || len(name) == 0 {
-		return append(dst, absent)
+	if err != nil || !ok {
+		return dst
 	}
 	return escape(dst, name)
 }
 
 func requestField(name string) atom {
-	return func(dst []byte, e entry) []byte {
+	return func(dst []byte, e *entry) []byte {
 		if e.Request == nil {
 			return append(dst, absent)
 		}
@@ -121,7 +136,7 @@ func requestField(name string) atom {
 }
 
 func responseField(name string) atom {
-	return func(dst []byte, e entry) []byte { return field(dst, e.Header, name) }
+	return func(dst []byte, e *entry) []byte { return field(dst, e.Header, name) }
 }
 
 func field(dst []byte, h *asteri.Header, name string) []byte {
@@ -151,13 +166,13 @@ var variables = map[string]atom{
 	"PATH_INFO":       ofRequest(func(dst []byte, r *asteri.Request) []byte { return escape(dst, unquote(r.Path)) }),
 	"QUERY_STRING":    atoms["q"],
 	"SERVER_PROTOCOL": atoms["H"],
-	"SERVER_SOFTWARE": func(dst []byte, e entry) []byte { return append(dst, e.format.opts.Software...) },
-	"SERVER_NAME": func(dst []byte, e entry) []byte {
+	"SERVER_SOFTWARE": func(dst []byte, e *entry) []byte { return append(dst, e.format.opts.Software...) },
+	"SERVER_NAME": func(dst []byte, e *entry) []byte {
 		return addr(dst, e.Peer.Local.IsValid(), e.Peer.Local.Addr().String())
 	},
-	"SERVER_PORT":     func(dst []byte, e entry) []byte { return port(dst, e.Peer.Local.IsValid(), e.Peer.Local.Port()) },
+	"SERVER_PORT":     func(dst []byte, e *entry) []byte { return port(dst, e.Peer.Local.IsValid(), e.Peer.Local.Port()) },
 	"REMOTE_ADDR":     remoteAddr,
-	"REMOTE_PORT":     func(dst []byte, e entry) []byte { return port(dst, e.Peer.Remote.IsValid(), e.Peer.Remote.Port()) },
+	"REMOTE_PORT":     func(dst []byte, e *entry) []byte { return port(dst, e.Peer.Remote.IsValid(), e.Peer.Remote.Port()) },
 	"CONTENT_TYPE":    requestField("Content-Type"),
 	"CONTENT_LENGTH":  requestField("Content-Length"),
 	"wsgi.url_scheme": ofRequest(func(dst []byte, r *asteri.Request) []byte { return append(dst, r.Scheme...) }),

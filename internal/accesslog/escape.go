@@ -10,11 +10,30 @@ import (
 // or its line, nor steer a terminal. The escapes are JSON's, so that a format
 // written as JSON yields JSON whatever the value; printable UTF-8 stays.
 func escape[T string | []byte](dst []byte, v T) []byte {
+	for i := range len(v) {
+		if !isPlain[v[i]] {
+			return escapeFrom(dst, v, i)
+		}
+	}
+	return append(dst, v...)
+}
+
+// isPlain tells of each byte that it needs no second look, as most values have none that
+// does.
+var isPlain = func() (is [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
+
+// escapeFrom is escape of a value that is plain up to byte i.
+func escapeFrom[T string | []byte](dst []byte, v T, i int) []byte {
 	plain := 0 // v[plain:i] needs no escape
-	for i := 0; i < len(v); {
+	for i < len(v) {
 		c := v[i]
 		if c < utf8.RuneSelf {
-			if c >= 0x20 && c != '"' && c != '\\' && c != 0x7f {
+			if isPlain[c] {
 				i++
 				continue
 			}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,11 +42,12 @@ type part struct {
 }
 
 // atom appends one value of an entry.
-type atom func(dst []byte, e entry) []byte
+type atom func(dst []byte, e *entry) []byte
 
 // entry is one exchange on its way to a line.
 type entry struct {
 	*asteri.Record
+	// Peer is the client's: a proxy's connection may serve many.
 	Peer   *asteri.Peer
 	format *Format
 	now    time.Time
@@ -95,6 +97,11 @@ func Compile(format string, o Options) (*Format, error) {
 		name, after, ok := cutAtom(rest)
 		if !ok {
 			return nil, fmt.Errorf("%q: must be %%(NAME)s, or %%%% for a percent sign", "%"+head(rest))
+		}
+		if name == "l" { // what identd says, whom nobody asks
+			literal.WriteByte(absent)
+			rest = after
+			continue
 		}
 		a, err := find(name)
 		if err != nil {
@@ -158,15 +165,31 @@ func find(name string) (atom, error) {
 // Append appends the line for r, with its line end, to dst. now is used for the
 // time of a request that could not be parsed.
 func (f *Format) Append(dst []byte, r *asteri.Record, now time.Time) []byte {
-	return f.append(dst, r, now, false)
+	e := entries.Get().(*entry)
+	e.fill(f, r, false)
+	if r.Request == nil {
+		e.now = now
+	}
+	dst = f.append(dst, e)
+	*e = entry{} // what it says is not ours to keep
+	entries.Put(e)
+	return dst
 }
 
-func (f *Format) append(dst []byte, r *asteri.Record, now time.Time, tunnel bool) []byte {
-	e := entry{r, r.Peer, f, now, tunnel}
+// entries are for who has none of their own.
+var entries = sync.Pool{New: func() any { return new(entry) }}
+
+// fill makes e the entry of r. The time is left open if r does not tell.
+func (e *entry) fill(f *Format, r *asteri.Record, tunnel bool) {
+	e.Record, e.format, e.tunnel = r, f, tunnel
+	e.Peer = r.Peer
 	if r.Request != nil {
 		e.now = r.Request.Received.Add(r.Duration)
-		e.Peer = r.Request.Peer // a proxy's connection may serve many clients
+		e.Peer = r.Request.Peer
 	}
+}
+
+func (f *Format) append(dst []byte, e *entry) []byte {
 	if f.json {
 		return appendJSON(dst, e)
 	}

@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"crypto/tls"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,66 +13,74 @@ import (
 	"github.com/asteri/asteri-loop/internal/stats"
 )
 
-// member is one member of the JSON object. value appends it as JSON, or nothing if
-// there is none: then the object lacks the member.
+// member is one member of the JSON object: a string whose text is appended with its
+// escapes, or another value that is appended as JSON. What appends nothing is not there.
 type member struct {
-	name  string
-	value atom
+	name        string
+	text, value atom // one of them
+	key         string
 }
 
 // members are all, in their order. The names are those of {NAME}x, too.
-var members = []member{
-	{"time", func(dst []byte, e entry) []byte {
-		dst = append(append(append(dst, '"'), e.format.stampOf(e.now).utc...), '.')
-		return append(decimals(dst, int64(e.now.Nanosecond())/1e6, 100), 'Z', '"')
+var members = withKeys([]member{
+	{name: "time", text: func(dst []byte, e *entry) []byte {
+		dst = append(append(dst, e.format.stampOf(e.now).utc...), '.')
+		return append(decimals(dst, int64(e.now.Nanosecond())/1e6, 100), 'Z')
 	}},
-	{"request_id", handled(func(dst []byte, h *asteri.Handling) []byte { return quoted(dst, h.ID) })},
-	{"trace_id", traced(func(dst []byte, t *asteri.Trace) []byte { return appendHex(dst, t.TraceID[:]) })},
-	{"span_id", traced(func(dst []byte, t *asteri.Trace) []byte { return appendHex(dst, t.SpanID[:]) })},
-	{"remote", func(dst []byte, e entry) []byte {
+	{name: "request_id", text: handled(func(dst []byte, h *asteri.Handling) []byte { return escape(dst, h.ID) })},
+	{name: "trace_id", text: traced(func(dst []byte, t *asteri.Trace) []byte { return hex.AppendEncode(dst, t.TraceID[:]) })},
+	{name: "span_id", text: traced(func(dst []byte, t *asteri.Trace) []byte { return hex.AppendEncode(dst, t.SpanID[:]) })},
+	{name: "remote", text: func(dst []byte, e *entry) []byte {
 		if !e.Peer.Remote.IsValid() {
 			return dst
 		}
-		return append(e.Peer.Remote.Addr().Unmap().AppendTo(append(dst, '"')), '"')
+		return e.Peer.Remote.Addr().Unmap().AppendTo(dst)
 	}},
-	{"user", func(dst []byte, e entry) []byte { return quotedAtom(dst, e, user) }},
-	{"method", requested(func(dst []byte, r *asteri.Request) []byte { return quoted(dst, r.Method) })},
-	{"scheme", requested(func(dst []byte, r *asteri.Request) []byte { return quoted(dst, r.Scheme) })},
-	{"host", requested(func(dst []byte, r *asteri.Request) []byte { return quoted(dst, r.Authority) })},
-	{"path", requested(func(dst []byte, r *asteri.Request) []byte { return quoted(dst, r.Path) })},
-	{"query", requested(func(dst []byte, r *asteri.Request) []byte { return quoted(dst, r.Query) })},
-	{"protocol", requested(func(dst []byte, r *asteri.Request) []byte { return quoted(dst, r.Proto.String()) })},
-	{"status", func(dst []byte, e entry) []byte { return unlessZero(dst, int64(e.Status)) }},
-	{"bytes_in", func(dst []byte, e entry) []byte { return strconv.AppendInt(dst, e.BytesIn, 10) }},
-	{"bytes_out", func(dst []byte, e entry) []byte { return strconv.AppendInt(dst, e.BytesOut, 10) }},
-	{"bytes_sent", func(dst []byte, e entry) []byte { return strconv.AppendInt(dst, e.BytesSent, 10) }},
-	{"duration", func(dst []byte, e entry) []byte { return inSeconds(dst, e.Duration) }},
-	{"queue_time", handled(func(dst []byte, h *asteri.Handling) []byte { return unlessNone(dst, h.Queued) })},
-	{"app_time", handled(func(dst []byte, h *asteri.Handling) []byte { return unlessNone(dst, h.Worked) })},
-	{"send_time", func(dst []byte, e entry) []byte { return unlessNone(dst, e.Sending) }},
-	{"tls_version", secured(func(dst []byte, s *tls.ConnectionState) []byte { return quoted(dst, tls.VersionName(s.Version)) })},
-	{"tls_cipher", secured(func(dst []byte, s *tls.ConnectionState) []byte {
-		return quoted(dst, cipherNames[s.CipherSuite])
+	{name: "user", text: userName},
+	{name: "method", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Method) })},
+	{name: "scheme", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Scheme) })},
+	{name: "host", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Authority) })},
+	{name: "path", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Path) })},
+	{name: "query", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Query) })},
+	{name: "protocol", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Proto.String()) })},
+	{name: "status", value: func(dst []byte, e *entry) []byte { return unlessZero(dst, int64(e.Status)) }},
+	{name: "bytes_in", value: func(dst []byte, e *entry) []byte { return strconv.AppendInt(dst, e.BytesIn, 10) }},
+	{name: "bytes_out", value: func(dst []byte, e *entry) []byte { return strconv.AppendInt(dst, e.BytesOut, 10) }},
+	{name: "bytes_sent", value: func(dst []byte, e *entry) []byte { return strconv.AppendInt(dst, e.BytesSent, 10) }},
+	{name: "duration", value: func(dst []byte, e *entry) []byte { return inSeconds(dst, e.Duration) }},
+	{name: "queue_time", value: handled(func(dst []byte, h *asteri.Handling) []byte { return unlessNone(dst, h.Queued) })},
+	{name: "app_time", value: handled(func(dst []byte, h *asteri.Handling) []byte { return unlessNone(dst, h.Worked) })},
+	{name: "send_time", value: func(dst []byte, e *entry) []byte { return unlessNone(dst, e.Sending) }},
+	{name: "tls_version", text: secured(func(dst []byte, s *tls.ConnectionState) []byte { return escape(dst, tls.VersionName(s.Version)) })},
+	{name: "tls_cipher", text: secured(func(dst []byte, s *tls.ConnectionState) []byte {
+		return escape(dst, cipherNames[s.CipherSuite])
 	})},
-	{"tls_sni", secured(func(dst []byte, s *tls.ConnectionState) []byte { return quoted(dst, s.ServerName) })},
-	{"worker", handled(func(dst []byte, h *asteri.Handling) []byte { return unlessZero(dst, int64(h.Worker)) })},
-	{"model", handled(func(dst []byte, h *asteri.Handling) []byte { return quoted(dst, h.Model) })},
-	{"app", handled(func(dst []byte, h *asteri.Handling) []byte { return quoted(dst, h.App) })},
-	{"referer", func(dst []byte, e entry) []byte { return quotedField(dst, e, "Referer") }},
-	{"user_agent", func(dst []byte, e entry) []byte { return quotedField(dst, e, "User-Agent") }},
-	{"tunnel", func(dst []byte, e entry) []byte {
+	{name: "tls_sni", text: secured(func(dst []byte, s *tls.ConnectionState) []byte { return escape(dst, s.ServerName) })},
+	{name: "worker", value: handled(func(dst []byte, h *asteri.Handling) []byte { return unlessZero(dst, int64(h.Worker)) })},
+	{name: "model", text: handled(func(dst []byte, h *asteri.Handling) []byte { return escape(dst, h.Model) })},
+	{name: "app", text: handled(func(dst []byte, h *asteri.Handling) []byte { return escape(dst, h.App) })},
+	{name: "referer", text: ofRequestField("Referer")},
+	{name: "user_agent", text: ofRequestField("User-Agent")},
+	{name: "tunnel", value: func(dst []byte, e *entry) []byte {
 		if !e.tunnel {
 			return dst
 		}
 		return append(dst, "true"...)
 	}},
-	{"outcome", func(dst []byte, e entry) []byte { return quoted(dst, outcome(e.Err)) }},
-	{"error", func(dst []byte, e entry) []byte {
+	{name: "outcome", text: func(dst []byte, e *entry) []byte { return escape(dst, outcome(e.Err)) }},
+	{name: "error", text: func(dst []byte, e *entry) []byte {
 		if e.Err == nil {
 			return dst
 		}
-		return quoted(dst, e.Err.Error())
+		return escape(dst, e.Err.Error())
 	}},
+})
+
+func withKeys(all []member) []member {
+	for i := range all {
+		all[i].key = `"` + all[i].name + `":`
+	}
+	return all
 }
 
 // cipherNames is here because crypto/tls makes its list anew for each look at it.
@@ -93,24 +102,36 @@ func outcome(err error) string {
 }
 
 // appendJSON appends the line.
-func appendJSON(dst []byte, e entry) []byte {
+func appendJSON(dst []byte, e *entry) []byte {
 	dst = append(dst, '{')
 	for i := range members {
-		m := &members[i]
-		before := len(dst)
-		dst = append(append(append(dst, '"'), m.name...), '"', ':')
-		named := len(dst)
-		if dst = m.value(dst, e); len(dst) == named {
-			dst = dst[:before]
-			continue
-		}
-		dst = append(dst, ',')
+		dst = members[i].append(dst, e)
 	}
 	dst[len(dst)-1] = '}' // the time is always there
 	return append(dst, '\n')
 }
 
-// extra makes an atom of a member, as a line of text has it.
+// append appends the member with a comma.
+func (m *member) append(dst []byte, e *entry) []byte {
+	before := len(dst)
+	dst = append(dst, m.key...)
+	if m.text == nil {
+		named := len(dst)
+		if dst = m.value(dst, e); len(dst) == named {
+			return dst[:before]
+		}
+		return append(dst, ',')
+	}
+	dst = append(dst, '"')
+	named := len(dst)
+	if dst = m.text(dst, e); len(dst) == named {
+		return dst[:before]
+	}
+	return append(dst, '"', ',')
+}
+
+// extra makes an atom of a member, as a line of text has it: the escapes of strings are
+// the same there.
 func extra(name string) (atom, error) {
 	i := slices.IndexFunc(members, func(m member) bool { return m.name == name })
 	if i < 0 {
@@ -120,21 +141,14 @@ func extra(name string) (atom, error) {
 		}
 		return nil, fmt.Errorf("%%({%s}x)s is not known; there are %s", name, strings.Join(names, ", "))
 	}
-	return func(dst []byte, e entry) []byte {
-		before := len(dst)
-		dst = members[i].value(dst, e)
-		switch {
-		case len(dst) == before:
-			return append(dst, absent)
-		case dst[before] == '"': // whose escapes are those of a line of text, too
-			return append(dst[:before], dst[before+1:len(dst)-1]...)
-		}
-		return dst
-	}, nil
+	if m := &members[i]; m.text != nil {
+		return orAbsent(m.text), nil
+	}
+	return orAbsent(members[i].value), nil
 }
 
 func requested(value func([]byte, *asteri.Request) []byte) atom {
-	return func(dst []byte, e entry) []byte {
+	return func(dst []byte, e *entry) []byte {
 		if e.Request == nil {
 			return dst
 		}
@@ -148,15 +162,15 @@ func handled(value func([]byte, *asteri.Handling) []byte) atom {
 
 func traced(value func([]byte, *asteri.Trace) []byte) atom {
 	return handled(func(dst []byte, h *asteri.Handling) []byte {
-		if h.Trace == nil {
+		if h.Trace.IsZero() {
 			return dst
 		}
-		return value(dst, h.Trace)
+		return value(dst, &h.Trace)
 	})
 }
 
 func secured(value func([]byte, *tls.ConnectionState) []byte) atom {
-	return func(dst []byte, e entry) []byte {
+	return func(dst []byte, e *entry) []byte {
 		if e.Peer.TLS == nil {
 			return dst
 		}
@@ -164,39 +178,9 @@ func secured(value func([]byte, *tls.ConnectionState) []byte) atom {
 	}
 }
 
-// quoted appends a JSON string, or nothing if it is empty.
-func quoted[T string | []byte](dst []byte, v T) []byte {
-	if len(v) == 0 {
-		return dst
-	}
-	return append(escape(append(dst, '"'), v), '"')
-}
-
-func quotedField(dst []byte, e entry, name string) []byte {
-	if e.Request == nil {
-		return dst
-	}
-	return quoted(dst, e.Request.Header.Get(name))
-}
-
-// quotedAtom appends what an atom appends, unless that is the sign that there is no
-// value.
-func quotedAtom(dst []byte, e entry, a atom) []byte {
-	before := len(dst)
-	dst = a(append(dst, '"'), e)
-	if string(dst[before:]) == `"-` {
-		return dst[:before]
-	}
-	return append(dst, '"')
-}
-
-func appendHex(dst, p []byte) []byte {
-	const digits = "0123456789abcdef"
-	dst = append(dst, '"')
-	for _, c := range p {
-		dst = append(dst, digits[c>>4], digits[c&15])
-	}
-	return append(dst, '"')
+// ofRequestField appends the value of a field, or nothing.
+func ofRequestField(name string) atom {
+	return requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Header.Get(name)) })
 }
 
 func unlessZero(dst []byte, n int64) []byte {

@@ -23,7 +23,7 @@ func handledSample() *asteri.Record {
 	r.Request.Handling = asteri.Handling{
 		ID: "abc", App: "/shop", Model: "gthread", Worker: 4711,
 		Queued: 1500 * time.Microsecond, Worked: 250 * time.Millisecond,
-		Trace: &asteri.Trace{TraceID: [16]byte{0: 0xab, 15: 1}, SpanID: [8]byte{7: 2}},
+		Trace: asteri.Trace{TraceID: [16]byte{0: 0xab, 15: 1}, SpanID: [8]byte{7: 2}},
 	}
 	r.Sending = 20 * time.Millisecond
 	r.Err = &asteri.StatusError{Code: 504, Reason: `too "late"`}
@@ -146,19 +146,5 @@ func TestTunnel(t *testing.T) {
 	defer off.Close(time.Minute)
 	if off.TunnelOpened(sample()) != nil {
 		t.Error("a log that is off keeps requests")
-	}
-}
-
-func BenchmarkJSON(b *testing.B) {
-	f, err := Compile(JSON, Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	r, buf := handledSample(), make([]byte, 0, 2048)
-	r.Request.Header.Del("Authorization")
-	r.Err = nil
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = f.Append(buf[:0], r, time.Time{})
 	}
 }

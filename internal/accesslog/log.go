@@ -16,10 +16,21 @@ const writeAfter = 50 * time.Millisecond
 
 // Log is an asteri.Observer that writes a line for each exchange.
 type Log struct {
-	format  atomic.Pointer[Format]
-	scratch sync.Pool   // of *[]byte
-	off     atomic.Bool // nothing is logged
-	out     *logwriter.Writer
+	format atomic.Pointer[Format]
+	off    atomic.Bool // nothing is logged
+	out    *logwriter.Writer
+
+	pens   []*pen    // one for each home
+	others sync.Pool // of *pen, for exchanges with another home
+}
+
+// pen writes the lines of a home, which owns it.
+type pen struct {
+	home  asteri.Executor
+	to    *logwriter.Lane
+	entry entry
+	line  []byte
+	_     [64]byte // no cache line with another pen
 }
 
 // discard is the output of a log that is off.
@@ -31,13 +42,23 @@ func (discard) Close() error { return nil }
 // New starts a log to out, which it owns from now on; nil logs nothing until
 // Replace. logger is told of lines that were lost.
 func New(out io.WriteCloser, f *Format, logger *slog.Logger) *Log {
-	l := &Log{scratch: sync.Pool{New: func() any { return new([]byte) }}}
+	l := new(Log)
 	l.format.Store(f)
 	l.out = logwriter.New(l.output(out), writeAfter, func(lines uint64) string {
 		logger.Warn("access log lines were lost", "lines", lines)
 		return ""
 	})
+	l.others.New = func() any { return &pen{to: l.out.Main()} }
 	return l
+}
+
+// SetHomes says what the homes of exchanges will mostly be, so that each has its own
+// way to the output. It is called once, before the first exchange.
+func (l *Log) SetHomes(homes []asteri.Executor) {
+	lanes := l.out.Lanes(len(homes))
+	for i, home := range homes {
+		l.pens = append(l.pens, &pen{home: home, to: lanes[i]})
+	}
 }
 
 // output notes whether there is one.
@@ -57,14 +78,25 @@ func (l *Log) ExchangeDone(r *asteri.Record) {
 }
 
 func (l *Log) write(r *asteri.Record, tunnel bool) {
-	line := l.scratch.Get().(*[]byte)
-	var now time.Time
-	if r.Request == nil {
-		now = time.Now()
+	for _, p := range l.pens {
+		if p.home == r.Home {
+			p.write(l.format.Load(), r, tunnel)
+			return
+		}
 	}
-	*line = l.format.Load().append((*line)[:0], r, now, tunnel)
-	_, _ = l.out.Write(*line) // has no error
-	l.scratch.Put(line)
+	p := l.others.Get().(*pen)
+	p.write(l.format.Load(), r, tunnel)
+	l.others.Put(p)
+}
+
+func (p *pen) write(f *Format, r *asteri.Record, tunnel bool) {
+	p.entry.fill(f, r, tunnel)
+	if r.Request == nil {
+		p.entry.now = time.Now()
+	}
+	p.line = f.append(p.line[:0], &p.entry)
+	p.to.Write(p.line)
+	p.entry.Record = nil // which is not ours to keep
 }
 
 // Lost returns how many lines could not be written so far.

@@ -3,11 +3,15 @@ package accesslog
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop"
 )
 
 // sink is an output that can be made to block or fail.
@@ -44,7 +48,7 @@ func (s *sink) text() string {
 	return s.data.String()
 }
 
-func mustCompile(t *testing.T, format string) *Format {
+func mustCompile(t testing.TB, format string) *Format {
 	t.Helper()
 	f, err := Compile(format, Options{})
 	if err != nil {
@@ -147,14 +151,78 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-func BenchmarkLine(b *testing.B) {
-	f, err := Compile(`%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"`, Options{})
+// home is where exchanges are.
+type home struct{ _ int }
+
+func (*home) Post(func()) bool { return false }
+
+// Homes write side by side, and each keeps its order.
+func TestHomes(t *testing.T) {
+	out := new(sink)
+	l := New(out, mustCompile(t, "%(p)s %(m)s%(B)s"), slog.New(slog.DiscardHandler))
+	homes := []asteri.Executor{new(home), new(home)}
+	l.SetHomes(homes)
+	const lines = 20000
+	var wg sync.WaitGroup
+	for i, at := range append(homes, nil) {
+		wg.Go(func() {
+			r := sample()
+			r.Home, r.Request.Method = at, string(rune('a'+i))
+			for n := range lines {
+				r.BytesOut = int64(n)
+				l.ExchangeDone(r)
+			}
+		})
+	}
+	wg.Wait()
+	l.Close(time.Minute)
+	next := map[string]int{}
+	for line := range strings.Lines(out.text()) {
+		line = strings.TrimSuffix(strings.TrimPrefix(line, "<0> "), "\n")
+		who, n := line[:1], line[1:]
+		if n != strconv.Itoa(next[who]) {
+			t.Fatalf("%q, want %d", line, next[who])
+		}
+		next[who]++
+	}
+	if l.Lost() != 0 || next["a"] != lines || next["b"] != lines || next["c"] != lines {
+		t.Errorf("%v, %d lost", next, l.Lost())
+	}
+}
+
+// standard is the format that the settings begin with.
+const standard = `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({request_id}x)s`
+
+// What a request of a home pays for the text of its line.
+func BenchmarkLine(b *testing.B) { benchmarkLine(b, standard) }
+func BenchmarkJSON(b *testing.B) { benchmarkLine(b, JSON) }
+
+func benchmarkLine(b *testing.B, format string) {
+	f, err := Compile(format, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	r, buf := sample(), make([]byte, 0, 1024)
+	r := sample()
+	r.Request.Handling.ID = "91fabc4c7de84e7f8adf3b4ea5e4ea54"
+	r.Request.Header.Del("Authorization")
+	e, line := new(entry), make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = f.Append(buf[:0], r, time.Time{})
+		e.fill(f, r, false)
+		line = f.append(line[:0], e)
+	}
+}
+
+// And for its way to the output.
+func BenchmarkLane(b *testing.B) {
+	l := New(discard{io.Discard}, mustCompile(b, strings.Repeat("x", 100)), slog.New(slog.DiscardHandler))
+	defer l.Close(time.Minute)
+	at := new(home)
+	l.SetHomes([]asteri.Executor{at})
+	r := sample()
+	r.Home = at
+	b.ReportAllocs()
+	for b.Loop() {
+		l.ExchangeDone(r)
 	}
 }

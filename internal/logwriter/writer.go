@@ -3,7 +3,6 @@
 package logwriter
 
 import (
-	"bytes"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -25,14 +24,15 @@ type Writer struct {
 	delay  time.Duration
 	onLost func(lines uint64) (note string)
 
-	mu      sync.Mutex
-	pending []byte
-	closed  bool
+	main  Lane
+	lanes atomic.Pointer[[]*Lane] // all, main among them
 
 	lost    atomic.Uint64
 	timer   *time.Timer
+	armed   atomic.Bool        // timer will wake the goroutine
 	kick    chan struct{}      // to the goroutine: something waits
 	flushes chan chan struct{} // to be closed when nothing does
+	ending  sync.Once
 	stop    chan struct{}
 	done    chan struct{}
 
@@ -52,6 +52,8 @@ func New(out io.WriteCloser, delay time.Duration, onLost func(lines uint64) (not
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	w.main.writer, w.main.limit = w, bufferMax
+	w.lanes.Store(&[]*Lane{&w.main})
 	w.timer = time.AfterFunc(time.Hour, w.wake)
 	w.timer.Stop()
 	go w.run()
@@ -62,22 +64,16 @@ func New(out io.WriteCloser, delay time.Duration, onLost func(lines uint64) (not
 // waits, or the writer is closed, the lines are lost and counted. Its error is
 // always nil.
 func (w *Writer) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	before := len(w.pending)
-	fits := !w.closed && before+len(p) <= bufferMax
-	if fits {
-		w.pending = append(w.pending, p...)
-	}
-	w.mu.Unlock()
-	switch {
-	case !fits:
-		w.lost.Add(countLines(p))
-	case w.delay == 0 || before < writeAt && before+len(p) >= writeAt:
-		w.wake()
-	case before == 0:
+	w.main.Write(p)
+	return len(p), nil
+}
+
+// wakeLater lets what waits now be written after the delay, and no later because of what
+// comes meanwhile.
+func (w *Writer) wakeLater() {
+	if w.armed.CompareAndSwap(false, true) {
 		w.timer.Reset(w.delay)
 	}
-	return len(p), nil
 }
 
 func (w *Writer) wake() {
@@ -95,7 +91,7 @@ func (w *Writer) Lost() uint64 { return w.lost.Load() }
 func (w *Writer) Replace(out io.WriteCloser, between func()) error {
 	w.outMu.Lock()
 	defer w.outMu.Unlock()
-	w.write(w.take(nil))
+	w.writeWaiting()
 	err := w.out.Close()
 	between()
 	w.out = out
@@ -123,24 +119,21 @@ func (w *Writer) Flush(timeout time.Duration) {
 // Close writes what waits and closes the output. It gives up after timeout, for
 // an output that takes nothing must not keep the program from ending.
 func (w *Writer) Close(timeout time.Duration) {
-	w.mu.Lock()
-	wasClosed := w.closed
-	w.closed = true
-	w.mu.Unlock()
-	if wasClosed {
-		return
-	}
-	close(w.stop)
-	select {
-	case <-w.done:
-	case <-time.After(timeout):
-	}
+	w.ending.Do(func() {
+		for _, l := range *w.lanes.Load() {
+			l.close()
+		}
+		close(w.stop)
+		select {
+		case <-w.done:
+		case <-time.After(timeout):
+		}
+	})
 }
 
 func (w *Writer) run() {
 	defer close(w.done)
 	var (
-		buffer   []byte
 		reported uint64
 		last     time.Time
 	)
@@ -153,8 +146,7 @@ func (w *Writer) run() {
 			stopping = true
 		}
 		w.outMu.Lock()
-		buffer = w.take(buffer)
-		w.write(buffer)
+		w.writeWaiting()
 		w.outMu.Unlock()
 		if flushed != nil {
 			close(flushed)
@@ -172,13 +164,12 @@ func (w *Writer) run() {
 	w.outMu.Unlock()
 }
 
-// take returns what waits and leaves buffer's memory for what comes next.
-func (w *Writer) take(buffer []byte) []byte {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	taken := w.pending
-	w.pending = buffer[:0]
-	return taken
+// writeWaiting writes what all lanes hold. The caller holds outMu.
+func (w *Writer) writeWaiting() {
+	w.armed.Store(false) // first: what comes after it arms the timer again
+	for _, l := range *w.lanes.Load() {
+		w.write(l.take())
+	}
 }
 
 // write writes whole lines; what fails is lost and counted.
@@ -190,5 +181,3 @@ func (w *Writer) write(lines []byte) {
 		w.lost.Add(countLines(lines[n:]))
 	}
 }
-
-func countLines(p []byte) uint64 { return uint64(bytes.Count(p, []byte{'\n'})) }

@@ -2,7 +2,6 @@ package stats
 
 import (
 	"math"
-	"sync/atomic"
 	"time"
 )
 
@@ -23,19 +22,19 @@ const (
 // ZeroThreshold is the bound, in seconds, up to which times count as none.
 const ZeroThreshold = 1.0 / (1 << -lowest)
 
-// histogram counts times. It has one writer, and any number of readers.
+// histogram counts times.
 type histogram struct {
-	sum     atomic.Int64 // nanoseconds
-	zero    atomic.Uint64
-	buckets [buckets]atomic.Uint64 // the first ends at 2^lowest * 2^(1/8) seconds
+	sum     time.Duration
+	zero    uint64
+	buckets [buckets]uint64 // the first ends at 2^lowest * 2^(1/8) seconds
 }
 
 func (h *histogram) add(d time.Duration) {
-	h.sum.Add(int64(d))
+	h.sum += d
 	if i := index(d) - lowest*perOctave; i > 0 {
-		h.buckets[min(i, buckets)-1].Add(1)
+		h.buckets[min(i, buckets)-1]++
 	} else {
-		h.zero.Add(1)
+		h.zero++
 	}
 }
 
@@ -86,18 +85,15 @@ type Distribution struct {
 	buckets []uint64 // as in histogram; nil if there are none
 }
 
-// merge adds what h has counted. Count is taken from the buckets, so that they
-// agree whatever is counted meanwhile.
+// merge adds what h has counted.
 func (d *Distribution) merge(h *histogram) {
 	if d.buckets == nil {
 		d.buckets = make([]uint64, buckets)
 	}
-	d.Sum += float64(h.sum.Load()) / 1e9
-	zero := h.zero.Load()
-	d.Zero += zero
-	d.Count += zero
-	for i := range h.buckets {
-		n := h.buckets[i].Load()
+	d.Sum += float64(h.sum) / 1e9
+	d.Zero += h.zero
+	d.Count += h.zero
+	for i, n := range &h.buckets {
 		d.buckets[i] += n
 		d.Count += n
 	}

@@ -1,25 +1,11 @@
 package stats
 
-import (
-	"slices"
-	"sync/atomic"
-
-	"github.com/asteri/asteri-loop"
-)
-
-// counter has one writer and any number of readers.
-type counter struct{ n atomic.Uint64 }
-
-func (c *counter) add(n int64) {
-	if n > 0 {
-		c.n.Add(uint64(n))
-	}
-}
+import "github.com/asteri/asteri-loop"
 
 // series are the counts of exchanges of one kind.
 type series struct {
-	in, out, sent counter
-	handled       atomic.Pointer[times] // nil until a handler told of its work
+	in, out, sent uint64
+	handled       *times // nil until a handler told of its work
 	duration      histogram
 }
 
@@ -27,12 +13,10 @@ type series struct {
 type times struct{ queued, worked histogram }
 
 func (s *series) times() *times {
-	t := s.handled.Load()
-	if t == nil {
-		t = new(times)
-		s.handled.Store(t)
+	if s.handled == nil {
+		s.handled = new(times)
 	}
-	return t
+	return s.handled
 }
 
 // A kind of exchange is its protocol, the class of its status, and its method.
@@ -90,17 +74,15 @@ func methodIndex(m string) int {
 // app is an application under one model.
 type app struct {
 	name, model string
-	kinds       [numKinds]atomic.Pointer[series]
+	kinds       [numKinds]*series
 }
 
 // get returns the series at index i.
 func (a *app) get(i int) *series {
-	s := a.kinds[i].Load()
-	if s == nil {
-		s = new(series)
-		a.kinds[i].Store(s)
+	if a.kinds[i] == nil {
+		a.kinds[i] = new(series)
 	}
-	return s
+	return a.kinds[i]
 }
 
 // maxApps bounds the applications that are counted apart. A configuration names
@@ -110,28 +92,17 @@ const maxApps = 256
 // other is what all those beyond a bound are called.
 const other = "other"
 
-// appList is changed by its writer only, by replacing the slice.
-type appList struct{ list atomic.Pointer[[]*app] }
-
-func (l *appList) get(name, model string) *app {
-	all := l.all()
-	for _, a := range all {
+// app returns the counts of an application. The caller holds the lock.
+func (s *shard) app(name, model string) *app {
+	for _, a := range s.apps {
 		if a.name == name && a.model == model {
 			return a
 		}
 	}
-	if len(all) >= maxApps && (name != other || model != "") {
-		return l.get(other, "")
+	if len(s.apps) >= maxApps && (name != other || model != "") {
+		return s.app(other, "")
 	}
 	a := &app{name: name, model: model}
-	longer := append(slices.Clone(all), a)
-	l.list.Store(&longer)
+	s.apps = append(s.apps, a)
 	return a
-}
-
-func (l *appList) all() []*app {
-	if list := l.list.Load(); list != nil {
-		return *list
-	}
-	return nil
 }

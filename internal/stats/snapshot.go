@@ -42,7 +42,7 @@ type Snapshot struct {
 }
 
 // Snapshot adds up what all homes have counted. It may be called from any
-// goroutine, and holds up nobody.
+// goroutine, and holds up none for longer than it takes to copy one series.
 func (e *Exchanges) Snapshot() *Snapshot {
 	s := &Snapshot{Endings: map[Ending]uint64{}, Refusals: e.refused.all()}
 	all := make(map[Labels]*Totals)
@@ -58,9 +58,21 @@ func (e *Exchanges) Snapshot() *Snapshot {
 }
 
 func (s *Snapshot) add(from *shard, all map[Labels]*Totals) {
-	for _, a := range from.apps.all() {
-		for i := range a.kinds {
-			counted := a.kinds[i].Load()
+	from.mu.Lock()
+	apps, ended := from.apps, from.ended // applications stay, and more come behind them
+	from.mu.Unlock()
+	for why, n := range ended {
+		if n > 0 {
+			s.Endings[Ending(why)] += n
+		}
+	}
+	var now series
+	var handled times
+	for _, a := range apps {
+		from.mu.Lock()
+		kinds := a.kinds
+		from.mu.Unlock()
+		for i, counted := range &kinds {
 			if counted == nil {
 				continue
 			}
@@ -71,25 +83,33 @@ func (s *Snapshot) add(from *shard, all map[Labels]*Totals) {
 				t = &Totals{Labels: l}
 				all[l] = t
 			}
-			t.add(counted)
+			from.mu.Lock()
+			counted.copyTo(&now, &handled)
+			from.mu.Unlock()
+			t.add(&now)
 		}
 	}
-	for why := range from.ended {
-		if n := from.ended[why].n.Load(); n > 0 {
-			s.Endings[Ending(why)] += n
-		}
+}
+
+// copyTo copies what is counted at the moment. The caller holds the lock, so there is
+// memory for it already: that of to, and that of handled for to.handled.
+func (s *series) copyTo(to *series, handled *times) {
+	*to = *s
+	if s.handled != nil {
+		*handled = *s.handled
+		to.handled = handled
 	}
 }
 
 func (t *Totals) add(s *series) {
 	t.Duration.merge(&s.duration)
-	if handled := s.handled.Load(); handled != nil {
-		t.Queued.merge(&handled.queued)
-		t.Worked.merge(&handled.worked)
+	if s.handled != nil {
+		t.Queued.merge(&s.handled.queued)
+		t.Worked.merge(&s.handled.worked)
 	}
-	t.BytesIn += s.in.n.Load()
-	t.BytesOut += s.out.n.Load()
-	t.BytesSent += s.sent.n.Load()
+	t.BytesIn += s.in
+	t.BytesOut += s.out
+	t.BytesSent += s.sent
 }
 
 func (l *Labels) compare(o *Labels) int {

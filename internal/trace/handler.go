@@ -1,12 +1,10 @@
 package trace
 
 import (
-	"context"
 	"encoding/binary"
 	"math/rand/v2"
 	"strings"
 
-	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/asteri/asteri-loop"
@@ -22,37 +20,32 @@ func (t *Tracer) Handler(next asteri.Handler) asteri.Handler {
 	})
 }
 
-// begin notes the request's place in a trace, and passes it on.
+// begin notes the request's place in a trace, and passes it on. Nothing is allocated
+// for it: the place is in the request, its text in the memory of the request's header.
 func (t *Tracer) begin(r *asteri.Request) {
-	place := new(placed)
-	own := &place.Trace
+	own := &r.Handling.Trace
+	*own = asteri.Trace{}
 	binary.LittleEndian.PutUint64(own.SpanID[:], newID())
-	from, ok := clientsParent(&r.Header)
-	if ok {
+	var from parent
+	known, hasState := false, false
+	if parents, states := mentions(&r.Header); parents+states > 0 {
+		hasState = states > 0
+		from, known = takeParent(&r.Header, parents)
+	}
+	if known {
 		own.TraceID, own.ParentID = from.traceID, from.spanID
-		own.State = t.clientsState(&r.Header)
+		own.State = clientsState(&r.Header)
 	} else {
 		binary.LittleEndian.PutUint64(own.TraceID[:8], newID())
 		binary.LittleEndian.PutUint64(own.TraceID[8:], newID())
 	}
-	if own.State == "" && r.Header.Has(nameState) {
+	if hasState && own.State == "" {
 		r.Header.Del(nameState) // without a parent, or not one
 	}
-	own.Sampled = t.samples(own, from.sampled)
-	if r.Header.Has(nameParent) {
-		r.Header.Del(nameParent)
-	}
-	r.Header.Append(parentName, appendParent(place.text[:0], own))
-	r.Handling.Trace = own
+	own.Sampled = t.sampler.samples(own, from.sampled)
+	var text [parentLength]byte
+	r.Header.AddBytes(nameParent, appendParent(text[:0], own))
 }
-
-// placed is a place in a trace and its traceparent, in one piece of memory.
-type placed struct {
-	asteri.Trace
-	text [parentLength]byte
-}
-
-var parentName = []byte(nameParent)
 
 // newID returns random bits, not all of them zero.
 func newID() uint64 {
@@ -63,19 +56,35 @@ func newID() uint64 {
 	}
 }
 
-// clientsParent returns what the client says, if it says it once and properly.
-func clientsParent(h *asteri.Header) (c parent, ok bool) {
-	found := false
-	for v := range h.Values(nameParent) {
-		if found {
-			return parent{}, false
-		}
-		found = true
-		if c, ok = parseParent(v); !ok {
-			return parent{}, false
+// mentions counts the fields that are about a trace. Most requests have none.
+func mentions(h *asteri.Header) (parents, states int) {
+	fields := h.Fields()
+	for i := range fields {
+		switch name := fields[i].Name; len(name) {
+		case len(nameParent):
+			if asteri.EqualFold(name, nameParent) {
+				parents++
+			}
+		case len(nameState):
+			if asteri.EqualFold(name, nameState) {
+				states++
+			}
 		}
 	}
-	return c, found
+	return parents, states
+}
+
+// takeParent takes out what the client says of the parent, and returns it if it was
+// said once and properly.
+func takeParent(h *asteri.Header, parents int) (c parent, ok bool) {
+	if parents == 0 {
+		return c, false
+	}
+	if parents == 1 {
+		c, ok = parseParent(h.Get(nameParent))
+	}
+	h.Del(nameParent)
+	return c, ok
 }
 
 // maxState bounds a tracestate in bytes: longer ones need not be passed on (W3C Trace
@@ -83,7 +92,7 @@ func clientsParent(h *asteri.Header) (c parent, ok bool) {
 const maxState = 512
 
 // clientsState returns the tracestate, or nothing if it is none.
-func (t *Tracer) clientsState(h *asteri.Header) string {
+func clientsState(h *asteri.Header) string {
 	var all strings.Builder
 	for v := range h.Values(nameState) {
 		if all.Len() > 0 {
@@ -99,26 +108,4 @@ func (t *Tracer) clientsState(h *asteri.Header) string {
 		return ""
 	}
 	return state.String()
-}
-
-// samples decides whether the trace is recorded, before anything of the request is
-// known but its place in the trace.
-func (t *Tracer) samples(own *asteri.Trace, parentSampled bool) bool {
-	ctx := context.Background()
-	if own.ParentID != [8]byte{} {
-		ctx = trace.ContextWithRemoteSpanContext(ctx, spanContext(own, own.ParentID, parentSampled))
-	}
-	decision := t.sampler.ShouldSample(sdk.SamplingParameters{ParentContext: ctx, TraceID: own.TraceID, Kind: trace.SpanKindServer})
-	return decision.Decision == sdk.RecordAndSample
-}
-
-// spanContext is a span of the trace in the words of the SDK.
-func spanContext(own *asteri.Trace, id [8]byte, sampled bool) trace.SpanContext {
-	state, err := trace.ParseTraceState(own.State)
-	if err != nil {
-		state = trace.TraceState{}
-	}
-	return trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: own.TraceID, SpanID: id, TraceFlags: trace.TraceFlags(0).WithSampled(sampled), TraceState: state, Remote: true,
-	})
 }

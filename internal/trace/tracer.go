@@ -18,8 +18,7 @@ import (
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	sdk "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/asteri/asteri-loop"
 )
@@ -51,20 +50,18 @@ func Wanted(endpoint string, getenv func(string) string) bool {
 // Tracer gives requests their place in a trace (Handler), and as an asteri.Observer
 // makes spans of them.
 type Tracer struct {
-	sampler  sdk.Sampler
-	log      *slog.Logger
-	exporter sdk.SpanExporter
-	provider *sdk.TracerProvider
-	tracer   trace.Tracer
-	limits   limits
+	sampler sampler
+	log     *slog.Logger
+	client  otlptrace.Client
+	limits  limits
 
-	queue chan *finished
+	queue *queue
 	stop  chan struct{}
 	done  chan struct{}
 	quit  context.CancelFunc // of exports under way
 	ctx   context.Context
 
-	batch    []sdk.ReadOnlySpan // of the goroutine
+	batch    *batch // of the goroutine
 	exported atomic.Uint64
 	lost     atomic.Uint64
 	told     time.Time // when losses were logged last
@@ -82,7 +79,7 @@ type Stats struct {
 
 // New starts a tracer. It does not connect yet.
 func New(o Options) (*Tracer, error) {
-	exporter, err := newExporter(o)
+	client, err := newClient(o)
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
@@ -90,22 +87,18 @@ func New(o Options) (*Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
+	l := limitsOf(o)
 	t := &Tracer{
-		sampler: samplerOf(o), log: o.Logger, exporter: exporter, limits: limitsOf(o),
+		sampler: samplerOf(o), log: o.Logger, client: client, limits: l,
+		queue: newQueue(l), batch: newBatch(about, o.Version),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	t.ctx, t.quit = context.WithCancel(context.Background())
-	t.queue = make(chan *finished, t.limits.queue)
-	t.provider = sdk.NewTracerProvider(
-		sdk.WithResource(about), sdk.WithSampler(sdk.AlwaysSample()), // what is not sampled does not get here
-		sdk.WithIDGenerator(givenIDs{}), sdk.WithSpanProcessor(collector{t}),
-	)
-	t.tracer = t.provider.Tracer("github.com/asteri/asteri-loop", trace.WithInstrumentationVersion(o.Version))
 	go t.run()
 	return t, nil
 }
 
-func newExporter(o Options) (sdk.SpanExporter, error) {
+func newClient(o Options) (otlptrace.Client, error) {
 	var opts []otlptracehttp.Option
 	// The endpoint for traces alone wins over the one for all signals.
 	if o.Endpoint != "" && (o.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" || o.Endpoint != o.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")) {
@@ -115,7 +108,7 @@ func newExporter(o Options) (sdk.SpanExporter, error) {
 		}
 		opts = append(opts, otlptracehttp.WithEndpointURL(at))
 	}
-	return otlptrace.NewUnstarted(otlptracehttp.NewClient(opts...)), nil
+	return otlptracehttp.NewClient(opts...), nil
 }
 
 // limits are those of OpenTelemetry's batch processor.
@@ -176,9 +169,7 @@ func (t *Tracer) TunnelOpened(r *asteri.Record) asteri.TunnelClosed {
 
 // enqueue never waits.
 func (t *Tracer) enqueue(f *finished) {
-	select {
-	case t.queue <- f:
-	default:
+	if !t.queue.put(f) {
 		t.lost.Add(uint64(f.spans()))
 	}
 }
@@ -190,52 +181,44 @@ func (t *Tracer) run() {
 	defer delay.Stop()
 	for {
 		select {
-		case f := <-t.queue:
-			t.makeSpans(f)
-			if len(t.batch) < t.limits.batch {
-				continue
-			}
+		case <-t.queue.full:
+			t.exportWaiting(false)
 		case <-delay.C:
+			t.exportWaiting(true)
 		case <-t.stop:
-			t.finishQueue()
+			t.exportWaiting(true)
 			return
 		}
-		t.export()
 		delay.Reset(t.limits.delay)
 	}
 }
 
-// finishQueue exports what has come before the end.
-func (t *Tracer) finishQueue() {
+// exportWaiting exports the requests that make a batch; with some set the others, too.
+func (t *Tracer) exportWaiting(some bool) {
 	for {
-		select {
-		case f := <-t.queue:
-			t.makeSpans(f)
-			if len(t.batch) >= t.limits.batch {
-				t.export()
-			}
-		default:
-			t.export()
+		all := t.queue.take(some)
+		if len(all) == 0 {
 			return
 		}
+		for _, f := range all {
+			t.batch.makeSpans(f)
+		}
+		t.export()
 	}
 }
 
 // export sends the batch. What the collector does not take is lost.
 func (t *Tracer) export() {
-	if len(t.batch) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(t.ctx, t.limits.export)
 	defer cancel()
-	err := t.exporter.ExportSpans(ctx, t.batch)
-	if n := uint64(len(t.batch)); err != nil {
+	err := t.client.UploadTraces(ctx, []*tracepb.ResourceSpans{t.batch.about})
+	if n := uint64(t.batch.used); err != nil {
 		t.lost.Add(n)
+		err = fmt.Errorf("traces export: %w", err)
 	} else {
 		t.exported.Add(n)
 	}
-	clear(t.batch)
-	t.batch = t.batch[:0]
+	t.batch.reset()
 	t.tellLosses(err)
 }
 
@@ -261,7 +244,5 @@ func (t *Tracer) Close(timeout time.Duration) {
 	<-t.done
 	late.Stop()
 	t.quit()
-	// Nothing is left in them that could fail to be sent.
-	_ = t.provider.Shutdown(context.Background())
-	_ = t.exporter.Shutdown(context.Background())
+	_ = t.client.Stop(context.Background()) // nothing is left that could fail to be sent
 }
