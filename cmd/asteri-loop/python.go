@@ -40,6 +40,8 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		Threads:              cfg.Threads,
 		WorkerConnections:    cfg.WorkerConnections,
 		WebSocketConnections: cfg.WebSocketConnections,
+		MaxRequests:          cfg.MaxRequests,
+		MaxRequestsJitter:    cfg.MaxRequestsJitter,
 		Timeout:              limit(cfg.Timeout),
 		GracefulTimeout:      cfg.GracefulTimeout,
 		BootTimeout:          cfg.BootTimeout,
@@ -113,7 +115,7 @@ func (a *pythonApp) Report(r *status.Report) {
 	for _, w := range s.Workers {
 		r.Workers = append(r.Workers, status.Worker{
 			PID: w.PID, Model: w.Model, App: a.cfg.App, State: shownState(w.State), InFlight: w.InFlight, Served: w.Served,
-			WebSockets: w.Sockets, Age: seconds(time.Since(w.Started)),
+			WebSockets: w.Sockets, Age: seconds(time.Since(w.Started)), Recycling: recycling(w),
 		})
 	}
 	for _, m := range a.Memory() {
@@ -121,6 +123,18 @@ func (a *pythonApp) Report(r *status.Report) {
 			Method: m.Method, Route: m.Route, App: a.cfg.App, Requests: m.Requests, Grown: m.Grown, Most: m.Most,
 		})
 	}
+}
+
+// recycling foretells when a worker is relieved, by its pace so far.
+func recycling(w python.WorkerStatus) *status.Recycling {
+	if w.Term == 0 {
+		return nil
+	}
+	r := &status.Recycling{Requests: w.Term - min(w.Served, w.Term)}
+	if w.Served > 0 {
+		r.Seconds = seconds(time.Since(w.Started)) * float64(r.Requests) / float64(w.Served)
+	}
+	return r
 }
 
 // shownState is the pool's word for a state in the operator's words: a worker that was

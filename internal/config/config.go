@@ -42,6 +42,8 @@ type Config struct {
 	Interface         string
 	Threads           int
 	WorkerConnections int
+	MaxRequests       int
+	MaxRequestsJitter int
 	Timeout           time.Duration
 	GracefulTimeout   time.Duration
 	BootTimeout       time.Duration

@@ -113,6 +113,16 @@ var servingSettings = []*setting{
 		Live: true,
 		at:   func(c *Config) value { return number(&c.WorkerConnections, 1, 1<<20) },
 	}, {
+		Name: "max_requests", Flags: []string{"max-requests"}, Group: groupWorkers, Meta: "INT", Default: "0",
+		Help: "The number of requests that a worker process serves until another takes its place, against applications that leak memory. It serves on until the other is ready. 0 is no limit.",
+		Live: true,
+		at:   func(c *Config) value { return number(&c.MaxRequests, 0, 1<<30) },
+	}, {
+		Name: "max_requests_jitter", Flags: []string{"max-requests-jitter"}, Group: groupWorkers, Meta: "INT", Default: "0",
+		Help: "Up to how many more requests than --max-requests, by chance, a worker serves, so that not all are replaced at the same time.",
+		Live: true,
+		at:   func(c *Config) value { return number(&c.MaxRequestsJitter, 0, 1<<30) },
+	}, {
 		Name: "timeout", Short: "t", Flags: []string{"timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
 		Help: "The time that the application has for a request. When it has passed the client gets 504 and the worker is replaced. 0 is no limit.",
 		Live: true,

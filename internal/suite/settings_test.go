@@ -53,6 +53,28 @@ func TestHTTP2Settings(t *testing.T) {
 	equal(t, "a frame", settings[http2.SettingMaxFrameSize], 32<<10)
 }
 
+// TestMaxRequests: workers are relieved, and no request is lost by it.
+func TestMaxRequests(t *testing.T) {
+	t.Parallel()
+	for _, model := range []string{"sync", "gthread", "gevent", "asgi", "gtornado"} {
+		t.Run(model, func(t *testing.T) {
+			t.Parallel()
+			application := "wsgi_probe:app"
+			if model == "asgi" {
+				application = "asgi_probe:app"
+			}
+			s := launchServer(t, launch{args: append(app(application, model), "--max-requests", "20", "--max-requests-jitter", "10")})
+			s.awaitReady()
+			c := s.over(t, "http")
+			for range 100 {
+				equal(t, "status", c.get("/").StatusCode, 200)
+			}
+			s.awaitLog("worker is to be relieved")
+			s.awaitLog("worker finished")
+		})
+	}
+}
+
 func TestHTTP2Cleartext(t *testing.T) {
 	t.Parallel()
 	for way, want := range map[string]struct{ prior, upgrade string }{

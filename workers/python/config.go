@@ -42,6 +42,11 @@ type Config struct {
 	// 60 s.
 	BootTimeout time.Duration
 
+	// MaxRequests is how many requests a worker serves until another takes its
+	// place, and MaxRequestsJitter up to how many more, by chance, so that workers
+	// are not replaced all at once. Default 0: any number.
+	MaxRequests, MaxRequestsJitter int
+
 	// QueueSize bounds the requests that wait for a worker; those beyond are
 	// answered 503. Default 2048.
 	QueueSize int

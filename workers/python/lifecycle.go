@@ -103,6 +103,25 @@ func (s *supervisor) replace(w *worker, reason string) {
 	}
 }
 
+// relieve has a worker that has served for long enough replaced. It serves on until
+// another is ready, and for as long as none can be started.
+func (s *supervisor) relieve(w *worker) {
+	if w.is(stateReady) {
+		w.leaving = true
+		w.log.Info("worker is to be relieved", "served", w.served.Load())
+	}
+}
+
+// release lets the workers go that are to be relieved: there are as many others as are
+// wanted.
+func (s *supervisor) release() {
+	for _, w := range s.workers {
+		if w.leaving && w.is(stateReady) {
+			s.drain(w)
+		}
+	}
+}
+
 // drain lets a worker finish what it has and exit, within the graceful timeout.
 func (s *supervisor) drain(w *worker) {
 	switch workerState(w.state.Load()) {

@@ -277,7 +277,7 @@ func (l *link) release(n int, took time.Duration) {
 	if n == 0 {
 		return
 	}
-	l.worker.served.Add(uint64(n))
+	l.worker.hasServed(n)
 	l.next = l.worker.pool.dispatcher.release(l.worker, n, took, l.next[:0])
 	l.sendNext()
 }

@@ -19,6 +19,8 @@ type WorkerStatus struct {
 	Sockets int
 	// Served is how many requests it has finished.
 	Served uint64
+	// Term is how many it serves until another takes its place; 0 for any number.
+	Term uint64
 	// Started is when it was started.
 	Started time.Time
 }
@@ -60,7 +62,7 @@ func (p *Pool) Snapshot() Snapshot {
 func (w *worker) status() WorkerStatus {
 	state := workerState(w.state.Load())
 	st := WorkerStatus{
-		PID: int(w.pid.Load()), Number: w.age, Served: w.served.Load(), Started: w.born,
+		PID: int(w.pid.Load()), Number: w.age, Served: w.served.Load(), Term: w.term, Started: w.born,
 	}
 	st.InFlight, st.Sockets = w.pool.dispatcher.at(w)
 	switch state {

@@ -215,6 +215,44 @@ func TestReload(t *testing.T) {
 	eventually(t, "three workers, and no other", func() bool { return s.count("IDLE") == 3 && len(s.pool.Snapshot().Workers) == 3 })
 }
 
+// TestMaxRequests: a worker that has served its number is relieved by another, and
+// serves until that is ready. None is refused or waits for one.
+func TestMaxRequests(t *testing.T) {
+	s := serveFake(t, 1, Config{MaxRequests: 3, MaxRequestsJitter: 2})
+	pids := make(map[string]int)
+	for range 40 {
+		a := s.get("/")
+		s.expect(a, 200, "hello")
+		pids[a.header.Get("X-Pid")]++
+	}
+	eventually(t, "one worker is left", func() bool { return s.count("IDLE") == 1 && len(s.pool.Snapshot().Workers) == 1 })
+	if len(pids) < 2 {
+		t.Errorf("served by %v", pids)
+	}
+	snapshot := s.pool.Snapshot()
+	if snapshot.Exits["finished"] == 0 || snapshot.Exits["finished"] != snapshot.Started-1 || snapshot.Refused != 0 {
+		t.Errorf("%+v", snapshot)
+	}
+	if w := snapshot.Workers[0]; w.Term < 3 || w.Term > 5 {
+		t.Errorf("a worker serves %d", w.Term)
+	}
+}
+
+// TestNoReliefNeedsNoWorker: while no other can be started, a worker serves on.
+func TestNoReliefNeedsNoWorker(t *testing.T) {
+	cfg := Config{App: "flaky", MaxRequests: 1}
+	fake(&cfg)
+	s := serve(t, 1, cfg)
+	s.ready()
+	pid := s.get("/").header.Get("X-Pid")
+	eventually(t, "the log says that none can be started", func() bool {
+		return s.log.Has("worker is to be relieved") && s.log.Has("workers keep dying")
+	})
+	if a := s.get("/"); a.header.Get("X-Pid") != pid {
+		t.Errorf("served by %v", a.header)
+	}
+}
+
 func TestDrainingWorkersAreLimited(t *testing.T) {
 	s := serveFake(t, 1, Config{Timeout: -1, GracefulTimeout: time.Hour})
 	held := []<-chan clientReply{s.async("POST", "/hang")}

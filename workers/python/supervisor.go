@@ -2,6 +2,7 @@ package python
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -127,6 +128,9 @@ func (s *supervisor) reconcile(now time.Time) (over bool) {
 			s.drain(w)
 		}
 	}
+	if len(live) == s.wanted && !slices.ContainsFunc(live, func(w *worker) bool { return w.is(stateStarting) }) {
+		s.release()
+	}
 	s.limitDraining()
 	return false
 }
@@ -141,11 +145,11 @@ func (s *supervisor) maySpawn(now time.Time, live []*worker) bool {
 	return !booting && !now.Before(s.spawnAt)
 }
 
-// live returns the workers of a generation that are starting or ready.
+// live returns the workers of a generation that are starting or ready, and to stay.
 func (s *supervisor) live(generation int) []*worker {
 	var live []*worker
 	for _, w := range s.workers {
-		if w.generation == generation && w.is(stateStarting, stateReady) {
+		if w.generation == generation && w.is(stateStarting, stateReady) && !w.leaving {
 			live = append(live, w)
 		}
 	}
@@ -178,6 +182,9 @@ func (s *supervisor) spawn(cfg *Config, generation int) {
 	w := &worker{
 		pool: s.pool, cfg: cfg, age: s.nextAge, generation: generation,
 		log: s.pool.log.With("worker", s.nextAge), born: time.Now(), loop: s.pickLoop(),
+	}
+	if cfg.MaxRequests > 0 {
+		w.term = uint64(cfg.MaxRequests + rand.IntN(cfg.MaxRequestsJitter+1))
 	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	s.workers = append(slices.Clone(s.workers), w)

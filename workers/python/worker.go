@@ -33,6 +33,7 @@ type worker struct {
 	stacks  stackWaiters
 
 	served   atomic.Uint64
+	term     uint64       // how many requests it serves until it is relieved; 0: any number
 	lastPong atomic.Int64 // unix nanoseconds
 
 	// The dispatcher's.
@@ -47,6 +48,7 @@ type worker struct {
 	killed     string    // why it was, if it was
 	cause      exitCause // the same, to be counted
 	surplus    bool      // it drains because fewer workers are wanted
+	leaving    bool      // it serves until another is ready in its place
 }
 
 type workerState int32
@@ -168,6 +170,13 @@ func (w *worker) post(fn func(l *link)) { w.loop.Post(func() { fn(w.link) }) }
 
 // recall asks for calls back that the worker has not started.
 func (w *worker) recall(n int) { w.post(func(l *link) { l.recall(n) }) }
+
+// hasServed counts n requests. The link's loop calls it.
+func (w *worker) hasServed(n int) {
+	if served := w.served.Add(uint64(n)); w.term > 0 && served >= w.term && served-uint64(n) < w.term {
+		w.pool.supervisor.post(func(s *supervisor) { s.relieve(w) })
+	}
+}
 
 // retire asks the supervisor for a replacement, after which the worker finishes
 // what it has.
