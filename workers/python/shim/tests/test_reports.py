@@ -240,7 +240,9 @@ class Memory(unittest.TestCase):
             with self.subTest(model=model), Front(LEAKING, model) as front:
                 found = self.leak(front, "/leak/*", "/fine")
                 self.assertGreater(found.get(("GET", "/leak/*"), 0), 10 << 20, found)
-                self.assertLess(found.get(("GET", "/fine"), 0), 4 << 20, found)
+                # Ten of them to each that leaks, so by chance they had ten times as much. Linux counts
+                # pages by processor and some time later, on a busy machine for the next request.
+                self.assertLess(found.get(("GET", "/fine"), 0), found["GET", "/leak/*"], found)
                 self.assertGreater(sum(found.values()), 18 << 20, found)
 
     def test_sampled(self):
