@@ -94,30 +94,27 @@ func (h *Header) Append(name, value []byte) {
 
 // Add adds a copy of a field at the end.
 func (h *Header) Add(name, value string) {
-	n := len(h.arena)
-	h.arena = append(h.arena, name...)
-	v := len(h.arena)
-	h.arena = append(h.arena, value...)
-	h.fields = append(h.fields, Field{h.arena[n:v:v], h.arena[v:len(h.arena):len(h.arena)]})
+	h.arena = append(append(h.arena, name...), value...)
+	h.appendCopied(len(name), len(value))
 }
 
 // AddBytes is Add for a value in bytes.
 func (h *Header) AddBytes(name string, value []byte) {
-	n := len(h.arena)
-	h.arena = append(h.arena, name...)
-	v := len(h.arena)
-	h.arena = append(h.arena, value...)
-	h.Append(h.arena[n:v:v], h.arena[v:len(h.arena):len(h.arena)])
+	h.arena = append(append(h.arena, name...), value...)
+	h.appendCopied(len(name), len(value))
+}
+
+// appendCopied adds the field that the arena ends with, of these lengths.
+func (h *Header) appendCopied(name, value int) {
+	end := len(h.arena)
+	v := end - value
+	h.Append(h.arena[v-name:v:v], h.arena[v:end:end])
 }
 
 // AddInt adds a field with a decimal value.
 func (h *Header) AddInt(name string, value int64) {
 	var digits [20]byte
-	n := len(h.arena)
-	h.arena = append(h.arena, name...)
-	v := len(h.arena)
-	h.arena = append(h.arena, strconv.AppendInt(digits[:0], value, 10)...)
-	h.fields = append(h.fields, Field{h.arena[n:v:v], h.arena[v:len(h.arena):len(h.arena)]})
+	h.AddBytes(name, strconv.AppendInt(digits[:0], value, 10))
 }
 
 // Set replaces all fields called name by one.

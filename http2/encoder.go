@@ -138,8 +138,7 @@ func appendLiteral(b []byte, op byte, prefix int, f *asteri.Field) []byte {
 		b = appendString(b, f.Name)
 	}
 	if op != opInsert && len(f.Value) <= plainText {
-		b = appendInt(b, 0, 7, uint64(len(f.Value)))
-		return append(b, f.Value...)
+		return appendPlain(b, f.Value)
 	}
 	return appendString(b, f.Value)
 }
@@ -157,6 +156,11 @@ func appendString(b, p []byte) []byte {
 		b = appendInt(b, 0x80, 7, n)
 		return hpack.AppendHuffmanString(b, s)
 	}
+	return appendPlain(b, p)
+}
+
+// appendPlain appends a string literal as it is.
+func appendPlain(b, p []byte) []byte {
 	b = appendInt(b, 0, 7, uint64(len(p)))
 	return append(b, p...)
 }

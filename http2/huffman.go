@@ -12,7 +12,7 @@ import (
 // length are consecutive numbers, in the order of their symbols, and above all that
 // are shorter. So a code of up to shortCode bits is looked up, and a longer one is
 // compared with the last of each length. The tables are made from the codes that
-// golang.org/x/net has; its decoder, which walks a tree, takes several times as long.
+// golang.org/x/net has; its decoder, which walks a tree, takes twice as long.
 
 const (
 	shortCode = 8

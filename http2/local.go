@@ -22,8 +22,8 @@ type local struct {
 	blocks  []*headerBlock
 }
 
-// maxSpare bounds how many streams and header blocks are kept for reuse, of less than
-// 1 kB each, and maxSpareBytes the memory of a buffer that is.
+// maxSpare bounds how many streams and header blocks are kept for reuse, with 1 kB for
+// itself and the memory of its fields each; maxSpareBytes the memory of a buffer that is.
 const (
 	maxSpare      = 256
 	maxSpareBytes = 64 << 10

@@ -91,7 +91,7 @@ func expectNothingLeft(t *testing.T, e *loop.Engine) {
 		return n == 0
 	})
 	waitFor(t, "the memory is given back", func() bool { return e.Stats().BufferBytes == 0 })
-	// One may begin late: of a connection that waited to be accepted.
+	// The end of one whose connection has gone is posted by its goroutine.
 	waitFor(t, "no handshake is counted", func() bool { return e.Stats().Handshakes == 0 })
 	for _, l := range e.Stats().Loops {
 		if l.Panics != 0 {

@@ -8,6 +8,7 @@
 # is looked for on the path and among pyenv's. It is installed into .venv/autobahn.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/server.sh
 
 cases=${1:-'"*"'}
 suite=$PWD/.venv/autobahn
@@ -39,10 +40,7 @@ try() {
 	: >"$work/$name.log"
 	bin/asteri-loop -l 127.0.0.1:0 --log-level info "$@" >"$work/$name.log" 2>&1 &
 	server=$!
-	until address=$(sed -n 's#.*http://\(127.0.0.1:[0-9]*\).*#\1#p' "$work/$name.log" | head -n 1) && [ -n "$address" ] && grep -q Running "$work/$name.log"; do
-		kill -0 "$server" 2>/dev/null || { cat "$work/$name.log" >&2; exit 1; }
-		sleep 0.2
-	done
+	await "$work/$name.log"
 	for scheme in ws wss; do
 		cat >"$work/spec.json" <<-JSON
 			{"options": {"failByDrop": false}, "outdir": "$work/$name-$scheme", "cases": [$cases], "exclude-cases": [], "exclude-agent-cases": {},
@@ -51,9 +49,7 @@ try() {
 		PYTHONPATH=$suite PYTHONDONTWRITEBYTECODE=1 "$python2" -W ignore "$suite/bin/wstest" -m fuzzingclient -s "$work/spec.json" >"$work/suite.log" 2>&1 ||
 			{ cat "$work/suite.log" >&2; exit 1; }
 	done
-	kill "$server"
-	wait "$server" || true
-	server=
+	finish
 }
 
 try go /ws

@@ -6,6 +6,7 @@
 # what a request passes through has changed.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/server.sh
 
 seconds=20
 venv=$PWD/bench/.peers/venv
@@ -19,8 +20,8 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -su
 	-keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
 head -c 10240 /dev/urandom >"$work/10k"
 
-# profile NAME LOAD ARGUMENTS...: profiles a server under a load, in which URL stands
-# for where it is.
+# profile NAME LOAD ARGUMENTS...: profiles a server under a load, in which AT stands for
+# where it is.
 profile() {
 	name=$1 load=$2
 	shift 2
@@ -29,14 +30,9 @@ profile() {
 	(cd bench/peers/apps && exec env ASTERI_CPU_PROFILE="$work/$name.prof" ASTERI_CPU_PROFILE_TIME="${seconds}s" \
 		"$work/asteri-loop" -b 127.0.0.1:0 --log-level info --python "$venv" "$@" >"$work/$name.log" 2>&1) &
 	server=$!
-	until url=$(sed -n 's#.*\(https\{0,1\}://127.0.0.1:[0-9]*\).*#\1#p' "$work/$name.log" | head -n 1) && [ -n "$url" ] && grep -q Running "$work/$name.log"; do
-		kill -0 "$server" 2>/dev/null || { cat "$work/$name.log" >&2; exit 1; }
-		sleep 0.2
-	done
-	eval "$(echo "$load" | sed "s#URL#$url#")" >"$work/load.log" 2>&1 || { cat "$work/load.log" >&2; exit 1; }
-	kill "$server"
-	wait "$server" || true
-	server=
+	await "$work/$name.log"
+	$(echo "$load" | sed "s#AT/#$address/#") >"$work/load.log" 2>&1 || { cat "$work/load.log" >&2; exit 1; }
+	finish
 	[ -s "$work/$name.prof" ] || { echo "pgo: $name: no profile" >&2; exit 1; }
 }
 
@@ -44,17 +40,17 @@ wrk="wrk -t1 -c64 -d$((seconds + 1))s"
 h2load="h2load -t1 -c16 -m32 -D$((seconds + 1))"
 tls="--certfile $work/cert.pem --keyfile $work/key.pem"
 
-profile go "$wrk URL/plaintext" -w tornado
-profile go-pipelined "$wrk -s $pipeline URL/plaintext -- 16" -w tornado
-profile go-close "ab -q -c50 -t$((seconds + 1)) -n10000000 URL/plaintext" -w tornado
-profile go-tls "$wrk URL/plaintext" -w tornado $tls
-profile go-observed "$wrk URL/plaintext" -w tornado --access-logfile /dev/null
-profile h2 "$h2load URL/plaintext" -w tornado
-profile h2-tls "$h2load URL/plaintext" -w tornado $tls
-profile wsgi "$wrk URL/" -w gthread:2 --threads 4 hello:wsgi
-profile asgi "$wrk URL/" -w asgi:2 hello:asgi
-profile asgi-h2 "$h2load URL/" -w asgi:2 $tls hello:asgi
-profile static "$wrk URL/f/10k" -w tornado --static "/f=$work"
+profile go "$wrk http://AT/plaintext" -w tornado
+profile go-pipelined "$wrk -s $pipeline http://AT/plaintext -- 16" -w tornado
+profile go-close "ab -q -c50 -t$((seconds + 1)) -n10000000 http://AT/plaintext" -w tornado
+profile go-tls "$wrk https://AT/plaintext" -w tornado $tls
+profile go-observed "$wrk http://AT/plaintext" -w tornado --access-logfile /dev/null
+profile h2 "$h2load http://AT/plaintext" -w tornado
+profile h2-tls "$h2load https://AT/plaintext" -w tornado $tls
+profile wsgi "$wrk http://AT/" -w gthread:2 --threads 4 hello:wsgi
+profile asgi "$wrk http://AT/" -w asgi:2 hello:asgi
+profile asgi-h2 "$h2load https://AT/" -w asgi:2 $tls hello:asgi
+profile static "$wrk http://AT/f/10k" -w tornado --static "/f=$work"
 
 go tool pprof -proto "$work"/*.prof >cmd/asteri-loop/default.pgo 2>/dev/null
 ls -l cmd/asteri-loop/default.pgo >&2

@@ -16,7 +16,7 @@ func busyMonitor(b *testing.B) *Monitor {
 	m := newMonitor(b, Options{Counts: counts, Report: func() Report { return *crowded() }})
 	e := exchangetest.NewExecutor(b)
 	for range 10_000 {
-		m.flights.others.enter(exchangetest.Get(b, e, "/a/path/of/some/length?with=a&query=too"))
+		m.flights.homes.Others().enter(exchangetest.Get(b, e, "/a/path/of/some/length?with=a&query=too"))
 	}
 	return m
 }

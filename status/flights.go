@@ -9,18 +9,18 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/perhome"
 )
 
 // flights are the requests that the application has. Each home has a list of its own,
 // so a request's visits to it meet nobody but who looks on.
 type flights struct {
-	homes  []*homeFlights
-	others homeFlights // of exchanges with another home
+	homes *perhome.Values[homeFlights]
 }
 
 // homeFlights are those of one home.
 type homeFlights struct {
-	home asteri.Executor
+	home asteri.Executor // nil for all that have no list of their own
 
 	// handing is the request that the application is being given: most are over
 	// when it returns, and never reach the table. Only the home changes it. It
@@ -34,10 +34,8 @@ type homeFlights struct {
 	_      [64]byte                            // no cache line with another home
 }
 
-func (f *flights) setHomes(homes []asteri.Executor) {
-	for _, home := range homes {
-		f.homes = append(f.homes, &homeFlights{home: home})
-	}
+func newFlights(homes []asteri.Executor) flights {
+	return flights{perhome.New(homes, func(home asteri.Executor) *homeFlights { return &homeFlights{home: home} })}
 }
 
 // tlsVersions counts plain connections, those of an unknown version, and TLS 1.0 to
@@ -56,23 +54,9 @@ func tlsIndex(state *tls.ConnectionState) int {
 	return int(state.Version-tls.VersionTLS10) + 2
 }
 
-// at returns the list of a home.
-func (f *flights) at(home asteri.Executor) *homeFlights {
-	for _, h := range f.homes {
-		if h.home == home {
-			return h
-		}
-	}
-	return &f.others
-}
-
 // all calls each with every list, locked.
 func (f *flights) all(each func(h *homeFlights)) {
-	for i := range len(f.homes) + 1 {
-		h := &f.others
-		if i < len(f.homes) {
-			h = f.homes[i]
-		}
+	for _, h := range f.homes.All() {
 		h.mu.Lock()
 		each(h)
 		h.mu.Unlock()
@@ -81,8 +65,8 @@ func (f *flights) all(each func(h *homeFlights)) {
 
 // pass gives x to the application, and enters it for as long as that has it.
 func (f *flights) pass(x asteri.Exchange, app asteri.Handler) {
-	h := f.at(x.Home())
-	if h == &f.others { // on any goroutine
+	h := f.homes.At(x.Home())
+	if h.home == nil { // on any goroutine
 		h.enter(x)
 		app.ServeExchange(x)
 		return
@@ -134,7 +118,7 @@ func (f *flights) end(done *asteri.Record) {
 	if done.Request == nil {
 		return
 	}
-	h := f.at(done.Home)
+	h := f.homes.At(done.Home)
 	h.mu.Lock()
 	if h.handing.Load() == done.Request {
 		h.handing.Store(nil)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/accesslog"
+	"github.com/asteri/asteri-loop/internal/perhome"
 )
 
 // sourceAccess is the source of records of requests, which have a log of their own:
@@ -26,12 +27,11 @@ const sourceAccess = "access"
 // when somebody asks.
 type requestLog struct {
 	format *accesslog.Format
-	paces  []requestPace // one for each home
+	paces  *perhome.Values[requestPace]
 
 	watchedUntil atomic.Int64 // Unix nanoseconds
 
-	othersMu sync.Mutex
-	others   requestPace // for exchanges whose home is none of them
+	othersMu sync.Mutex // for the pace of exchanges with another home
 
 	mu      sync.Mutex // held for moments only: loops want it
 	waiting [][]byte   // lines that nobody has asked for, the latest last
@@ -44,7 +44,6 @@ type requestLog struct {
 
 // requestPace decides which requests of a home are kept. It belongs to that.
 type requestPace struct {
-	home    asteri.Executor
 	well    pace
 	failed  pace
 	leftOut uint64   // since the last that was kept
@@ -69,24 +68,18 @@ func newRequestLog(homes []asteri.Executor) *requestLog {
 	if err != nil { // its own name for its own format
 		panic(err)
 	}
-	l := &requestLog{format: format, paces: make([]requestPace, len(homes)), log: NewLog()}
-	for i, home := range homes {
-		l.paces[i].home = home
-	}
-	return l
+	paces := perhome.New(homes, func(asteri.Executor) *requestPace { return new(requestPace) })
+	return &requestLog{format: format, paces: paces, log: NewLog()}
 }
 
 // add keeps the line of a request, if it is its turn. It runs on the request's home.
 func (l *requestLog) add(r *asteri.Record) {
-	for i := range l.paces {
-		if l.paces[i].home == r.Home {
-			l.addAt(&l.paces[i], r)
-			return
-		}
+	p := l.paces.At(r.Home)
+	if p == l.paces.Others() {
+		l.othersMu.Lock()
+		defer l.othersMu.Unlock()
 	}
-	l.othersMu.Lock()
-	defer l.othersMu.Unlock()
-	l.addAt(&l.others, r)
+	l.addAt(p, r)
 }
 
 func (l *requestLog) addAt(p *requestPace, r *asteri.Record) {

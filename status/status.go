@@ -117,10 +117,9 @@ func New(o Options) *Monitor {
 	s := &Monitor{
 		opts: o, keys: newKeys(o.Token), prefix: o.Path + "/",
 		work: jobs.NewPool(2), stacks: jobs.NewPool(2),
-		samples: newSampler(o.Counts), requests: newRequestLog(o.Homes),
+		samples: newSampler(o.Counts), requests: newRequestLog(o.Homes), flights: newFlights(o.Homes),
 	}
 	s.loops.homes = o.Homes
-	s.flights.setHomes(o.Homes)
 	s.events = newStreams(eventPeriod, s.publish)
 	s.tails = newStreams(tailPeriod, s.publishLog)
 	s.routes = s.table()

@@ -98,11 +98,6 @@ func Compile(format string, o Options) (*Format, error) {
 		if !ok {
 			return nil, fmt.Errorf("%q: must be %%(NAME)s, or %%%% for a percent sign", "%"+head(rest))
 		}
-		if name == "l" { // what identd says, whom nobody asks
-			literal.WriteByte(absent)
-			rest = after
-			continue
-		}
 		a, err := find(name)
 		if err != nil {
 			return nil, err
@@ -166,27 +161,26 @@ func find(name string) (atom, error) {
 // time of a request that could not be parsed.
 func (f *Format) Append(dst []byte, r *asteri.Record, now time.Time) []byte {
 	e := entries.Get().(*entry)
-	e.fill(f, r, false)
-	if r.Request == nil {
-		e.now = now
-	}
-	dst = f.append(dst, e)
-	*e = entry{} // what it says is not ours to keep
-	entries.Put(e)
-	return dst
+	defer entries.Put(e)
+	return e.appendLine(dst, f, r, false, func() time.Time { return now })
 }
 
 // entries are for who has none of their own.
 var entries = sync.Pool{New: func() any { return new(entry) }}
 
-// fill makes e the entry of r. The time is left open if r does not tell.
-func (e *entry) fill(f *Format, r *asteri.Record, tunnel bool) {
-	e.Record, e.format, e.tunnel = r, f, tunnel
-	e.Peer = r.Peer
+// appendLine makes e the entry of r for as long as it takes to append its line. now is
+// asked for the time if r does not tell.
+func (e *entry) appendLine(dst []byte, f *Format, r *asteri.Record, tunnel bool, now func() time.Time) []byte {
+	*e = entry{Record: r, Peer: r.Peer, format: f, tunnel: tunnel}
 	if r.Request != nil {
 		e.now = r.Request.Received.Add(r.Duration)
 		e.Peer = r.Request.Peer
+	} else {
+		e.now = now()
 	}
+	dst = f.append(dst, e)
+	*e = entry{} // what it says is not ours to keep
+	return dst
 }
 
 func (f *Format) append(dst []byte, e *entry) []byte {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/logwriter"
+	"github.com/asteri/asteri-loop/internal/perhome"
 )
 
 // writeAfter is how long a line waits for others to be written with it.
@@ -20,13 +21,12 @@ type Log struct {
 	off    atomic.Bool // nothing is logged
 	out    *logwriter.Writer
 
-	pens   []*pen    // one for each home
-	others sync.Pool // of *pen, for exchanges with another home
+	pens   *perhome.Values[pen] // nil for exchanges with another home
+	others sync.Pool            // of *pen, for those
 }
 
 // pen writes the lines of a home, which owns it.
 type pen struct {
-	home  asteri.Executor
 	to    *logwriter.Lane
 	entry entry
 	line  []byte
@@ -42,7 +42,7 @@ func (discard) Close() error { return nil }
 // New starts a log to out, which it owns from now on; nil logs nothing until
 // Replace. logger is told of lines that were lost.
 func New(out io.WriteCloser, f *Format, logger *slog.Logger) *Log {
-	l := new(Log)
+	l := &Log{pens: perhome.New(nil, func(asteri.Executor) *pen { return nil })}
 	l.format.Store(f)
 	l.out = logwriter.New(l.output(out), writeAfter, func(lines uint64) string {
 		logger.Warn("access log lines were lost", "lines", lines)
@@ -56,9 +56,14 @@ func New(out io.WriteCloser, f *Format, logger *slog.Logger) *Log {
 // way to the output. It is called once, before the first exchange.
 func (l *Log) SetHomes(homes []asteri.Executor) {
 	lanes := l.out.Lanes(len(homes))
-	for i, home := range homes {
-		l.pens = append(l.pens, &pen{home: home, to: lanes[i]})
-	}
+	l.pens = perhome.New(homes, func(home asteri.Executor) *pen {
+		if home == nil {
+			return nil
+		}
+		p := &pen{to: lanes[0]}
+		lanes = lanes[1:]
+		return p
+	})
 }
 
 // output notes whether there is one.
@@ -78,25 +83,13 @@ func (l *Log) ExchangeDone(r *asteri.Record) {
 }
 
 func (l *Log) write(r *asteri.Record, tunnel bool) {
-	for _, p := range l.pens {
-		if p.home == r.Home {
-			p.write(l.format.Load(), r, tunnel)
-			return
-		}
+	p := l.pens.At(r.Home)
+	if p == nil {
+		p = l.others.Get().(*pen)
+		defer l.others.Put(p)
 	}
-	p := l.others.Get().(*pen)
-	p.write(l.format.Load(), r, tunnel)
-	l.others.Put(p)
-}
-
-func (p *pen) write(f *Format, r *asteri.Record, tunnel bool) {
-	p.entry.fill(f, r, tunnel)
-	if r.Request == nil {
-		p.entry.now = time.Now()
-	}
-	p.line = f.append(p.line[:0], &p.entry)
+	p.line = p.entry.appendLine(p.line[:0], l.format.Load(), r, tunnel, time.Now)
 	p.to.Write(p.line)
-	p.entry.Record = nil // which is not ours to keep
 }
 
 // Lost returns how many lines could not be written so far.

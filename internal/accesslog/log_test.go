@@ -208,8 +208,7 @@ func benchmarkLine(b *testing.B, format string) {
 	e, line := new(entry), make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		e.fill(f, r, false)
-		line = f.append(line[:0], e)
+		line = e.appendLine(line[:0], f, r, false, time.Now)
 	}
 }
 

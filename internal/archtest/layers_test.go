@@ -39,7 +39,7 @@ var layers = map[string]layer{
 	"http3": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
 
 	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool"}},
-	"status":  {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/stats"}},
+	"status":  {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/perhome", "internal/stats"}},
 
 	// Leaves, which anybody may import.
 	"internal": {},
@@ -52,10 +52,11 @@ var layers = map[string]layer{
 	"internal/onloop": {imports: []string{root, "loop"}},
 	// What stands between a handler and its exchange.
 	"internal/spool": {imports: []string{root, "internal"}},
-	// Observers of exchanges.
-	"internal/accesslog": {imports: []string{root, "internal", "internal/stats"}},
-	"internal/stats":     {imports: []string{root, "internal"}},
-	"internal/statsd":    {imports: []string{root, "internal"}},
+	// Observers of exchanges, and what they keep apart by home.
+	"internal/perhome":   {imports: []string{root}},
+	"internal/accesslog": {imports: []string{root, "internal", "internal/perhome", "internal/stats"}},
+	"internal/stats":     {imports: []string{root, "internal", "internal/perhome"}},
+	"internal/statsd":    {imports: []string{root, "internal", "internal/perhome"}},
 	"internal/trace":     {imports: []string{root, "internal", "internal/stats"}},
 	// Settings, checked by those who read them.
 	"internal/config": {imports: []string{"internal", "internal/accesslog", "internal/httpfield", "internal/edge"}},

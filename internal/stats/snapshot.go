@@ -46,10 +46,9 @@ type Snapshot struct {
 func (e *Exchanges) Snapshot() *Snapshot {
 	s := &Snapshot{Endings: map[Ending]uint64{}, Refusals: e.refused.all()}
 	all := make(map[Labels]*Totals)
-	for _, from := range e.shards {
+	for _, from := range e.shards.All() {
 		s.add(from, all)
 	}
-	s.add(e.others, all)
 	for _, t := range all {
 		s.Totals = append(s.Totals, t)
 	}

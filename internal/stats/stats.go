@@ -11,12 +11,12 @@ import (
 	"sync"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/perhome"
 )
 
 // Exchanges is an asteri.Observer that counts.
 type Exchanges struct {
-	shards  []*shard
-	others  *shard // for exchanges whose home is none of the shards'
+	shards  *perhome.Values[shard]
 	refused refusals
 }
 
@@ -25,11 +25,7 @@ var _ asteri.Observer = (*Exchanges)(nil)
 // New returns an observer of exchanges whose homes are mostly among these, such as
 // the loops of an engine.
 func New(homes []asteri.Executor) *Exchanges {
-	e := &Exchanges{others: new(shard)}
-	for _, home := range homes {
-		e.shards = append(e.shards, &shard{home: home})
-	}
-	return e
+	return &Exchanges{shards: perhome.New(homes, func(asteri.Executor) *shard { return new(shard) })}
 }
 
 // ExchangeDone implements asteri.Observer.
@@ -38,22 +34,13 @@ func (e *Exchanges) ExchangeDone(r *asteri.Record) {
 		e.refused.addMalformed(r.Err)
 		return
 	}
-	s := e.shardOf(r.Home)
+	s := e.shards.At(r.Home)
 	s.mu.Lock()
 	s.count(r)
 	s.mu.Unlock()
 	if r.Err != nil {
 		e.countEnding(s, r.Err)
 	}
-}
-
-func (e *Exchanges) shardOf(home asteri.Executor) *shard {
-	for _, s := range e.shards {
-		if s.home == home {
-			return s
-		}
-	}
-	return e.others
 }
 
 func (e *Exchanges) countEnding(s *shard, err error) {
@@ -69,8 +56,6 @@ func (e *Exchanges) countEnding(s *shard, err error) {
 // shard holds the counts of one home. That is all who takes the lock, but for a scrape:
 // one lock that is free costs less than half of what atomic counters would.
 type shard struct {
-	home asteri.Executor
-
 	mu    sync.Mutex // held for moments only: loops want it
 	apps  []*app
 	ended [numEndings]uint64

@@ -15,8 +15,6 @@ const maxTimes = 1000
 // shard is what has happened on one home since the last flush. Only the flush, ten
 // times a second, contends for its lock.
 type shard struct {
-	home asteri.Executor
-
 	mu       sync.Mutex
 	requests int
 	times    []time.Duration

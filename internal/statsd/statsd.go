@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/perhome"
 )
 
 // Options say where to send what.
@@ -44,8 +45,7 @@ const (
 // Client is an asteri.Observer that tells a StatsD server.
 type Client struct {
 	opts    Options
-	shards  atomic.Pointer[[]*shard] // by home
-	others  *shard                   // of all other homes
+	shards  atomic.Pointer[perhome.Values[shard]]
 	logged  [len(levels)]atomic.Uint64
 	lost    atomic.Uint64
 	metrics atomic.Pointer[prometheus.Gatherer] // of applications; nil without
@@ -68,7 +68,7 @@ var _ asteri.Observer = (*Client)(nil)
 // New starts a client. It need not reach the server: it goes on trying.
 func New(o Options) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Client{opts: o, others: new(shard), stop: cancel, done: make(chan struct{}), workers: -1}
+	c := &Client{opts: o, stop: cancel, done: make(chan struct{}), workers: -1}
 	c.out = packer{prefix: prefix(o.Prefix), suffix: suffix(o.Tags), limit: limitOf(o.Network), send: c.send}
 	c.further.tagged = o.Tags != ""
 	c.SetHomes(nil)
@@ -79,11 +79,7 @@ func New(o Options) *Client {
 // SetHomes says what the homes of exchanges will mostly be, so that each has its own
 // place to count. It is called before the first exchange.
 func (c *Client) SetHomes(homes []asteri.Executor) {
-	shards := make([]*shard, len(homes))
-	for i, home := range homes {
-		shards[i] = &shard{home: home}
-	}
-	c.shards.Store(&shards)
+	c.shards.Store(perhome.New(homes, func(asteri.Executor) *shard { return new(shard) }))
 }
 
 func prefix(s string) string {
@@ -120,13 +116,7 @@ func (c *Client) Close() {
 
 // ExchangeDone implements asteri.Observer.
 func (c *Client) ExchangeDone(r *asteri.Record) {
-	for _, s := range *c.shards.Load() {
-		if s.home == r.Home {
-			s.add(r)
-			return
-		}
-	}
-	c.others.add(r)
+	c.shards.Load().At(r.Home).add(r)
 }
 
 func (c *Client) run(ctx context.Context) {
@@ -149,10 +139,9 @@ func (c *Client) run(ctx context.Context) {
 
 // flush sends what has happened since the last time.
 func (c *Client) flush(now time.Time, last bool) {
-	for _, s := range *c.shards.Load() {
+	for _, s := range c.shards.Load().All() {
 		s.pack(&c.out)
 	}
-	c.others.pack(&c.out)
 	for i, level := range levels {
 		n := c.logged[i].Load()
 		c.out.count(level, n-c.told[i])

@@ -87,7 +87,7 @@ func TestManyRequests(t *testing.T) {
 	h := new(home)
 	var sent [][]byte
 	p := packer{limit: 1432, send: func(b []byte) { sent = append(sent, slices.Clone(b)) }}
-	s := &shard{home: h}
+	s := new(shard)
 	const n = 4 * maxTimes
 	for range n {
 		s.add(&asteri.Record{Home: h, Request: &asteri.Request{}, Status: 200, Duration: time.Millisecond})

@@ -109,16 +109,18 @@ func (x *Exchange) Refuse(h *httpfield.RequestHead, ended bool, refusal *asteri.
 }
 
 // Reusable tells whether nobody can have kept x: see asteri.Exchange.
-func (x *Exchange) Reusable() bool {
-	return x.over && !x.kept && !x.posted.Load() && cap(x.arena) <= maxSpare
-}
+func (x *Exchange) Reusable() bool { return x.spent() && !x.kept }
+
+// spent tells whether x is over, has nothing on its way to it, and is of a size to be
+// used again.
+func (x *Exchange) spent() bool { return x.over && !x.posted.Load() && cap(x.arena) <= maxSpare }
 
 // Release takes back an exchange that was kept and answered. One that a function may
 // still be on its way to, or that its protocol has a use for, is left to the collector.
 func (x *Exchange) Release() bool {
 	in := &x.in
-	if !x.over || !x.kept || x.serving || x.posted.Load() || x.cause != nil || x.tunnelled != nil ||
-		in.sink != nil && !in.told || in.waking || in.inCall || cap(x.arena) > maxSpare {
+	if !x.spent() || !x.kept || x.serving || x.cause != nil || x.tunnelled != nil ||
+		in.sink != nil && !in.told || in.waking || in.inCall {
 		return false
 	}
 	if !x.wire.Recycle() {

@@ -163,7 +163,7 @@ func TestInteropPaths(t *testing.T) {
 		paths       []string
 	}{
 		"longrtt":             {func(p *udpPath) { p.delay = 150 * time.Millisecond }, 1, []string{"small", "2m"}},
-		"handshakeloss":       {func(p *udpPath) { p.fate = lossy(0.2, 0) }, 5, []string{"small"}},
+		"handshakeloss":       {func(p *udpPath) { p.fate = lossy(0.3, 0) }, 5, []string{"small"}},
 		"transferloss":        {func(p *udpPath) { p.fate = lossy(0.02, 0) }, 1, []string{"2m"}},
 		"handshakecorruption": {func(p *udpPath) { p.fate = lossy(0, 0.3) }, 5, []string{"small"}},
 		"transfercorruption":  {func(p *udpPath) { p.fate = lossy(0, 0.02) }, 1, []string{"2m"}},

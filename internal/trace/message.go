@@ -21,12 +21,15 @@ type message struct {
 	traceID    [16]byte
 	id, parent [8]byte
 	list       [maxAttributes]*commonpb.KeyValue
-	attributes [maxAttributes]struct {
-		pair   commonpb.KeyValue
-		value  commonpb.AnyValue
-		text   commonpb.AnyValue_StringValue
-		number commonpb.AnyValue_IntValue
-	}
+	attributes [maxAttributes]messageAttribute
+}
+
+// messageAttribute is one attribute; value is text or number.
+type messageAttribute struct {
+	pair   commonpb.KeyValue
+	value  commonpb.AnyValue
+	text   commonpb.AnyValue_StringValue
+	number commonpb.AnyValue_IntValue
 }
 
 // maxAttributes is more than any of our spans has.
@@ -61,24 +64,23 @@ func (m *message) place(traceID [16]byte, id, parent [8]byte, state string) {
 }
 
 func (m *message) setText(name attribute.Key, value string) {
-	i := len(m.span.Attributes)
-	a := &m.attributes[i]
+	a := m.add(name)
 	a.text.StringValue = value
 	a.value.Value = &a.text
-	m.add(&a.pair, name, &a.value)
 }
 
 func (m *message) setNumber(name attribute.Key, value int64) {
-	i := len(m.span.Attributes)
-	a := &m.attributes[i]
+	a := m.add(name)
 	a.number.IntValue = value
 	a.value.Value = &a.number
-	m.add(&a.pair, name, &a.value)
 }
 
-func (m *message) add(pair *commonpb.KeyValue, name attribute.Key, value *commonpb.AnyValue) {
-	pair.Key, pair.Value = string(name), value
-	m.span.Attributes = append(m.span.Attributes, pair)
+// add adds an attribute whose value is to be set.
+func (m *message) add(name attribute.Key) *messageAttribute {
+	a := &m.attributes[len(m.span.Attributes)]
+	a.pair.Key, a.pair.Value = string(name), &a.value
+	m.span.Attributes = append(m.span.Attributes, &a.pair)
+	return a
 }
 
 // batch collects spans to be sent together. It belongs to the tracer's goroutine.

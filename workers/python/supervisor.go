@@ -128,7 +128,7 @@ func (s *supervisor) reconcile(now time.Time) (over bool) {
 			s.drain(w)
 		}
 	}
-	if len(live) == s.wanted && !slices.ContainsFunc(live, func(w *worker) bool { return w.is(stateStarting) }) {
+	if len(live) == s.wanted && !anyStarting(live) {
 		s.release()
 	}
 	s.limitDraining()
@@ -141,8 +141,11 @@ func (s *supervisor) maySpawn(now time.Time, live []*worker) bool {
 	if s.failures == 0 {
 		return true
 	}
-	booting := slices.ContainsFunc(live, func(w *worker) bool { return w.is(stateStarting) })
-	return !booting && !now.Before(s.spawnAt)
+	return !anyStarting(live) && !now.Before(s.spawnAt)
+}
+
+func anyStarting(all []*worker) bool {
+	return slices.ContainsFunc(all, func(w *worker) bool { return w.is(stateStarting) })
 }
 
 // live returns the workers of a generation that are starting or ready, and to stay.
