@@ -3,6 +3,7 @@ package http2
 import (
 	"bytes"
 	"hash/maphash"
+	"slices"
 
 	"golang.org/x/net/http2/hpack"
 
@@ -22,9 +23,19 @@ type encoder struct {
 	entries []tableEntry // the oldest first
 	first   uint32       // number of the oldest; numbers count insertions
 	size    int
-	slots   [128]uint32 // by hash: number of an entry, plus 1
-	seen    [64]uint32  // by hash: fields that were seen once
-	last    [16]uint32  // by place in the last section: number of the entry, plus 1
+	known   [16]recent // by hash: numbers of entries, plus 1
+	seen    [8]recent  // by hash: marks of fields that were seen once
+	last    [16]uint32 // by place in the last section: number of the entry, plus 1
+}
+
+// recent holds the latest of the fields with like hashes. The few that a response is
+// made of have room in one, so that those that are always there do not push out each
+// other time after time.
+type recent [8]uint32
+
+func (r *recent) add(n uint32) {
+	copy(r[1:], r[:])
+	r[0] = n
 }
 
 type tableEntry struct {
@@ -38,7 +49,7 @@ func (t *tableEntry) is(f *asteri.Field) bool {
 
 func (t *tableEntry) size() int { return len(t.text) + entryOverhead }
 
-// hashSeed makes it hard to find fields that share a slot.
+// hashSeed makes it hard to find fields that share a place.
 var hashSeed = maphash.MakeSeed()
 
 // init prepares for a connection.
@@ -89,22 +100,37 @@ func (e *encoder) encodeField(b []byte, f *asteri.Field, last *uint32) []byte {
 		}
 	}
 	h := maphash.Bytes(hashSeed, f.Value) + uint64(len(f.Name))*0x9e3779b97f4a7c15 + uint64(f.Name[len(f.Name)-1])
-	if n := e.slots[h%uint64(len(e.slots))]; n > e.first && e.entries[n-1-e.first].is(f) {
+	if n := e.find(f, h); n != 0 {
 		*last = n
 		return e.appendIndex(b, n)
 	}
-	mark, at := uint32(h>>32)|1, h>>16%uint64(len(e.seen))
+	mark, seen := uint32(h>>32)|1, &e.seen[h>>16%uint64(len(e.seen))]
 	switch size := len(f.Name) + len(f.Value) + entryOverhead; {
 	case string(f.Name) == "set-cookie":
 		return appendLiteral(b, opNeverIndexed, 4, f) // RFC 7541 section 7.1.3
-	case e.seen[at] != mark || size > e.limit/4:
-		e.seen[at] = mark
+	case size > e.limit/4:
+		return appendLiteral(b, opLiteral, 4, f)
+	case !slices.Contains(seen[:], mark):
+		seen.add(mark)
 		return appendLiteral(b, opLiteral, 4, f)
 	default:
 		b = appendLiteral(b, opInsert, 6, f)
 		*last = e.insert(f, size, h)
 		return b
 	}
+}
+
+// find returns the number of the entry that is f, plus 1, or 0.
+func (e *encoder) find(f *asteri.Field, h uint64) uint32 {
+	for _, n := range e.known[h%uint64(len(e.known))] {
+		if n <= e.first {
+			return 0 // this one has left the table, and so have those before it
+		}
+		if e.entries[n-1-e.first].is(f) {
+			return n
+		}
+	}
+	return 0
 }
 
 // insert adds f to the table, takes out what that has no room for, and returns the
@@ -116,7 +142,7 @@ func (e *encoder) insert(f *asteri.Field, size int, h uint64) uint32 {
 	e.entries = append(e.entries, tableEntry{text, len(f.Name)})
 	e.size += size
 	n := e.first + uint32(len(e.entries))
-	e.slots[h%uint64(len(e.slots))] = n
+	e.known[h%uint64(len(e.known))].add(n)
 	return n
 }
 
