@@ -21,24 +21,21 @@ func Stop(root int, grace time.Duration) error {
 	if err := signal(root, syscall.SIGTERM); err != nil {
 		return err
 	}
-	gone, err := waitGone(known, root, grace)
+	gone, err := waitGone(known, root, grace, nil)
 	if gone || err != nil {
 		return err
 	}
-	for _, p := range known {
-		if err := signal(p.PID, syscall.SIGKILL); err != nil {
-			return err
-		}
-	}
-	if gone, err = waitGone(known, root, killWait); err == nil && !gone {
+	gone, err = waitGone(known, root, killWait, kill)
+	if err == nil && !gone {
 		err = fmt.Errorf("proctree: tree of process %d outlives SIGKILL", root)
 	}
 	return err
 }
 
 // waitGone polls until no member of the tree is left, adding to known those
-// that were born meanwhile and dropping those that ended.
-func waitGone(known map[int]Process, root int, limit time.Duration) (bool, error) {
+// that were born meanwhile and dropping those that ended. It calls each, unless that is
+// nil, with all that are left, each time.
+func waitGone(known map[int]Process, root int, limit time.Duration, each func(map[int]Process) error) (bool, error) {
 	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		if err := gather(known, root); err != nil {
 			return false, err
@@ -49,7 +46,23 @@ func waitGone(known map[int]Process, root int, limit time.Duration) (bool, error
 		if time.Now().After(deadline) {
 			return false, nil
 		}
+		if each != nil {
+			if err := each(known); err != nil {
+				return false, err
+			}
+		}
 	}
+}
+
+// kill ends processes. It has to be done again for those that a parent started between
+// the end of its children and its own.
+func kill(all map[int]Process) error {
+	for pid := range all {
+		if err := signal(pid, syscall.SIGKILL); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // gather brings known up to date: members of the tree of root, and the

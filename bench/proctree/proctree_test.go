@@ -96,6 +96,24 @@ func TestStopKillsWhatIgnoresTermAndWhatLostItsParent(t *testing.T) {
 	}
 }
 
+// A shell whose child is killed before it starts the next one.
+func TestStopKillsWhatIsBornMeanwhile(t *testing.T) {
+	pid, lines := startShell(t, `trap '' TERM
+		for i in 1 2 3 4 5 6 7 8; do
+			sh -c 'while :; do sleep 600; done' &
+		done
+		echo ready; while :; do sleep 600; done`)
+	if !lines.Scan() {
+		t.Fatal("the script said nothing")
+	}
+	if err := Stop(pid, 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := Tree(pid); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 func TestCPUCountsReapedChildren(t *testing.T) {
 	pid, lines := startShell(t, `i=0; sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo done; sleep 600`)
 	defer func() {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -180,10 +181,32 @@ func (s *server) wait() int {
 	select {
 	case <-s.ended:
 	case <-time.After(patience):
-		_ = s.cmd.Process.Kill()
-		s.t.Fatalf("the server did not end within %v\n%s", patience, s.log.tail())
+		s.t.Fatalf("the server did not end within %v\n%s\n%s", patience, s.autopsy(), s.log.text())
 	}
 	return s.cmd.ProcessState.ExitCode()
+}
+
+// autopsy ends a server that hangs, so that its log tells what its goroutines do, and
+// returns what its threads do by the kernel's account.
+func (s *server) autopsy() string {
+	var threads strings.Builder
+	for _, about := range []string{"status", "wchan", "syscall", "stack"} {
+		names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/%s", s.pid, about)) // the pattern is good
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if lines := strings.SplitAfter(string(text), "\n"); len(lines) > 3 && about == "status" {
+				text = []byte(lines[0] + lines[2]) // name and state
+			}
+			fmt.Fprintf(&threads, "%s: %s %v\n", name, text, err)
+		}
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGABRT)
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		_ = s.cmd.Process.Kill()
+	}
+	return threads.String()
 }
 
 // stop ends the server gracefully and expects success.
