@@ -4,22 +4,21 @@ import gc
 import importlib
 import os
 import platform
-import signal
 import socket
 import sys
-from _thread import start_new_thread
 from marshal import loads
 
-from . import VERSION, loader, output
+from . import VERSION, loader, output, signals
 from .control import Control
 from .errors import Failure, LinkClosed, message_of, traceback_of
-from .link import FAILED, HELLO, READY, RETIRE, frame, read_frame, value_frame
+from .link import FAILED, HELLO, READY, read_frame, value_frame
 from .logs import Log
 from .models import NAMES
 from .reports import Reports
 
 _LINK_FD, _CONTROL_FD = 3, 4
 _FAILED_STATUS = 3
+_END = 1.0  # seconds that each of the worker's threads has for its end
 
 
 class Worker:
@@ -37,7 +36,6 @@ class Worker:
         self.log = None
         self.loop = None  # of an asynchronous model
         self.link = None
-        self.wakeup = None  # the socket that a signal wakes its watcher by
         self.body = ""
         self.capacity = 0
         self.announced = False
@@ -78,8 +76,8 @@ def main():
     control.start()
     worker = Worker(sock, control)
     worker.reports.start()
-    atexit.register(worker.reports.send)  # registered first, and so called last: what the application counts at its end counts
-    _set_signals(worker)
+    # Registered first, and so called last: what the application counts at its end counts.
+    atexit.register(_end, os.getpid(), (worker.reports, signals.Signals(worker), control))
     os.register_at_fork(after_in_child=_forget_link)
     try:
         status = _serve(worker)
@@ -94,6 +92,13 @@ def main():
         # meet an interpreter that is being taken apart when the front, which has its answer, hangs up.
         os._exit(_FAILED_STATUS)
     sys.exit(status)
+
+
+def _end(pid, parts):
+    """Before the interpreter is taken apart; not in a child that the application has forked."""
+    if os.getpid() == pid:
+        for part in parts:
+            part.stop(_END)
 
 
 def _serve(worker):
@@ -192,40 +197,6 @@ def _set_paths(hello):
         sys.path.insert(0, path)
 
 
-def _set_signals(worker):
-    """SIGINT from a terminal reaches the whole process group, and the front decides what it means. SIGTERM asks the
-    front for relief. Handlers, not SIG_IGN: programs that the application starts must not inherit deaf ears."""
-
-    def on_term(*_):
-        if worker.link is None:
-            sys.exit(0)
-        # On a thread of its own: the code that this handler interrupted may hold the link's lock.
-        start_new_thread(ask_for_relief, ())
-
-    asked = []
-
-    def ask_for_relief():
-        if not asked:
-            asked.append(True)
-            worker.link.put(frame(RETIRE, 0))
-            worker.link.nudge()
-
-    def watch(wakeups):
-        # Python runs a handler when the main thread runs Python code. A signal that comes just before that thread blocks
-        # in a system call does not interrupt the call: the handler would wait for the next request.
-        while True:
-            numbers = wakeups.recv(64)
-            if signal.SIGTERM in numbers and worker.link is not None:
-                ask_for_relief()
-
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, on_term)
-    wakeups, worker.wakeup = socket.socketpair()
-    worker.wakeup.setblocking(False)
-    signal.set_wakeup_fd(worker.wakeup.fileno(), warn_on_full_buffer=False)
-    start_new_thread(watch, (wakeups,))
-
-
 def _forget_link():
     """In a forked child of the application: the link is the worker's alone, and signals mean what they usually do."""
     for fd in (_LINK_FD, _CONTROL_FD):
@@ -233,9 +204,7 @@ def _forget_link():
             os.close(fd)
         except OSError:
             pass
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signals.forget()
 
 
 def _libraries():

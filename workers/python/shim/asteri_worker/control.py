@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 import traceback
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock
 from array import array
 from collections import deque
 from marshal import dumps, loads
@@ -16,6 +16,7 @@ from time import monotonic
 
 from .errors import LinkClosed
 from .link import after, frame
+from .threads import Thread
 
 CANCEL, RECALL, RECALLED, PING, PONG, STACK, STACKS, FD, STOP = 128, 129, 130, 131, 132, 133, 134, 135, 136
 
@@ -94,6 +95,8 @@ class Control:
     def __init__(self, sock):
         self._sock = sock
         self._pid = os.getpid()
+        self._thread = None
+        self._ending = False
         self._write_lock = allocate_lock()
         self._received = deque()  # descriptors whose FD frame is still being read
         self._descriptors = {}  # stream -> descriptor that the front sent for it
@@ -107,7 +110,16 @@ class Control:
         self.stacks = thread_stacks
 
     def start(self):
-        start_new_thread(self._run, ())
+        self._thread = Thread(self._run)
+
+    def stop(self, patience):
+        """For the end of the worker: from now on the front can only kill it."""
+        self._ending = True
+        try:
+            self._sock.shutdown(socket.SHUT_RD)
+        except OSError:
+            pass  # the front has hung up
+        self._thread.join(patience)
 
     # The front's frames.
 
@@ -120,7 +132,7 @@ class Control:
             pass
         except BaseException:  # a bug here must not leave a worker that nobody can stop
             sys.excepthook(*sys.exc_info())
-        if os.getpid() == self._pid:
+        if os.getpid() == self._pid and not self._ending:
             os._exit(0)
 
     def _receive(self):

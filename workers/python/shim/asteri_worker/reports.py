@@ -5,14 +5,14 @@ A native thread sends it, at most once a second, and sleeps while there is nothi
 """
 import os
 import sys
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock
 from marshal import dumps
-from time import sleep
 
 import asteri_metrics
 
 from .link import frame
 from .memory import Memory
+from .threads import Thread
 
 METRICS, MEMORY = 137, 138
 
@@ -27,12 +27,22 @@ class Reports:
         self._bell = allocate_lock()  # released when there is something to tell
         self._bell.acquire()
         self._sending = allocate_lock()
+        self._ending = allocate_lock()  # released when the worker ends
+        self._ending.acquire()
+        self._thread = None
         self._memory = None  # if a model measures it
 
     def start(self):
         """Before anything is patched."""
         asteri_metrics.connect(self.ring)
-        start_new_thread(self._run, ())
+        self._thread = Thread(self._run)
+
+    def stop(self, patience):
+        """Once; sends what is left."""
+        self._ending.release()
+        self.ring()
+        self._thread.join(patience)
+        self.send()
 
     def measure(self):
         """For a model that measures memory: by what."""
@@ -49,14 +59,15 @@ class Reports:
     def _run(self):
         while True:
             self._bell.acquire()
-            sleep(_PERIOD)
+            if self._ending.acquire(True, _PERIOD):
+                return
             try:
                 self.send()
             except BaseException:  # of a thread that has no other reader
                 sys.excepthook(*sys.exc_info())
 
     def send(self):
-        """Sends what is new. Also the last thing that a worker does; a child that it has forked has nothing to tell."""
+        """Sends what is new. A child that the worker has forked has nothing to tell."""
         if os.getpid() != self._pid:
             return
         with self._sending:

@@ -439,6 +439,19 @@ class Process(unittest.TestCase):
                 self.assertEqual(bytes(front.call("/").body), b"ok")
                 self.assertEqual((front.shutdown(), front.output()), (0, ""))
 
+    def test_native_threads_end_first(self):
+        source = """
+import builtins, os
+class Last:
+    def __del__(self, listdir=os.listdir, write=os.write):  # when the interpreter is taken apart
+        write(1, b"threads %d\\n" % len(listdir("/proc/self/task")))
+builtins.last = Last()
+"""
+        with Front(WSGI + source, "gevent") as front:
+            front.process.send_signal(signal.SIGTERM)
+            front.wait(lambda: front.retired, "RETIRE")
+            self.assertEqual((front.shutdown(), front.output()), (0, "threads 1\n"))
+
     def test_end_of_the_front(self):
         blocking = "import time\ndef app(e, s):\n open('in', 'w').close()\n while True:\n  time.sleep(1)\n"
         for model in WSGI_MODELS:
