@@ -36,7 +36,8 @@ type Timeouts struct {
 	// over its whole time and after a grace of the Body timeout. Default
 	// 100; 408.
 	BodyRate int
-	// KeepAlive is for the next request to begin. Default 2 s; closed.
+	// KeepAlive is for the next request to begin, or the first one. Default
+	// 2 s; closed.
 	KeepAlive time.Duration
 }
 
@@ -46,6 +47,10 @@ type Settings struct {
 	Handler  Handler
 	Limits   Limits
 	Timeouts Timeouts
+	// NoKeepAlive has connections closed once what was asked for is
+	// answered: those of HTTP/1 after one response, others when no stream
+	// is left.
+	NoKeepAlive bool
 	// Server is the value of the Server response field; empty for none.
 	Server string
 	// AltSvc is the value of the Alt-Svc field (RFC 7838) of responses over
@@ -71,6 +76,9 @@ func WithLimits(l Limits) Option { return func(s *Settings) { s.Limits = l } }
 
 // WithTimeouts replaces the timeouts.
 func WithTimeouts(t Timeouts) Option { return func(s *Settings) { s.Timeouts = t } }
+
+// WithoutKeepAlive keeps no connection for further requests.
+func WithoutKeepAlive() Option { return func(s *Settings) { s.NoKeepAlive = true } }
 
 // WithServer sets the Server response field; empty sends none.
 func WithServer(name string) Option { return func(s *Settings) { s.Server = name } }

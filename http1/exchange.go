@@ -60,7 +60,7 @@ var (
 func (x *exchange) begin(s *session, h *head, p []byte) {
 	x.session = s
 	x.home = s.at.loop
-	x.keepAlive = h.persistent() && !s.stopping
+	x.keepAlive = h.persistent() && !s.stopping && !s.at.settings.NoKeepAlive
 	x.modern = h.version == asteri.HTTP11
 	x.upgradable = h.upgrade && x.modern
 	x.arena = append(x.arena[:0], p...)

@@ -69,10 +69,14 @@ func (c *clock) awaitBlock() {
 	}
 }
 
-// becomeIdle is called when the last stream has ended. Frames that begin none do not
-// keep the connection.
+// becomeIdle is called when the last stream has ended, or there is none yet. Frames that
+// begin none do not keep the connection.
 func (c *clock) becomeIdle() {
-	c.idle = c.in(c.s.at.Settings.Timeouts.KeepAlive)
+	d := c.s.at.Settings.Timeouts.KeepAlive
+	if c.s.at.Settings.NoKeepAlive && c.s.last > 0 {
+		d = 1
+	}
+	c.idle = c.in(d)
 	c.watch(c.idle)
 }
 

@@ -51,6 +51,10 @@ func (n *session) becomeIdle() {
 		n.closeSoon()
 		return
 	}
+	if n.at.Settings.NoKeepAlive && n.next > 0 {
+		n.shutdown()
+		return
+	}
 	if d := n.timeouts().KeepAlive; d > 0 {
 		n.clock.idle = n.at.Home.Now().Add(d)
 		n.clock.in(n, d)

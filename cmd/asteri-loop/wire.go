@@ -47,7 +47,7 @@ func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 
 // exchangeOptions are the settings of every protocol.
 func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
-	return []asteri.Option{
+	opts := []asteri.Option{
 		asteri.WithLimits(asteri.Limits{
 			RequestLine: limit(int(cfg.LimitRequestLine)),
 			Fields:      limit(cfg.LimitRequestFields),
@@ -59,11 +59,15 @@ func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
 			Header:    limit(cfg.HeaderTimeout),
 			Body:      limit(cfg.BodyTimeout),
 			BodyRate:  limit(int(cfg.MinBodyRate)),
-			KeepAlive: limit(cfg.KeepAlive),
+			KeepAlive: cfg.KeepAlive, // for 0: the default, in which the first request must come
 		}),
 		asteri.WithRequestIDField(cfg.RequestID),
 		asteri.WithLogger(l.Logger),
 	}
+	if cfg.KeepAlive == 0 {
+		opts = append(opts, asteri.WithoutKeepAlive())
+	}
+	return opts
 }
 
 // limit translates "0 is no limit", as users say it, into the spelling of package

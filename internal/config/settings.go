@@ -138,8 +138,8 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return duration(&c.BootTimeout, time.Millisecond, longest) },
 	}, {
 		Name: "keep_alive", Aliases: []string{"keepalive"}, Flags: []string{"keep-alive"}, Group: groupWorkers, Meta: "TIME", Default: "2s",
-		Help: "The time that an idle connection waits for its next request.",
-		at:   func(c *Config) value { return duration(&c.KeepAlive, time.Millisecond, longest) },
+		Help: "The time that an idle connection waits for its next request. 0: connections are closed once what was asked for is answered.",
+		at:   func(c *Config) value { return duration(&c.KeepAlive, 0, longest) },
 	}, {
 		Name: "queue_size", Flags: []string{"queue-size"}, Group: groupWorkers, Meta: "INT", Default: "1024",
 		Help: "The number of requests that may wait for a worker. Those beyond it get 503.",

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/ws"
 )
 
 // TestMalformedRequests sends through the real binary what must never reach an
@@ -101,6 +103,31 @@ func TestDeadlines(t *testing.T) {
 				t.Errorf("%q, %v", reply, err)
 			}
 		})
+	}
+}
+
+// TestNoKeepAlive: with --keep-alive 0 no connection is kept, and all that needs one
+// for longer than a response works.
+func TestNoKeepAlive(t *testing.T) {
+	t.Parallel()
+	s := start(t, app("websocket_app:app", "asgi", "--http-protocols", "h1,h2,h3", "--keep-alive", "0")...)
+	for _, scheme := range []string{"http", "https", "h2", "h2c", "h3"} {
+		c := s.over(t, scheme)
+		for range 3 {
+			c.get("/plain").want(t, 404)
+		}
+		if scheme != "h3" {
+			w := c.socket(s, "/echo")
+			w.Text("a")
+			w.Expect("text a")
+			w.Close(ws.NormalClosure, "")
+		}
+		seen := s.over(t, "http")
+		s.eventually("no connection is open but the one that asks", func() bool { return seen.document().Connections == 1 })
+	}
+	two := strings.Repeat("GET /plain HTTP/1.1\r\nHost: x\r\n\r\n", 2)
+	if reply := s.exchange(two); strings.Count(reply, "HTTP/1.1 404") != 1 || !strings.Contains(reply, "Connection: close") {
+		t.Errorf("%q", reply)
 	}
 }
 
