@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -33,22 +34,24 @@ func (o *output) String() string {
 
 // What comes by one lane does not make that of another wait longer.
 func TestLanesWaitOnce(t *testing.T) {
-	const delay = 200 * time.Millisecond
-	out := new(output)
-	w := New(out, delay, func(uint64) string { return "" })
-	lanes := w.Lanes(20)
-	began := time.Now()
-	for _, l := range lanes {
-		l.Write([]byte("line\n"))
-		time.Sleep(delay / 10)
-	}
-	w.Close(time.Minute)
-	if late := out.at.Sub(began); late < delay/2 || late > delay*3/2 {
-		t.Errorf("written after %v", late)
-	}
-	if want := strings.Repeat("line\n", len(lanes)); out.String() != want || w.Lost() != 0 {
-		t.Errorf("%q, %d lost", out.String(), w.Lost())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const delay = 200 * time.Millisecond
+		out := new(output)
+		w := New(out, delay, func(uint64) string { return "" })
+		lanes := w.Lanes(20)
+		began := time.Now()
+		for _, l := range lanes {
+			l.Write([]byte("line\n"))
+			time.Sleep(delay / 15)
+		}
+		w.Close(time.Minute)
+		if late := out.at.Sub(began); late != delay {
+			t.Errorf("written after %v", late)
+		}
+		if want := strings.Repeat("line\n", len(lanes)); out.String() != want || w.Lost() != 0 {
+			t.Errorf("%q, %d lost", out.String(), w.Lost())
+		}
+	})
 }
 
 // A lane that is full loses lines, its neighbour none.
