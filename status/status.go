@@ -80,8 +80,9 @@ type Control interface {
 	Reload()
 	// Scale adds delta workers.
 	Scale(delta int)
-	// Restart lets the worker with a process id finish what it has and puts
-	// another in its place. It returns an error if there is no such worker.
+	// Restart puts another worker in the place of the one with a process id,
+	// which serves on until then and finishes what it has. It returns an error
+	// if there is no such worker.
 	Restart(pid int) error
 	// Stacks returns, by the names of its threads, where a worker's process is.
 	// The server's own process is one too. It gives up when ctx is done.

@@ -103,12 +103,12 @@ func (s *supervisor) replace(w *worker, reason string) {
 	}
 }
 
-// relieve has a worker that has served for long enough replaced. It serves on until
-// another is ready, and for as long as none can be started.
-func (s *supervisor) relieve(w *worker) {
+// relieve has a worker replaced that could go on. It serves on until another is ready,
+// and for as long as none can be started.
+func (s *supervisor) relieve(w *worker, reason string) {
 	if w.is(stateReady) {
 		w.leaving = true
-		w.log.Info("worker is to be relieved", "served", w.served.Load())
+		w.log.Info("worker is to be relieved", "reason", reason, "served", w.served.Load())
 	}
 }
 

@@ -86,13 +86,13 @@ func (p *Pool) serving(pid int) *worker {
 	return nil
 }
 
-// Restart lets the worker with a process id finish what it has, within the graceful
-// timeout, and puts another in its place.
+// Restart puts another worker in the place of the one with a process id, which serves on
+// until then, and finishes what it has within the graceful timeout.
 func (p *Pool) Restart(pid int) error {
 	w := p.serving(pid)
 	if w == nil {
 		return ErrNoWorker
 	}
-	w.retire("it was asked for")
+	p.supervisor.post(func(s *supervisor) { s.relieve(w, "it was asked for") })
 	return nil
 }

@@ -53,7 +53,5 @@ func TestRestartOne(t *testing.T) {
 		now := pids()
 		return len(now) == 2 && now[0] == before[1] && now[1] != before[0]
 	})
-	if err := s.pool.Restart(before[0]); !errors.Is(err, ErrNoWorker) {
-		t.Errorf("it is gone: %v", err)
-	}
+	eventually(t, "it is gone", func() bool { return errors.Is(s.pool.Restart(before[0]), ErrNoWorker) })
 }

@@ -174,7 +174,7 @@ func (w *worker) recall(n int) { w.post(func(l *link) { l.recall(n) }) }
 // hasServed counts n requests. The link's loop calls it.
 func (w *worker) hasServed(n int) {
 	if served := w.served.Add(uint64(n)); w.term > 0 && served >= w.term && served-uint64(n) < w.term {
-		w.pool.supervisor.post(func(s *supervisor) { s.relieve(w) })
+		w.pool.supervisor.post(func(s *supervisor) { s.relieve(w, "max-requests") })
 	}
 }
 
