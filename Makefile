@@ -66,7 +66,7 @@ suite: .venv/tests proxies ## Only the integration suite
 .PHONY: browser
 browser: build ## The status page in a real Chromium (CHROMIUM=...); needs Node.js; IMAGES=docs/images takes its pictures
 	cd scripts/browser && npm ci --no-audit --no-fund
-	node scripts/browser/status.mjs $(BINARY) $(IMAGES)
+	node scripts/browser/status.mjs $(abspath $(BINARY)) $(IMAGES)
 
 .PHONY: format
 format: ## Check that Go files are formatted
