@@ -86,6 +86,14 @@ func (st *serverStream) sendable() bool {
 	return true
 }
 
+// unstall notes that the client may have opened the stream's window: what is in the way
+// from then on, such as more urgent streams, is not that.
+func (st *serverStream) unstall() {
+	if st.sendWindow > 0 {
+		st.stalled = 0
+	}
+}
+
 // prioritize changes the priority of a stream.
 func (st *serverStream) prioritize(p httpfield.Priority) {
 	if !st.ready {
@@ -142,7 +150,7 @@ func (s *session) sendFrom(st *serverStream) {
 	p := st.queue.Peek(min(st.sendWindow, s.sendWindow, s.maxFrame))
 	if len(p) == 0 && st.queue.Len() > 0 {
 		s.schedule.remove(st) // what comes next is in a file
-		st.queue.Load(s.at.Local, st.loaded)
+		st.queue.Load(s.at.Local, &s.loads, st.loaded)
 		return
 	}
 	more := st.queue.Len() - len(p)

@@ -8,6 +8,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/internal/purse"
+	"github.com/asteri/asteri-loop/internal/stream"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -28,9 +29,10 @@ type session struct {
 	schedule schedule
 
 	// What the client has set.
-	initialWindow int
-	maxFrame      int
-	priorities    bool // it knows those of RFC 9218
+	initialWindow   int
+	maxFrame        int
+	noOldPriorities bool // SETTINGS_NO_RFC7540_PRIORITIES
+	priorities      bool // it knows those of RFC 9218, by this or another sign
 
 	sendWindow int           // content that the client takes on the connection
 	recvWindow int           // content that it may send
@@ -38,6 +40,7 @@ type session struct {
 	grown      int           // by how much the windows of streams are larger than they began
 	rtt        time.Duration // of a round trip, from our SETTINGS to their acknowledgement; 0: not known yet
 	backlog    int           // content that waits with the streams
+	loads      stream.Loads
 
 	resets purse.Purse
 	idle   purse.Purse // of frames that ask for nothing
@@ -51,6 +54,7 @@ type session struct {
 	pumping  bool
 	paused   bool
 	eof      bool // the client sends no more
+	eofTold  bool // the streams know
 	stopping bool // the server drains
 	goodbye  goodbye
 }
@@ -247,12 +251,12 @@ func (s *session) loseStreams(cause error) {
 
 // OnEOF notes a half-close. Requests in flight are still answered.
 func (s *session) OnEOF() {
-	first := !s.eof
 	s.eof = true
-	if s.state == stateClosed || s.paused {
+	if s.state == stateClosed || s.paused { // in which case it is told again
 		return
 	}
-	if first {
+	if !s.eofTold {
+		s.eofTold = true
 		for _, st := range s.snapshot() {
 			st.HalfClosed()
 			if !st.closed {

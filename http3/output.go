@@ -180,7 +180,7 @@ func (st *serverStream) pump() bool {
 		st.allSent()
 		return false
 	}
-	o.queue.Load(st.session.at.Local, st.loaded)
+	o.queue.Load(st.session.at.Local, &st.session.loads, st.loaded)
 	return true
 }
 

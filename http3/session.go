@@ -12,6 +12,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/purse"
+	"github.com/asteri/asteri-loop/internal/stream"
 	"github.com/asteri/asteri-loop/internal/sched"
 )
 
@@ -31,6 +32,7 @@ type session struct {
 	loose    []loose
 	waiting  []earlyPriority
 	backlog  int // content that waits with the streams
+	loads    stream.Loads
 	resets   purse.Purse
 	clock    clock
 	goodbye  goodbye

@@ -24,7 +24,34 @@ type chunk struct {
 	file *os.File // not nil: off and left are the unsent range
 	off  int64
 	left int64
+
+	loads *Loads // not nil: data is of a file, and counted there
 }
+
+// Loads counts the bytes of files that the queues of one connection have in memory.
+// However small its streams' windows are, and however many they are, they have little
+// more than maxLoads together.
+type Loads int
+
+const (
+	// maxLoads is as much as handlers may have waiting, too.
+	maxLoads = 4 * asteri.HighWater
+	// loadSize is how much of a file is read at a time, chunkSize where there is
+	// much already.
+	loadSize = 128 << 10
+)
+
+// take returns how much may be read, and counts it.
+func (l *Loads) take(left int64) int {
+	size := min(left, loadSize)
+	if *l >= maxLoads {
+		size = min(left, chunkSize)
+	}
+	*l += Loads(size)
+	return int(size)
+}
+
+func (l *Loads) giveBack(size int) { *l -= Loads(size) }
 
 // Queue holds content of one stream, in order, and how it ends. The zero value is
 // empty. It belongs to the home's goroutine.
@@ -95,47 +122,45 @@ func (q *Queue) Advance(at *Local, n int) {
 // if that is what comes next. done is called on the home when it is there: with an
 // error if it cannot be had, which the content's length was announced for. A queue
 // that was dropped meanwhile is left alone, and done is not called.
-func (q *Queue) Load(at *Local, done func(error)) {
+func (q *Queue) Load(at *Local, loads *Loads, done func(error)) {
 	k := q.head
 	if q.loading || k == nil || k.file == nil {
 		return
 	}
 	q.loading = true
-	file, off, piece := k.file, k.off, make([]byte, min(k.left, loadSize))
+	file, off, piece := k.file, k.off, make([]byte, loads.take(k.left))
 	sched.Begin()
 	go func() {
 		defer sched.End()
 		n, err := file.ReadAt(piece, off)
-		at.Home.Post(func() { q.loaded(at, k, piece[:n], err, done) })
+		at.Home.Post(func() { q.loaded(at, k, &chunk{data: piece[:n], loads: loads}, err, done) })
 	}()
 }
 
-// loadSize is how much of a file is read at a time.
-const loadSize = 128 << 10
-
-// loaded puts bytes in front of the rest of their file.
-func (q *Queue) loaded(at *Local, k *chunk, piece []byte, err error, done func(error)) {
+// loaded puts a piece in front of the rest of its file.
+func (q *Queue) loaded(at *Local, k, piece *chunk, err error, done func(error)) {
 	if q.head != k { // dropped
 		k.file.Close()
+		piece.loads.giveBack(cap(piece.data))
 		return
 	}
 	q.loading = false
-	if len(piece) == 0 {
+	if len(piece.data) == 0 {
+		piece.loads.giveBack(cap(piece.data))
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // the file has become shorter
 		}
 		done(err)
 		return
 	}
-	at.reserve(int64(cap(piece)))
-	k.off += int64(len(piece))
-	k.left -= int64(len(piece))
-	data := &chunk{data: piece, next: k}
-	q.head = data
+	at.reserve(int64(cap(piece.data)))
+	k.off += int64(len(piece.data))
+	k.left -= int64(len(piece.data))
+	q.head, piece.next = piece, k
 	if k.left == 0 {
-		data.next = k.next
+		piece.next = k.next
 		if q.tail == k {
-			q.tail = data
+			q.tail = piece
 		}
 		k.file.Close()
 	}
@@ -195,6 +220,10 @@ const smallChunk = 1 << 10
 
 func (at *Local) putChunk(k *chunk) {
 	at.reserve(-int64(cap(k.data)))
+	if k.loads != nil {
+		k.loads.giveBack(cap(k.data))
+		k.loads = nil
+	}
 	if cap(k.data) == chunkSize && at.free < maxFree {
 		k.data, k.sent = k.data[:0], 0
 		k.next, at.chunks = at.chunks, k

@@ -322,16 +322,17 @@ func TestQueue(t *testing.T) {
 		t.Fatalf("%d bytes, want %d", q.Len(), len(want))
 	}
 	var got []byte
+	var loads Loads
 	for q.Len() > 0 {
 		p := q.Peek(10000)
 		if len(p) == 0 {
 			loaded := false
-			q.Load(at, func(err error) {
+			q.Load(at, &loads, func(err error) {
 				if loaded = true; err != nil {
 					t.Fatal(err)
 				}
 			})
-			q.Load(at, func(error) { t.Error("loaded twice") })
+			q.Load(at, &loads, func(error) { t.Error("loaded twice") })
 			for !loaded {
 				(<-hm.posts)()
 			}
@@ -343,8 +344,8 @@ func TestQueue(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Error("what comes out is not what went in")
 	}
-	if *used != 0 {
-		t.Errorf("%d bytes are counted", *used)
+	if *used != 0 || loads != 0 {
+		t.Errorf("%d bytes are counted, %d of the file", *used, loads)
 	}
 	if f.Fd() != ^uintptr(0) {
 		t.Error("the file is open")
@@ -361,7 +362,8 @@ func TestQueueDroppedWhileLoading(t *testing.T) {
 	var q Queue
 	q.WriteFile(f, 0, 1000)
 	q.Write(at, []byte("a"))
-	q.Load(at, func(error) { t.Error("done") })
+	var loads Loads
+	q.Load(at, &loads, func(error) { t.Error("done") })
 	q.Drop(at)
 	q.Write(at, []byte("new"))
 	(<-hm.posts)()
@@ -369,7 +371,46 @@ func TestQueueDroppedWhileLoading(t *testing.T) {
 		t.Errorf("%q", q.Peek(10))
 	}
 	q.Drop(at)
-	if *used != 0 {
-		t.Errorf("%d bytes are counted", *used)
+	if *used != 0 || loads != 0 {
+		t.Errorf("%d bytes are counted, %d of the file", *used, loads)
+	}
+}
+
+// However many queues have files, and however little of them is taken, they have little
+// of them in memory.
+func TestManyFilesTakeLittleMemory(t *testing.T) {
+	at, hm, used := newLocalForQueue()
+	name := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(name, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var loads Loads
+	queues := make([]Queue, 100)
+	for i := range queues {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		queues[i].WriteFile(f, 0, 1<<20)
+		queues[i].Load(at, &loads, func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range queues {
+		(<-hm.posts)()
+	}
+	if most := int64(maxLoads + loadSize + len(queues)*chunkSize); *used > most || int64(loads) != *used {
+		t.Errorf("%d bytes are in memory, %d are counted", *used, loads)
+	}
+	for i := range queues {
+		if len(queues[i].Peek(1)) == 0 {
+			t.Fatal("a queue has nothing")
+		}
+		queues[i].Drop(at)
+	}
+	if *used != 0 || loads != 0 {
+		t.Errorf("%d bytes are left, %d are counted", *used, loads)
 	}
 }
