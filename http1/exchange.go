@@ -240,6 +240,7 @@ func (x *exchange) Abort(cause error) {
 // cannot go on.
 func (x *exchange) fail(cause *asteri.StatusError) {
 	x.keepAlive = false
+	x.cause = cause // from here on, so that x is not released before it is told
 	x.respondError(cause, cause)
 	x.cancel(cause)
 }
@@ -280,6 +281,7 @@ func (x *exchange) end(h *asteri.Header, err error) {
 func (x *exchange) lost(cause error) {
 	x.markOver()
 	x.observe(&x.header, cause)
+	x.cause = cause // as in fail
 	x.failBody(cause)
 	x.cancel(cause)
 }

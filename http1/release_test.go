@@ -93,3 +93,37 @@ func TestReleaseWithin(t *testing.T) {
 		t.Errorf("%d exchanges for 3 requests", len(seen))
 	}
 }
+
+// releasing is a sink that releases its exchange when the body fails.
+type releasing struct {
+	bodyLog
+	x        asteri.Exchange
+	released bool
+}
+
+func (r *releasing) OnError(err error) {
+	r.bodyLog.OnError(err)
+	r.released = r.x.(asteri.Releaser).Release()
+}
+
+// TestReleaseOfAFailure: an exchange that is about to be told why it failed is not used
+// again, or the next request would be told.
+func TestReleaseOfAFailure(t *testing.T) {
+	for name, fail := range map[string]func(c *fakeConn){
+		"malformed": func(c *fakeConn) { c.feed([]byte("no chunk\r\n")) },
+		"lost":      func(c *fakeConn) { c.session.OnClose(errors.New("gone")) },
+	} {
+		k := new(keeper)
+		c := newFakeConn(k)
+		c.feed([]byte("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"))
+		r := &releasing{x: k.last(t)}
+		told := 0
+		r.x.OnCancel(func(error) { told++ })
+		r.x.ReadBody(r)
+		c.runPosts()
+		fail(c)
+		if len(r.errs) != 1 || told != 1 || r.released {
+			t.Errorf("%s: body %v, told %d times, released: %v", name, r.errs, told, r.released)
+		}
+	}
+}

@@ -118,6 +118,7 @@ func (s *session) onWindowUpdate(h frameHeader, p []byte) error {
 		return streamError{st.id, codeFlowControl, "window of the stream is too large"}
 	}
 	st.sendWindow += n
+	st.unstall()
 	st.makeReady()
 	return nil
 }
@@ -286,10 +287,11 @@ func (s *session) setting(id uint16, v uint32, first bool) error {
 		}
 		s.maxFrame = int(min(v, maxSentFrame))
 	case settingNoOldPriorities:
-		if v > 1 || !first && (v == 1) != s.priorities {
+		if v > 1 || !first && (v == 1) != s.noOldPriorities {
 			return connError{codeProtocol, "setting is neither 0 nor 1, or has changed"} // RFC 9218 section 2.1
 		}
-		s.priorities = v == 1
+		s.noOldPriorities = v == 1
+		s.priorities = s.priorities || s.noOldPriorities
 	}
 	return nil
 }
@@ -311,6 +313,7 @@ func (s *session) setInitialWindow(n int) error {
 			s.schedule.remove(st)
 			s.clock.stalls(st)
 		default:
+			st.unstall()
 			st.makeReady()
 		}
 	}

@@ -244,12 +244,14 @@ func (st *serverStream) Reset(cause error) {
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.s.clock.watchBodies(st.s.at.Settings.Timeouts.Body) }
 
-// Recycle has the stream used again, if it is closed.
+// Recycle has the stream used again, if it is closed, and no trailer is being read that
+// is for it.
 func (st *serverStream) Recycle() bool {
-	if st.closed {
-		st.s.at.putStream(st)
+	if b := st.s.block; !st.closed || b != nil && b.st == st {
+		return false
 	}
-	return st.closed
+	st.s.at.putStream(st)
+	return true
 }
 
 // allSent is called when the last frame of the response is on its way.

@@ -202,6 +202,7 @@ func (x *Exchange) Cancel(cause error) {
 	}
 	x.markOver()
 	x.observe(&x.header, cause)
+	x.cause = cause // from here on, so that x is not released before it is told
 	x.failBody(cause)
 	x.cancelled(cause)
 }
@@ -293,6 +294,7 @@ func (x *Exchange) Abort(cause error) {
 
 // fail ends the exchange for a reason that lies in the request.
 func (x *Exchange) fail(cause *asteri.StatusError) {
+	x.cause = cause // as in Cancel
 	x.respondError(cause, cause)
 	x.cancelled(cause)
 }
