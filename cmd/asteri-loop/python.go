@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -19,16 +20,25 @@ import (
 type pythonApp struct {
 	*python.Pool
 	cfg   *config.Config
-	log   *logs
+	logs  *logs
+	log   *slog.Logger // says which application it is about, where there are several
 	ready atomic.Bool
 }
 
-func newPythonApp(eng *loop.Engine, cfg *config.Config, l *logs) (application, error) {
-	pool, err := python.Start(eng, pythonConfig(cfg, l))
-	if err != nil {
+// newPythonApp starts the workers of an application, which is mounted at a place or, if
+// that is empty, the server's own.
+func newPythonApp(eng *loop.Engine, cfg *config.Config, at string, l *logs) (application, error) {
+	a := &pythonApp{cfg: cfg, logs: l, log: l.Logger}
+	if at != "" {
+		a.log = l.With("app", at)
+	}
+	c := pythonConfig(cfg, l)
+	c.Logger = a.log
+	var err error
+	if a.Pool, err = python.Start(eng, c); err != nil {
 		return nil, err
 	}
-	return &pythonApp{Pool: pool, cfg: cfg, log: l}, nil
+	return a, nil
 }
 
 func pythonConfig(cfg *config.Config, l *logs) python.Config {
@@ -78,7 +88,7 @@ func interpreter(path string) string {
 func (a *pythonApp) Ready(ctx context.Context) error {
 	_, err := a.Pool.Ready(ctx)
 	a.ready.Store(err == nil)
-	return a.log.explainBoot(err)
+	return explainBoot(a.log, err)
 }
 
 // errNoWorker is the answer of /readyz while all workers are starting or gone.
@@ -148,17 +158,17 @@ func shownState(state string) string {
 
 // Reload replaces the workers.
 func (a *pythonApp) Reload(ctx context.Context, next *config.Config) error {
-	c := pythonConfig(next, a.log)
+	c := pythonConfig(next, a.logs)
 	// These two are the front's as well, where they need a restart.
 	c.GracefulTimeout, c.Chdir = a.cfg.GracefulTimeout, a.cfg.Chdir
-	return a.log.explainBoot(a.Pool.Reload(ctx, c))
+	return explainBoot(a.log, a.Pool.Reload(ctx, c))
 }
 
 // checkPython imports the application as a worker would.
 func checkPython(cfg *config.Config, l *logs) error {
 	info, err := python.Check(context.Background(), pythonConfig(cfg, l))
 	if err != nil {
-		return l.explainBoot(err)
+		return explainBoot(l.Logger, err)
 	}
 	l.Info("The application can be served", "app", cfg.App, "interface", info.Interface, "model", info.Model, "python", info.Python)
 	return nil
@@ -166,7 +176,7 @@ func checkPython(cfg *config.Config, l *logs) error {
 
 // explainBoot logs the traceback of a worker that did not start, if there is one,
 // and returns the rest in one line, with what to do about it.
-func (l *logs) explainBoot(err error) error {
+func explainBoot(l *slog.Logger, err error) error {
 	var boot *python.BootError
 	if !errors.As(err, &boot) {
 		return err

@@ -47,7 +47,7 @@ func newSites(eng *loop.Engine, cfg *config.Config, l *logs) (_ *sites, err erro
 	}
 	var rest asteri.Handler
 	if cfg.App != "" {
-		app, err := newPythonApp(eng, cfg, l)
+		app, err := newPythonApp(eng, cfg, "", l)
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +66,7 @@ func newSite(eng *loop.Engine, cfg *config.Config, m config.Mount, l *logs) (app
 	if m.IsURL() {
 		return newProxied(own, m, l)
 	}
-	return newPythonApp(eng, own, l)
+	return newPythonApp(eng, own, m.At(), l)
 }
 
 // each calls do for all applications at once, and joins their errors.

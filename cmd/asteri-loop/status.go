@@ -172,7 +172,7 @@ func (s *server) announceStatus() {
 	switch link := s.statusLink(); {
 	case link == "":
 	case s.tokenFile != "" && len(s.admin) == 0:
-		s.logs.Info("Status page: "+link, "token in", s.tokenFile)
+		s.logs.Info("Status page: "+link, "token_file", s.tokenFile)
 	default:
 		s.logs.Info("Status page: " + link)
 	}

@@ -21,7 +21,7 @@ func newApplication(eng *loop.Engine, cfg *config.Config, l *logs) (application,
 	if cfg.App == "" {
 		return newDemonstration(eng, cfg, l)
 	}
-	return newPythonApp(eng, cfg, l)
+	return newPythonApp(eng, cfg, "", l)
 }
 
 // servesPython tells whether workers need processors beside the loops.

@@ -202,6 +202,9 @@ func TestMounts(t *testing.T) {
 		"--mount", "/behind=http://"+behind.addr+"/",
 		"--mount", "/dead=http://127.0.0.1:1",
 		"--dirty-apps", "/whole=wsgi_probe:app")...)
+	for _, at := range []string{"/api", "/app/tornado", "/app", "admin.example/"} {
+		s.awaitLog(`worker ready .*app=` + at + ` `)
+	}
 	s.awaitLog(`Serving: /api is asgi_probe:app under asgi`)
 	c := s.over(t, "https")
 	type paths map[string]any

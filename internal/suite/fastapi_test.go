@@ -56,8 +56,8 @@ func TestLifespan(t *testing.T) {
 	t.Parallel()
 	journal := filepath.Join(t.TempDir(), "journal")
 	s := start(t, app("fastapi_app:app", "asgi:2", "-e", "LIFESPAN_JOURNAL="+journal)...)
-	s.awaitLog(`worker ready worker=1`)
-	s.awaitLog(`worker ready worker=2`)
+	s.awaitLog(`worker ready worker_number=1`)
+	s.awaitLog(`worker ready worker_number=2`)
 	s.over(t, "http").get("/state").want(t, 200)
 	s.stop()
 

@@ -66,7 +66,7 @@ func TestLinesOfFailedRequests(t *testing.T) {
 	a.want(t, 504)
 	id := a.Header.Get("X-Request-ID")
 	s.awaitLog(`(?m)^GET /hold 504 refused ` + id + `$`)
-	s.awaitLog(`\[ERROR\] request timed out worker=1 method=GET path=/hold request_id=` + id)
+	s.awaitLog(`\[ERROR\] request timed out worker_number=1 method=GET path=/hold request_id=` + id)
 
 	g = newGate(t)
 	a = c.do("POST", "/die-once?entered="+url.QueryEscape(g.entered), nil)

@@ -190,7 +190,7 @@ func TestStatusAdmin(t *testing.T) {
 func TestStatusToken(t *testing.T) {
 	t.Parallel()
 	s := start(t, app("wsgi_probe:app", "sync", "--graceful-timeout", "1m")...)
-	s.awaitLog(`Status page: http://127\.0\.0\.1:\d+/asteri-status token in=`)
+	s.awaitLog(`Status page: http://127\.0\.0\.1:\d+/asteri-status token_file=`)
 	found, err := filepath.Glob(filepath.Join(s.tmp, "*", "*.token"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%v, %v", found, err)

@@ -302,7 +302,7 @@ func TestTakenConnectionsAreToldOfTheEnd(t *testing.T) {
 			if strings.HasPrefix(test.app, "tornado") {
 				s.awaitLog("a socket was closed")
 			}
-			s.awaitLog("worker finished worker=1 ") // well before the end of its grace
+			s.awaitLog("worker finished worker_number=1 ") // well before the end of its grace
 			if test.sig == syscall.SIGTERM {
 				equal(t, "exit status", s.wait(), 0)
 				return
@@ -323,8 +323,8 @@ func TestTakeoverOutlivesTheTimeout(t *testing.T) {
 				name = "tornado_socket_app:make_app()"
 			}
 			s := start(t, app(name, model+":2", "--threads", "4", "-t", "1")...)
-			s.awaitLog(`worker ready worker=1 `)
-			s.awaitLog(`worker ready worker=2 `)
+			s.awaitLog(`worker ready worker_number=1 `)
+			s.awaitLog(`worker ready worker_number=2 `)
 			c := s.over(t, "http")
 			w := c.socket(s, "/echo")
 			equal(t, "slower than allowed, at the other worker", c.get("/slow").StatusCode, 504)

@@ -215,7 +215,7 @@ func TestWebSocketsAreToldOfTheEnd(t *testing.T) {
 			w.Expect("text a")
 			s.signal(test.sig)
 			if len(test.want) > 1 {
-				s.awaitLog(`worker ready worker=2|Stopping`)
+				s.awaitLog(`worker ready worker_number=2|Stopping`)
 				w.Text("still here")
 			}
 			w.Expect(test.want...)

@@ -167,10 +167,10 @@ func (p *Pool) setWorkers(ws []*worker) { p.workers.Store(&ws) }
 func (p *Pool) logBootError(w *worker, err error) {
 	var boot *BootError
 	if !errors.As(err, &boot) {
-		p.log.Error("worker failed to boot", "worker", w.age, "error", err)
+		p.log.Error("worker failed to boot", "worker_number", w.age, "error", err)
 		return
 	}
-	p.log.Error("worker failed to boot", "worker", w.age, "phase", boot.Phase,
+	p.log.Error("worker failed to boot", "worker_number", w.age, "phase", boot.Phase,
 		"error", boot.Message, "hint", boot.Hint, "traceback", boot.Traceback)
 }
 

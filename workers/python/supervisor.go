@@ -184,7 +184,7 @@ func (s *supervisor) spawn(cfg *Config, generation int) {
 	s.pool.counts.started.Add(1)
 	w := &worker{
 		pool: s.pool, cfg: cfg, age: s.nextAge, generation: generation,
-		log: s.pool.log.With("worker", s.nextAge), born: time.Now(), loop: s.pickLoop(),
+		log: s.pool.log.With("worker_number", s.nextAge), born: time.Now(), loop: s.pickLoop(),
 	}
 	if cfg.MaxRequests > 0 {
 		w.term = uint64(cfg.MaxRequests + rand.IntN(cfg.MaxRequestsJitter+1))
@@ -245,7 +245,10 @@ func (s *supervisor) admit(w *worker) {
 
 // scale changes the number of workers wanted.
 func (s *supervisor) scale(delta int) {
-	s.wanted = max(1, s.wanted+delta)
+	before := s.wanted
+	if s.wanted = max(1, s.wanted+delta); s.wanted == before {
+		return
+	}
 	s.pool.log.Info("number of workers changed", "wanted", s.wanted)
 }
 
