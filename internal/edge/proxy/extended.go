@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"strings"
 
@@ -77,21 +76,19 @@ func (h *Handler) handshake(c *workers.Call, key string) (*http.Request, error) 
 		return nil, errors.New("path cannot be parsed")
 	}
 	u.RawQuery = string(r.Query)
-	in := &http.Request{
-		Method: http.MethodGet, URL: u, Host: string(r.Authority), Header: make(http.Header),
-		RemoteAddr: workers.RemoteAddr(r.Peer).String(), TLS: r.Peer.TLS,
+	out := (&http.Request{
+		Method: http.MethodGet, URL: u, Header: make(http.Header),
 		ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
-	}
+	}).WithContext(context.WithoutCancel(c.Context())) // the socket outlives the call's wait
 	for _, f := range r.Header.Fields() {
-		in.Header.Add(string(f.Name), string(f.Value))
+		out.Header.Add(string(f.Name), string(f.Value))
 	}
-	for name := range in.Header {
+	for name := range out.Header {
 		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" {
-			delete(in.Header, name)
+			delete(out.Header, name)
 		}
 	}
-	out := in.Clone(context.WithoutCancel(c.Context())) // the socket outlives the call's wait
-	h.rewrite(&httputil.ProxyRequest{In: in, Out: out})
+	h.rewrite(out, r)
 	out.Header.Set("Connection", "Upgrade")
 	out.Header.Set("Upgrade", "websocket")
 	out.Header.Set("Sec-Websocket-Key", key)

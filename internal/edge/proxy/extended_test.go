@@ -22,7 +22,8 @@ func connect(t *testing.T, e *exchangetest.Executor, protocol string) *exchanget
 func TestExtendedConnect(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.RequestURI != "/ws?x=y" || r.Host != "shop.example" || r.Header.Get("Sec-Websocket-Version") != "13" ||
-			r.Header.Get("X-Forwarded-For") != "192.0.2.1" {
+			r.Header.Get("X-Forwarded-For") != "192.0.2.1" || r.Header.Get("X-Forwarded-Proto") != "https" ||
+			r.Header.Get("Forwarded") != `for=192.0.2.1;host="shop.example";proto=https` {
 			t.Errorf("server is asked %s %s, %v", r.Host, r.RequestURI, r.Header)
 		}
 		upgrader(w, r)

@@ -16,7 +16,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -64,6 +63,7 @@ type Handler struct {
 	strip     bool // the target's path takes the place of prefix
 	prefix    string
 	transport *http.Transport
+	reverse   httputil.ReverseProxy // but for Rewrite, which each request has of its own
 	log       *slog.Logger
 	pool      *workers.Pool
 }
@@ -78,8 +78,7 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	h.transport.ResponseHeaderTimeout = o.Timeout
-	reverse := &httputil.ReverseProxy{
-		Rewrite:       h.rewrite,
+	h.reverse = httputil.ReverseProxy{
 		Transport:     h.transport,
 		FlushInterval: -1, // each piece as it comes
 		BufferPool:    &buffers{},
@@ -92,15 +91,21 @@ func New(o Options) (*Handler, error) {
 		ErrorHandler: h.fail,
 		ErrorLog:     slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
-	plain := nethttp.Handler(reverse)
 	h.pool = workers.ASGI(workers.HandlerFunc(func(c *workers.Call) {
 		if c.Request().Protocol != "" {
 			h.serveExtended(c)
 			return
 		}
-		plain.ServeCall(c)
+		h.servePlain(c)
 	}), workers.Options{Logger: o.Logger})
 	return h, nil
+}
+
+// servePlain passes on every request but an extended CONNECT.
+func (h *Handler) servePlain(c *workers.Call) {
+	reverse := h.reverse
+	reverse.Rewrite = func(p *httputil.ProxyRequest) { h.rewrite(p.Out, c.Request()) }
+	nethttp.Handler(&reverse).ServeCall(c)
 }
 
 // aim sets where requests go, and how connections are made.
@@ -142,15 +147,14 @@ func (h *Handler) Stats() workers.Stats { return h.pool.Stats() }
 // Close closes the connections that are not in use.
 func (h *Handler) Close() { h.transport.CloseIdleConnections() }
 
-// rewrite makes the request for the server. Host stays the client's, as an
-// application needs it for its links.
-func (h *Handler) rewrite(r *httputil.ProxyRequest) {
-	h.direct(r.Out.URL)
-	r.Out.Host = r.In.Host
-	r.SetXForwarded() // Rewrite has dropped what the client sent of these
-	r.Out.Header.Set("Forwarded", forwarded(r.In))
-	if _, named := r.Out.Header["User-Agent"]; !named {
-		r.Out.Header["User-Agent"] = nil // or the Transport would name itself
+// rewrite turns a copy of r into the request for the server. Host stays the
+// client's, as an application needs it for its links.
+func (h *Handler) rewrite(out *http.Request, r *asteri.Request) {
+	h.direct(out.URL)
+	out.Host = string(r.Authority)
+	tell(out.Header, r)
+	if _, named := out.Header["User-Agent"]; !named {
+		out.Header["User-Agent"] = nil // or the Transport would name itself
 	}
 }
 
@@ -186,20 +190,22 @@ func cutSegments(path string, n int) string {
 	return path
 }
 
-// forwarded returns the Forwarded field of RFC 7239 for a request.
-func forwarded(r *http.Request) string {
-	node := "unknown"
-	if addr, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		node = addr.Addr().Unmap().WithZone("").String()
-		if addr.Addr().Unmap().Is6() {
-			node = `"[` + node + `]"`
+// tell has the server know the client: its address, and the host and scheme that it
+// used. The request knows them, not its connection, which may be a trusted proxy's.
+// What the client itself said of these goes.
+func tell(out http.Header, r *asteri.Request) {
+	node, host := "unknown", string(r.Authority)
+	out.Del("X-Forwarded-For")
+	if addr := r.Peer.Remote.Addr().Unmap().WithZone(""); addr.IsValid() {
+		node = addr.String()
+		out.Set("X-Forwarded-For", node)
+		if addr.Is6() {
+			node = `"[` + node + `]"` // RFC 7239 section 6
 		}
 	}
-	proto := "http"
-	if r.TLS != nil {
-		proto = "https"
-	}
-	return "for=" + node + `;host="` + strings.ReplaceAll(r.Host, `"`, "") + `";proto=` + proto
+	out.Set("X-Forwarded-Host", host)
+	out.Set("X-Forwarded-Proto", r.Scheme)
+	out.Set("Forwarded", "for="+node+`;host="`+strings.ReplaceAll(host, `"`, "")+`";proto=`+r.Scheme)
 }
 
 // fail answers a request that got no response.
