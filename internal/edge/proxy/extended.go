@@ -75,7 +75,6 @@ func (h *Handler) handshake(c *workers.Call, key string) (*http.Request, error) 
 	if err != nil {
 		return nil, errors.New("path cannot be parsed")
 	}
-	u.RawQuery = string(r.Query)
 	out := (&http.Request{
 		Method: http.MethodGet, URL: u, Header: make(http.Header),
 		ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,

@@ -151,6 +151,7 @@ func (h *Handler) Close() { h.transport.CloseIdleConnections() }
 // client's, as an application needs it for its links.
 func (h *Handler) rewrite(out *http.Request, r *asteri.Request) {
 	h.direct(out.URL)
+	out.URL.RawQuery = string(r.Query) // ReverseProxy drops what net/url cannot parse
 	out.Host = string(r.Authority)
 	tell(out.Header, r)
 	if _, named := out.Header["User-Agent"]; !named {

@@ -106,6 +106,7 @@ func TestPaths(t *testing.T) {
 		{"/base/", "/x/y", "/x/y/z", "/base/z"},
 		{"/base", "/x/y", "/x/y/", "/base/"},
 		{"/base", "", "/z", "/base/z"},
+		{"", "/x", "/x?a=1;b=2&q=100%25&r=50%", "/x?a=1;b=2&q=100%25&r=50%"}, // which net/url cannot parse
 	} {
 		base := front(t, Options{Target: server.URL + c.path, Prefix: c.prefix})
 		if _, got := get(t, base+c.ask); got != c.want {
