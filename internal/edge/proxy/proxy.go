@@ -105,7 +105,20 @@ func New(o Options) (*Handler, error) {
 func (h *Handler) servePlain(c *workers.Call) {
 	reverse := h.reverse
 	reverse.Rewrite = func(p *httputil.ProxyRequest) { h.rewrite(p.Out, c.Request()) }
-	nethttp.Handler(&reverse).ServeCall(c)
+	nethttp.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		onlyWebSocket(r.Header)
+		reverse.ServeHTTP(w, r)
+	})).ServeCall(c)
+}
+
+// onlyWebSocket drops Upgrade unless it is to WebSocket: who may speak another protocol
+// with the server, such as h2c, asks it for what lies outside the mount. That a server
+// ignores Upgrade is nothing new to clients (RFC 9110 section 7.8). Connection, which
+// names the field, is never passed on.
+func onlyWebSocket(h http.Header) {
+	if !asteri.EqualFold([]byte(h.Get("Upgrade")), "websocket") {
+		h.Del("Upgrade")
+	}
 }
 
 // aim sets where requests go, and how connections are made.

@@ -279,7 +279,7 @@ func TestClientThatLeavesEndsTheRequest(t *testing.T) {
 
 // upgrader answers a handshake and echoes bytes.
 func upgrader(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Upgrade") != "websocket" {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		http.Error(w, "no WebSocket", http.StatusTeapot)
 		return
 	}
@@ -305,7 +305,7 @@ func TestWebSocket(t *testing.T) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	key := "dGhlIHNhbXBsZSBub25jZQ=="
-	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n", key)
+	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n", key)
 	in := bufio.NewReader(conn)
 	res, err := http.ReadResponse(in, nil)
 	if err != nil {
@@ -321,6 +321,33 @@ func TestWebSocket(t *testing.T) {
 		if _, err := io.ReadFull(in, got); err != nil || string(got) != message {
 			t.Errorf("%d bytes back, %v", len(got), err)
 		}
+	}
+}
+
+// A client that spoke anything but WebSocket with the server could ask it for what
+// lies outside the mount.
+func TestOtherUpgradesAreNotPassedOn(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header["Upgrade"], r.Header["Connection"], r.Header["Http2-Settings"])
+	}))
+	defer server.Close()
+	base := front(t, Options{Target: server.URL})
+	for _, upgrade := range []string{"h2c", "TLS/1.0", "h2c, websocket", "websocket, h2c", "web\u017focket"} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", base, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Connection", "Upgrade, HTTP2-Settings")
+		req.Header.Set("Upgrade", upgrade)
+		req.Header.Set("HTTP2-Settings", "AAMAAABkAAQAAP__")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK || string(got) != "[] [] []" {
+			t.Errorf("%s: %d, server got %s", upgrade, res.StatusCode, got)
+		}
+		res.Body.Close()
 	}
 }
 
