@@ -32,9 +32,7 @@ func (h *Handler) serveExtended(c *workers.Call) {
 	}
 	res, err := h.transport.RoundTrip(out)
 	if err != nil {
-		if status := h.outcome(c.Context(), r.Method, out.URL, err); status != 0 {
-			c.Abort(&asteri.StatusError{Code: status, Reason: "server cannot be asked"})
-		}
+		c.Abort(h.cause(c, out.URL, err))
 		return
 	}
 	defer res.Body.Close()
@@ -54,6 +52,14 @@ func (h *Handler) serveExtended(c *workers.Call) {
 		return
 	}
 	join(client, server)
+}
+
+// cause returns with what a call ends whose handshake got no response.
+func (h *Handler) cause(c *workers.Call, u *url.URL, err error) error {
+	if status := h.outcome(c.Context(), c.Request().Method, u, err); status != 0 {
+		return &asteri.StatusError{Code: status, Reason: "server cannot be asked"}
+	}
+	return context.Cause(c.Context())
 }
 
 func random(n int) []byte {
@@ -78,7 +84,7 @@ func (h *Handler) handshake(c *workers.Call, key string) (*http.Request, error) 
 	out := (&http.Request{
 		Method: http.MethodGet, URL: u, Header: make(http.Header),
 		ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
-	}).WithContext(context.WithoutCancel(c.Context())) // the socket outlives the call's wait
+	}).WithContext(c.Context()) // which says nothing of the socket once Transport has given that away
 	for _, f := range r.Header.Fields() {
 		out.Header.Add(string(f.Name), string(f.Value))
 	}

@@ -1,11 +1,15 @@
 package proxy
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/enginetest"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
 )
 
@@ -40,6 +44,9 @@ func TestExtendedConnect(t *testing.T) {
 	exchangetest.Eventually(t, "the socket opens", x.Upgraded)
 	x.Send([]byte("ping"))
 	exchangetest.Eventually(t, "the echo comes", func() bool { return string(x.Content()) == "ping" })
+	x.Cancel(asteri.ErrHalfClosed) // which ends the call's context
+	x.Send([]byte("pong"))
+	exchangetest.Eventually(t, "the socket is still open", func() bool { return string(x.Content()) == "pingpong" })
 	x.SendEnd(nil)
 	if r := x.Wait(); string(r.Header.Get("X-Own")) != "yes" || r.Header.Has("Sec-WebSocket-Accept") || r.Header.Has("Connection") {
 		t.Errorf("client got %v", r.Header.Fields())
@@ -62,5 +69,47 @@ func TestExtendedConnectRefused(t *testing.T) {
 	}
 	if r := connect(t, e, "unheard-of").Answer(h); r.Status != http.StatusNotImplemented {
 		t.Errorf("another protocol: %d", r.Status)
+	}
+}
+
+// A client that leaves before its WebSocket is open takes the request to the server
+// along, be it that no answer has come, or not all of one that refuses.
+func TestExtendedConnectWhoseClientLeaves(t *testing.T) {
+	began, ended := make(chan struct{}, 1), make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if says := r.URL.RawQuery; says != "" {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, says)
+			_ = http.NewResponseController(w).Flush()
+		}
+		began <- struct{}{}
+		<-r.Context().Done()
+		ended <- struct{}{}
+	}))
+	defer server.Close()
+	defer server.CloseClientConnections() // those that the proxy has failed to
+	h, err := New(Options{Target: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	e := exchangetest.NewExecutor(t)
+	for _, says := range []string{"", "no"} {
+		for _, cause := range []error{asteri.ErrClientGone, asteri.ErrHalfClosed} {
+			x := connect(t, e, "websocket")
+			x.Request().Query = []byte(says)
+			x.Serve(h)
+			<-began
+			exchangetest.Eventually(t, "the refusal comes", func() bool { return string(x.Content()) == says })
+			x.Cancel(cause)
+			select {
+			case <-ended:
+			case <-time.After(enginetest.Patience):
+				t.Fatalf("%v, %q: the server still works for a client that left", cause, says)
+			}
+			if res := x.Wait(); says == "" && !errors.Is(res.Err, cause) {
+				t.Errorf("%v: the exchange ends with %v", cause, res.Err)
+			}
+		}
 	}
 }
