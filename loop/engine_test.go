@@ -150,6 +150,66 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// pausing is a session that pauses with its first bytes, and counts what it gets.
+type pausing struct {
+	echoSession
+	got    int
+	paused chan bool
+	ended  chan int
+}
+
+func (s *pausing) OnData(in []byte) (int, error) {
+	if s.got == 0 {
+		s.conn.PauseRead()
+		s.paused <- true
+	}
+	s.got += len(in)
+	return len(in), nil
+}
+
+func (s *pausing) OnEOF() {
+	select {
+	case s.ended <- s.got:
+	default: // it is told once more behind what a pause kept back
+	}
+}
+
+// What was written to an adopted socket before its other end was closed is read, though
+// the session had paused when that happened.
+func TestAdoptedSocketIsReadToItsEnd(t *testing.T) {
+	for _, size := range []int{1000, 200_000} { // less and more than the loop keeps for a session
+		e := start(t, loop.Config{Loops: 1})
+		l := e.Loops()[0]
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		must(t, err)
+		must(t, unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20))
+		s := &pausing{paused: make(chan bool, 1), ended: make(chan int, 1)}
+		s.closed = make(chan error, 1)
+		must(t, l.Adopt(fds[0], func(c loop.Conn) loop.Session { s.conn = c; return s }))
+		f := os.NewFile(uintptr(fds[1]), "pair")
+		_, err = f.Write([]byte("a"))
+		must(t, err)
+		awaited(t, s.paused, "pause")
+		_, err = f.Write(make([]byte, size))
+		must(t, err)
+		must(t, f.Close())
+		for before := e.Stats().Loops[0].Ticks; e.Stats().Loops[0].Ticks < before+10; { // in which it hears of that
+			l.Post(func() {})
+		}
+		select { // told early, to a session that has paused
+		case <-s.ended:
+		default:
+		}
+		l.Post(s.conn.ResumeRead)
+		if got := awaited(t, s.ended, "end of input"); got != 1+size {
+			t.Errorf("%d of %d bytes", got, 1+size)
+		}
+		l.Post(func() { s.conn.Abort(nil) })
+		awaited(t, s.closed, "close")
+		must(t, e.Close())
+	}
+}
+
 // timerSession records when its timers run out.
 type timerSession struct {
 	echoSession

@@ -19,12 +19,26 @@ func (c *conn) onReady(r poller.Ready) {
 	// Error and Hangup come whether they are wanted or not. With nothing to
 	// be read that could tell more, the connection is gone.
 	if r&(poller.Error|poller.Hangup) != 0 {
-		if c.wantsInput() {
+		switch {
+		case c.wantsInput():
 			c.receive()
-			return
+		case c.kind == adopted && (c.paused || c.queuedAgain):
+			c.unwatch()
+		default:
+			c.close(PeerClosed)
 		}
-		c.close(PeerClosed)
 	}
+}
+
+// unwatch waits for a paused session. A client that has gone is no use any more, whatever
+// it has sent; what the other side of an adopted socket has written before it closed that
+// is still to be read, up to the end.
+func (c *conn) unwatch() {
+	if err := c.loop.poll.Remove(c.fd); err != nil {
+		c.Abort(err)
+		return
+	}
+	c.watched, c.want = false, 0
 }
 
 // receive reads once: the byte budget of a tick.

@@ -263,10 +263,14 @@ func (r *rawSocket) OnEOF() {
 	}
 }
 
-// OnClose ends what is left, after an error on the socket.
-func (r *rawSocket) OnClose(error) {
+// OnClose ends what is left, after an error on the socket. A response was cut.
+func (r *rawSocket) OnClose(cause error) {
 	r.paused = false
-	r.OnEOF()
+	if r.phase == rawBody {
+		r.call.x.Abort(cause)
+	} else {
+		r.OnEOF()
+	}
 	r.phase, r.fd = rawOver, -1
 	if r.link.loop == r.home {
 		r.link.rawClosed(r)
