@@ -40,7 +40,8 @@ type discard struct{ io.Writer }
 func (discard) Close() error { return nil }
 
 // New starts a log to out, which it owns from now on; nil logs nothing until
-// Replace. logger is told of lines that were lost.
+// Replace. f must not be nil, for an exchange may end while the log is turned on
+// or off. logger is told of lines that were lost.
 func New(out io.WriteCloser, f *Format, logger *slog.Logger) *Log {
 	l := &Log{pens: perhome.New(nil, func(asteri.Executor) *pen { return nil })}
 	l.format.Store(f)
@@ -76,13 +77,13 @@ func (l *Log) output(out io.WriteCloser) io.WriteCloser {
 }
 
 // ExchangeDone implements asteri.Observer.
-func (l *Log) ExchangeDone(r *asteri.Record) {
-	if !l.off.Load() {
-		l.write(r, false)
-	}
-}
+func (l *Log) ExchangeDone(r *asteri.Record) { l.write(r, false) }
 
+// write writes the line of r. The log may have been turned off since a tunnel began.
 func (l *Log) write(r *asteri.Record, tunnel bool) {
+	if l.off.Load() {
+		return
+	}
 	p := l.pens.At(r.Home)
 	if p == nil {
 		p = l.others.Get().(*pen)
@@ -95,11 +96,18 @@ func (l *Log) write(r *asteri.Record, tunnel bool) {
 // Lost returns how many lines could not be written so far.
 func (l *Log) Lost() uint64 { return l.out.Lost() }
 
-// Replace makes the log go on in another format and to another output, which may
-// be nil for none. The present one gets what waits, and is closed.
+// Replace makes the log go on in another format, as SetFormat does, and to another
+// output, which may be nil for none. The present one gets what waits, and is closed.
 func (l *Log) Replace(f *Format, out io.WriteCloser) {
 	// A log that cannot be closed properly was written as far as it could be.
-	_ = l.out.Replace(l.output(out), func() { l.format.Store(f) })
+	_ = l.out.Replace(l.output(out), func() { l.SetFormat(f) })
+}
+
+// SetFormat makes the log go on in another format; nil keeps the present one.
+func (l *Log) SetFormat(f *Format) {
+	if f != nil {
+		l.format.Store(f)
+	}
 }
 
 // Close writes what waits and closes the output. It gives up after timeout, for

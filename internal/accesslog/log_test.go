@@ -151,6 +151,45 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// A log may be turned off while requests and tunnels run, also by who has no format
+// for it. What ends later has no line.
+func TestTurnedOff(t *testing.T) {
+	out := new(sink)
+	l := New(out, mustCompile(t, "%(m)s"), slog.New(slog.DiscardHandler))
+	closed := l.TunnelOpened(sample())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 1000 {
+			l.ExchangeDone(sample())
+		}
+	}()
+	l.Replace(nil, nil)
+	<-done
+	closed(1, 2, nil)
+	back := new(sink)
+	l.Replace(nil, back)
+	l.ExchangeDone(sample())
+	l.Close(time.Minute)
+	if strings.Trim(out.text(), "GET\n") != "" || back.text() != "GET\n" || l.Lost() != 0 {
+		t.Errorf("%q, %q, %d lost", out.text(), back.text(), l.Lost())
+	}
+}
+
+// A format changes without the output.
+func TestSetFormat(t *testing.T) {
+	out := new(sink)
+	l := New(out, mustCompile(t, "one"), slog.New(slog.DiscardHandler))
+	for _, f := range []*Format{nil, mustCompile(t, "two"), nil} {
+		l.SetFormat(f)
+		l.ExchangeDone(sample())
+	}
+	l.Close(time.Minute)
+	if out.text() != "one\ntwo\ntwo\n" {
+		t.Errorf("%q", out.text())
+	}
+}
+
 // home is where exchanges are.
 type home struct{ _ int }
 
