@@ -8,27 +8,21 @@ import (
 	"github.com/asteri/asteri-loop/internal/accesslog"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/logging"
-	"github.com/asteri/asteri-loop/internal/syslog"
 )
 
-// accessOutputs are where requests are logged, and in which format.
-type accessOutputs struct {
-	out    io.WriteCloser // nil for none
-	format *accesslog.Format
-	syslog io.WriteCloser    // nil for none
-	plain  *accesslog.Format // for syslog
+// accessOutput is where requests are logged, and in which formats.
+type accessOutput struct {
+	out           io.WriteCloser    // nil for none
+	format, plain *accesslog.Format // for out, and for syslog; never nil
 }
 
-func openAccess(cfg *config.Config) (o accessOutputs, err error) {
+func openAccess(cfg *config.Config) (o accessOutput, err error) {
 	path := accessPath(cfg)
 	if o.format, err = accessFormat(cfg, path == "-" && logging.Color(os.Stdout, os.Getenv)); err != nil {
 		return o, err
 	}
-	if cfg.LogSyslog && !cfg.DisableRedirectAccessToSyslog {
-		if o.plain, err = accessFormat(cfg, false); err != nil {
-			return o, err
-		}
-		o.syslog = syslogWriter(cfg, "access", syslog.Info)
+	if o.plain, err = accessFormat(cfg, false); err != nil {
+		return o, err
 	}
 	if path == "" {
 		return o, nil

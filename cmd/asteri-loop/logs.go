@@ -63,8 +63,8 @@ func openLogs(cfg *config.Config) (*logs, error) {
 		return nil, err
 	}
 	l.access, l.observing = accesslog.New(access.out, access.format, l.Logger), access.out != nil
-	if access.syslog != nil {
-		l.syslogAccess = accesslog.New(access.syslog, access.plain, l.Logger)
+	if cfg.LogSyslog && !cfg.DisableRedirectAccessToSyslog {
+		l.syslogAccess = accesslog.New(syslogWriter(cfg, "access", syslog.Info), access.plain, l.Logger)
 	}
 	return l, nil
 }
@@ -124,7 +124,8 @@ func (l *logs) setHomes(homes []asteri.Executor) {
 }
 
 // reopen goes on in the files under the names that the settings have now, so that
-// they can be rotated. What cannot be opened stays as it is.
+// they can be rotated. What cannot be opened stays as it is. What goes to syslog
+// stays with its daemon: those settings need a restart, and both logs go together.
 func (l *logs) reopen(cfg *config.Config) error {
 	file, err := logging.Open(cfg.ErrorLogfile, os.Stderr)
 	if err != nil {
@@ -138,7 +139,7 @@ func (l *logs) reopen(cfg *config.Config) error {
 	l.setLevel(cfg)
 	l.access.Replace(access.format, access.out)
 	if l.syslogAccess != nil {
-		l.syslogAccess.Replace(access.plain, access.syslog)
+		l.syslogAccess.SetFormat(access.plain)
 	}
 	if access.out != nil && !l.observing {
 		l.Warn("An access log where there was none at the start needs a restart")

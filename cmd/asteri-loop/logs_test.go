@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -100,46 +98,6 @@ func TestLogsForMachines(t *testing.T) {
 	}
 }
 
-func TestSyslog(t *testing.T) {
-	daemon, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer daemon.Close()
-	to := []string{"--log-syslog", "--log-syslog-to", "udp://" + daemon.LocalAddr().String(), "--log-syslog-prefix", "shop", "--log-syslog-facility", "local3"}
-	messages := func() string {
-		var all strings.Builder
-		buf := make([]byte, 16<<10)
-		_ = daemon.SetReadDeadline(time.Now().Add(time.Second))
-		for {
-			n, _, err := daemon.ReadFrom(buf)
-			if err != nil {
-				return all.String()
-			}
-			all.Write(append(buf[:n], '\n'))
-		}
-	}
-	run := func(args ...string) string {
-		p := start(t, t.TempDir(), append(to, args...)...)
-		fetch(t, p.url("http")+"/plaintext")
-		p.signal(syscall.SIGTERM)
-		if s := p.exit(); s != exitOK {
-			t.Errorf("status %d", s)
-		}
-		return messages()
-	}
-	const access = `(?m)^<158>1 \S+ \S+ asteri-loop\.shop\.access \d+ - - 127\.0\.0\.1 - - \[.*\] "GET /plaintext HTTP/1\.1" 200 `
-	got := run("--access-logfile", "none")
-	for _, form := range []string{access, `(?m)^<158>1 \S+ \S+ asteri-loop\.shop\.error (\d+) - - \[\d+\] \[INFO\] Stopped$`, `(?m)^<156>1 .* \[WARNING\] `} {
-		if !regexp.MustCompile(form).MatchString(got) {
-			t.Errorf("no message like %s in\n%s", form, got)
-		}
-	}
-	if got := run("--disable-redirect-access-to-syslog"); strings.Contains(got, "shop.access") || !strings.Contains(got, "shop.error") {
-		t.Errorf("without the access log:\n%s", got)
-	}
-}
-
 func TestLogsAreRotated(t *testing.T) {
 	dir := t.TempDir()
 	p := launch(t, dir, nil, "-b", "127.0.0.1:0", "--access-logfile", "access.log", "--error-logfile", "error.log", "--access-logformat", "%(U)s")
@@ -198,13 +156,7 @@ func TestFullDisk(t *testing.T) {
 // A tunnel has its line at its end, a head that cannot be read has one too.
 func TestLinesOfTunnelsAndRefusals(t *testing.T) {
 	p := start(t, t.TempDir(), "--access-logfile", "-", "--access-logformat", "%(m)s %(U)s %(s)s %({tunnel}x)s %({outcome}x)s")
-	conn := dial(t, p)
-	if _, err := io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 101 || len(resp.Header.Get("X-Request-ID")) != 32 {
-		t.Fatalf("%v, %v", resp, err)
-	}
+	conn := openTunnel(t, p)
 	bad := dial(t, p)
 	if _, err := io.WriteString(bad, "NO REQUEST\r\n\r\n"); err != nil {
 		t.Fatal(err)
