@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/asteri/asteri-loop/internal/config"
 )
@@ -31,10 +32,15 @@ func (s *server) reload(ctx context.Context) {
 			s.logs.Error("The certificates stay as they were: " + err.Error())
 		}
 	}
-	if err := s.logs.reopen(next); err != nil {
-		s.logs.Error("The logs stay as they were: " + err.Error())
-	}
 	s.live.Store(next)
+	select {
+	case err := <-s.reopenLogs():
+		if err != nil {
+			s.logs.Error("The logs stay as they were: " + err.Error())
+		}
+	case <-time.After(flushTimeout): // a log that is stuck must not keep the rest
+		s.logs.Warn("A log takes nothing now; the logs are opened again once it does")
+	}
 	if err := s.app.Reload(ctx, next); ctx.Err() != nil {
 		return // the server stops, and its workers with it
 	} else if err != nil {

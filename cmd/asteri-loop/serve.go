@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type server struct {
 	started time.Time
 
 	logs      *logs
+	reopening sync.Mutex // held while the logs are opened again
 	engine    *loop.Engine
 	app       application
 	listeners []*loop.Listener
