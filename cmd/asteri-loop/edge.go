@@ -17,10 +17,10 @@ func edge(next asteri.Handler, cfg *config.Config, l *logs) (asteri.Handler, err
 		next = timing.Handler(next)
 	}
 	h, err := withStaticFiles(next, cfg, l)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		h, err = withCompression(h, cfg)
 	}
-	return withCompression(h, cfg)
+	return h, blameSettings(err)
 }
 
 func withCompression(next asteri.Handler, cfg *config.Config) (asteri.Handler, error) {

@@ -43,7 +43,7 @@ const flushTimeout = 2 * time.Second
 func openLogs(cfg *config.Config) (*logs, error) {
 	file, err := logging.Open(cfg.ErrorLogfile, os.Stderr)
 	if err != nil {
-		return nil, fmt.Errorf("error log: %w", err)
+		return nil, blameSettings(fmt.Errorf("error log: %w", err))
 	}
 	l := &logs{output: logging.NewOutput(file), recent: status.NewLog()}
 	if cfg.ErrorLogfile == "-" {
@@ -60,7 +60,7 @@ func openLogs(cfg *config.Config) (*logs, error) {
 	access, err := openAccess(cfg)
 	if err != nil {
 		l.close()
-		return nil, err
+		return nil, blameSettings(err)
 	}
 	l.access, l.observing = accesslog.New(access.out, access.format, l.Logger), access.out != nil
 	if cfg.LogSyslog && !cfg.DisableRedirectAccessToSyslog {

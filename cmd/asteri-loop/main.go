@@ -13,7 +13,7 @@ import (
 const (
 	exitOK      = 0 // stopped as asked
 	exitFailure = 1 // the server could not start, or failed
-	exitUsage   = 2 // a mistake in the settings
+	exitUsage   = 2 // a mistake in the settings, which another start would not cure
 	exitBoot    = 3 // the application could not be started, as with gunicorn
 )
 

@@ -57,7 +57,7 @@ func serve(input config.Input, cfg *config.Config) int {
 	}
 	l, err := openLogs(cfg)
 	if err != nil {
-		return complain(exitFailure, err)
+		return complain(exitStatus(err), err)
 	}
 	defer l.close()
 	s := &server{input: input, cfg: cfg, logs: l, started: time.Now()}
@@ -88,7 +88,7 @@ func (s *server) run() int {
 
 func (s *server) serve(signals *signals) int {
 	if err := s.open(); err != nil {
-		return s.fail(exitFailure, "The server cannot start", err)
+		return s.fail(exitStatus(err), "The server cannot start", err)
 	}
 	if stop, err := s.awaitReady(signals); err != nil {
 		return s.fail(exitBoot, "The application cannot be started", err)
@@ -164,10 +164,10 @@ func (s *server) fail(status int, what string, err error) int {
 // check is --check-config.
 func (s *server) check() int {
 	if err := s.openTLS(); err != nil {
-		return s.fail(exitFailure, "The settings do not work", err)
+		return s.fail(exitStatus(err), "The settings do not work", err)
 	}
 	if _, err := edge(nil, s.cfg, s.logs); err != nil {
-		return s.fail(exitFailure, "The settings do not work", err)
+		return s.fail(exitStatus(err), "The settings do not work", err)
 	}
 	if err := checkSites(s.cfg, s.logs); err != nil {
 		return s.fail(exitBoot, "The application cannot be started", err)

@@ -22,7 +22,7 @@ func (s *server) openTLS() (err error) {
 		}
 	}
 	s.tls, err = tlsconf.NewSource(s.tlsOptions(s.cfg))
-	return err
+	return blameSettings(err)
 }
 
 // tlsOptions adds to the settings what they do not say: the certificate that was

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -25,15 +27,45 @@ func TestCommands(t *testing.T) {
 		{args: []string{"--wokers"}, status: exitUsage, log: "asteri-loop: --wokers: no such option; did you mean \"--workers\"?\nTry asteri-loop --help.\n"},
 		{args: []string{"-t", "soon"}, status: exitUsage, log: `--timeout: "soon": not a duration`},
 		{args: []string{"--chdir", "/does/not/exist"}, status: exitUsage, log: "/does/not/exist: no such file"},
-		{args: []string{"--certfile", "none.pem"}, status: exitFailure, log: "[CRITICAL] The server cannot start: certificate: open none.pem: no such file or directory\n"},
-		{args: []string{"--check-config", "--certfile", "none.pem"}, status: exitFailure, log: "none.pem"},
-		{args: []string{"--error-logfile", "/does/not/exist"}, status: exitFailure, log: "error log: open /does/not/exist"},
-		{args: []string{"--access-logfile", "/does/not/exist"}, status: exitFailure, log: "access log: open /does/not/exist"},
+		{args: []string{"--certfile", "none.pem"}, status: exitUsage, log: "[CRITICAL] The server cannot start: certificate: open none.pem: no such file or directory\n"},
+		{args: []string{"--check-config", "--certfile", "none.pem"}, status: exitUsage, log: "none.pem"},
+		{args: []string{"--error-logfile", "/does/not/exist"}, status: exitUsage, log: "error log: open /does/not/exist"},
+		{args: []string{"--access-logfile", "/does/not/exist"}, status: exitUsage, log: "access log: open /does/not/exist"},
 	} {
 		status, out, log := once(t, t.TempDir(), tc.env, tc.args...)
 		if status != tc.status || !strings.Contains(out, tc.out) || !strings.Contains(log, tc.log) {
 			t.Errorf("%v %v: status %d, want %d\n--- standard output\n%s--- standard error\n%s", tc.env, tc.args, status, tc.status, out, log)
 		}
+	}
+}
+
+// What is wrong with the settings may show only when they are used.
+func TestMistakesThatShowLate(t *testing.T) {
+	dir := t.TempDir()
+	own, foreign := writeCertificate(t, dir, "own.pem", "localhost"), writeCertificate(t, dir, "foreign.pem", "localhost")
+	for _, args := range [][]string{
+		{"--ciphers", "FOO"}, {"--certfile", own, "--keyfile", foreign}, {"--certfile", own, "--keyfile", "none.pem"},
+		{"--certfile", own, "--verify-client", "required", "--ca-certs", "none.pem"},
+		{"--static", "/s=none"}, {"--static", "/s=own.pem"},
+		{"--error-logfile", "none/e.log"}, {"--access-logfile", "none/a.log"},
+	} {
+		for _, args := range [][]string{args, append([]string{"--check-config"}, args...)} {
+			if status, _, log := once(t, dir, nil, append(args, "-b", "127.0.0.1:0")...); status != exitUsage || log == "" {
+				t.Errorf("%v: status %d\n%s", args, status, log)
+			}
+		}
+	}
+}
+
+// A machine that lacks something for now has no mistake in the settings.
+func TestExitStatus(t *testing.T) {
+	for cause, want := range map[error]int{syscall.ENOENT: exitUsage, syscall.EACCES: exitUsage, syscall.EMFILE: exitFailure, syscall.ENOSPC: exitFailure} {
+		if got := exitStatus(fmt.Errorf("the server: %w", blameSettings(&os.PathError{Err: cause}))); got != want {
+			t.Errorf("%v: %d", cause, got)
+		}
+	}
+	if got := exitStatus(syscall.EADDRINUSE); got != exitFailure || blameSettings(nil) != nil {
+		t.Errorf("%d", got)
 	}
 }
 
