@@ -134,7 +134,7 @@ arrays in the file, repeated options on the command line, and separated by comma
 
 A reload (SIGHUP) reads all of it again, and applies the settings marked *reload*. The others need a restart, and the log says so if they changed.
 
-Exit status: 0 after a stop that was asked for, 1 if the server cannot start or fails, 2 for a mistake in the settings, 3 if the application cannot be
+Exit status: 0 after a stop that was asked for, 1 if the server cannot start or fails, 2 for a mistake in the settings, whenever it shows, 3 if the application cannot be
 started.
 `
 
