@@ -68,7 +68,7 @@ func TestBlockedLogIsRotatedLater(t *testing.T) {
 	}
 	p.signal(syscall.SIGUSR1)
 	go func() { _, _ = io.Copy(io.Discard, pipe) }() // until the test closes it
-	p.await("[INFO] The logs are open again: USR1")
+	p.await("[INFO] The logs are open again")
 	eventually(t, "a new file", func() bool {
 		info, err := os.Stat(pipe.Name())
 		return err == nil && info.Mode().IsRegular()

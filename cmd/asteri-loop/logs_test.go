@@ -118,7 +118,7 @@ func TestLogsAreRotated(t *testing.T) {
 	fetch(t, url+"/json") // goes where the file has gone
 	eventually(t, "the second line", func() bool { return read("access.1") == "/plaintext\n/json\n" })
 	p.signal(syscall.SIGUSR1)
-	eventually(t, "new files", func() bool { return strings.Contains(read("error.log"), "The logs are open again: USR1") })
+	eventually(t, "new files", func() bool { return strings.Contains(read("error.log"), "The logs are open again") })
 	fetch(t, url+"/plaintext")
 	eventually(t, "the third line", func() bool { return read("access.log") == "/plaintext\n" })
 	// copytruncate: what was written is cut off, and what comes stands at the front.

@@ -34,10 +34,7 @@ func (s *server) reload(ctx context.Context) {
 	}
 	s.live.Store(next)
 	select {
-	case err := <-s.reopenLogs():
-		if err != nil {
-			s.logs.Error("The logs stay as they were: " + err.Error())
-		}
+	case <-s.reopenLogs():
 	case <-time.After(flushTimeout): // a log that is stuck must not keep the rest
 		s.logs.Warn("A log takes nothing now; the logs are opened again once it does")
 	}

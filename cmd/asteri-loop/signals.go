@@ -78,32 +78,28 @@ func (s *server) adjust(sig os.Signal) {
 	case syscall.SIGTTOU:
 		s.app.Scale(-1)
 	case syscall.SIGUSR1:
-		go s.rotateLogs()
+		s.reopenLogs()
 	case syscall.SIGUSR2: // which would otherwise end the server
 		s.logs.Warn("USR2 has no meaning: start the new program after this one has stopped")
 	}
 }
 
-// rotateLogs is for USR1.
-func (s *server) rotateLogs() {
-	if err := <-s.reopenLogs(); err != nil {
-		s.logs.Error("Cannot reopen the logs: " + err.Error())
-		return
-	}
-	s.logs.Info("The logs are open again: USR1")
-}
-
-// reopenLogs goes on in the log files that the settings name by then. It runs beside its
-// caller, one at a time: each waits for what was logged before, which may take for ever
-// if an output takes nothing.
-func (s *server) reopenLogs() (outcome <-chan error) {
-	done := make(chan error, 1)
+// reopenLogs goes on in the log files that the settings name by then, and says so. It runs
+// beside its caller, one at a time: each waits for what was logged before, which may take
+// for ever if an output takes nothing.
+func (s *server) reopenLogs() (done <-chan struct{}) {
+	reopened := make(chan struct{})
 	go func() {
+		defer close(reopened)
 		s.reopening.Lock()
 		defer s.reopening.Unlock()
-		done <- s.logs.reopen(s.live.Load())
+		if err := s.logs.reopen(s.live.Load()); err != nil {
+			s.logs.Error("The logs stay as they were: " + err.Error())
+			return
+		}
+		s.logs.Info("The logs are open again")
 	}()
-	return done
+	return reopened
 }
 
 // shutdown stops the server: gracefully for TERM, at once for INT and QUIT, and

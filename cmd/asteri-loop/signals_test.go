@@ -152,7 +152,7 @@ func TestLogsAreReopened(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGUSR1)
-	eventually(t, "a new file", contains(file, "The logs are open again: USR1"))
+	eventually(t, "a new file", contains(file, "The logs are open again"))
 	p.signal(syscall.SIGTERM)
 	p.exit()
 	if !contains(file, "Stopping: TERM")() || contains(file+".1", "Stopping")() {
