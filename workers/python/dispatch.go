@@ -223,20 +223,24 @@ func (d *dispatcher) fill(w *worker, next []*call) []*call {
 	return next
 }
 
-// add lets w take calls, and returns those that have waited for it.
+// add lets w take calls, and returns those that have waited for it. A worker that has
+// gone before that takes none.
 func (d *dispatcher) add(w *worker) []*call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if w.removed {
+		return nil
+	}
 	w.takesCalls = true
 	d.workers = append(d.workers, w)
 	return d.fill(w, nil)
 }
 
-// remove gives w no more calls.
+// remove gives w no more calls, for good.
 func (d *dispatcher) remove(w *worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w.takesCalls = false
+	w.takesCalls, w.removed = false, true
 	for i, other := range d.workers {
 		if other == w {
 			d.workers = append(d.workers[:i:i], d.workers[i+1:]...)

@@ -32,6 +32,11 @@ func (s *supervisor) onBootFailed(w *worker, err error) {
 
 // onExited is called when a process that had been ready is gone.
 func (s *supervisor) onExited(w *worker) {
+	if w.is(stateStarting) { // gone before its loop could say that it is ready
+		w.state.Store(int32(stateExited))
+		s.onBootFailed(w, &BootError{Phase: "start", Message: "the worker ended before it took requests: it " + w.proc.exit.sentence()})
+		return
+	}
 	s.forget(w)
 	exit := w.proc.exit
 	switch {
@@ -48,6 +53,9 @@ func (s *supervisor) onExited(w *worker) {
 	wasReady := w.is(stateReady)
 	w.state.Store(int32(stateExited))
 	s.pool.dispatcher.remove(w)
+	if s.reload != nil && w.generation != s.reload.generation {
+		s.finishReload() // which may have waited for this
+	}
 	if r := s.reload; r != nil && w.generation == r.generation {
 		s.failReload(&BootError{Phase: "start", Message: "a worker " + exit.String() + " right after it was ready"})
 		return
@@ -104,12 +112,33 @@ func (s *supervisor) replace(w *worker, reason string) {
 }
 
 // relieve has a worker replaced that could go on. It serves on until another is ready,
-// and for as long as none can be started.
+// and for as long as none can be started, or too many others are on their way out.
 func (s *supervisor) relieve(w *worker, reason string) {
-	if w.is(stateReady) {
-		w.leaving = true
+	if w.is(stateReady) && !w.due {
+		w.due = true
 		w.log.Info("worker is to be relieved", "reason", reason, "served", w.served.Load())
 	}
+}
+
+// relieveDue has successors started for workers that are due, as far as there is room.
+func (s *supervisor) relieveDue() {
+	for _, w := range s.workers {
+		if w.due && !w.leaving && w.is(stateReady) && s.roomToDrain() {
+			w.leaving = true
+		}
+	}
+}
+
+// roomToDrain tells whether another worker may leave: each that does costs as much memory
+// as one that works, for as long as its requests take.
+func (s *supervisor) roomToDrain() bool {
+	n := 0
+	for _, w := range s.workers {
+		if w.is(stateDraining) && !w.surplus || w.leaving && w.is(stateReady) {
+			n++
+		}
+	}
+	return n < s.wanted
 }
 
 // release lets the workers go that are to be relieved: there are as many others as are

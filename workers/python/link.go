@@ -168,11 +168,12 @@ func (l *link) form(c *call) *asteri.Request {
 	return c.req
 }
 
-// returnCall gives up a call that was not sent, and runs then on its home.
+// returnCall gives up a call that was not sent, and runs then on its home: later, since
+// it may come back from there.
 func (l *link) returnCall(c *call, then func()) {
 	l.next = l.worker.pool.dispatcher.restore(l.worker, 1, l.next[:0])
 	l.sendNext()
-	c.toHome(l.loop, then)
+	c.toHome(nil, then)
 }
 
 // refuse answers a call that cannot be sent.
@@ -255,6 +256,7 @@ func (l *link) grant(c *call, n int, from asteri.Executor) {
 // cancel tells the worker that a call's client left.
 func (l *link) cancel(c *call, hard bool, from asteri.Executor) {
 	if from == asteri.Executor(l.loop) {
+		l.openInbox() // it may be there still
 		// A blocking application cannot be told of a client that may still
 		// read.
 		if l.calls.has(c) && !l.closed && (hard || !l.worker.info.wholeBody) {

@@ -12,16 +12,17 @@ type reload struct {
 	result     chan error
 }
 
-// finishReload changes over to the new generation once all of it is ready.
+// finishReload changes over to the new generation once all of it is ready, and what has
+// to finish from before has left room for the present one to do so.
 func (s *supervisor) finishReload() {
 	r := s.reload
 	ready := s.live(r.generation)
 	for _, w := range ready {
-		if !w.is(stateReady) {
+		if !w.is(stateReady) || !w.killAt.IsZero() { // its end is on its way, and ends the reload
 			return
 		}
 	}
-	if len(ready) < r.config.Workers {
+	if len(ready) < r.config.Workers || !s.roomToDrain() {
 		return
 	}
 	s.reload = nil

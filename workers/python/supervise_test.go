@@ -251,18 +251,15 @@ func TestNoReliefNeedsNoWorker(t *testing.T) {
 	}
 }
 
+// Workers that ask to be replaced, again and again, do not pile up.
 func TestDrainingWorkersAreLimited(t *testing.T) {
 	s := serveFake(t, 1, Config{Timeout: -1, GracefulTimeout: time.Hour})
 	held := []<-chan clientReply{s.async("POST", "/hang")}
-	s.waitFor("BUSY")
 	for range 2 {
-		cfg := Config{App: "ok", GracefulTimeout: time.Hour, Timeout: -1}
-		fake(&cfg)
-		if err := s.pool.Reload(context.Background(), cfg); err != nil {
-			t.Fatal(err)
-		}
+		pid := s.waitFor("BUSY").PID
+		s.pool.serving(pid).retire("it is a test")
 		held = append(held, s.async("POST", "/hang"))
-		s.waitFor("BUSY")
+		eventually(t, "another works", func() bool { return s.count("BUSY") == 1 && s.waitFor("BUSY").PID != pid })
 	}
 	s.expect(s.wait(held[0]), 502, "")
 	eventually(t, "one worker drains, one works", func() bool { return s.count("DRAINING") == 1 && s.count("BUSY") == 1 })
@@ -270,6 +267,49 @@ func TestDrainingWorkersAreLimited(t *testing.T) {
 	for _, c := range held[1:] {
 		s.expect(s.wait(c), 502, "")
 	}
+}
+
+// A reload waits for what has still to finish since the one before, and kills nothing.
+func TestReloadWaitsForThoseWhoFinish(t *testing.T) {
+	s := serveFake(t, 1, Config{Timeout: -1})
+	path, open := s.gate()
+	running := s.async("POST", path)
+	s.waitFor("BUSY")
+	reload := func() error {
+		cfg := Config{App: "ok", Timeout: -1}
+		fake(&cfg)
+		return s.pool.Reload(context.Background(), cfg)
+	}
+	if err := reload(); err != nil {
+		t.Fatal(err)
+	}
+	s.waitFor("DRAINING")
+	second := make(chan error, 1)
+	go func() { second <- reload() }()
+	eventually(t, "the third worker is there", func() bool { return len(s.pool.Snapshot().Workers) == 3 && s.count("STARTING") == 0 })
+	s.expect(s.get("/"), 200, "hello")
+	open()
+	s.expect(s.wait(running), 200, "passed")
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+	eventually(t, "one worker is left", func() bool { return len(s.pool.Snapshot().Workers) == 1 })
+}
+
+// Workers that have served their number wait for those who still finish, too.
+func TestReliefWaitsForThoseWhoFinish(t *testing.T) {
+	s := serveFake(t, 1, Config{App: "ok=4", Timeout: -1, MaxRequests: 2})
+	path, open := s.gate()
+	running := s.async("POST", path)
+	s.waitFor("BUSY")
+	for range 20 {
+		s.expect(s.get("/"), 200, "hello")
+	}
+	if n := len(s.pool.Snapshot().Workers); n > 3 {
+		t.Errorf("%d workers run", n)
+	}
+	open()
+	s.expect(s.wait(running), 200, "passed")
 }
 
 func TestScale(t *testing.T) {

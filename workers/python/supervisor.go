@@ -115,6 +115,7 @@ func (s *supervisor) reconcile(now time.Time) (over bool) {
 		}
 		return false
 	}
+	s.relieveDue()
 	live := s.live(s.generation)
 	switch {
 	case len(live) < s.wanted:

@@ -39,6 +39,7 @@ type worker struct {
 	// The dispatcher's.
 	room       room
 	takesCalls bool
+	removed    bool // and never takes any again
 
 	// The supervisor's.
 	generation int
@@ -48,7 +49,8 @@ type worker struct {
 	killed     string    // why it was, if it was
 	cause      exitCause // the same, to be counted
 	surplus    bool      // it drains because fewer workers are wanted
-	leaving    bool      // it serves until another is ready in its place
+	due        bool      // it is to be relieved
+	leaving    bool      // and serves until the other is ready that is being started for it
 }
 
 type workerState int32
