@@ -79,7 +79,8 @@ func ParseMount(s string) (Mount, error) {
 func (m *Mount) setting(s string) (replacement, error) {
 	name, v, ok := strings.Cut(s, "=")
 	if !ok {
-		return replacement{}, fmt.Errorf("%q: must be a setting and its value: workers=2", s)
+		// Not quoted: it may be the rest of a secret that has a comma.
+		return replacement{}, errors.New("after a comma there must be a setting and its value: workers=2")
 	}
 	allowed := forMounts
 	if m.IsURL() {
@@ -92,9 +93,28 @@ func (m *Mount) setting(s string) (replacement, error) {
 	}
 	r := replacement{row.Name, v}
 	if err := new(Config).set(r); err != nil {
-		return r, fmt.Errorf("%s: %q: %w", name, v, err)
+		return r, fmt.Errorf("%s: %q: %w", name, row.hide(v), err)
 	}
 	return r, nil
+}
+
+// hideMount masks the secrets among the settings of a mount, which may be malformed.
+func hideMount(spec string) string {
+	parts := strings.Split(spec, ",")
+	within := false // a secret, of which a comma is no end
+	for i, part := range parts {
+		name, v, _ := strings.Cut(part, "=")
+		row := find(strings.ReplaceAll(name, "-", "_"))
+		switch {
+		case row != nil:
+			if within = row.Secret; within {
+				parts[i] = name + "=" + row.hide(v)
+			}
+		case within:
+			parts[i] = mask
+		}
+	}
+	return strings.Join(parts, ",")
 }
 
 func checkHost(host string) error {
@@ -185,7 +205,7 @@ func (c *Config) takeMounts() error {
 	for _, spec := range c.mountSpecs {
 		m, err := ParseMount(spec)
 		if err != nil {
-			return invalid(origin, spec, err)
+			return invalid(origin, hideMount(spec), err)
 		}
 		if seen[m.At()] {
 			return fmt.Errorf("%s: two mounts at %s", origin.Name, m.At())
@@ -242,7 +262,7 @@ func mountTable(table map[string]any) (string, error) {
 		}
 		for _, v := range values {
 			if strings.Contains(v, ",") {
-				return "", fmt.Errorf("%s: %q: the settings of a mount hold no commas", name, v)
+				return "", fmt.Errorf("%s: the settings of a mount hold no commas", name)
 			}
 			switch name {
 			case "host":

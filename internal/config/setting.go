@@ -36,7 +36,7 @@ type setting struct {
 	// It is taken from the command line only.
 	Command bool
 	// Secret says that the value is for nobody's eyes: errors and Rows do not
-	// show it, or of NAME=VALUE only the name.
+	// show it, or of NAME=VALUE only the name. In a mount it is masked too.
 	Secret bool
 
 	// at returns where the value is kept and how it is parsed; nil for a

@@ -77,7 +77,7 @@ const mask = "********"
 // shown is the setting's value as far as everyone may see it.
 func (s *setting) shown(c *Config) string {
 	v := s.at(c)
-	if !s.Secret {
+	if !s.Secret && s.Name != "mount" {
 		return v.TOML()
 	}
 	var masked []string
@@ -95,10 +95,12 @@ func (s *setting) shown(c *Config) string {
 	return strconv.Quote(mask)
 }
 
-// hide masks one value if it is a secret: of NAME=VALUE the value.
+// hide masks one value if it is a secret, of NAME=VALUE the value, or those in it.
 func (s *setting) hide(value string) string {
 	name, _, pair := strings.Cut(value, "=")
 	switch {
+	case s.Name == "mount":
+		return hideMount(value)
 	case !s.Secret, s.Many && !pair:
 		return value
 	case s.Many:

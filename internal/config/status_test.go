@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -38,8 +40,9 @@ func TestStatusSettings(t *testing.T) {
 
 func TestRowsMaskSecrets(t *testing.T) {
 	c, err := Load(Input{
-		Args: []string{"--status-token", "not-for-your-eyes", "-e", "DATABASE=not-for-your-eyes"},
-		Dir:  t.TempDir(),
+		Args: []string{"--status-token", "not-for-your-eyes", "-e", "DATABASE=not-for-your-eyes",
+			"--mount", "/m=hello:app,workers=2,env=A=not-for-your-eyes,raw-env=B=not-for-your-eyes"},
+		Dir: t.TempDir(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -54,10 +57,32 @@ func TestRowsMaskSecrets(t *testing.T) {
 	if r := rows["env"]; r.Value != `["DATABASE=********"]` || r.Origin != "command line --env" {
 		t.Errorf("%+v", r)
 	}
+	if r := rows["mount"]; r.Value != `["/m=hello:app,workers=2,env=A=********,raw-env=B=********"]` {
+		t.Errorf("%+v", r)
+	}
 	if r := rows["workers"]; r.Value != "1" || r.Origin != "default" {
 		t.Errorf("%+v", r)
 	}
 	if r := rows["status_token"]; r.Value != `"********"` {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A mistake beside a secret must not put it into the log.
+func TestErrorsOfMountsMaskSecrets(t *testing.T) {
+	for _, in := range []Input{
+		{Args: []string{"--mount", "/m=hello:app,env=A=SECRET,zzz=a"}},
+		{Args: []string{"--mount", "/m=hello:app,env=A=SECRET,SECRET"}},
+		{Args: []string{"--mount", "/m=hello:app,env==SECRET"}},
+		{Args: []string{"-c", "commas.toml"}},
+	} {
+		in.Dir = t.TempDir()
+		file := "[[mount]]\napp = \"hello:app\"\nenv = [\"A=SECRET,SECRET\"]\n"
+		if err := os.WriteFile(filepath.Join(in.Dir, "commas.toml"), []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(in); err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%+v: %v", in, err)
+		}
 	}
 }
