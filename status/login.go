@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/asteri/asteri-loop"
@@ -37,6 +38,33 @@ func (s *Monitor) signsIn(v *visit) bool {
 	}
 	s.welcome(v, to)
 	return true
+}
+
+// takeToken takes the token in the query of a request for a shared path, which is no
+// page to sign in to: a probe or a scraper shows it each time. What is logged of the
+// request has it no more.
+func (s *Monitor) takeToken(v *visit) {
+	if !bytes.Contains(v.query, []byte("token=")) {
+		return
+	}
+	all := bytes.Split(v.query, []byte("&"))
+	pairs := slices.DeleteFunc(all, func(pair []byte) bool {
+		given, named := bytes.CutPrefix(pair, []byte("token="))
+		token, err := url.QueryUnescape(string(given))
+		if !named || err != nil || !s.keys.isToken([]byte(token)) {
+			return false
+		}
+		v.access = full
+		return true
+	})
+	if len(pairs) == len(all) {
+		return // a parameter of somebody else's
+	}
+	target, _, _ := bytes.Cut(v.r.Target, []byte("?"))
+	v.r.Query = bytes.Join(pairs, []byte("&"))
+	if v.r.Target = target; len(pairs) > 0 {
+		v.r.Target = slices.Concat(target, []byte("?"), v.r.Query)
+	}
 }
 
 // login takes a token from the form that strangers see.

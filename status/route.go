@@ -72,6 +72,9 @@ func (f *front) ServeExchange(x asteri.Exchange) {
 		return
 	}
 	v := f.identify(x, false)
+	if r.shared {
+		f.takeToken(v)
+	}
 	switch {
 	case r.shared && v.access < r.needs:
 		f.pass(x)
@@ -92,6 +95,9 @@ func (s *Monitor) serveAdmin(x asteri.Exchange) {
 	path := x.Request().Path
 	r, found, own := s.find(path)
 	v := s.identify(x, true)
+	if r.shared {
+		s.takeToken(v)
+	}
 	switch {
 	case own && s.signsIn(v):
 	case v.access < full && r.needs > nobody || v.access == nobody:
