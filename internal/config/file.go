@@ -58,6 +58,9 @@ func fromKey(file, key string, v any, into assignments) error {
 	if s == nil || s.Command || s.Name == "config" {
 		return fmt.Errorf("%s: no such setting%s", origin.Name, didYouMean(key, fileKeys(), ""))
 	}
+	if table, ok := v.(map[string]any); ok && s.Name == "mount" && isMount(table) {
+		v = []map[string]any{table} // [mount], where [[mount]] was meant
+	}
 	values, err := scalars(v)
 	if err != nil {
 		return fmt.Errorf("%s: %w", origin.Name, err)

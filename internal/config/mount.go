@@ -51,15 +51,14 @@ var forURLs = []string{"timeout"}
 func ParseMount(s string) (Mount, error) {
 	at, rest, ok := strings.Cut(s, "=")
 	target, rest, more := strings.Cut(rest, ",")
-	if !ok || target == "" {
+	if !ok || at == "" || target == "" {
 		return Mount{}, errors.New("must be a path and an application or a URL: /api=shop.asgi:app")
 	}
-	m := Mount{Target: target}
 	host, prefix, slash := strings.Cut(at, "/")
-	m.Host = strings.ToLower(host)
-	if slash {
-		m.Prefix = strings.TrimRight("/"+prefix, "/")
+	if !slash {
+		return Mount{}, fmt.Errorf("has no slash: give /%s=... for a path, %s/=... for a host", at, at)
 	}
+	m := Mount{Host: strings.ToLower(host), Prefix: strings.TrimRight("/"+prefix, "/"), Target: target}
 	if err := errors.Join(checkHost(m.Host), checkPrefix(m.Prefix), checkTarget(target)); err != nil {
 		return Mount{}, err
 	}
@@ -248,6 +247,16 @@ func mountTables(tables []map[string]any) ([]string, error) {
 	return specs, nil
 }
 
+// isMount tells whether a table is one mount, and not several by their paths.
+func isMount(table map[string]any) bool {
+	for name := range table {
+		if strings.Contains(name, "/") {
+			return false
+		}
+	}
+	return true
+}
+
 func mountTable(table map[string]any) (string, error) {
 	var host, path, app, rest string
 	names := make([]string, 0, len(table))
@@ -268,7 +277,9 @@ func mountTable(table map[string]any) (string, error) {
 			case "host":
 				host = v
 			case "path":
-				path = v
+				if path = v; !strings.HasPrefix(v, "/") {
+					return "", fmt.Errorf("path: %q: begins with a slash: \"/%s\"", v, v)
+				}
 			case "app", "url":
 				app = v
 			default:

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,7 @@ func TestMounts(t *testing.T) {
 		{[]string{"--mount", "/api=shop.asgi:app"}, []string{"/api", "shop.asgi:app"}},
 		{[]string{"--mount", "/api/=a:b", "--mount", "API.Example.com/=c:d"}, []string{"/api", "a:b", "api.example.com/", "c:d"}},
 		{[]string{"--mount", "*.example.com/x=a:b"}, []string{"*.example.com/x", "a:b"}},
-		{[]string{"--mount", "example.com=a:b"}, []string{"example.com/", "a:b"}},
+		{[]string{"--mount", "example.com/=a:b"}, []string{"example.com/", "a:b"}},
 		{[]string{"--mount", "/x=http://127.0.0.1:9000"}, []string{"/x", "http://127.0.0.1:9000"}},
 		{[]string{"--mount", "/x=unix:/run/app.sock"}, []string{"/x", "unix:/run/app.sock"}},
 		{[]string{"--mount", "[::1]/x=a:make()"}, []string{"[::1]/x", "a:make()"}},
@@ -103,6 +104,8 @@ func TestMistakesInMounts(t *testing.T) {
 	for spec, want := range map[string]string{
 		"/api":                         "must be a path and an application",
 		"/api=":                        "must be a path and an application",
+		"=x:y":                         "must be a path and an application",
+		"api=x:y":                      "/api=... for a path, api/=... for a host",
 		"/a/../b=x:y":                  "plain",
 		"/a%20b=x:y":                   "plain",
 		"exa mple/=x:y":                "not a host",
@@ -129,5 +132,29 @@ func TestMistakesInMounts(t *testing.T) {
 	}
 	if _, err := Load(Input{Args: []string{"--dirty-apps", "tasks:Worker:2"}, Dir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "gunicorn") {
 		t.Errorf("gunicorn's dirty apps: %v", err)
+	}
+}
+
+// TestMountTables: what is nearly [[mount]] is taken for it, or named.
+func TestMountTables(t *testing.T) {
+	for file, want := range map[string]string{
+		"[mount]\npath = \"/api\"\napp = \"shop:app\"\nworkers = 2":        `["/api=shop:app,workers=2"]`,
+		"[[mount]]\npath = \"/api\"\napp = \"shop:app\"":                   `["/api=shop:app"]`,
+		"[mount]\n\"/api\" = \"shop:app\"\n\"b.example/\" = \"b:app\"":     `["/api=shop:app", "b.example/=b:app"]`,
+		"[[mount]]\nhost = \"b.example\"\npath = \"api\"\napp = \"b:app\"": `path: "api": begins with a slash: "/api"`,
+		"[mount]\npath = \"/api\"":                                         "needs app",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "asteri.toml"), []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := Load(Input{Dir: dir})
+		got := fmt.Sprint(err)
+		if err == nil {
+			got = find("mount").shown(cfg)
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\ngives %s, want %s", file, got, want)
+		}
 	}
 }

@@ -74,6 +74,7 @@ func TestErrorsOfMountsMaskSecrets(t *testing.T) {
 		{Args: []string{"--mount", "/m=hello:app,env=A=SECRET,zzz=a"}},
 		{Args: []string{"--mount", "/m=hello:app,env=A=SECRET,SECRET"}},
 		{Args: []string{"--mount", "/m=hello:app,env==SECRET"}},
+		{Environ: []string{"ASTERI_MOUNT=/m=hello:app,env=A=SECRET"}},
 		{Args: []string{"-c", "commas.toml"}},
 	} {
 		in.Dir = t.TempDir()
