@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,7 +57,7 @@ func fromKey(file, key string, v any, into assignments) error {
 	origin := Origin{File, file + ": " + key}
 	s := find(key)
 	if s == nil || s.Command || s.Name == "config" {
-		return fmt.Errorf("%s: no such setting%s", origin.Name, didYouMean(key, fileKeys(), ""))
+		return fmt.Errorf("%s: no such setting%s", origin.Name, cmp.Or(gunicornHint(key), didYouMean(key, fileKeys(), "")))
 	}
 	if table, ok := v.(map[string]any); ok && s.Name == "mount" && isMount(table) {
 		v = []map[string]any{table} // [mount], where [[mount]] was meant

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -100,7 +101,7 @@ func explain(err error) error {
 func unknownOption(err *pflag.NotExistError) error {
 	name := err.GetSpecifiedName()
 	if letters := err.GetSpecifiedShortnames(); letters != "" {
-		hint := ""
+		hint := cmp.Or(gunicornHint(letters), gunicornHint(name))
 		if s := find(strings.ReplaceAll(letters, "-", "_")); s != nil && len(s.Flags) > 0 {
 			hint = `; did you mean "--` + s.Flags[0] + `"?`
 		}
@@ -108,6 +109,9 @@ func unknownOption(err *pflag.NotExistError) error {
 	}
 	if ours, ok := elsewhere[name]; ok {
 		return fmt.Errorf("--%s: no such option; use %s", name, ours)
+	}
+	if hint := gunicornHint(name); hint != "" {
+		return fmt.Errorf("--%s: no such option%s", name, hint)
 	}
 	var known []string
 	for _, s := range settings {

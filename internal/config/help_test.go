@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"flag"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -56,7 +57,6 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestTable holds the rows to what the rest of the package takes for granted.
 // TestElsewhere: what is named for other servers' options is there, and they are not.
 func TestElsewhere(t *testing.T) {
 	known := make(map[string]bool)
@@ -65,7 +65,16 @@ func TestElsewhere(t *testing.T) {
 			known[f] = true
 		}
 	}
-	for name, ours := range elsewhere {
+	others := maps.Clone(elsewhere)
+	for _, g := range gunicorns {
+		for name := range strings.FieldsSeq(g.names) {
+			others[name] = g.instead
+			if s := find(strings.ReplaceAll(name, "-", "_")); s != nil {
+				t.Errorf("%s is a setting of our own", name)
+			}
+		}
+	}
+	for name, ours := range others {
 		if known[name] {
 			t.Errorf("--%s is an option of our own", name)
 		}
@@ -77,6 +86,7 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
+// TestTable holds the rows to what the rest of the package takes for granted.
 func TestTable(t *testing.T) {
 	taken := make(map[string]string)
 	claim := func(s *setting, name string) {

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // elsewhere are uvicorn's names of options, with what does the same here. Names that are
 // near to ours are left out: they are found by that.
@@ -26,6 +29,41 @@ var elsewhere = map[string]string{
 	"ssl-ca-certs":                  "--ca-certs FILE",
 	"ssl-cert-reqs":                 "--cert-reqs 0|1|2",
 	"ssl-ciphers":                   "--ciphers LIST",
+}
+
+// gunicorns are gunicorn's options that have no other name here, with what to do
+// instead: its names for them on the command line and in its configuration file.
+var gunicorns = []struct{ names, instead string }{
+	{"preload preload-app", "leave it out: each worker imports the application itself"},
+	{"reload reload-engine reload-extra-file reload-extra-files", "send the server HUP when the code has changed"},
+	{"daemon D", "let a service manager such as systemd run the server, or end the command with &"},
+	{"pid pidfile p", "a service manager knows the process; a shell has its id in $!"},
+	{"user u", "start the server as that user, as systemd does with User="},
+	{"group g", "start the server in that group, as systemd does with Group="},
+	{"initgroups", "start the server as a user with these groups, as systemd does with User="},
+	{"capture-output enable-stdio-inheritance R", "leave it out: what the application prints is always in the log"},
+	{"worker-tmp-dir", "leave it out: no worker is watched by a file"},
+	{"tmp-upload-dir", "set the environment variable TMPDIR"},
+	{"name proc-name n", "leave it out: processes have the names of their programs"},
+	{"log-config logconfig logconfig-dict log-config-json logconfig-json logger-class", "use --log-level, --logger-level and --log-format"},
+	{"reuse-port", "leave it out: the loops of one server share a port, two servers do not"},
+	{"control-socket control-socket-mode", "use --admin-listen unix:PATH"},
+	{"no-control-socket control-socket-disable", "leave it out: there is none without --admin-listen"},
+	{"http-parser", "leave it out: there is one parser"},
+	{"http2-max-header-list-size", "use --limit-request-head SIZE"},
+	{"paste paster paste-global", "name the application itself: module:attribute"},
+}
+
+// gunicornHint says what to do in place of gunicorn's option or setting of that name,
+// or returns nothing.
+func gunicornHint(name string) string {
+	name = strings.ReplaceAll(name, "_", "-")
+	for _, g := range gunicorns {
+		if slices.Contains(strings.Fields(g.names), name) {
+			return "; " + g.instead
+		}
+	}
+	return ""
 }
 
 // didYouMean returns `; did you mean "x"?` for the candidate nearest to word,
