@@ -24,7 +24,11 @@ func (s *Monitor) act(v *visit) {
 	v.readForm(func(form url.Values) {
 		byHand := v.session == "" && len(v.r.Header.Get("X-Asteri-Action")) > 0
 		if !v.bearer && !byHand && !s.keys.isProof(form.Get("csrf"), v.session) {
-			s.forbid(v)
+			needs := needsToken
+			if v.session == "" {
+				needs = needsField // only at the admin listener one gets here by nothing at all
+			}
+			s.forbid(v, needs)
 			return
 		}
 		do, name := s.action(form)

@@ -28,7 +28,7 @@ func (s *Monitor) signsIn(v *visit) bool {
 	v.r.Handling.App = ownApp
 	token := q.Get("token")
 	if !s.keys.isToken([]byte(token)) {
-		s.forbid(v)
+		s.forbid(v, needsToken)
 		return true
 	}
 	q.Del("token")
@@ -71,7 +71,7 @@ func (s *Monitor) takeToken(v *visit) {
 func (s *Monitor) login(v *visit) {
 	v.readForm(func(form url.Values) {
 		if foreign(v.r) || !s.keys.isToken([]byte(form.Get("token"))) {
-			s.forbid(v)
+			s.forbid(v, needsToken)
 			return
 		}
 		s.welcome(v, s.opts.Path)
@@ -84,15 +84,22 @@ func (s *Monitor) welcome(v *visit, to string) {
 	redirect(v, to, h)
 }
 
-// forbid answers who may not look.
-func (s *Monitor) forbid(v *visit) {
+// What a client may lack, by the key of the words for it.
+const (
+	needsNear  = "needs.near"
+	needsToken = "needs.token"
+	needsField = "needs.field"
+)
+
+// forbid answers who may not do this, and says what it needs.
+func (s *Monitor) forbid(v *visit, needs string) {
 	v.r.Handling.App = ownApp
 	if v.r.Method == http.MethodGet && wantsPage(v.r) {
 		h := s.pageHead()
-		send(v, http.StatusForbidden, h, stranger(languageOf(v.r, nil), s.opts.Path))
+		send(v, http.StatusForbidden, h, stranger(languageOf(v.r, nil), s.opts.Path, needs))
 		return
 	}
-	respond(v, http.StatusForbidden, plainText, "for clients on this machine, or with the token\n")
+	respond(v, http.StatusForbidden, plainText, words[needs][english]+"\n")
 }
 
 func wantsPage(r *asteri.Request) bool {

@@ -117,3 +117,43 @@ func TestLogin(t *testing.T) {
 		t.Errorf("%d %s", got.Status, got.Body)
 	}
 }
+
+// TestForbiddenSaysWhatIsMissing: which differs by what is asked for, and where.
+func TestForbiddenSaysWhatIsMissing(t *testing.T) {
+	m := newMonitor(t, Options{Control: orders{}})
+	session := []string{"Cookie", "asteri-status-8000=" + m.keys.newSession()}
+	act := func(fields ...string) query {
+		return query{method: "POST", target: "/asteri-status/action", body: "action=reload", fields: append(fields, "Content-Type", "application/x-www-form-urlencoded")}
+	}
+	far := "192.0.2.1:5"
+	for name, tc := range map[string]struct {
+		query
+		admin bool
+		needs string
+	}{
+		"the log, from here":       {query{target: "/asteri-status/logs"}, false, needsToken},
+		"the log, from elsewhere":  {query{target: "/asteri-status/logs", remote: far}, false, needsToken},
+		"the page, from elsewhere": {query{target: "/asteri-status", remote: far}, false, needsNear},
+		"nothing, from elsewhere":  {query{target: "/asteri-status/nothing", remote: far}, false, needsNear},
+		"another token":            {query{target: "/asteri-status?token=wrong"}, false, needsToken},
+		"action, from here":        {act(), false, needsToken},
+		"action of a session":      {act(session...), false, needsToken},
+		"action of an admin":       {act(), true, needsField},
+		"admin by a strange name":  {query{target: "/asteri-status", host: "evil.example"}, true, needsToken},
+	} {
+		h := m.Handler(application)
+		if tc.admin {
+			h = m.Admin()
+		}
+		if got := ask(t, h, tc.query); got.Status != 403 || string(got.Body) != words[tc.needs][english]+"\n" {
+			t.Errorf("%s: %d %s", name, got.Status, got.Body)
+		}
+		if tc.method != "" {
+			continue // no page is a POST's answer
+		}
+		tc.method, tc.fields = "GET", []string{"Accept", "text/html", "Accept-Language", "id"}
+		if got := ask(t, h, tc.query); !strings.Contains(string(got.Body), words[tc.needs][indonesian]) {
+			t.Errorf("%s, as a page: %s", name, got.Body)
+		}
+	}
+}

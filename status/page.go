@@ -204,13 +204,14 @@ func (d *pageData) title() string {
 	return text
 }
 
-// stranger is the page for who may not look.
-func stranger(lang language, path string) string {
+// stranger is the page for who may not look, and what that needs.
+func stranger(lang language, path, needs string) string {
 	html, err := execute("stranger", lang, struct {
 		Lang  language
 		Path  string
+		Needs string
 		Style template.CSS
-	}{lang, path, template.CSS(pageCSS)}) //nolint:gosec // our own file
+	}{lang, path, needs, template.CSS(pageCSS)}) //nolint:gosec // our own file
 	if err != nil {
 		return ""
 	}

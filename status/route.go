@@ -79,8 +79,10 @@ func (f *front) ServeExchange(x asteri.Exchange) {
 	case r.shared && v.access < r.needs:
 		f.pass(x)
 	case own && f.signsIn(v):
+	case v.access < r.needs && r.needs == full:
+		f.forbid(v, needsToken)
 	case v.access < r.needs, !found && v.access == nobody:
-		f.forbid(v)
+		f.forbid(v, needsNear)
 	default:
 		f.answer(v, r, found)
 	}
@@ -101,7 +103,7 @@ func (s *Monitor) serveAdmin(x asteri.Exchange) {
 	switch {
 	case own && s.signsIn(v):
 	case v.access < full && r.needs > nobody || v.access == nobody:
-		s.forbid(v)
+		s.forbid(v, needsToken)
 	case string(path) == "/":
 		redirect(v, s.opts.Path, nil)
 	default:

@@ -315,7 +315,10 @@ var words = map[string][numLanguages]string{
 	"signin":   {"Sign in", "Masuk"},
 	"signhint": {"Requests in flight, the log, configuration and actions need the token. The server's start-up message says where it is.", "Permintaan berjalan, log, konfigurasi, dan tindakan memerlukan token. Pesan awal server menyebut tempatnya."},
 	"token":    {"Token", "Token"},
-	"stranger": {"This page is for clients on this machine, or with the token.", "Halaman ini untuk klien di mesin ini, atau dengan token."},
+
+	needsNear:  {"This is for clients on this machine, or with the token.", "Ini untuk klien di mesin ini, atau dengan token."},
+	needsToken: {"This needs the token.", "Ini memerlukan token."},
+	needsField: {"This needs the field X-Asteri-Action: 1.", "Ini memerlukan kolom X-Asteri-Action: 1."},
 
 	"done.reload":     {"The reload has begun.", "Muat ulang dimulai."},
 	"done.scale-up":   {"A worker is being added.", "Satu pekerja ditambahkan."},
