@@ -1,6 +1,7 @@
 package statsd
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +71,9 @@ func (f *further) count(known map[string]float64, name, tags string, total float
 }
 
 func (f *further) gauge(known map[string]float64, name, tags string, value float64, all bool, out *packer) {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return // StatsD has no such number
+	}
 	before, told := f.told[name+tags]
 	known[name+tags] = value
 	if all || !told || value != before {

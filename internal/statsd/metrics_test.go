@@ -73,6 +73,12 @@ func TestFurtherMetrics(t *testing.T) {
 		s.level.Set(3)
 		expect(pack(metricsEvery), "level:3|g"+end)
 		expect(pack(gaugesEvery), "level:3|g"+end)
+		for _, odd := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			s.level.Set(odd)
+			expect(pack(gaugesEvery))
+		}
+		s.level.Set(3)
+		expect(pack(metricsEvery), "level:3|g"+end)
 		// Something that begins anew, as after a reload with other labels.
 		s.orders.Reset()
 		s.orders.WithLabelValues("a.b|c", "id").Inc()
