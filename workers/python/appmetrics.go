@@ -76,17 +76,19 @@ type appSeries struct {
 // sends; what only goes beyond a bound is dropped and counted.
 func (m *appMetrics) merge(w *worker, frame any) error {
 	f, _ := frame.([]any)
-	if len(f) != 2 {
+	if len(f) != 3 {
 		return violation("METRICS of the wrong shape")
 	}
 	metrics, ok := f[0].([]any)
-	lost, isInt := f[1].(int64)
-	if !ok || !isInt || lost < 0 {
+	lost, isLost := f[1].(int64)
+	invalid, isInvalid := f[2].(int64)
+	if !ok || !isLost || !isInvalid || lost < 0 || invalid < 0 {
 		return violation("METRICS of the wrong shape")
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drop(dropSeries, uint64(lost))
+	m.drop(dropInvalid, uint64(invalid))
 	for _, one := range metrics {
 		row, _ := one.([]any)
 		if len(row) != 6 {

@@ -23,7 +23,7 @@ func update(value any, labels ...any) []any { return []any{append([]any{}, label
 // report merges metrics of a worker, and fails the test if that is refused.
 func (m *appMetrics) report(t *testing.T, w *worker, metrics ...any) {
 	t.Helper()
-	if err := m.merge(w, []any{metrics, int64(0)}); err != nil {
+	if err := m.merge(w, []any{metrics, int64(0), int64(0)}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -141,10 +141,23 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 }
 
+// What a worker has dropped itself is counted by its reason.
+func TestMetricsThatWorkersDrop(t *testing.T) {
+	m := &appMetrics{log: new(logtest.Text).Logger()}
+	if err := m.merge(new(worker), []any{[]any{}, int64(2), int64(3)}); err != nil {
+		t.Fatal(err)
+	}
+	if d := m.drops(); d["series"] != 2 || d["invalid"] != 3 {
+		t.Errorf("dropped %v", d)
+	}
+}
+
 // What no shim sends ends the worker.
 func TestReportsOfTheWrongShape(t *testing.T) {
 	m, r := &appMetrics{log: new(logtest.Text).Logger()}, new(routes)
-	for _, frame := range []any{nil, int64(1), []any{}, []any{[]any{}, "0"}, []any{[]any{}, int64(-1)}, []any{[]any{int64(1)}, int64(0)}, []any{[]any{make([]any, 6)}, int64(0)}} {
+	for _, frame := range []any{nil, int64(1), []any{}, []any{[]any{}, int64(0)},
+		[]any{[]any{}, "0", int64(0)}, []any{[]any{}, int64(0), "0"}, []any{[]any{}, int64(-1), int64(0)}, []any{[]any{}, int64(0), int64(-1)},
+		[]any{[]any{int64(1)}, int64(0), int64(0)}, []any{[]any{make([]any, 6)}, int64(0), int64(0)}} {
 		var v violation
 		if err := m.merge(new(worker), frame); !errors.As(err, &v) {
 			t.Errorf("METRICS %v: %v", frame, err)
@@ -186,7 +199,7 @@ func TestRoutesAreSummedUp(t *testing.T) {
 
 // FuzzReports feeds what workers report. What is shown of it stays in order.
 func FuzzReports(f *testing.F) {
-	f.Add(fakeFrame(frameMetrics, 0, 0, []any{fakeList{[]any{"a_total", "counter", "", []any{"l"}, "", fakeList{[]any{[]any{"v"}, 1}}}}, 0})[headerLen:])
+	f.Add(fakeFrame(frameMetrics, 0, 0, []any{fakeList{[]any{"a_total", "counter", "", []any{"l"}, "", fakeList{[]any{[]any{"v"}, 1}}}}, 0, 0})[headerLen:])
 	f.Add(fakeFrame(frameMemory, 0, 0, fakeList{[]any{"GET", "/", 1, 2, 3}})[headerLen:])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, err := marshal.Decode(data)

@@ -38,6 +38,7 @@ _lock = RLock()
 _metrics = {}  # by name
 _changed = []  # series that have something new to tell, each once
 _lost = 0  # updates of series beyond MAX_SERIES
+_invalid = 0  # observations that are no finite number
 _on_change = None  # the worker's, called when something is new after nothing was
 
 
@@ -208,9 +209,11 @@ class _Distributing(_Series):
         self.counts = [0] * (len(self.bounds) + 1)
 
     def observe(self, value):
-        if not -_INFINITY < value < _INFINITY:
-            raise ValueError("%r cannot be observed" % (value,))
+        global _invalid
         with _lock:
+            if not -_INFINITY < value < _INFINITY:
+                _invalid += 1  # it is measured, not written: no reason to fail a request
+                return
             self.counts[bisect_left(self.bounds, value)] += 1
             self.value += value
             if not self.changed:
@@ -282,16 +285,17 @@ def connect(on_change):
 
 
 def collect():
-    """What is new: ({metric: [(values, value), ...]}, updates lost)."""
-    global _lost
+    """What is new: ({metric: [(values, value), ...]}, updates lost, updates that are invalid)."""
+    global _lost, _invalid
     found = {}
     with _lock:
-        changed, lost, _lost = _changed[:], _lost, 0
+        changed, lost, invalid = _changed[:], _lost, _invalid
+        _lost = _invalid = 0
         _changed.clear()
         for series in changed:
             series.changed = False
             found.setdefault(series.metric, []).append((series.values, series.take()))
-    return found, lost
+    return found, lost, invalid
 
 
 def _forked():

@@ -81,7 +81,7 @@ class Reports:
                 pass  # the front has gone, and the control thread is about to end the process
 
 
-def _metrics(found, lost):
+def _metrics(found, lost, invalid):
     """METRICS frames. Each describes its metrics, so that the front need remember nothing of the worker."""
     pieces = [(metric, series[start:start + _SERIES]) for metric, series in found.items() for start in range(0, len(series), _SERIES)]
     batches, room = [], 0
@@ -91,10 +91,10 @@ def _metrics(found, lost):
             room = _SERIES
         batches[-1].append((metric.name, metric.kind, metric.help, metric.label_names, metric.detail, series))
         room -= len(series)
-    if lost and not batches:
+    if (lost or invalid) and not batches:
         batches.append([])
-    # What was lost is told once, with the first.
-    return [frame(METRICS, 0, dumps((batch, lost if batch is batches[0] else 0), 4)) for batch in batches]
+    # What was dropped is told once, with the first.
+    return [frame(METRICS, 0, dumps((batch, *((lost, invalid) if batch is batches[0] else (0, 0))), 4)) for batch in batches]
 
 
 def _memory(routes):

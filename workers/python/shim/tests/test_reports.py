@@ -44,7 +44,7 @@ def told(front):
     totals, lost = {}, 0
     for kind, payload in list(front.replies):
         if kind == METRICS:
-            metrics, missing = payload
+            metrics, missing, _ = payload
             lost += missing
             for name, what, _, labels, _, series in metrics:
                 for values, value in series:
@@ -139,7 +139,6 @@ class Elsewhere(unittest.TestCase):
             lambda: m.Histogram("h", buckets=[]), lambda: m.Histogram("h", buckets=[2, 1]), lambda: m.Histogram("h", buckets=[math.nan]),
             lambda: counter.inc(), lambda: counter.labels(), lambda: counter.labels("a", "b"), lambda: counter.labels(town="b"),
             lambda: counter.labels("a", country="b"), lambda: counter.labels("a").inc(-1), lambda: counter.labels("a").inc(math.inf),
-            lambda: m.Histogram("fine").observe(math.nan),
         ):
             with self.assertRaises(ValueError):
                 wrong()
@@ -174,7 +173,16 @@ class Elsewhere(unittest.TestCase):
         self.assertIs(type(found["c"][0][0][1]), str)
         self.assertEqual(found["g"], [((), 2.0)])
         self.assertEqual(found["h"][0][1][1], (1, 0))
-        self.assertEqual(m.collect(), ({}, 0))
+        self.assertEqual(m.collect(), ({}, 0, 0))
+
+    def test_observations_that_are_no_number(self):
+        m = self.module
+        histogram = m.Histogram("h", buckets=(1,))
+        for value in (math.nan, math.inf, -math.inf, 0.5):
+            histogram.observe(value)
+        found, lost, invalid = m.collect()
+        self.assertEqual((list(found.values()), lost, invalid), ([[((), (0.5, (1, 0)))]], 0, 3))
+        self.assertEqual(m.collect(), ({}, 0, 0))
 
 
 LEAKING = """
