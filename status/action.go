@@ -26,7 +26,7 @@ func (s *Monitor) act(v *visit) {
 		if !v.bearer && !byHand && !s.keys.isProof(form.Get("csrf"), v.session) {
 			needs := needsToken
 			if v.session == "" {
-				needs = needsField // only at the admin listener one gets here by nothing at all
+				needs = needsField // full access without a token or a session is the admin listener's
 			}
 			s.forbid(v, needs)
 			return
