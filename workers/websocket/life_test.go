@@ -3,11 +3,14 @@ package websocket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchangetest"
 	"github.com/asteri/asteri-loop/internal/ws"
 	"github.com/asteri/asteri-loop/internal/wstest"
 	"github.com/asteri/asteri-loop/workers"
@@ -79,26 +82,44 @@ func TestClock(t *testing.T) {
 }
 
 func TestStop(t *testing.T) {
+	addr, e, _, eng := serveEcho(t, Options{})
+	c := connect(t, addr)
+	c.Text("a")
+	c.Expect("text a")
+	drain(t, eng)
+	c.Expect("close 1012")
+	c.Close(NormalClosure, "")
+	e.expect(t, Closure{NormalClosure, "", true})
+}
+
+// Connections live on for as long as they may, and no longer. The time is that of the
+// test, so that it does not matter how busy the machine is.
+func TestLinger(t *testing.T) {
+	const lives = 10 * time.Second
 	for name, test := range map[string]struct {
 		o    Options
-		want []string
+		code Code
 	}{
-		"at once":  {Options{}, []string{"close 1012"}},
-		"linger":   {Options{Linger: 100 * time.Millisecond, PingInterval: -1}, []string{"text still here", "close 1012"}},
-		"too long": {Options{Linger: time.Hour, Grace: leaveBefore + 100*time.Millisecond}, []string{"text still here", "close 1001"}},
+		"linger":   {Options{Linger: lives, PingInterval: -1}, ServiceRestart},
+		"too long": {Options{Linger: time.Hour, Grace: leaveBefore + lives, PingInterval: -1}, GoingAway},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr, e, _, eng := serveEcho(t, test.o)
-			c := connect(t, addr)
-			c.Text("a")
-			c.Expect("text a")
-			drain(t, eng)
-			if len(test.want) > 1 {
-				c.Text("still here")
-			}
-			c.Expect(test.want...)
-			c.Close(NormalClosure, "")
-			e.expect(t, Closure{NormalClosure, "", true})
+			synctest.Test(t, func(t *testing.T) {
+				exec, e := exchangetest.NewExecutor(t), newEcho()
+				x := openOn(t, exec, NewServer(test.o), e)
+				x.Shutdown()
+				time.Sleep(lives - slotTime)
+				x.Send(wstest.Frame(ws.Text, true, "still here"))
+				if got := frames(t, x.Content()); len(got) != 1 || got[0] != "still here" {
+					t.Errorf("before the end of the time it got %q", got)
+				}
+				time.Sleep(4 * slotTime) // deadlines are coarse
+				if got := frames(t, x.Content()); len(got) != 2 || got[1] != fmt.Sprintf("close %d", test.code) {
+					t.Errorf("at the end of the time it got %q", got)
+				}
+				x.Send(wstest.Frame(ws.Close, true, normalClose))
+				e.expect(t, Closure{NormalClosure, "bye", true})
+			})
 		})
 	}
 }

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -38,6 +39,9 @@ func openOn(t *testing.T, exec *exchangetest.Executor, s *Server, h Handler) *ex
 	return x
 }
 
+// normalClose is the payload of a Close.
+const normalClose = "\x03\xe8bye"
+
 // frames reads what a client got.
 func frames(t *testing.T, p []byte) (events []string) {
 	t.Helper()
@@ -53,7 +57,7 @@ func frames(t *testing.T, p []byte) (events []string) {
 		case ws.Continuation:
 		case ws.Close:
 			code, _, _ := ws.ParseClose(ev.Data)
-			events = append(events, "close "+strings.Repeat("!", int(code-NormalClosure)))
+			events = append(events, fmt.Sprintf("close %d", code))
 		default:
 			events = append(events, string(ev.Data))
 		}
@@ -139,7 +143,7 @@ func TestLargeMessagesTakeTurns(t *testing.T) {
 	for ; len(got) > 0 && got[0] == "ping"; between++ {
 		got = got[1:]
 	}
-	if between == 0 || len(got) != 3 || got[0] != large || got[1] != "behind" || got[2] != "close " {
+	if between == 0 || len(got) != 3 || got[0] != large || got[1] != "behind" || got[2] != "close 1000" {
 		t.Errorf("got %d answers to pings, then %d messages", between, len(got))
 	}
 }
@@ -208,7 +212,7 @@ func TestCloseWaitsForTheBacklog(t *testing.T) {
 		x.SendHere(wstest.Frame(ws.Close, true, "\x03\xe8"))
 	})
 	e.expect(t, Closure{Code: NormalClosure, Clean: true})
-	if got := frames(t, x.Wait().Body); len(got) != 2 || got[0] != large || got[1] != "close " {
+	if got := frames(t, x.Wait().Body); len(got) != 2 || got[0] != large || got[1] != "close 1000" {
 		t.Errorf("got %d messages", len(got))
 	}
 	// One that reads no more is given up.
