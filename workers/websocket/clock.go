@@ -101,7 +101,7 @@ func (h *home) advance() {
 			if c.due > h.current {
 				h.set(c, c.due)
 			} else {
-				c.tunnel.Post(c.onDeadline)
+				c.post(c.onDeadline)
 			}
 		}
 	}

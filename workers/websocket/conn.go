@@ -25,7 +25,8 @@ type Conn struct {
 	paused     bool // by the handler
 	choked     bool // the peer wants answers to its pings, and does not read them
 	reading    bool // within read
-	heard      bool // something came since the deadline was set
+	ended      bool // the peer sends no more
+	heard      bool // something came, or was taken late, since the deadline was set
 	pinged     bool // a ping is not answered
 	told       bool // the handler knows of the end
 	part       bool // a message is being sent in parts
@@ -87,7 +88,15 @@ func (c *Conn) Resume() {
 func (c *Conn) readSoon() {
 	if c.unread() && !c.reading && !c.deferred {
 		c.deferred = true
-		c.tunnel.Post(c.readPending)
+		c.post(c.readPending)
+	}
+}
+
+// post runs fn in the next turn of the executor. A tunnel says nothing of its end if
+// that of the input was told before, so a loss shows here.
+func (c *Conn) post(fn func()) {
+	if !c.tunnel.Post(fn) {
+		c.home.executor.Post(c.lost)
 	}
 }
 
@@ -99,12 +108,14 @@ func (c *Conn) readPending() {
 	if c.reading || c.heldUp() {
 		return
 	}
+	c.heard = true
 	p := c.pending
 	n := c.read(p)
 	if c.pending = p[n:]; len(c.pending) == 0 {
 		c.pending = nil
 	}
 	c.consumed(n)
+	c.finishRead()
 }
 
 // heldUp tells whether input is left for later. It is not once a Close was sent:
@@ -139,13 +150,30 @@ func (c *Conn) consumed(n int) {
 	}
 }
 
-// OnEnd ends a connection whose peer left without a Close.
-func (i *input) OnEnd(*asteri.Header) { (*Conn)(i).finish(Closure{Code: Abnormal}) }
+// OnEnd notes that the peer sends no more. What it has sent is still delivered, as
+// the handler takes it: there may be a Close among it.
+func (i *input) OnEnd(*asteri.Header) {
+	c := (*Conn)(i)
+	c.ended = true
+	c.finishRead()
+	if c.state == open {
+		c.watchPeer()
+	}
+}
+
+// finishRead ends a connection whose peer left without a Close, once all that it sent
+// is read. Half a frame is nothing.
+func (c *Conn) finishRead() {
+	if c.ended && c.listens() && !c.unread() {
+		c.finish(Closure{Code: Abnormal})
+	}
+}
 
 // OnError ends a connection that is lost. It is also the tunnel's last word when
 // the connection was closed in good order.
-func (i *input) OnError(error) {
-	c := (*Conn)(i)
+func (i *input) OnError(error) { (*Conn)(i).lost() }
+
+func (c *Conn) lost() {
 	c.dropBacklog()
 	if c.state != over {
 		c.end(Closure{Code: Abnormal})
@@ -179,7 +207,7 @@ func (c *Conn) read(p []byte) (n int) {
 	c.decoder.Rest()
 	if !c.heldUp() && (n < len(p) || c.decoder.Unpacking()) {
 		c.deferred = true
-		c.tunnel.Post(c.readPending)
+		c.post(c.readPending)
 	}
 	return n
 }

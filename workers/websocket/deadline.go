@@ -9,8 +9,13 @@ import (
 // What a connection does when its deadline has passed; see clock.go.
 
 // watchPeer sets the deadline of a connection that is open: for a ping, if there
-// are to be any, or for leaving.
+// are to be any, or for leaving. A peer that sends no more answers no ping: then the
+// deadline is for the handler, which may not take for ever.
 func (c *Conn) watchPeer() {
+	if c.ended {
+		c.setDeadline(c.server.options.CloseTimeout)
+		return
+	}
 	d := c.server.options.PingInterval
 	if c.pinged {
 		d = c.server.options.PingTimeout
@@ -47,6 +52,8 @@ func (c *Conn) onDeadline() {
 		c.Abort(errNotAnswered)
 	case c.draining && c.due >= c.leaveAt:
 		c.leave()
+	case c.ended && !c.heard:
+		c.finish(Closure{Code: Abnormal})
 	case c.heard || c.unread():
 		// A peer whose messages wait for the application is not to be blamed.
 		c.watchPeer()

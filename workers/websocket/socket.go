@@ -105,7 +105,7 @@ func (so *Socket) Receive(ctx context.Context) (Kind, []byte, error) {
 	so.unread -= len(m.p)
 	if so.paused && !so.full() {
 		so.paused = false
-		so.conn.Post(so.conn.Resume)
+		so.conn.Home().Post(so.conn.Resume) // it finds out about a tunnel that is lost
 	}
 	return m.kind, m.p, nil
 }

@@ -75,8 +75,9 @@ type Options struct {
 	// PingTimeout how long it may be silent then before the connection is closed.
 	// Both are coarse. Defaults 20 s; negative: no pings.
 	PingInterval, PingTimeout time.Duration
-	// CloseTimeout is how long a peer that was sent a Close may take to answer.
-	// Default 10 s.
+	// CloseTimeout is how long a peer that was sent a Close may take to answer, and
+	// about how long a handler may take none of the messages that are left of a peer
+	// which sends no more. Default 10 s.
 	CloseTimeout time.Duration
 	// Linger is how long connections live on when the server stops, before they
 	// are closed with 1012 (service restart). Default: not at all.
