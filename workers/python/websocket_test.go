@@ -55,9 +55,16 @@ async def app(scope, receive, send):
     if path == "/flood":
         for i in range(100):
             await send({"type": "websocket.send", "bytes": bytes([i]) * 100_000})
-    if path == "/gate":
+    if path in ("/gate", "/count"):
         while not os.path.exists(scope["query_string"].decode()):
             await asyncio.sleep(0.001)
+    if path == "/count":
+        taken = 0
+        while (message := await receive())["type"] == "websocket.receive":
+            taken += 1
+        with open("ended", "a") as f:
+            f.write("%s %s %s %s\n" % (path, taken, message["code"], message["reason"]))
+        return
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
@@ -203,6 +210,27 @@ func TestScopeOfASocket(t *testing.T) {
 	c := s.socket("/scope?a=1", "Sec-WebSocket-Protocol: x,y ,", "Sec-WebSocket-Protocol: z")
 	c.Expect(`text {"extensions": {"websocket.http.response": {}}, "http_version": "1.1", "path": "/mount/scope", ` +
 		`"root_path": "/mount", "scheme": "ws", "subprotocols": ["x", "y", "z"], "type": "websocket"}`)
+}
+
+// An application that is late gets all that a client has sent which has left by then,
+// and its code.
+func TestLateApplicationGetsAll(t *testing.T) {
+	s := serveSockets(t, Config{})
+	file := s.pool.config().Chdir + "/open"
+	c := s.socket("/count?" + file)
+	const messages = 100 // more than the window and less than two
+	for range messages {
+		c.Text(strings.Repeat("x", 1<<10))
+	}
+	c.Close(1000, "bye")
+	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.ended(fmt.Sprintf("/count %d 1000 bye", messages))
+	c.Expect("close 1000", "end")
 }
 
 // An application that does not receive has its client wait; one whose client does
