@@ -298,14 +298,17 @@ func TestReloadWaitsForThoseWhoFinish(t *testing.T) {
 
 // Workers that have served their number wait for those who still finish, too.
 func TestReliefWaitsForThoseWhoFinish(t *testing.T) {
-	s := serveFake(t, 1, Config{App: "ok=4", Timeout: -1, MaxRequests: 2})
+	s := serveFake(t, 1, Config{Timeout: -1, MaxRequests: 2})
 	path, open := s.gate()
 	running := s.async("POST", path)
-	s.waitFor("BUSY")
+	if err := s.pool.Restart(s.waitFor("BUSY").PID); err != nil {
+		t.Fatal(err)
+	}
+	s.waitFor("DRAINING")
 	for range 20 {
 		s.expect(s.get("/"), 200, "hello")
 	}
-	if n := len(s.pool.Snapshot().Workers); n > 3 {
+	if n := len(s.pool.Snapshot().Workers); n != 2 {
 		t.Errorf("%d workers run", n)
 	}
 	open()
