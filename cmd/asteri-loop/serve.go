@@ -39,6 +39,8 @@ type server struct {
 	watched
 	tracer *trace.Tracer // nil if requests are not traced
 
+	abandoned bool // the start hangs: nothing of it can be closed
+
 	state atomic.Pointer[error] // why the server as a whole is not ready, or nil
 }
 
@@ -79,7 +81,9 @@ func (s *server) run() int {
 	reapOrphans()
 	s.announceStart()
 	status := s.serve(s.signals)
-	s.close()
+	if !s.abandoned {
+		s.close()
+	}
 	if status == exitOK {
 		s.logs.Info("Stopped")
 	}
@@ -87,7 +91,9 @@ func (s *server) run() int {
 }
 
 func (s *server) serve(signals *signals) int {
-	if err := s.open(); err != nil {
+	if stop, err := s.awaitOpen(signals); stop {
+		return exitOK
+	} else if err != nil {
 		return s.fail(exitStatus(err), "The server cannot start", err)
 	}
 	if stop, err := s.awaitReady(signals); err != nil {
@@ -122,6 +128,31 @@ func (s *server) open() (err error) {
 	}
 	return s.listen()
 }
+
+// awaitOpen opens all parts, or gives that up for a signal to stop: a file on a server
+// that is gone, or a name that is not found, may take for ever.
+func (s *server) awaitOpen(signals *signals) (stop bool, err error) {
+	opened := make(chan error, 1)
+	go func() { opened <- s.open() }()
+	var late <-chan time.Time
+	for {
+		select {
+		case err := <-opened:
+			return stop, err
+		case <-late:
+			s.abandoned = true
+			return true, nil
+		case sig := <-signals.c:
+			if stops(sig) && !stop {
+				stop, late = true, time.After(openPatience)
+				s.logs.Info("Stopping: " + signalName(sig))
+			}
+		}
+	}
+}
+
+// openPatience is what a start that is to be given up has for its end.
+const openPatience = time.Second
 
 // awaitReady waits for the application, or for a signal to stop.
 func (s *server) awaitReady(signals *signals) (stop bool, err error) {

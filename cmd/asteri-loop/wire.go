@@ -8,6 +8,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python"
 )
 
 // This file, and protocols.go, are where the parts of the server are named and
@@ -36,7 +37,7 @@ func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 		WriteTimeout:     cfg.WriteTimeout,
 		HandshakeTimeout: cfg.HandshakeTimeout,
 		MaxHandshakes:    cfg.MaxHandshakes,
-		GracefulTimeout:  cfg.GracefulTimeout,
+		GracefulTimeout:  cfg.GracefulTimeout - python.LastCall(cfg.GracefulTimeout), // what then is left is for workers
 		BufferBudget:     cfg.BufferBudget,
 		MaxConnections:   cfg.MaxConnections,
 		Logger:           l.Logger,

@@ -205,6 +205,7 @@ func (s *supervisor) forget(w *worker) {
 // long or give no sign of life, and requests that wait for too long.
 func (s *supervisor) watch(now time.Time) {
 	for _, w := range slices.Clone(s.workers) {
+		s.lastCall(w, now)
 		switch {
 		case w.killAt.IsZero() || now.Before(w.killAt):
 		case w.is(stateKilled):

@@ -98,7 +98,11 @@ func (s *supervisor) period() time.Duration {
 		p = min(p, d)
 	}
 	for _, w := range s.workers {
-		if !w.killAt.IsZero() {
+		switch {
+		case w.killAt.IsZero():
+		case w.is(stateDraining) && !w.called:
+			p = min(p, max(time.Until(w.lastCallAt()), time.Millisecond))
+		default:
 			p = min(p, max(time.Until(w.killAt), time.Millisecond))
 		}
 	}

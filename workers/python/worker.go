@@ -48,6 +48,7 @@ type worker struct {
 	killAt     time.Time // when a draining worker is killed
 	killed     string    // why it was, if it was
 	cause      exitCause // the same, to be counted
+	called     bool      // its clients were sent away, shortly before killAt
 	surplus    bool      // it drains because fewer workers are wanted
 	due        bool      // it is to be relieved
 	leaving    bool      // and serves until the other is ready that is being started for it

@@ -1,0 +1,18 @@
+"""A raw ASGI application with an endless stream, which tells how it ends on standard output."""
+import asyncio
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("lifespan: shutdown", flush=True)
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
+    message = await receive()
+    print("stream:", message["type"], flush=True)
+    await asyncio.sleep(0)

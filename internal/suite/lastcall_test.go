@@ -1,0 +1,49 @@
+//go:build linux
+
+package suite
+
+import (
+	"bufio"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// TestOpenStreamAtTheEnd: a stream that goes on and on does not keep an application from
+// ending in order, when the server stops and when it reloads.
+func TestOpenStreamAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, sig := range map[string]syscall.Signal{"stop": syscall.SIGTERM, "reload": syscall.SIGHUP} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, app("stream_app:app", "asgi", "--graceful-timeout", "2s")...)
+			c := s.over(t, "http")
+			response, err := c.http.Do(c.request("GET", "/", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if line, err := bufio.NewReader(response.Body).ReadString('\n'); line != "data: first\n" {
+				t.Fatalf("%q, %v", line, err)
+			}
+			s.signal(sig)
+			s.awaitLog(`stream: http\.disconnect`)
+			s.awaitLog(`lifespan: shutdown`)
+			s.awaitLog(`worker finished worker_number=1 .*exited with status 0`)
+		})
+	}
+}
+
+// TestStopWhileStarting: a start that waits for something that does not come, here the
+// other end of a pipe in place of a certificate, can be given up.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := launchServer(t, launch{args: []string{"--certfile", pipe, "--keyfile", pipe}})
+	s.awaitLog("Starting asteri-loop")
+	s.signal(syscall.SIGTERM)
+	equal(t, "exit status", s.wait(), 0)
+}

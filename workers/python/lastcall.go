@@ -1,0 +1,31 @@
+package python
+
+import "time"
+
+// LastCall is how long before the end of a graceful timeout those who still use a worker
+// are sent away, so that its application can end in order: requests of coroutines and
+// greenlets are cancelled, and an ASGI application has its lifespan's shutdown.
+func LastCall(graceful time.Duration) time.Duration { return min(graceful/4, 500*time.Millisecond) }
+
+// lastCall sends away the clients of a worker that has drained for almost as long as it
+// may.
+func (s *supervisor) lastCall(w *worker, now time.Time) {
+	if w.is(stateDraining) && !w.called && !now.Before(w.lastCallAt()) {
+		w.called = true
+		w.post((*link).cancelAll)
+	}
+}
+
+// lastCallAt is before killAt.
+func (w *worker) lastCallAt() time.Time { return w.killAt.Add(-LastCall(w.cfg.GracefulTimeout)) }
+
+// cancelAll tells the worker that all clients have left. A blocking application cannot be
+// told.
+func (l *link) cancelAll() {
+	if l.closed || l.worker.info.wholeBody {
+		return
+	}
+	for _, c := range l.calls.all(nil) {
+		l.worker.control.cancel(c.id, true)
+	}
+}
