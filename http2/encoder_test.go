@@ -2,6 +2,7 @@ package http2
 
 import (
 	"crypto/rand"
+	"slices"
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
@@ -21,7 +22,7 @@ func TestConstantFieldsStayInTable(t *testing.T) {
 			constant = append(constant, asteri.Field{Name: []byte("x-" + rand.Text()[:4]), Value: []byte(rand.Text())})
 		}
 		for round := range 6 {
-			section := append(constant[:len(constant):len(constant)], asteri.Field{Name: []byte("x-request-id"), Value: []byte(rand.Text())})
+			section := slices.Concat(constant, []asteri.Field{{Name: []byte("x-request-id"), Value: []byte(rand.Text())}})
 			constant = append(constant[1:], constant[0])
 			b := e.encode(nil, section)
 			got, err := d.DecodeFull(b)
