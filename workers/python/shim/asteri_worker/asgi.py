@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from .errors import ClientDisconnected, Failure, message_of, traceback_of
 from .link import (
-    DATA, END, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat, frame, start_frame, value_frame, window_frame,
+    DATA, END, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, start_frame, value_frame, window_frame,
 )
 from .logs import ERROR, INFO, report_failure
 from .memory import route_of
@@ -187,7 +187,7 @@ class Cycle:
                 await self._stream(body, not more)
         elif kind == "http.response.start" and self.status is None:
             status = message["status"]
-            self.headers = flat(message.get("headers", ()))
+            self.headers = flat_iterable(message.get("headers", ()))
             if message.get("trailers", False):
                 self.trailers, self.plain = True, False
             self.status = status
@@ -197,7 +197,7 @@ class Cycle:
     async def _send_other(self, kind, message):
         if kind == "http.response.early_hint" and self.status is None:
             links = [(b"link", link) for link in message.get("links", ())]
-            self.server.queue(start_frame(INFORM, self.stream, 103, flat(links)))
+            self.server.queue(start_frame(INFORM, self.stream, 103, flat_iterable(links)))
         elif kind == "http.response.pathsend" and self.status is not None and not self.started:
             self._send_path(message["path"])
         elif kind == "http.response.trailers" and self.trailers and self.body_sent:
@@ -255,7 +255,7 @@ class Cycle:
             self._complete()
 
     def _send_trailers(self, message):
-        self.trailer_items += flat(message.get("headers", ()))
+        self.trailer_items += flat_iterable(message.get("headers", ()))
         if not message.get("more_trailers", False):
             self.server.queue(value_frame(TRAILERS, self.stream, self.trailer_items))
             self._complete()

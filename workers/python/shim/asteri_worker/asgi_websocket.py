@@ -8,7 +8,7 @@ from marshal import loads
 
 from .asgi import Cycle, http_scope
 from .errors import ClientDisconnected, message_of, traceback_of
-from .link import ABORT, ACCEPT, WORKER_MESSAGES, flat, plain_headers, value_frame, window_frame
+from .link import ABORT, ACCEPT, WORKER_MESSAGES, flat_iterable, plain_headers, value_frame, window_frame
 from .logs import ERROR as LOG_ERROR
 
 _COST = 16  # what each message counts against the window beside its bytes
@@ -210,7 +210,7 @@ class Socket(Cycle):
     def _accept(self, message):
         if self.gone:
             raise ClientDisconnected
-        subprotocol, headers = message.get("subprotocol"), flat(message.get("headers") or ())
+        subprotocol, headers = message.get("subprotocol"), flat_iterable(message.get("headers") or ())
         try:
             data = value_frame(ACCEPT, self.stream, (subprotocol, headers))
         except ValueError:

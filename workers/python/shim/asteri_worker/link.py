@@ -166,12 +166,24 @@ class Link:
         return b"".join([pop() for _ in range(len(out))])
 
 
-class BlockingLink(Link):
+class _Threads:
+    """For links of calls that run on several threads, of which one may have another's answer linger."""
+
+    def linger(self, tail):
+        with self._lock:
+            super().linger(tail)
+
+    def done(self, stream):
+        with self._lock:  # not between the two steps of linger(): DONE would come before the answer
+            super().done(stream)
+
+
+class BlockingLink(_Threads, Link):
     """For models that run on threads: flush() returns when everything was taken by the kernel."""
 
     def __init__(self, sock):
         super().__init__(sock)
-        self._lock = allocate_lock()  # held by who writes
+        self._lock = allocate_lock()  # held by who writes, too
 
     def flush(self):
         if self.answers or self.out:
@@ -183,13 +195,8 @@ class BlockingLink(Link):
     nudge = flush  # what other threads queued is sent at once
 
     def linger(self, tail):
-        with self._lock:
-            super().linger(tail)
+        super().linger(tail)
         self.flush()
-
-    def done(self, stream):
-        with self._lock:  # not between the two steps of linger()
-            super().done(stream)
 
 
 class LoopLink(Link):
@@ -232,6 +239,14 @@ class LoopLink(Link):
         if sent < len(data):
             self._backlog = data[sent:]
             self._want_write(True)
+
+
+class ThreadsLoopLink(_Threads, LoopLink):
+    """A LoopLink of calls that run on threads."""
+
+    def __init__(self, sock, want_write, nudge):
+        super().__init__(sock, want_write, nudge)
+        self._lock = allocate_lock()
 
 
 def _answers(batch):
@@ -285,6 +300,11 @@ def flat(headers):
     if len(items) != 2 * len(headers):
         raise TypeError("headers must be a list of (name, value) pairs")
     return items
+
+
+def flat_iterable(headers):
+    """flat() of any iterable, which is what ASGI allows."""
+    return flat(headers if isinstance(headers, (list, tuple)) else list(headers))
 
 
 def start_frame(kind, stream, status, headers):

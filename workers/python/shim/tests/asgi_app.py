@@ -44,6 +44,11 @@ async def go():
 async def do_index(scope, receive, send):
     await answer(send, b"hello")
 
+async def do_generator(scope, receive, send):
+    fields = ((name, b"1") for name in (b"x-a", b"x-b"))
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": b"hello"})
+
 async def do_scope(scope, receive, send):
     await answer(send, repr(scope).encode())
 

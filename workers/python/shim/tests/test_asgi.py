@@ -16,6 +16,11 @@ class HTTP(unittest.TestCase):
             self.assertFalse(stream.lingers)
 
     @every_loop()
+    def test_headers_may_be_any_iterable(self, front):
+        stream = front.call("/generator")
+        self.assertEqual((stream.status, stream.headers), (200, (b"x-a", b"1", b"x-b", b"1")))
+
+    @every_loop()
     def test_scope(self, front):
         stream = front.call("/scope", query="a=%20", headers=[("Host", "x"), ("X-A", "1"), ("X-A", "2")], version="1.1")
         scope = eval(stream.body)

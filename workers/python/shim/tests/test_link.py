@@ -15,6 +15,27 @@ from asteri_worker.errors import LinkClosed  # noqa: E402
 from asteri_worker.link import after, frame  # noqa: E402
 
 
+class Lingering(unittest.TestCase):
+    def test_the_end_of_a_call_follows_its_answer(self):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            one = link.ThreadsLoopLink(ours, None, None)
+
+            class Tail:
+                def pop(self):  # the call ends on its thread in this very moment
+                    self.end = threading.Thread(target=one.done, args=(1,))
+                    self.end.start()
+                    self.end.join(0.1)
+                    return 1, 200, (), b""
+
+            tail = Tail()
+            one.linger(tail)
+            tail.end.join()
+            one.flush()
+            kinds = [kind for kind, *_ in link.FrameReader(theirs).receive()]
+            self.assertEqual(kinds, [link.ANSWERS, link.DONE])
+
+
 class Frames(unittest.TestCase):
     def read_all(self, data, cut):
         """The frames that a reader makes of data sent in pieces that cut() gives the sizes of."""

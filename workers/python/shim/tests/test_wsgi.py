@@ -66,6 +66,11 @@ class Interface(unittest.TestCase):
         self.assertEqual(stream.chunks[:2], [b"one ", b"two "])
 
     @every_model()
+    def test_write_by_a_thread_of_the_application(self, front):
+        stream = front.call("/writethread")
+        self.assertEqual(bytes(stream.body), b"x" * 20 * 65536 + b"end")
+
+    @every_model()
     def test_early_hints(self, front):
         stream = front.start("/hints")
         first = (103, ("Link", "</a.css>; rel=preload", "X-Note", "caf\u00e9"))

@@ -66,6 +66,13 @@ def do_write(environ, start_response):
     write(b"two ")
     return [b"three"]
 
+def do_writethread(environ, start_response):
+    write = text(start_response)
+    writer = threading.Thread(target=lambda: [write(b"x" * 65536) for _ in range(20)])
+    writer.start()
+    writer.join()
+    return [b"end"]
+
 def do_stream(environ, start_response):
     text(start_response)
     def wait():

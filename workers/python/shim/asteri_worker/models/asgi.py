@@ -8,7 +8,7 @@ from ..asgi_websocket import Messages, Socket, deliver, websocket_scope
 from ..errors import LinkClosed
 from ..host import ThreadHost
 from ..libraries import require_loop
-from ..link import LoopLink
+from ..link import ThreadsLoopLink
 from ..output import about
 from ..wsgi import Gateway
 
@@ -102,7 +102,7 @@ class ThreadPool(ThreadHost):
         self._loop = loop
         self._descriptor = worker.sock.fileno()
         self._flushing = False
-        super().__init__(worker, worker.attach(LoopLink(worker.sock, self._want_write, self._nudge)))
+        super().__init__(worker, worker.attach(ThreadsLoopLink(worker.sock, self._want_write, self._nudge)))
         self.flush = self._nudge  # calls flush from their threads
         size = worker.capacity
         self.gateway = Gateway(worker.app, self, worker.hello, multithread=size > 1)

@@ -213,11 +213,14 @@ class GThread(ThreadHost):
 
     def wait(self, response):
         self.flush()
-        self._step_down(self._runners[get_ident()])
+        runner = self._runners.get(get_ident())
+        if runner is not None:  # not a thread of the application that was given write()
+            self._step_down(runner)
         super().wait(response)
 
     def held(self, response):
-        if not self._runners[get_ident()].leading:  # deposed: the watch looks at the leader only
+        runner = self._runners.get(get_ident())
+        if runner is None or not runner.leading:  # the watch looks at the leader only, which may have been deposed
             self.link.linger(response.tail)
 
     def _stacks(self, stream):
