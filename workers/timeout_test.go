@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -13,15 +15,35 @@ import (
 	"github.com/asteri/asteri-loop/internal/logtest"
 )
 
-// brief is the limit of calls that are to be late, and of those beside them that are not: a
-// busy machine must not make them so.
-const brief = 100 * time.Millisecond
+// brief is the limit of all calls here, by the clock of a bubble, which only goes on when
+// all goroutines wait: calls are late because they block, never because the machine is slow.
+const brief = 20 * time.Millisecond
+
+// eachModelInBubble is eachModel on the clock of a bubble.
+func eachModelInBubble(t *testing.T, test func(t *testing.T, m model)) {
+	eachModel(t, func(t *testing.T, m model) {
+		synctest.Test(t, func(t *testing.T) { test(t, m.closing(t)) })
+	})
+}
+
+// closing is m with handlers that end with the test: a bubble waits for all goroutines.
+func (m model) closing(t *testing.T) model {
+	open := m.make
+	m.make = func(h Handler, o Options) asteri.Handler {
+		handler := open(h, o)
+		if c, ok := handler.(io.Closer); ok {
+			t.Cleanup(func() { c.Close() })
+		}
+		return handler
+	}
+	return m
+}
 
 // blocksHere is what a stack must name.
 func blocksHere(release <-chan struct{}) { <-release }
 
 func TestTimeout(t *testing.T) {
-	eachModel(t, func(t *testing.T, m model) {
+	eachModelInBubble(t, func(t *testing.T, m model) {
 		var log logtest.Text
 		release, left := make(chan struct{}), make(chan error, 3)
 		h := m.make(HandlerFunc(func(c *Call) {
@@ -72,30 +94,32 @@ func TestTimeout(t *testing.T) {
 
 // Those that wait in the queue get the place of a call that timed out.
 func TestTimeoutFreesThePlace(t *testing.T) {
-	release := make(chan struct{})
-	defer close(release)
-	p := Sync(HandlerFunc(func(c *Call) {
-		if string(c.Request().Path) == "/slow" {
-			<-release
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		p := Sync(HandlerFunc(func(c *Call) {
+			if string(c.Request().Path) == "/slow" {
+				<-release
+			}
+			_ = c.Respond(200, nil, nil)
+		}), Options{Timeout: brief})
+		e := exchangetest.NewExecutor(t)
+		slow, next := exchangetest.Get(t, e, "/slow"), exchangetest.Get(t, e, "/")
+		slow.Serve(p)
+		next.Serve(p)
+		if got := slow.Wait(); got.Status != 504 {
+			t.Errorf("got %d", got.Status)
 		}
-		_ = c.Respond(200, nil, nil)
-	}), Options{Timeout: brief})
-	e := exchangetest.NewExecutor(t)
-	slow, next := exchangetest.Get(t, e, "/slow"), exchangetest.Get(t, e, "/")
-	slow.Serve(p)
-	next.Serve(p)
-	if got := slow.Wait(); got.Status != 504 {
-		t.Errorf("got %d", got.Status)
-	}
-	if got := next.Wait(); got.Status != 200 {
-		t.Errorf("the next got %d", got.Status)
-	}
+		if got := next.Wait(); got.Status != 200 {
+			t.Errorf("the next got %d", got.Status)
+		}
+	})
 }
 
 // A response that has begun must go on where it holds a worker, and may pause
 // where it does not.
 func TestTimeoutWithinAResponse(t *testing.T) {
-	eachModel(t, func(t *testing.T, m model) {
+	eachModelInBubble(t, func(t *testing.T, m model) {
 		others := make(chan struct{})
 		h := m.make(HandlerFunc(func(c *Call) {
 			if string(c.Request().Path) != "/stream" {
@@ -126,7 +150,7 @@ func TestTimeoutWithinAResponse(t *testing.T) {
 
 // What a client takes its time for is none of the handler's.
 func TestClientsTimeDoesNotCount(t *testing.T) {
-	eachModel(t, func(t *testing.T, m model) {
+	eachModelInBubble(t, func(t *testing.T, m model) {
 		h := m.make(HandlerFunc(func(c *Call) {
 			if string(c.Request().Path) == "/late" {
 				_ = c.Sleep(time.Hour)
@@ -170,30 +194,32 @@ func TestClientsTimeDoesNotCount(t *testing.T) {
 
 // A response that was given away as a whole is nobody's waiting any more.
 func TestTimeoutSparesWhatIsAnswered(t *testing.T) {
-	release, done := make(chan struct{}), make(chan struct{})
-	p := Sync(HandlerFunc(func(c *Call) {
-		if string(c.Request().Path) == "/late" {
-			_ = c.Sleep(time.Hour)
-			return
-		}
-		_ = c.Respond(200, nil, nil)
-		<-release
-		close(done)
-	}), Options{Workers: 2, Timeout: brief})
-	e := exchangetest.NewExecutor(t)
-	if got := exchangetest.Get(t, e, "/").Answer(p); got.Status != 200 {
-		t.Errorf("got %d", got.Status)
-	}
-	for range 2 {
-		if got := exchangetest.Get(t, e, "/late").Answer(p); got.Status != 504 {
+	synctest.Test(t, func(t *testing.T) {
+		release, done := make(chan struct{}), make(chan struct{})
+		p := Sync(HandlerFunc(func(c *Call) {
+			if string(c.Request().Path) == "/late" {
+				_ = c.Sleep(time.Hour)
+				return
+			}
+			_ = c.Respond(200, nil, nil)
+			<-release
+			close(done)
+		}), Options{Workers: 2, Timeout: brief})
+		e := exchangetest.NewExecutor(t)
+		if got := exchangetest.Get(t, e, "/").Answer(p); got.Status != 200 {
 			t.Errorf("got %d", got.Status)
 		}
-	}
-	if s := p.Stats(); s.TimedOut != 2 {
-		t.Errorf("%+v", s)
-	}
-	close(release)
-	<-done
+		for range 2 {
+			if got := exchangetest.Get(t, e, "/late").Answer(p); got.Status != 504 {
+				t.Errorf("got %d", got.Status)
+			}
+		}
+		if s := p.Stats(); s.TimedOut != 2 {
+			t.Errorf("%+v", s)
+		}
+		close(release)
+		<-done
+	})
 }
 
 // Slow readers of big responses must not hold the one worker.
