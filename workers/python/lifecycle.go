@@ -53,9 +53,6 @@ func (s *supervisor) onExited(w *worker) {
 	wasReady := w.is(stateReady)
 	w.state.Store(int32(stateExited))
 	s.pool.dispatcher.remove(w)
-	if s.reload != nil && w.generation != s.reload.generation {
-		s.finishReload() // which may have waited for this
-	}
 	if r := s.reload; r != nil && w.generation == r.generation {
 		s.failReload(&BootError{Phase: "start", Message: "a worker " + exit.String() + " right after it was ready"})
 		return
@@ -107,6 +104,7 @@ func (s *supervisor) onLinkEnded(w *worker) {
 func (s *supervisor) replace(w *worker, reason string) {
 	if w.is(stateReady) {
 		w.log.Warn("replacing worker", "reason", reason)
+		w.replaced = true
 		s.drain(w)
 	}
 }
@@ -120,25 +118,22 @@ func (s *supervisor) relieve(w *worker, reason string) {
 	}
 }
 
-// relieveDue has successors started for workers that are due, as far as there is room.
+// relieveDue has successors started for workers that are due, as long as no more are on
+// their way out than are wanted.
 func (s *supervisor) relieveDue() {
+	leaving := func(w *worker) bool { return w.leaving && w.is(stateReady) }
+	room := s.wanted - len(s.draining())
 	for _, w := range s.workers {
-		if w.due && !w.leaving && w.is(stateReady) && s.roomToDrain() {
+		if leaving(w) {
+			room--
+		}
+	}
+	for _, w := range s.workers {
+		if w.due && w.is(stateReady) && !w.leaving && room > 0 {
 			w.leaving = true
+			room--
 		}
 	}
-}
-
-// roomToDrain tells whether another worker may leave: each that does costs as much memory
-// as one that works, for as long as its requests take.
-func (s *supervisor) roomToDrain() bool {
-	n := 0
-	for _, w := range s.workers {
-		if w.is(stateDraining) && !w.surplus || w.leaving && w.is(stateReady) {
-			n++
-		}
-	}
-	return n < s.wanted
 }
 
 // release lets the workers go that are to be relieved: there are as many others as are

@@ -22,7 +22,7 @@ func (s *supervisor) finishReload() {
 			return
 		}
 	}
-	if len(ready) < r.config.Workers || !s.roomToDrain() {
+	if len(ready) < r.config.Workers || len(s.draining()) >= s.wanted {
 		return
 	}
 	s.reload = nil

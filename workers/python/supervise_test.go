@@ -296,6 +296,56 @@ func TestReloadWaitsForThoseWhoFinish(t *testing.T) {
 	eventually(t, "one worker is left", func() bool { return len(s.pool.Snapshot().Workers) == 1 })
 }
 
+// Nor does it kill the one that finishes beside those of its own, or what fewer workers
+// leave no room for.
+func TestReloadKillsNone(t *testing.T) {
+	s := serveFake(t, 1, Config{Workers: 2, Timeout: -1})
+	eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })
+	var opens []func()
+	var running []<-chan clientReply
+	hold := func() {
+		path, open := s.gate()
+		running, opens = append(running, s.async("POST", path)), append(opens, open)
+	}
+	hold()
+	if err := s.pool.Restart(s.waitFor("BUSY").PID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it has a successor", func() bool { return s.count("DRAINING") == 1 && s.count("IDLE") == 2 })
+	hold()
+	hold()
+	eventually(t, "both are busy", func() bool { return s.count("BUSY") == 2 })
+	cfg := Config{App: "ok", Workers: 1, Timeout: -1}
+	fake(&cfg)
+	if err := s.pool.Reload(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "three drain", func() bool { return s.count("DRAINING") == 3 })
+	s.expect(s.get("/"), 200, "hello")
+	for i, open := range opens {
+		open()
+		s.expect(s.wait(running[i]), 200, "passed")
+	}
+}
+
+// A worker that waits for a successor that cannot be started holds up no reload.
+func TestReloadInTheMiddleOfARelief(t *testing.T) {
+	cfg := Config{App: "flaky", MaxRequests: 1}
+	fake(&cfg)
+	s := serve(t, 1, cfg)
+	s.ready()
+	pid := s.get("/").header.Get("X-Pid")
+	eventually(t, "no other can be started", func() bool { return s.log.Has("workers keep dying") })
+	cfg = Config{App: "ok"}
+	fake(&cfg)
+	if err := s.pool.Reload(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.get("/"); a.status != 200 || a.header.Get("X-Pid") == pid {
+		t.Errorf("got %d from %v", a.status, a.header)
+	}
+}
+
 // Workers that have served their number wait for those who still finish, too.
 func TestReliefWaitsForThoseWhoFinish(t *testing.T) {
 	s := serveFake(t, 1, Config{Timeout: -1, MaxRequests: 2})

@@ -119,6 +119,9 @@ func (s *supervisor) reconcile(now time.Time) (over bool) {
 		}
 		return false
 	}
+	if s.reload != nil {
+		s.finishReload()
+	}
 	s.relieveDue()
 	live := s.live(s.generation)
 	switch {
@@ -168,19 +171,26 @@ func (w *worker) is(states ...workerState) bool {
 	return slices.Contains(states, workerState(w.state.Load()))
 }
 
-// limitDraining kills the oldest of the draining workers when there are more than
-// workers wanted: each costs as much memory as one that works. Those that are not
-// wanted any more do not count: there was room for them.
-func (s *supervisor) limitDraining() {
+// draining returns the workers that finish what they have, the oldest first, but for
+// those that are not wanted any more: there was room for them.
+func (s *supervisor) draining() []*worker {
 	var draining []*worker
 	for _, w := range s.workers {
 		if w.is(stateDraining) && !w.surplus {
 			draining = append(draining, w)
 		}
 	}
-	for len(draining) > s.wanted {
-		s.kill(draining[0], exitDrainTimeout, "too many workers are draining")
-		draining = draining[1:]
+	return draining
+}
+
+// limitDraining kills the oldest of the workers that had to be replaced when more of them
+// are draining than workers are wanted: each costs as much memory as one that works. Reloads
+// and reliefs wait for those before them instead.
+func (s *supervisor) limitDraining() {
+	replaced := slices.DeleteFunc(s.draining(), func(w *worker) bool { return !w.replaced })
+	for len(replaced) > s.wanted {
+		s.kill(replaced[0], exitDrainTimeout, "too many workers are draining")
+		replaced = replaced[1:]
 	}
 }
 
@@ -229,11 +239,7 @@ func (s *supervisor) onReady(w *worker) {
 	w.state.Store(int32(stateReady))
 	w.readyAt = time.Now()
 	w.log.Info("worker ready", "model", w.info.Model, "python", w.info.Python)
-	if r := s.reload; r != nil && w.generation == r.generation {
-		s.finishReload()
-		return
-	}
-	if w.generation == s.generation {
+	if w.generation == s.generation { // else it takes calls when its reload is finished
 		s.admit(w)
 		s.everReady = true
 		s.pool.firstReady(&w.info, nil)

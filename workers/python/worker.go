@@ -50,6 +50,7 @@ type worker struct {
 	cause      exitCause // the same, to be counted
 	called     bool      // its clients were sent away, shortly before killAt
 	surplus    bool      // it drains because fewer workers are wanted
+	replaced   bool      // it drains because it had to be replaced
 	due        bool      // it is to be relieved
 	leaving    bool      // and serves until the other is ready that is being started for it
 }
