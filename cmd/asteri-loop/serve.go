@@ -80,7 +80,7 @@ func (s *server) run() int {
 	s.signals = watchSignals()
 	reapOrphans()
 	s.announceStart()
-	status := s.serve(s.signals)
+	status := s.serve()
 	if !s.abandoned {
 		s.close()
 	}
@@ -90,20 +90,20 @@ func (s *server) run() int {
 	return status
 }
 
-func (s *server) serve(signals *signals) int {
-	if stop, err := s.awaitOpen(signals); stop {
+func (s *server) serve() int {
+	if stop, err := s.await(func(context.Context) error { return s.open() }); stop {
 		return exitOK
 	} else if err != nil {
 		return s.fail(exitStatus(err), "The server cannot start", err)
 	}
-	if stop, err := s.awaitReady(signals); err != nil {
-		return s.fail(exitBoot, "The application cannot be started", err)
-	} else if stop {
+	if stop, err := s.await(s.app.Ready); stop {
 		return exitOK
+	} else if err != nil {
+		return s.fail(exitBoot, "The application cannot be started", err)
 	}
 	s.state.Store(nil)
 	s.announceReady()
-	s.control(signals)
+	s.control(s.signals)
 	return exitOK
 }
 
@@ -129,49 +129,33 @@ func (s *server) open() (err error) {
 	return s.listen()
 }
 
-// awaitOpen opens all parts, or gives that up for a signal to stop: a file on a server
-// that is gone, or a name that is not found, may take for ever.
-func (s *server) awaitOpen(signals *signals) (stop bool, err error) {
-	opened := make(chan error, 1)
-	go func() { opened <- s.open() }()
+// await runs a step of the start, and gives it up for a signal to stop: a file on a server
+// that is gone, a name that is not found or an application may take for ever.
+func (s *server) await(step func(ctx context.Context) error) (stop bool, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- step(ctx) }()
 	var late <-chan time.Time
 	for {
 		select {
-		case err := <-opened:
+		case err := <-done:
 			return stop, err
 		case <-late:
 			s.abandoned = true
 			return true, nil
-		case sig := <-signals.c:
+		case sig := <-s.signals.c:
 			if stops(sig) && !stop {
-				stop, late = true, time.After(openPatience)
 				s.logs.Info("Stopping: " + signalName(sig))
+				stop, late = true, time.After(stepPatience)
+				cancel()
 			}
 		}
 	}
 }
 
-// openPatience is what a start that is to be given up has for its end.
-const openPatience = time.Second
-
-// awaitReady waits for the application, or for a signal to stop.
-func (s *server) awaitReady(signals *signals) (stop bool, err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	ready := make(chan error, 1)
-	go func() { ready <- s.app.Ready(ctx) }()
-	for {
-		select {
-		case err := <-ready:
-			return false, err
-		case sig := <-signals.c:
-			if stops(sig) {
-				s.logs.Info("Stopping: " + signalName(sig))
-				return true, nil
-			}
-		}
-	}
-}
+// stepPatience is what a step that is to be given up has for its end.
+const stepPatience = time.Second
 
 // close ends at once what still runs.
 func (s *server) close() {
