@@ -33,11 +33,7 @@ func TestExtendedConnect(t *testing.T) {
 		upgrader(w, r)
 	}))
 	defer server.Close()
-	h, err := New(Options{Target: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h := newProxy(t, Options{Target: server.URL})
 	e := exchangetest.NewExecutor(t)
 	x := connect(t, e, "websocket")
 	x.Serve(h)
@@ -58,11 +54,7 @@ func TestExtendedConnectRefused(t *testing.T) {
 		http.Error(w, "no", http.StatusForbidden)
 	}))
 	defer server.Close()
-	h, err := New(Options{Target: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h := newProxy(t, Options{Target: server.URL})
 	e := exchangetest.NewExecutor(t)
 	if r := connect(t, e, "websocket").Answer(h); r.Status != http.StatusForbidden || string(r.Body) != "no\n" {
 		t.Errorf("refused by the server: %d, %q", r.Status, r.Body)
@@ -88,11 +80,7 @@ func TestExtendedConnectWhoseClientLeaves(t *testing.T) {
 	}))
 	defer server.Close()
 	defer server.CloseClientConnections() // those that the proxy has failed to
-	h, err := New(Options{Target: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h := newProxy(t, Options{Target: server.URL})
 	e := exchangetest.NewExecutor(t)
 	for _, says := range []string{"", "no"} {
 		for _, cause := range []error{asteri.ErrClientGone, asteri.ErrHalfClosed} {

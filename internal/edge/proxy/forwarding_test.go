@@ -27,11 +27,7 @@ func whom(w http.ResponseWriter, r *http.Request) {
 func TestBehindAnotherProxy(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(whom))
 	defer server.Close()
-	h, err := New(Options{Target: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h := newProxy(t, Options{Target: server.URL})
 	trusted, err := addrset.Parse([]string{"127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
@@ -60,11 +56,7 @@ func TestBehindAnotherProxy(t *testing.T) {
 func TestClientIsThatOfTheRequest(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(whom))
 	defer server.Close()
-	h, err := New(Options{Target: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
+	h := newProxy(t, Options{Target: server.URL})
 	e := exchangetest.NewExecutor(t)
 	client := netip.MustParseAddrPort("203.0.113.9:0")
 	for name, c := range map[string]struct {

@@ -25,19 +25,25 @@ import (
 	"github.com/asteri/asteri-loop/internal/logtest"
 )
 
-// front serves a proxy to the tests and returns its URL.
-func front(t *testing.T, o Options) string {
+// newProxy returns a proxy that is closed with the test.
+func newProxy(t *testing.T, o Options) *Handler {
 	t.Helper()
 	h, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, h)
+	t.Cleanup(h.Close)
+	return h
+}
+
+// front serves a proxy to the tests and returns its URL.
+func front(t *testing.T, o Options) string {
+	t.Helper()
+	return serve(t, newProxy(t, o))
 }
 
 func serve(t *testing.T, h *Handler) string {
 	t.Helper()
-	t.Cleanup(func() { h.Close() })
 	return "http://" + enginetest.Serve(t, http1.Protocol(h))
 }
 
@@ -132,10 +138,7 @@ func TestUnixSocketAndHTTP2(t *testing.T) {
 	secure.EnableHTTP2 = true
 	secure.StartTLS()
 	defer secure.Close()
-	h, err := New(Options{Target: secure.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := newProxy(t, Options{Target: secure.URL})
 	h.transport.TLSClientConfig = &tls.Config{RootCAs: secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12}
 	if _, got := get(t, serve(t, h)+"/s"); !strings.Contains(got, "\nHTTP/2.0 ") {
 		t.Errorf("over TLS: %q", got)
