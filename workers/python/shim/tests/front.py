@@ -36,6 +36,7 @@ WORKER_WINDOW, ABORT, ERROR, LOG, DONE, RETIRE = range(72, 78)
 CANCEL, RECALL, RECALLED, PING, PONG, STACK, STACKS, FD, STOP = range(128, 137)
 END = 1
 DEADLINE = 20.0
+WSGI = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'wsgi']\napplication = app\n"
 
 
 def frame(kind, stream, payload=b"", flags=0):
