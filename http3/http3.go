@@ -30,6 +30,7 @@ package http3
 import (
 	"cmp"
 	"crypto/tls"
+	"net"
 	"sync"
 	"time"
 
@@ -46,8 +47,11 @@ const ALPN = "h3"
 // where there is none.
 type Config struct {
 	// Addr is the UDP address to listen on: "[::1]:443", or ":8443" for every
-	// address of both families. Required.
+	// address of both families. Required without Socket.
 	Addr string
+	// Socket, if not nil, is a bound socket to use, as Bind makes one. The
+	// server closes it.
+	Socket *net.UDPConn
 	// TLS returns the configuration for new connections, always the same one
 	// until it is to change. The names of protocols in it do not count.
 	// Required.

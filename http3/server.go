@@ -69,11 +69,11 @@ func Listen(eng *loop.Engine, cfg Config, h asteri.Handler, opts ...asteri.Optio
 	return s, nil
 }
 
-// open opens the socket and gives it to QUIC.
-func (s *Server) open() error {
-	addr, err := net.ResolveUDPAddr("udp", s.cfg.Addr)
+// Bind opens a UDP socket on an address as in Config.Addr; port 0 is one that is free.
+func Bind(address string) (*net.UDPConn, error) {
+	addr, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	network := "udp6" // alone, as for a listener of TCP
 	switch {
@@ -82,8 +82,15 @@ func (s *Server) open() error {
 	case addr.IP.To4() != nil:
 		network = "udp4"
 	}
-	if s.udp, err = net.ListenUDP(network, addr); err != nil {
-		return err
+	return net.ListenUDP(network, addr)
+}
+
+// open opens the socket if there is none, and gives it to QUIC.
+func (s *Server) open() (err error) {
+	if s.udp = s.cfg.Socket; s.udp == nil {
+		if s.udp, err = Bind(s.cfg.Addr); err != nil {
+			return err
+		}
 	}
 	growBuffers(s.udp, s.settings.Logger)
 	var key quic.StatelessResetKey

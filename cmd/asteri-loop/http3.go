@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http3"
@@ -13,19 +16,50 @@ import (
 	"github.com/asteri/asteri-loop/status"
 )
 
+// portTries is how many ports are tried that are free for UDP, until one is free for TCP.
+const portTries = 32
+
+// bind listens as lc says. If the system is to choose a port (0) that HTTP/3 has as well,
+// it also returns the socket of HTTP/3: the port has to be free for both.
+func (s *server) bind(lc loop.ListenConfig) (*loop.Listener, *net.UDPConn, error) {
+	host, port, _ := net.SplitHostPort(lc.Addr)
+	if port != "0" || !speaksHTTP3(s.cfg, lc.Addr) {
+		ln, err := s.engine.ListenWith(lc)
+		return ln, nil, err
+	}
+	for tries := 1; ; tries++ {
+		udp, err := http3.Bind(net.JoinHostPort(strings.TrimPrefix(host, "*"), port))
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", noUDP, err)
+		}
+		lc.Addr = net.JoinHostPort(host, strconv.Itoa(udp.LocalAddr().(*net.UDPAddr).Port))
+		ln, err := s.engine.ListenWith(lc)
+		if err == nil {
+			return ln, udp, nil
+		}
+		_ = udp.Close()
+		if !errors.Is(err, unix.EADDRINUSE) || tries == portTries {
+			return nil, nil, err
+		}
+	}
+}
+
+const noUDP = "cannot open the UDP port of HTTP/3 (--http-protocols h1,h2 does without)"
+
 // listenHTTP3 opens the UDP port of the same address and number as ln, if HTTP/3 is
-// spoken and ln is one that has such.
-func (s *server) listenHTTP3(addr string, ln *loop.Listener, h asteri.Handler, opts []asteri.Option) error {
+// spoken and ln is one that has such. udp is its socket if that is open already.
+func (s *server) listenHTTP3(addr string, ln *loop.Listener, udp *net.UDPConn, h asteri.Handler, opts []asteri.Option) error {
 	bound, ok := ln.Addr().(*net.TCPAddr)
 	if !ok || !speaksHTTP3(s.cfg, addr) {
 		return nil
 	}
-	udp := bound.String()
+	address := bound.String()
 	if host, _, _ := net.SplitHostPort(addr); host == "" || host == "*" {
-		udp = ":" + strconv.Itoa(bound.Port) // of both families
+		address = ":" + strconv.Itoa(bound.Port) // of both families
 	}
 	srv, err := http3.Listen(s.engine, http3.Config{
-		Addr:                 udp,
+		Addr:                 address,
+		Socket:               udp,
 		TLS:                  s.tls.Current,
 		MaxConcurrentStreams: s.cfg.HTTP3MaxConcurrentStreams,
 		StreamWindow:         int(s.cfg.HTTP3InitialWindowSize),
@@ -35,7 +69,7 @@ func (s *server) listenHTTP3(addr string, ln *loop.Listener, h asteri.Handler, o
 		NoEarlyData:          !s.cfg.HTTP3EarlyData,
 	}, h, opts...)
 	if err != nil {
-		return fmt.Errorf("cannot open the UDP port of HTTP/3 (--http-protocols h1,h2 does without): %w", err)
+		return fmt.Errorf("%s: %w", noUDP, err)
 	}
 	s.http3 = append(s.http3, srv)
 	return nil

@@ -120,12 +120,12 @@ func (s *server) listen() error {
 				lc.Plain = spoken
 			}
 		}
-		ln, err := s.engine.ListenWith(lc)
+		ln, udp, err := s.bind(lc)
 		if err != nil {
 			return err
 		}
 		s.listeners = append(s.listeners, ln)
-		if err := s.listenHTTP3(addr, ln, h, opts); err != nil {
+		if err := s.listenHTTP3(addr, ln, udp, h, opts); err != nil {
 			return err
 		}
 	}

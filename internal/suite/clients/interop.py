@@ -1,9 +1,10 @@
 """Fetches files by aioquic under the conditions of one case: interop.py HOST PORT < case > outcome
 
 The input is a JSON object: paths, and if need be cipher (chacha20), version (1 or 2), key_update (after each of
-the first two files), again (resumption or early: on a second connection, with the ticket of the first one) and connections (how many,
-one after the other, each of which fetches all). The output has files, [status, size, digest] of each in their order, and
-of the last connection cipher, version, key_phases (behind these two files), retried, resumed and early.
+the first two files), again (resumption or early: on a second connection, with the ticket of the first one), connections (how many,
+one after the other, each of which fetches all) and ping (seconds between signs of the client while it waits). The output has files,
+[status, size, digest] of each in their order, and of the last connection cipher, version, key_phases (behind these two files),
+retried, resumed and early.
 """
 
 import asyncio
@@ -37,6 +38,13 @@ async def fetch(client, authority, paths):
     return [[answer["status"], answer["size"], answer["digest"]] for answer in answers]
 
 
+async def keep_alive(client, interval):
+    """Gives signs that are insisted on (RFC 9000 section 10.1.2): a client that only acknowledges is silent once nothing comes."""
+    while True:
+        await client.ping()
+        await asyncio.sleep(interval)
+
+
 async def run(host, port, case, ticket=None, early=False):
     """One connection: its outcome, and the ticket that the server gave."""
     loop = asyncio.get_running_loop()
@@ -56,7 +64,10 @@ async def run(host, port, case, ticket=None, early=False):
                 phases.append(quic._cryptos[Epoch.ONE_RTT].key_phase)
                 quic.request_key_update()
             paths = paths[2:]
+        signs = asyncio.ensure_future(keep_alive(client, case["ping"])) if "ping" in case else None
         files += await fetch(client, authority, paths)
+        if signs:
+            signs.cancel()
         outcome = {
             "files": files,
             "cipher": quic.tls.key_schedule.cipher_suite.name,
