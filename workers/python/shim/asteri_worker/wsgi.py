@@ -48,6 +48,7 @@ class Response:
     errors = None  # wsgi.errors, if it holds a line without an end
     input = None  # the file of a request body that came as one; closed with the call
     ended = False  # the last frame of the body was queued
+    hole = None  # why part of what write() was given is missing
     loan = None  # of the client's socket, for a request that offers an upgrade
 
     def __init__(self, host, stream, tail):
@@ -80,7 +81,11 @@ class Response:
         self._check(data)
         if data and (not self.held or self._unhold()):
             self._begin()
-            self._send(data)
+            try:
+                self._send(data)
+            except BaseException as error:
+                self.hole = error  # a thread of the application may keep it to itself
+                raise
 
     def push(self, chunk):
         """One item of the application's iterable."""
@@ -181,6 +186,8 @@ class Response:
     def complete(self):
         """The iterable is exhausted: the response is whole."""
         if self.started:
+            if self.hole is not None:
+                raise self.hole
             if not self.ended:
                 self.host.link.put(frame(DATA, self.stream, b"", END))
                 self.host.flush()

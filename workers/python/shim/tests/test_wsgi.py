@@ -70,6 +70,11 @@ class Interface(unittest.TestCase):
         stream = front.call("/writethread")
         self.assertEqual(bytes(stream.body), b"x" * 20 * 65536 + b"end")
 
+    @every_model(auto_window=False)
+    def test_a_write_that_fails_half_way_ends_no_whole_response(self, front):
+        stream = front.call("/writefails")
+        self.assertEqual((len(stream.body), stream.ended, stream.abort), (262144, False, ("RuntimeError: no more",)))
+
     @every_model()
     def test_early_hints(self, front):
         stream = front.start("/hints")

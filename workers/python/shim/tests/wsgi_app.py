@@ -73,6 +73,21 @@ def do_writethread(environ, start_response):
     writer.join()
     return [b"end"]
 
+def do_writefails(environ, start_response):
+    write = text(start_response)
+    def fail(response):
+        raise RuntimeError("no more")
+    write.__self__.host.wait = fail
+    def work():
+        try:
+            write(b"x" * 300000)  # more than the window
+        except RuntimeError:
+            pass
+    writer = threading.Thread(target=work)
+    writer.start()
+    writer.join()
+    return []
+
 def do_stream(environ, start_response):
     text(start_response)
     def wait():
