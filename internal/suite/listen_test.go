@@ -132,6 +132,22 @@ func TestIPv6(t *testing.T) {
 	equal(t, "REMOTE_ADDR", environ["REMOTE_ADDR"], any("::1"))
 }
 
+// TestAnyPort: a port that the system chooses is the same one over TCP and UDP.
+func TestAnyPort(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"127.0.0.1", "localhost", "", "*"} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, "-l", host+":0", "--http-protocols", "h1,h3")
+			_, port, _ := net.SplitHostPort(s.addr)
+			s.addr = net.JoinHostPort("127.0.0.1", port)
+			for _, scheme := range []string{"http", "h3"} {
+				s.over(t, scheme).get("/plaintext").want(t, 200)
+			}
+		})
+	}
+}
+
 // TestAddressInUse: a second server is refused, not silently given a share.
 func TestAddressInUse(t *testing.T) {
 	t.Parallel()
