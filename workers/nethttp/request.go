@@ -124,16 +124,11 @@ func setBody(r *http.Request, c *workers.Call) {
 		r.TransferEncoding = []string{"chunked"}
 		delete(r.Header, "Transfer-Encoding")
 	}
-	for _, list := range r.Header["Trailer"] {
-		for name := range strings.SplitSeq(list, ",") {
-			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name == "" {
-				continue
-			}
-			if r.Trailer == nil {
-				r.Trailer = make(http.Header)
-			}
-			r.Trailer[name] = nil
+	for _, name := range trailerNames(r.Header) {
+		if r.Trailer == nil {
+			r.Trailer = make(http.Header)
 		}
+		r.Trailer[name] = nil
 	}
 	delete(r.Header, "Trailer")
 }

@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"bufio"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -77,6 +79,37 @@ func TestClientIsThatOfTheRequest(t *testing.T) {
 		r.Header.Add("X-Forwarded-For", "198.51.100.1")
 		if res := exchangetest.New(t, e, r).Answer(h); string(res.Body) != c.want {
 			t.Errorf("%s: got  %s\nwant %s", name, res.Body, c.want)
+		}
+	}
+}
+
+// Trailer fields of a request that were announced reach the server; names that no trailer
+// may have are no reason to refuse the request.
+func TestRequestTrailers(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %v %v", body, err, r.Trailer)
+	}))
+	defer server.Close()
+	addr := enginetest.Serve(t, http1.Protocol(newProxy(t, Options{Target: server.URL})))
+	for announced, want := range map[string]string{
+		"Checksum, Other":          "content <nil> map[Checksum:[42] Other:[]]",
+		"Content-Length, Checksum": "content <nil> map[Checksum:[42]]",
+	} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: %s\r\n\r\n"+
+			"7\r\ncontent\r\n0\r\nChecksum: 42\r\n\r\n", announced)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(res.Body)
+		if string(got) != want {
+			t.Errorf("%s: got %d %q, want %q", announced, res.StatusCode, got, want)
 		}
 	}
 }

@@ -104,7 +104,10 @@ func New(o Options) (*Handler, error) {
 // servePlain passes on every request but an extended CONNECT.
 func (h *Handler) servePlain(c *workers.Call) {
 	reverse := h.reverse
-	reverse.Rewrite = func(p *httputil.ProxyRequest) { h.rewrite(p.Out, c.Request()) }
+	reverse.Rewrite = func(p *httputil.ProxyRequest) {
+		h.rewrite(p.Out, c.Request())
+		p.Out.Trailer = p.In.Trailer // not the copy: values come at the end of the body
+	}
 	nethttp.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		onlyWebSocket(r.Header)
 		reverse.ServeHTTP(w, r)
