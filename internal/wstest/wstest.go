@@ -82,6 +82,7 @@ func Open(t testing.TB, conn net.Conn, path string, fields ...string) *Client {
 // Write sends bytes as they are.
 func (c *Client) Write(p []byte) {
 	c.t.Helper()
+	_ = c.Conn.SetDeadline(time.Now().Add(patience))
 	if _, err := c.Conn.Write(p); err != nil {
 		c.t.Fatal(err)
 	}
@@ -124,6 +125,7 @@ func (c *Client) Next() string {
 	c.decoder.Inflater = c.Inflater
 	for {
 		if !c.decoder.Unpacking() {
+			_ = c.Conn.SetDeadline(time.Now().Add(patience))
 			if _, err := c.in.Peek(1); err != nil {
 				return c.ended(err)
 			}

@@ -258,7 +258,6 @@ func TestSocketBackPressure(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_ = c.Conn.SetDeadline(time.Now().Add(patience))
 	for range sent {
 		c.Expect("binary " + strings.Repeat("x", 8<<10))
 	}
