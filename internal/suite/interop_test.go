@@ -260,7 +260,7 @@ func TestInteropAmplification(t *testing.T) {
 		names = append(names, fmt.Sprintf("one-of-many-names-%d.%s.example", i, strings.Repeat("x", 30)))
 	}
 	certfile, keyfile := newAuthority(t).server("localhost", names...)
-	s := start(t, "-l", "127.0.0.1:"+freePort(t), "--certfile", certfile, "--keyfile", keyfile)
+	s := start(t, "--certfile", certfile, "--keyfile", keyfile)
 	p := newUDPPath(t, s)
 	p.set(func(p *udpPath) { p.fate = func(up bool, n int, _ []byte) bool { return !up || n == 0 } })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
