@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"syscall"
 )
@@ -15,8 +16,11 @@ func (m mistake) Unwrap() error { return m.error }
 // blameSettings makes err a mistake in the settings, unless it is the machine that lacks
 // something: then the same settings may work the next time.
 func blameSettings(err error) error {
-	lacking := []error{syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO}
-	if err == nil || slices.ContainsFunc(lacking, func(e error) bool { return errors.Is(err, e) }) {
+	lacking := []error{
+		syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO,
+		syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, // an interface may get its address later
+	}
+	if err == nil || errors.As(err, new(*net.DNSError)) || slices.ContainsFunc(lacking, func(e error) bool { return errors.Is(err, e) }) {
 		return err
 	}
 	return mistake{err}

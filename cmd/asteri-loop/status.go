@@ -69,7 +69,7 @@ func (s *server) listenAdmin() error {
 		h := http1.Protocol(s.status.Admin(), exchangeOptions(s.cfg, s.logs)...)
 		ln, err := s.engine.ListenWith(loop.ListenConfig{Addr: addr, Backlog: s.cfg.Backlog, Mode: 0o600, Protocols: []loop.Protocol{h}})
 		if err != nil {
-			return fmt.Errorf("--admin-listen: %w", err)
+			return blameSettings(fmt.Errorf("--admin-listen: %w", err))
 		}
 		if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 			s.logs.Warn("Who can reach the admin listener may see and do everything", "address", tcp)

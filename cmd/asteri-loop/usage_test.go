@@ -30,6 +30,8 @@ func TestCommands(t *testing.T) {
 		{args: []string{"--certfile", "none.pem"}, status: exitUsage, log: "[CRITICAL] The server cannot start: certificate: open none.pem: no such file or directory\n"},
 		{args: []string{"--check-config", "--certfile", "none.pem"}, status: exitUsage, log: "none.pem"},
 		{args: []string{"--error-logfile", "/does/not/exist"}, status: exitUsage, log: "error log: open /does/not/exist"},
+		{args: []string{"-l", "unix:/does/not/exist/sock"}, status: exitUsage, log: "listen on unix:/does/not/exist/sock: bind: no such file"},
+		{args: []string{"--admin-listen", "unix:/does/not/exist/sock"}, status: exitUsage, log: "bind: no such file"},
 		{args: []string{"--access-logfile", "/does/not/exist"}, status: exitUsage, log: "access log: open /does/not/exist"},
 	} {
 		status, out, log := once(t, t.TempDir(), tc.env, tc.args...)
@@ -59,7 +61,7 @@ func TestMistakesThatShowLate(t *testing.T) {
 
 // A machine that lacks something for now has no mistake in the settings.
 func TestExitStatus(t *testing.T) {
-	for cause, want := range map[error]int{syscall.ENOENT: exitUsage, syscall.EACCES: exitUsage, syscall.EMFILE: exitFailure, syscall.ENOSPC: exitFailure} {
+	for cause, want := range map[error]int{syscall.ENOENT: exitUsage, syscall.EACCES: exitUsage, syscall.EMFILE: exitFailure, syscall.EADDRINUSE: exitFailure, syscall.ENOSPC: exitFailure} {
 		if got := exitStatus(fmt.Errorf("the server: %w", blameSettings(&os.PathError{Err: cause}))); got != want {
 			t.Errorf("%v: %d", cause, got)
 		}

@@ -122,7 +122,7 @@ func (s *server) listen() error {
 		}
 		ln, udp, err := s.bind(lc)
 		if err != nil {
-			return err
+			return blameSettings(err)
 		}
 		s.listeners = append(s.listeners, ln)
 		if err := s.listenHTTP3(addr, ln, udp, h, opts); err != nil {
