@@ -236,16 +236,24 @@ func TestMaxRequests(t *testing.T) {
 	}
 }
 
-// TestNoReliefNeedsNoWorker: while no other can be started, a worker serves on.
-func TestNoReliefNeedsNoWorker(t *testing.T) {
+// serveWithoutRelief serves with one worker, pid, that is to be relieved while no other can
+// be started.
+func serveWithoutRelief(t *testing.T) (s *server, pid string) {
+	t.Helper()
 	cfg := Config{App: "flaky", MaxRequests: 1}
 	fake(&cfg)
-	s := serve(t, 1, cfg)
+	s = serve(t, 1, cfg)
 	s.ready()
-	pid := s.get("/").header.Get("X-Pid")
+	pid = s.get("/").header.Get("X-Pid")
 	eventually(t, "the log says that none can be started", func() bool {
 		return s.log.Has("worker is to be relieved") && s.log.Has("workers keep dying")
 	})
+	return s, pid
+}
+
+// TestNoReliefNeedsNoWorker: while no other can be started, a worker serves on.
+func TestNoReliefNeedsNoWorker(t *testing.T) {
+	s, pid := serveWithoutRelief(t)
 	if a := s.get("/"); a.header.Get("X-Pid") != pid {
 		t.Errorf("served by %v", a.header)
 	}
@@ -330,13 +338,8 @@ func TestReloadKillsNone(t *testing.T) {
 
 // A worker that waits for a successor that cannot be started holds up no reload.
 func TestReloadInTheMiddleOfARelief(t *testing.T) {
-	cfg := Config{App: "flaky", MaxRequests: 1}
-	fake(&cfg)
-	s := serve(t, 1, cfg)
-	s.ready()
-	pid := s.get("/").header.Get("X-Pid")
-	eventually(t, "no other can be started", func() bool { return s.log.Has("workers keep dying") })
-	cfg = Config{App: "ok"}
+	s, pid := serveWithoutRelief(t)
+	cfg := Config{App: "ok"}
 	fake(&cfg)
 	if err := s.pool.Reload(context.Background(), cfg); err != nil {
 		t.Fatal(err)
