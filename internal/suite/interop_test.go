@@ -159,31 +159,29 @@ func TestInteropPaths(t *testing.T) {
 	t.Parallel()
 	s := start(t, "--http-protocols", "h1,h3", "--keep-alive", "1m", "--static", "/f="+interopFiles.write(t))
 	for name, test := range map[string]struct {
-		make        func(p *udpPath)
-		connections int
-		paths       []string
-		ping        float64
+		make func(p *udpPath)
+		interopCase
 	}{
-		"longrtt":             {func(p *udpPath) { p.delay = 150 * time.Millisecond }, 1, []string{"small", "2m"}, 0},
-		"handshakeloss":       {func(p *udpPath) { p.fate = lossy(0.3, 0) }, 5, []string{"small"}, 0},
-		"transferloss":        {func(p *udpPath) { p.fate = lossy(0.02, 0) }, 1, []string{"2m"}, 0},
-		"handshakecorruption": {func(p *udpPath) { p.fate = lossy(0, 0.3) }, 5, []string{"small"}, 0},
-		"transfercorruption":  {func(p *udpPath) { p.fate = lossy(0, 0.02) }, 1, []string{"2m"}, 0},
-		"blackhole":           {blackhole, 1, []string{"2m"}, 0},
-		"rebind-port":         {rebinding, 1, []string{"2m", "1m"}, 0.2},
+		"longrtt":             {func(p *udpPath) { p.delay = 150 * time.Millisecond }, interopCase{Paths: []string{"small", "2m"}}},
+		"handshakeloss":       {func(p *udpPath) { p.fate = lossy(0.3, 0) }, interopCase{Paths: []string{"small"}, Connections: 5}},
+		"transferloss":        {func(p *udpPath) { p.fate = lossy(0.02, 0) }, interopCase{Paths: []string{"2m"}}},
+		"handshakecorruption": {func(p *udpPath) { p.fate = lossy(0, 0.3) }, interopCase{Paths: []string{"small"}, Connections: 5}},
+		"transfercorruption":  {func(p *udpPath) { p.fate = lossy(0, 0.02) }, interopCase{Paths: []string{"2m"}}},
+		"blackhole":           {blackhole, interopCase{Paths: []string{"2m"}}},
+		"rebind-port":         {rebinding, interopCase{Paths: []string{"2m", "1m"}, Ping: 0.2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			t.Run("aioquic", func(t *testing.T) {
 				p := newUDPPath(t, s)
 				p.set(test.make)
-				interopFiles.interop(t, p.of(s), interopCase{Paths: test.paths, Connections: test.connections, Ping: test.ping})
+				interopFiles.interop(t, p.of(s), test.interopCase)
 			})
 			t.Run("quic-go", func(t *testing.T) {
 				p := newUDPPath(t, s)
 				p.set(test.make)
-				for range test.connections {
-					interopFiles.fetch(t, p.of(s), test.paths...)
+				for range max(test.Connections, 1) {
+					interopFiles.fetch(t, p.of(s), test.Paths...)
 				}
 			})
 		})
