@@ -79,13 +79,13 @@ class Response:
     def write(self, data):
         """The callable that start_response returns: sends at once."""
         self._check(data)
-        if data and (not self.held or self._unhold()):
-            self._begin()
-            try:
+        try:
+            if data and (not self.held or self._unhold()):
+                self._begin()
                 self._send(data)
-            except BaseException as error:
-                self.hole = error  # a thread of the application may keep it to itself
-                raise
+        except BaseException as error:
+            self.hole = error  # a thread of the application may keep it to itself
+            raise
 
     def push(self, chunk):
         """One item of the application's iterable."""
