@@ -65,7 +65,6 @@ func Shake(t testing.TB, conn net.Conn, head string) *Client {
 func Join(t testing.TB, conn net.Conn) *Client {
 	t.Helper()
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
 	return &Client{Conn: conn, t: t, in: bufio.NewReaderSize(conn, 64<<10), decoder: ws.Decoder{Limit: 64 << 20, Client: true}}
 }
 
