@@ -6,8 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http3"
@@ -38,7 +37,7 @@ func (s *server) bind(lc loop.ListenConfig) (*loop.Listener, *net.UDPConn, error
 			return ln, udp, nil
 		}
 		_ = udp.Close()
-		if !errors.Is(err, unix.EADDRINUSE) || tries == portTries {
+		if !errors.Is(err, syscall.EADDRINUSE) || tries == portTries {
 			return nil, nil, err
 		}
 	}
