@@ -112,6 +112,13 @@ type Exchange interface {
 	// without the field (HTTP/2 and later know no Upgrade).
 	Upgrade(kind UpgradeKind, h *Header) (Tunnel, error)
 
+	// Reserve counts n bytes of memory that the handler holds on behalf of the
+	// client; a negative n gives them back, at the latest when the handler lets go
+	// of the exchange, which may have ended by then. It does not fail. When
+	// the server's memory is used up, the clients that hold the most are given up:
+	// their exchanges are answered 503, or cancelled.
+	Reserve(n int)
+
 	// OnCancel sets the function to call, once, when nobody waits for the
 	// answer any more: the client reset the connection or stream, a deadline
 	// passed, or the server is stopping hard. Cause ErrHalfClosed says
@@ -180,6 +187,8 @@ type Tunnel interface {
 	// that has begun already, fn is called before the executor handles its
 	// next event.
 	OnShutdown(fn func())
+	// Reserve counts memory that the handler holds, as that of an Exchange does.
+	Reserve(n int)
 	// Close closes the tunnel once all that was written is sent.
 	Close()
 	Abort(cause error)

@@ -168,6 +168,9 @@ func (x *exchange) Post(fn func()) bool {
 	return x.home.Post(func() { x.call(guard.Call{Kind: guard.Func, Fn: fn}) })
 }
 
+// Reserve counts memory against the connection.
+func (x *exchange) Reserve(n int) { x.session.conn.Reserve(n) }
+
 // OnCancel sets the function to call when nobody waits any more.
 func (x *exchange) OnCancel(fn func(cause error)) {
 	x.kept = true

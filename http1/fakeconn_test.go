@@ -24,14 +24,15 @@ type fakeConn struct {
 	queued  int  // what Write reports, if not 0
 	timers  [loop.NumTimers]time.Duration
 
-	kept    []byte
-	eof     bool
-	eofTold bool
-	paused  bool
-	closed  bool // the session closed the connection
-	linger  bool
-	aborted error
-	posts   []func()
+	kept     []byte
+	eof      bool
+	eofTold  bool
+	paused   bool
+	closed   bool // the session closed the connection
+	linger   bool
+	aborted  error
+	reserved int // by the session and those it works for
+	posts    []func()
 }
 
 var _ loop.Conn = (*fakeConn)(nil)
@@ -52,6 +53,9 @@ func newFakeConn(h asteri.Handler, opts ...asteri.Option) *fakeConn {
 	c.session = Protocol(h, opts...).NewSession(c)
 	return c
 }
+
+// Reserve counts memory.
+func (c *fakeConn) Reserve(n int) { c.reserved += n }
 
 // feed hands input to the session as the loop does.
 func (c *fakeConn) feed(p []byte) {

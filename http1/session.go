@@ -49,7 +49,7 @@ const (
 // keep the connection. Beyond it, closing is cheaper for both sides.
 const maxDiscard = 256 << 10
 
-var _ loop.Session = (*session)(nil)
+var _ loop.Shedder = (*session)(nil)
 
 func newSession(c loop.Conn, at *local) *session {
 	s := &session{conn: c, at: at}
@@ -345,6 +345,25 @@ func (s *session) OnShutdown() {
 		s.close(true)
 	}
 }
+
+// errShed answers a request whose client holds more than there is memory for.
+var errShed = &asteri.StatusError{Code: 503, Reason: "the server is short of memory", RetryAfter: 1}
+
+// OnShed answers a request whose response has not begun. It is of no use to tell the
+// others, and what waits for a client that does not read is what is to go.
+func (s *session) OnShed() {
+	x := s.x
+	if x == nil || x.started {
+		s.conn.Abort(loop.Shed)
+		return
+	}
+	x.keepAlive = false
+	s.phase = phaseDrop
+	x.fail(errShed)
+}
+
+// Idle tells whether no request is under way.
+func (s *session) Idle() bool { return s.x == nil && s.head == nil && s.phase == phaseHead }
 
 // OnClose ends what the connection's end leaves without a client.
 func (s *session) OnClose(cause error) {

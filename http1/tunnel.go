@@ -159,6 +159,9 @@ func (t *tunnel) tellShutdown() {
 	}
 }
 
+// Reserve counts memory against the connection.
+func (t *tunnel) Reserve(n int) { t.conn.Reserve(n) }
+
 // Close closes the tunnel once all is sent.
 func (t *tunnel) Close() {
 	if t.end(nil) {

@@ -32,6 +32,8 @@ type fakeConn struct {
 	closed  bool // the session closed the connection
 	linger  bool
 	aborted error
+
+	reserved int // by the session and those it works for
 }
 
 var _ loop.Conn = (*fakeConn)(nil)
@@ -90,6 +92,9 @@ func newFakeConn(c Config, h asteri.Handler, opts ...asteri.Option) (*fakeConn, 
 	conn.session = newSession(conn, at)
 	return conn, hm
 }
+
+// Reserve counts memory.
+func (c *fakeConn) Reserve(n int) { c.reserved += n }
 
 // feed hands input to the session as the loop does.
 func (c *fakeConn) feed(p []byte) {

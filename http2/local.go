@@ -14,7 +14,7 @@ type local struct {
 	*stream.Local
 	config *Config
 	hello  []byte      // what a connection begins with: SETTINGS and its window
-	tight  func() bool // the buffer budget is used up
+	tight  func() bool // memory is short
 
 	batch   []byte // frames of the session that is within OnData
 	scratch []byte // frames of any other
@@ -31,10 +31,10 @@ const (
 
 func newLocal(p *protocol, l *loop.Loop) *local {
 	return &local{
-		Local:  stream.NewLocal(&p.settings, l, l.Budget().Reserve),
+		Local:  stream.NewLocal(&p.settings, l),
 		config: &p.config,
 		hello:  appendHello(nil, &p.config, p.settings.Limits.Head),
-		tight:  l.Budget().Over,
+		tight:  l.Budget().Tight,
 	}
 }
 

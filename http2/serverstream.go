@@ -46,6 +46,7 @@ var _ stream.Wire = (*serverStream)(nil)
 // open prepares st for a new request.
 func (st *serverStream) open(s *session, id uint32) {
 	st.s, st.id = s, id
+	st.queue.CountBy(s.conn)
 	st.sendWindow = s.initialWindow
 	st.window = s.at.config.InitialWindow
 	st.recvWindow, st.windowSince = st.window, s.clock.now()
@@ -240,6 +241,9 @@ func (st *serverStream) Reset(cause error) {
 	st.s.put(appendRSTStream(st.s.buffer(), st.id, resetCode(cause)))
 	st.forget(true)
 }
+
+// Reserve counts memory against the connection.
+func (st *serverStream) Reserve(n int) { st.s.conn.Reserve(n) }
 
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.s.clock.watchBodies(st.s.at.Settings.Timeouts.Body) }

@@ -67,7 +67,7 @@ const (
 	stateClosed              // the session has let go of the connection
 )
 
-var _ loop.Session = (*session)(nil)
+var _ loop.Shedder = (*session)(nil)
 
 // The send queue of a connection is kept between these marks, in bytes, so that
 // what is urgent does not wait behind what is not. pauseMark is where a client is
@@ -282,6 +282,19 @@ func (s *session) OnDrain() {
 		s.conn.ResumeRead()
 	}
 }
+
+// OnShed ends the connection with GOAWAY: its client holds more than there is memory
+// for, or is idle where there is no room.
+func (s *session) OnShed() {
+	if s.Idle() {
+		s.fail(connError{codeNo, "no room for idle connections"})
+		return
+	}
+	s.fail(errCalm("the server is short of memory"))
+}
+
+// Idle tells whether no stream is open.
+func (s *session) Idle() bool { return len(s.streams) == 0 && len(s.left) == 0 && s.block == nil }
 
 // OnClose ends what the connection's end leaves without a client.
 func (s *session) OnClose(cause error) {

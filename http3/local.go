@@ -12,11 +12,12 @@ import (
 // except for its pools.
 type local struct {
 	*stream.Local
+	loop    *loop.Loop
 	scratch []byte // frames that are put together, no more than directMax
 }
 
 func newLocal(s *Server, l *loop.Loop) *local {
-	return &local{Local: stream.NewLocal(&s.settings, l, l.Budget().Reserve)}
+	return &local{Local: stream.NewLocal(&s.settings, l), loop: l}
 }
 
 // Pools for what begins on a stream's reading goroutine.

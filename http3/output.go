@@ -28,6 +28,8 @@ const (
 	// within StallTimeout.
 	pieceMax  = 64 << 10
 	writeStep = 8 << 10
+	// writerStack is about what the goroutine itself takes.
+	writerStack = 8 << 10
 	// maxBacklog is how many bytes all streams of a connection together may
 	// have waiting before their handlers are asked to wait.
 	maxBacklog = 4 * asteri.HighWater
@@ -150,7 +152,7 @@ func (st *serverStream) sendNow(p []byte) bool {
 // direct gives QUIC the next bytes of the stream, if there is room for all of them.
 func (st *serverStream) direct(b []byte) bool {
 	o := &st.out
-	if o.direct+len(b) > directMax || st.str.TryWriteAll(b) != nil {
+	if o.direct+len(b) > directMax || st.session.server.engine.Budget().Tight() || st.str.TryWriteAll(b) != nil {
 		return false
 	}
 	o.direct += len(b)
@@ -172,7 +174,7 @@ func (st *serverStream) pump() bool {
 	if len(b) > 0 && !st.direct(b) {
 		o.raw = nil // b is the goroutine's
 		o.writing = len(b)
-		st.session.server.engine.Budget().Reserve(int64(len(b)))
+		st.session.Reserve(len(b) + writerStack)
 		go st.write(b)
 		return true
 	}
@@ -246,7 +248,7 @@ var errStalled = errors.New("client takes no bytes of the response")
 // wrote goes on behind a piece.
 func (st *serverStream) wrote(err error) {
 	o := &st.out
-	st.session.server.engine.Budget().Reserve(-int64(o.writing))
+	st.session.Reserve(-o.writing - writerStack)
 	o.writing, o.direct = 0, 0
 	if err != nil {
 		if isLate(err) {

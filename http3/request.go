@@ -244,20 +244,12 @@ const pieceSize = 16 << 10
 func (p *piece) land() {
 	st := p.st
 	st.received(p.data[:p.n])
-	p.st = nil
-	pieces.Put(p)
+	p.giveBack()
 	st.window.landed(0)
 }
 
-// takePiece waits for room in the window, and for memory.
+// takePiece waits for room in the window.
 func (st *serverStream) takePiece() error {
-	for budget := st.session.server.engine.Budget(); budget.Over(); {
-		select {
-		case <-time.After(starvedTime):
-		case <-st.session.conn.Context().Done():
-			return asteri.ErrClosed
-		}
-	}
 	room, err := st.window.take(st.session.conn.Context(), pieceSize)
 	if err != nil {
 		return err
@@ -268,12 +260,17 @@ func (st *serverStream) takePiece() error {
 		p.arrive = p.land
 	}
 	p.n, p.room, p.st = 0, room, st
+	st.session.Reserve(pieceSize)
 	st.piece = p
 	return nil
 }
 
-// starvedTime is how soon a reader looks again whether there is memory.
-const starvedTime = 50 * time.Millisecond
+// giveBack lets go of a piece.
+func (p *piece) giveBack() {
+	p.st.session.Reserve(-pieceSize)
+	p.st = nil
+	pieces.Put(p)
+}
 
 // passOn posts home what was read.
 func (st *serverStream) passOn() {
@@ -290,7 +287,6 @@ func (st *serverStream) passOn() {
 		st.window.close() // the loop has ended
 	}
 	unused := p.room - p.n
-	p.st = nil
-	pieces.Put(p)
+	p.giveBack()
 	st.window.landed(unused)
 }

@@ -102,7 +102,7 @@ func (s *Server) open() (err error) {
 		VerifySourceAddress: s.doubts,
 	}
 	withoutWarning(func() {
-		roomy := func() bool { return !s.engine.Budget().Over() }
+		roomy := func() bool { return !s.engine.Budget().Tight() }
 		s.listener, err = s.transport.ListenEarly(s.cfg.tlsConfig(), s.cfg.quicConfig(roomy))
 	})
 	if err != nil {

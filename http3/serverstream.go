@@ -60,6 +60,7 @@ func (st *serverStream) open(n *session, str *quic.Stream) {
 	st.window.reset(asteri.BodyWindow)
 	st.refusal, st.headEnds, st.unread = nil, false, false
 	st.out.reset()
+	st.out.queue.CountBy(n)
 	st.reading, st.sent, st.closed, st.abandoned, st.left = false, false, false, false, false
 	st.unwatch = nil
 }
@@ -282,6 +283,9 @@ const discardTime = time.Second
 
 // Credit lets the reader go on.
 func (st *serverStream) Credit(n int) { st.window.give(n) }
+
+// Reserve counts memory against the connection.
+func (st *serverStream) Reserve(n int) { st.session.Reserve(n) }
 
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.session.awaitBody() }

@@ -14,6 +14,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/purse"
 	"github.com/asteri/asteri-loop/internal/sched"
 	"github.com/asteri/asteri-loop/internal/stream"
+	"github.com/asteri/asteri-loop/loop"
 )
 
 // session is one connection. Its goroutines take streams; all state below home
@@ -25,6 +26,7 @@ type session struct {
 	control  *quic.SendStream // ours
 	who      atomic.Pointer[identity]
 	accepted atomic.Uint64 // the lowest id that no stream has had
+	memory   atomic.Int64  // bytes that are held for the client
 
 	// home
 	streams  map[quic.StreamID]*serverStream
@@ -73,7 +75,7 @@ func newSession(s *Server, conn *quic.Conn, at *local) (*session, error) {
 // run serves the connection until it is over.
 func (n *session) run() {
 	ctx := n.conn.Context()
-	n.at.Home.Post(n.becomeIdle)
+	n.at.Home.Post(n.begin)
 	if n.handshake(ctx) {
 		go n.acceptUni(ctx)
 		n.acceptRequests(ctx)
@@ -82,6 +84,36 @@ func (n *session) run() {
 	cause := context.Cause(ctx)
 	n.at.Home.Post(func() { n.lose(cause) })
 }
+
+// begin makes the session known at home.
+func (n *session) begin() {
+	if n.lost == nil {
+		n.at.loop.AddHolder(n)
+		n.becomeIdle()
+	}
+}
+
+// Reserve counts memory that is held for the client. It may be called from any
+// goroutine.
+func (n *session) Reserve(bytes int) {
+	n.memory.Add(int64(bytes))
+	n.server.engine.Budget().Reserve(int64(bytes))
+	if bytes > 0 {
+		n.server.engine.Relieve()
+	}
+}
+
+// Held returns how much that is.
+func (n *session) Held() int64 { return n.memory.Load() }
+
+// OnShed ends the connection of a client that holds more than there is memory for.
+func (n *session) OnShed() {
+	err := connError{codeExcessiveLoad, "the server is short of memory"}
+	n.fail(err)
+	n.lose(err)
+}
+
+var _ loop.Holder = (*session)(nil)
 
 // handshake waits until the handshake is complete, except for a client that sends
 // early data: its requests are taken meanwhile.
@@ -192,6 +224,7 @@ func (n *session) lose(cause error) {
 		return
 	}
 	n.lost = goneCause(cause)
+	n.at.loop.RemoveHolder(n)
 	n.clock.stop()
 	n.setBusy(false)
 	for _, st := range n.snapshot() {

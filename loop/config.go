@@ -30,8 +30,8 @@ type Config struct {
 	// GracefulTimeout is how long Run waits for connections to finish after
 	// its context is done. Default 30 s.
 	GracefulTimeout time.Duration
-	// BufferBudget bounds the bytes of all input and output buffers
-	// together; beyond it connections are not read until some are sent.
+	// BufferBudget bounds the bytes of memory that are held for all clients
+	// together. From nine tenths on, those who hold the most are given up.
 	// Default 1 GiB.
 	BufferBudget int64
 	// MaxConnections bounds accepted connections; those beyond are closed

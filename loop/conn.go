@@ -40,14 +40,14 @@ type conn struct {
 	watched     bool // the poller knows fd
 	isDirty     bool
 	queuedAgain bool
-	isStarved   bool
 	drainTold   bool        // the session knows that the server is draining
 	gone        atomic.Bool // closed, for who posts
 
 	kept     []byte // received; kept[keptFrom:] is not consumed; nil when empty
 	keptFrom int
 	out      sendQueue
-	high     int // water marks of the send queue
+	reserved int64 // by Reserve
+	high     int   // water marks of the send queue
 	low      int
 	cause    error
 
@@ -371,11 +371,10 @@ func (c *conn) updateInterest() {
 }
 
 // wantsInput tells whether the socket should be read: not after its end, not
-// while the session is paused and the loop keeps enough for it, and not while
-// the memory budget is used up.
+// while the session is paused and the loop keeps enough for it.
 func (c *conn) wantsInput() bool {
 	switch {
-	case c.eof || c.isStarved:
+	case c.eof:
 		return false
 	case c.state == stateFlushing:
 		return false

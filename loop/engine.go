@@ -21,6 +21,7 @@ type Engine struct {
 
 	clients    *clients // nil without a limit
 	refused    refusals
+	shed       shedCounts
 	handshakes handshakeCounts
 
 	active    atomic.Int32 // loops that get new connections: the first so many
@@ -167,6 +168,11 @@ type Stats struct {
 	Handshaken []HandshakeStats
 	// BufferBytes is the memory that buffers use.
 	BufferBytes int64
+	// Overload is how much of the buffer memory is used: 0 calm, 1 tight (what
+	// need not grow does not), 2 over (the greatest holders are given up).
+	Overload int
+	// ShedForMemory counts the connections that were given up.
+	ShedForMemory uint64
 	// Refused counts connections that were closed before a protocol had
 	// them, by reason, since the start. It is nil if there were none.
 	Refused map[string]uint64
@@ -188,7 +194,8 @@ type LoopStats struct {
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Active: e.Active(), Protocols: e.byProtocol(), Handshakes: e.shakes.count(), Handshaken: e.handshakes.all(),
-		BufferBytes: e.budget.Used(), Refused: e.refused.byName(),
+		BufferBytes: e.budget.Used(), Overload: e.budget.Level(), ShedForMemory: e.shed.memory.Load(),
+		Refused: e.refused.byName(),
 	}
 	for _, l := range e.loops {
 		s.Loops = append(s.Loops, LoopStats{

@@ -340,20 +340,3 @@ func TestPausedReadingPushesBack(t *testing.T) {
 	}
 	waitFor(t, "all bytes", func() bool { return got.Load() == size })
 }
-
-func TestBudgetPausesReading(t *testing.T) {
-	e := start(t, loop.Config{Loops: 1, BufferBudget: 1 << 20})
-	a := listen(t, e, loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{echo()}})
-	e.Budget().Reserve(2 << 20)
-	c := dial(t, a)
-	c.Write([]byte("x"))
-	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("read %d bytes, %v, while the budget was used up", n, err)
-	}
-	e.Budget().Reserve(-2 << 20)
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
-		t.Error(err)
-	}
-}

@@ -36,14 +36,17 @@ type Loop struct {
 
 	running    []func() // functions being run, so that a panic loses only one
 	runningAt  int
-	dirty      turns   // have something to send
-	again      turns   // have input to be offered again
-	closing    turns   // aborted: to be closed at the end of the tick
-	shutdowns  turns   // to be told that the server is draining
-	starved    []*conn // not read because the budget is used up
-	unfinished bool    // a session's failure cut the last tick short
-	current    *conn   // whose session is being called
-	fileJobs   int     // jobs of the file pool for connections of this loop
+	dirty      turns // have something to send
+	again      turns // have input to be offered again
+	closing    turns // aborted: to be closed at the end of the tick
+	shutdowns  turns // to be told that the server is draining
+	unfinished bool  // a session's failure cut the last tick short
+	current    *conn // whose session is being called
+	holders    map[Holder]struct{}
+	pressed    bool      // the budget is over: somebody is to be given up
+	relieved   time.Time // when that was last tried in vain
+	unrelieved bool      // and it is to be tried again
+	fileJobs   int       // jobs of the file pool for connections of this loop
 	drainState drainState
 	lasting    lasting
 	stopped    bool
@@ -53,6 +56,9 @@ type Loop struct {
 	stats  loopStats
 	spoken spoken
 	busy   busyMeter
+
+	reliefPosted atomic.Bool  // by another loop
+	lent         atomic.Int64 // bytes that adopted connections hold, when last looked at
 }
 
 // slot is a place in the table that tokens point into.
@@ -80,6 +86,7 @@ func newLoop(id int, e *Engine) (*Loop, error) {
 		events:  make([]poller.Event, 0, 256),
 		in:      make([]byte, readSize),
 		started: time.Now(),
+		holders: make(map[Holder]struct{}),
 	}
 	l.now = l.started
 	l.chunks.budget = e.budget
@@ -141,6 +148,9 @@ func (l *Loop) tick() {
 		ev := l.events[len(l.events)-1]
 		l.events = l.events[:len(l.events)-1]
 		l.dispatch(ev)
+		if l.pressed {
+			l.relieve()
+		}
 	}
 	l.runPosts()
 	l.shutdowns.round((*conn).shutdown)
@@ -148,8 +158,10 @@ func (l *Loop) tick() {
 	l.wheel.advance(ticks(l.now.Sub(l.started)/slotTime), (*conn).onWheel)
 	l.dirty.round((*conn).flush)
 	l.closeAborted()
-	l.chunks.settle()
-	l.feedStarved()
+	l.settle()
+	if l.pressed {
+		l.relieve()
+	}
 	l.stats.ticks.Add(1)
 	if l.engine.cfg.Adaptive {
 		l.measure()
@@ -206,8 +218,8 @@ func (l *Loop) sleepTime() time.Duration {
 	if n := l.wheel.next(); n > 0 {
 		d = max(time.Duration(l.wheel.current+n)*slotTime-l.now.Sub(l.started), time.Millisecond)
 	}
-	if len(l.starved) > 0 && (d < 0 || d > slotTime) {
-		d = slotTime
+	if l.unrelieved && (d < 0 || d > reliefWait) {
+		d = reliefWait
 	}
 	return d
 }
@@ -236,6 +248,9 @@ func (l *Loop) runPosts() {
 		l.running[l.runningAt] = nil
 		l.runningAt++
 		fn()
+		if l.pressed {
+			l.relieve()
+		}
 	}
 }
 
@@ -244,19 +259,6 @@ func (l *Loop) closeAborted() {
 	for !l.closing.empty() {
 		l.closing.round((*conn).finishClose)
 	}
-}
-
-// feedStarved reads again the connections that were held back for memory.
-func (l *Loop) feedStarved() {
-	if len(l.starved) == 0 || l.engine.budget.Over() {
-		return
-	}
-	for _, c := range l.starved {
-		c.isStarved = false
-		c.updateInterest()
-	}
-	clear(l.starved)
-	l.starved = l.starved[:0]
 }
 
 // recoverTick confines a panic to the connection whose session raised it.

@@ -43,10 +43,6 @@ func (c *conn) unwatch() {
 
 // receive reads once: the byte budget of a tick.
 func (c *conn) receive() {
-	if c.loop.engine.budget.Over() && c.kind == accepted && c.state == stateOpen {
-		c.starve()
-		return
-	}
 	if c.state == stateLingering {
 		c.receiveAndDrop()
 		return
@@ -187,20 +183,13 @@ func (c *conn) keep(p []byte) {
 	}
 	before := cap(c.kept)
 	c.kept = append(c.kept, p...)
-	c.loop.chunks.reserved += int64(cap(c.kept) - before)
+	c.loop.reserve(cap(c.kept) - before)
 }
 
 func (c *conn) afterInput() {
 	if c.paused || c.want&poller.Readable == 0 {
 		c.updateInterest()
 	}
-}
-
-// starve holds the connection back until memory is free again.
-func (c *conn) starve() {
-	c.isStarved = true
-	c.loop.starved = append(c.loop.starved, c)
-	c.updateInterest()
 }
 
 // receiveAndDrop reads what a peer still sends to a connection that has said its

@@ -91,6 +91,12 @@ type Conn interface {
 	// ResumeRead undoes PauseRead. Bytes kept so far are offered in the
 	// same tick, never from within this call.
 	ResumeRead()
+	// Reserve counts n bytes of memory that are held for the connection beside
+	// what the loop holds itself; a negative n gives them back. It does not fail:
+	// when all memory is used up, those who hold the most are given up (see
+	// Shedder). What was counted is given back also when the connection has ended,
+	// by a call of its loop.
+	Reserve(n int)
 	// SetTimer starts timer t, or starts it anew; d <= 0 stops it. Timers
 	// are coarse: they run out up to 50 ms late, never early.
 	SetTimer(t Timer, d time.Duration)
@@ -143,6 +149,9 @@ const (
 	DrainExpired
 	// Overloaded: a limit on connections was reached.
 	Overloaded
+	// Shed: the connection was given up, because it held more memory than others
+	// and there was too little, or was idle and there were too many.
+	Shed
 )
 
 // Error names the cause.
@@ -162,6 +171,8 @@ func (e Ending) Error() string {
 		return "time for a graceful stop is over"
 	case Overloaded:
 		return "too many connections"
+	case Shed:
+		return "given up for lack of memory or descriptors"
 	}
 	return "connection ended"
 }

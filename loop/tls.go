@@ -113,12 +113,14 @@ func (t *tlsLayer) receive(c *conn) {
 	}
 	if !t.ready {
 		t.view.feed(c.loop.in[:n])
+		t.view.count()
 		c.updateInterest()
 		return
 	}
 	t.view.lend(c.loop.in[:n])
 	t.pump(c)
 	t.view.own()
+	t.view.count()
 }
 
 // received handles the outcome of a read; false means that there are no bytes.
@@ -157,6 +159,9 @@ func (t *tlsLayer) pump(c *conn) {
 			t.ended(c, err)
 			break
 		}
+	}
+	if !t.view.lent {
+		t.view.count()
 	}
 	if c.eof && !c.paused {
 		c.tellEOF()
@@ -249,5 +254,7 @@ func (t *tlsLayer) sayGoodbye(c *conn) bool {
 // close releases what the layer holds, and ends a handshake that still runs.
 func (t *tlsLayer) close(c *conn) {
 	t.view.end(PeerClosed)
+	c.loop.reserve(-t.view.counted)
+	t.view.counted = 0
 	t.wire.drop(&c.loop.chunks)
 }

@@ -25,6 +25,8 @@ type tlsView struct {
 	lent bool // in is the loop's read buffer
 	err  error
 
+	counted int // bytes of in that the loop has counted
+
 	direct bool
 }
 
@@ -73,6 +75,16 @@ func (v *tlsView) end(err error) {
 	}
 	v.mu.Unlock()
 	v.signal()
+}
+
+// count counts the bytes that wait here. The loop calls it when it has added some, or
+// had some read.
+func (v *tlsView) count() {
+	n := v.waiting()
+	if n != v.counted {
+		v.c.loop.reserve(n - v.counted)
+		v.counted = n
+	}
 }
 
 func (v *tlsView) signal() {

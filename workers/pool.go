@@ -49,7 +49,7 @@ type Stats struct {
 func newPool(model string, h Handler, o Options, limit int, whole bool) *Pool {
 	p := &Pool{model: model, handler: h, options: o, limit: limit, whole: whole}
 	if whole && o.ResponseSpoolMax > 0 {
-		p.spools = spool.NewStore("", nil)
+		p.spools = spool.NewStore("")
 	}
 	p.dog = watchdog{limit: o.Timeout, goesOn: whole, late: p.late}
 	return p

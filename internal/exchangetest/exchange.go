@@ -38,6 +38,7 @@ type Exchange struct {
 	cancelCause error
 	kept        bool
 	result      Result
+	reserved    atomic.Int64
 	ended       atomic.Bool
 	done        chan struct{} // closed when the exchange has ended
 }
@@ -104,6 +105,13 @@ func (x *Exchange) Serve(h asteri.Handler) {
 
 // Request is part of asteri.Exchange, as are the following methods.
 func (x *Exchange) Request() *asteri.Request { return x.req }
+
+// Reserve counts memory; Reserved tells how much is held.
+func (x *Exchange) Reserve(n int) { x.reserved.Add(int64(n)) }
+
+// Reserved returns the bytes that the handler has counted by Reserve. It may be called
+// from any goroutine.
+func (x *Exchange) Reserved() int64 { return x.reserved.Load() }
 
 // ReadBody starts the delivery of what the client has sent and will send.
 func (x *Exchange) ReadBody(sink asteri.BodySink) {

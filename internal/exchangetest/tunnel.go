@@ -36,6 +36,8 @@ func (t *tunnel) Post(fn func()) bool         { return t.x.Post(fn) }
 func (t *tunnel) Home() asteri.Executor       { return t.x.Home() }
 func (t *tunnel) Abort(cause error)           { t.x.Abort(cause) }
 
+func (t *tunnel) Reserve(n int) { t.x.Reserve(n) }
+
 func (t *tunnel) OnShutdown(fn func()) { t.x.onShutdown = fn }
 
 func (t *tunnel) Close() {

@@ -65,7 +65,7 @@ func (x *Exchange) write(p []byte) (queued int, err error) {
 		if err != nil || queued < asteri.HighWater || x.max <= x.handed {
 			return queued, err
 		}
-		x.stored, x.sent, x.moving = x.store.New(x.Home(), 0, 0, x.wrote), 0, 0
+		x.stored, x.sent, x.moving = x.store.New(x.Exchange, 0, 0, x.wrote), 0, 0
 		x.awaitRoom()
 		return 0, nil
 	}

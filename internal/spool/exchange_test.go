@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/asteri/asteri-loop"
@@ -79,7 +78,7 @@ func fill(n int) []byte {
 func TestResponseArrivesWhole(t *testing.T) {
 	for _, limit := range []int64{0, 1 << 10, 400 << 10, 1 << 30} {
 		dir := t.TempDir()
-		x, e, m := begin(t, spool.NewStore(dir, nil), limit)
+		x, e, m := begin(t, spool.NewStore(dir), limit)
 		var want []byte
 		for range 100 {
 			p := fill(rand.IntN(50_000))
@@ -112,7 +111,7 @@ func TestResponseArrivesWhole(t *testing.T) {
 }
 
 func TestHandlerGoesOnWithoutItsClient(t *testing.T) {
-	x, e, m := begin(t, spool.NewStore(t.TempDir(), nil), 1<<30)
+	x, e, m := begin(t, spool.NewStore(t.TempDir()), 1<<30)
 	for range 256 {
 		m.write(fill(32 << 10))
 	}
@@ -125,7 +124,7 @@ func TestHandlerGoesOnWithoutItsClient(t *testing.T) {
 
 func TestFullFileHoldsTheHandlerBack(t *testing.T) {
 	const limit = 1 << 20
-	x, e, m := begin(t, spool.NewStore(t.TempDir(), nil), limit)
+	x, e, m := begin(t, spool.NewStore(t.TempDir()), limit)
 	for range 128 {
 		m.write(fill(32 << 10))
 	}
@@ -158,7 +157,7 @@ func TestFullFileHoldsTheHandlerBack(t *testing.T) {
 }
 
 func TestAbortForgets(t *testing.T) {
-	x, e, m := begin(t, spool.NewStore(t.TempDir(), nil), 1<<30)
+	x, e, m := begin(t, spool.NewStore(t.TempDir()), 1<<30)
 	for range 32 {
 		m.write(fill(32 << 10))
 	}
@@ -177,8 +176,7 @@ func TestAbortForgets(t *testing.T) {
 
 // The client goes while the end of the response waits for the disk.
 func TestClientGoesBehindTheHandler(t *testing.T) {
-	var used atomic.Int64
-	store := spool.NewStore(t.TempDir(), func(n int64) { used.Add(n) })
+	store := spool.NewStore(t.TempDir())
 	x, e, m := begin(t, store, 1<<30)
 	for range 32 {
 		m.write(fill(32 << 10))
@@ -186,7 +184,7 @@ func TestClientGoesBehindTheHandler(t *testing.T) {
 	m.steps = append(m.steps, func() (int, error) { return 0, m.x.Finish(nil) })
 	e.Do(m.run)
 	x.Cancel(asteri.ErrClientGone)
-	exchangetest.Eventually(t, "nothing is kept", func() bool { return used.Load() == 0 })
+	exchangetest.Eventually(t, "nothing is kept", func() bool { return x.Reserved() == 0 })
 }
 
 func TestDiskFailureEndsTheResponse(t *testing.T) {
@@ -196,7 +194,7 @@ func TestDiskFailureEndsTheResponse(t *testing.T) {
 	x.Hold()
 	m := new(maker)
 	x.Serve(asteri.HandlerFunc(func(x asteri.Exchange) {
-		store := spool.NewStore(filepath.Join(t.TempDir(), "absent"), nil)
+		store := spool.NewStore(filepath.Join(t.TempDir(), "absent"))
 		m.x = store.Exchange(x, 1<<30, slog.New(slog.NewTextHandler(&log, nil)))
 		_ = m.x.Start(200, nil)
 		for range 64 {

@@ -2,38 +2,39 @@
 // beyond it. Event loops use it: no call waits for a disk.
 package spool
 
-import "os"
+import (
+	"os"
+
+	"github.com/asteri/asteri-loop"
+)
 
 // Store makes buffers. It bounds how many goroutines write their files.
 type Store struct {
-	dir     string
-	reserve func(n int64)
-	slots   chan struct{}
+	dir   string
+	slots chan struct{}
 }
 
 // writers is how many buffers of a store are written to disk at a time.
 const writers = 8
 
 // NewStore returns a store with its temporary files in dir, as TempFile makes them.
-// reserve, if not nil, is told of each change of the memory in use, in bytes, from
-// any goroutine.
-func NewStore(dir string, reserve func(n int64)) *Store {
-	if reserve == nil {
-		reserve = func(int64) {}
-	}
-	return &Store{dir: dir, reserve: reserve, slots: make(chan struct{}, writers)}
+func NewStore(dir string) *Store {
+	return &Store{dir: dir, slots: make(chan struct{}, writers)}
 }
 
-// Owner runs functions on the goroutine that owns a buffer, as asteri.Executor
-// does: in order, and false once it has ended.
-type Owner interface {
-	Post(fn func()) bool
+// Client is for whom a buffer is kept; an asteri.Exchange is one.
+type Client interface {
+	// Home runs functions on the goroutine that owns the buffer.
+	Home() asteri.Executor
+	// Reserve counts memory, on that goroutine.
+	Reserve(n int)
 }
 
 // Buffer is a growing sequence of bytes. All methods belong to its owner.
 type Buffer struct {
 	store  *Store
-	owner  Owner
+	client Client
+	owner  asteri.Executor        // the client's home
 	memory int                    // limit on mem
 	wrote  func(n int, err error) // progress of the file
 
@@ -41,6 +42,7 @@ type Buffer struct {
 	file     *os.File
 	fileSize int64 // bytes written to the file
 	size     int64 // bytes appended
+	flying   int   // bytes that a goroutine writes
 	kept     int   // bytes reported as stored that the file does not hold yet
 	spilled  bool  // there is, or will be, a file
 	writing  bool  // a goroutine works on the file
@@ -51,8 +53,8 @@ type Buffer struct {
 // New makes a buffer of which the first memory bytes stay in memory; 0 means
 // that all go to a file. expect, if positive, is how long it will become. wrote
 // is called on the owner for each Append that did not end at once.
-func (s *Store) New(owner Owner, memory int, expect int64, wrote func(n int, err error)) *Buffer {
-	b := &Buffer{store: s, owner: owner, memory: memory, wrote: wrote}
+func (s *Store) New(client Client, memory int, expect int64, wrote func(n int, err error)) *Buffer {
+	b := &Buffer{store: s, client: client, owner: client.Home(), memory: memory, wrote: wrote}
 	if expect > 0 && expect <= int64(memory) {
 		b.mem = make([]byte, 0, expect)
 	}
@@ -68,7 +70,7 @@ func (b *Buffer) Append(p []byte) (stored bool) {
 		return false
 	}
 	b.size += int64(len(p))
-	b.store.reserve(int64(len(p)))
+	b.hold(len(p))
 	if !b.spilled && len(b.mem)+len(p) <= b.memory {
 		b.mem = append(b.mem, p...)
 		return true
@@ -80,6 +82,13 @@ func (b *Buffer) Append(p []byte) (stored bool) {
 	b.mem = append(b.mem, p...)
 	b.spill()
 	return false
+}
+
+// hold counts memory for the client.
+func (b *Buffer) hold(n int) {
+	if n != 0 {
+		b.client.Reserve(n)
+	}
 }
 
 // Size returns how many bytes were appended.
@@ -104,8 +113,8 @@ func (b *Buffer) File() (f *os.File, written int64) {
 // Close drops the content and closes the file. wrote is not called any more.
 func (b *Buffer) Close() {
 	b.closed = true
-	b.store.reserve(-int64(len(b.mem)))
-	b.mem = nil
+	b.hold(-len(b.mem) - b.flying)
+	b.mem, b.flying = nil, 0
 	if b.file != nil && !b.writing {
 		b.file.Close()
 		b.file = nil

@@ -7,13 +7,23 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop"
 )
 
 // owner runs posted functions when the test lets it.
 type owner chan func()
+
+// client has an executor, and counts what is held for it.
+type client struct {
+	home asteri.Executor
+	held int
+}
+
+func (c *client) Home() asteri.Executor { return c.home }
+func (c *client) Reserve(n int)         { c.held += n }
 
 func (o owner) Post(fn func()) bool {
 	o <- fn
@@ -38,7 +48,7 @@ func (e ended) Post(func()) bool {
 }
 
 func TestStaysInMemory(t *testing.T) {
-	b := NewStore(t.TempDir(), nil).New(make(owner), 10, 0, nil)
+	b := NewStore(t.TempDir()).New(&client{home: make(owner)}, 10, 0, nil)
 	defer b.Close()
 	for _, p := range []string{"hello", "", "world"} {
 		if !b.Append([]byte(p)) {
@@ -55,8 +65,8 @@ func TestSpillsWhole(t *testing.T) {
 		o := make(owner, 100)
 		dir := t.TempDir()
 		total, stored := 0, 0
-		var used atomic.Int64
-		b := NewStore(dir, func(n int64) { used.Add(n) }).New(o, memory, 1<<20, func(n int, err error) {
+		who := &client{home: o}
+		b := NewStore(dir).New(who, memory, 1<<20, func(n int, err error) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -94,8 +104,8 @@ func TestSpillsWhole(t *testing.T) {
 			t.Errorf("left in the directory: %v", names)
 		}
 		b.Close()
-		if n := used.Load(); n != 0 {
-			t.Errorf("%d bytes stay reserved", n)
+		if who.held != 0 {
+			t.Errorf("%d bytes stay reserved", who.held)
 		}
 	}
 }
@@ -103,7 +113,7 @@ func TestSpillsWhole(t *testing.T) {
 func TestErrorIsReportedOnce(t *testing.T) {
 	o := make(owner, 1)
 	var errs []error
-	b := NewStore(filepath.Join(t.TempDir(), "absent"), nil).New(o, 0, 0, func(n int, err error) {
+	b := NewStore(filepath.Join(t.TempDir(), "absent")).New(&client{home: o}, 0, 0, func(n int, err error) {
 		if n != 0 {
 			t.Errorf("%d bytes reported", n)
 		}
@@ -120,9 +130,13 @@ func TestErrorIsReportedOnce(t *testing.T) {
 
 func TestCloseWhileWriting(t *testing.T) {
 	o := make(owner, 1)
-	b := NewStore(t.TempDir(), nil).New(o, 0, 0, func(int, error) { t.Error("called after Close") })
+	who := &client{home: o}
+	b := NewStore(t.TempDir()).New(who, 0, 0, func(int, error) { t.Error("called after Close") })
 	b.Append([]byte("a"))
 	b.Close()
+	if who.held != 0 {
+		t.Errorf("%d bytes stay reserved", who.held)
+	}
 	o.next(t)
 	if file, _ := b.File(); file != nil {
 		t.Error("the file was not closed")
@@ -131,7 +145,7 @@ func TestCloseWhileWriting(t *testing.T) {
 
 func TestOwnerThatEnded(t *testing.T) {
 	e := ended{make(chan struct{})}
-	b := NewStore(t.TempDir(), nil).New(e, 0, 0, nil)
+	b := NewStore(t.TempDir()).New(&client{home: e}, 0, 0, nil)
 	b.Append([]byte("a"))
 	<-e.posted
 }

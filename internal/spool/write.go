@@ -13,6 +13,7 @@ func (b *Buffer) spill() {
 		return
 	}
 	b.writing = true
+	b.flying = len(b.mem)
 	p, file, at := b.mem, b.file, b.fileSize
 	b.mem = nil
 	sched.Begin()
@@ -20,7 +21,6 @@ func (b *Buffer) spill() {
 		b.store.slots <- struct{}{}
 		file, err := b.store.write(file, p, at)
 		<-b.store.slots
-		b.store.reserve(-int64(len(p)))
 		sched.End()
 		if !b.owner.Post(func() { b.finish(file, len(p), err) }) && file != nil {
 			file.Close()
@@ -57,6 +57,8 @@ func TempFile(dir string) (*os.File, error) {
 
 // finish takes the outcome of a write, on the owner.
 func (b *Buffer) finish(file *os.File, n int, err error) {
+	b.hold(-b.flying)
+	b.flying = 0
 	b.writing = false
 	b.file = file
 	if b.closed {

@@ -43,6 +43,7 @@ import (
 // Wire is the protocol's side of one stream. Its methods never call into the
 // Exchange, and do nothing on a closed stream.
 type Wire interface {
+	Reserver // of memory that is held for this client
 	// SendHead sends a header section: an interim response, or the response,
 	// of which it is the whole if end. The fields are in their final form,
 	// names in lower case and :status first, and live until it returns. It

@@ -67,6 +67,7 @@ func (x *Exchange) Init(at *Local, wire Wire, proto asteri.Proto, peer *asteri.P
 	}
 	x.req.Header.Reset()
 	x.in = intake{}
+	x.in.kept.CountBy(wire)
 	x.started, x.over, x.high, x.stopping, x.letGo = false, false, false, false, false
 	x.begun = time.Time{}
 	x.status = 0
@@ -161,6 +162,9 @@ func (x *Exchange) Post(fn func()) bool {
 	}
 	return x.at.Home.Post(func() { x.call(guard.Call{Kind: guard.Func, Fn: fn}) })
 }
+
+// Reserve counts memory against the connection.
+func (x *Exchange) Reserve(n int) { x.wire.Reserve(n) }
 
 // OnCancel sets the function to call when nobody waits any more.
 func (x *Exchange) OnCancel(fn func(cause error)) {

@@ -15,29 +15,24 @@ type Local struct {
 	// Home owns the exchanges.
 	Home Home
 
-	reserve func(n int64) // counts the memory of queues
-	date    httpfield.Date
-	server  []byte
-	altSvc  []byte
-	idName  []byte         // of the field for a request's id, or empty
-	id      []byte         // of a request, as the value of that field
-	fields  []asteri.Field // of the header section being put together
-	names   []byte         // the names in it that had to be put in lower case
-	digits  [20]byte       // of its Content-Length
-	record  asteri.Record
-	chunks  *chunk // free
-	free    int    // how many
+	date   httpfield.Date
+	server []byte
+	altSvc []byte
+	idName []byte         // of the field for a request's id, or empty
+	id     []byte         // of a request, as the value of that field
+	fields []asteri.Field // of the header section being put together
+	names  []byte         // the names in it that had to be put in lower case
+	digits [20]byte       // of its Content-Length
+	record asteri.Record
+	chunks *chunk // free
+	free   int    // how many
 }
 
 // NewLocal returns the Local of home. The protocol has seen to it that s.Server and
-// s.AltSvc can be field values. reserve is told of memory that queues take,
-// and of that which they give back as a negative number; it may be nil.
-func NewLocal(s *asteri.Settings, home Home, reserve func(n int64)) *Local {
-	if reserve == nil {
-		reserve = func(int64) {}
-	}
+// s.AltSvc can be field values.
+func NewLocal(s *asteri.Settings, home Home) *Local {
 	return &Local{
-		Settings: s, Home: home, reserve: reserve, server: []byte(s.Server), altSvc: []byte(s.AltSvc),
+		Settings: s, Home: home, server: []byte(s.Server), altSvc: []byte(s.AltSvc),
 		idName: httpfield.AppendLower(nil, []byte(s.RequestIDField)),
 	}
 }

@@ -15,7 +15,7 @@ func beginConnect(t *testing.T, h asteri.HandlerFunc, opts ...asteri.Option) *wi
 	t.Helper()
 	s := asteri.NewSettings(h, opts...)
 	w := new(wire)
-	w.Init(NewLocal(&s, &home{posts: make(chan func(), 100), time: time.Unix(1700000000, 0)}, nil), w, asteri.HTTP2, &asteri.Peer{})
+	w.Init(NewLocal(&s, &home{posts: make(chan func(), 100), time: time.Unix(1700000000, 0)}), w, asteri.HTTP2, &asteri.Peer{})
 	var head httpfield.RequestHead
 	w.Head(&head)
 	for _, f := range [][2]string{{":method", "CONNECT"}, {":protocol", "echo"}, {":scheme", "http"}, {":path", "/chat"}, {":authority", "a"}} {

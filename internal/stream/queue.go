@@ -53,15 +53,25 @@ func (l *Loads) take(left int64) int {
 
 func (l *Loads) giveBack(size int) { *l -= Loads(size) }
 
-// Queue holds content of one stream, in order, and how it ends. The zero value is
-// empty. It belongs to the home's goroutine.
+// Reserver counts memory that is held for a client.
+type Reserver interface {
+	// Reserve counts n bytes more, or less if n is negative.
+	Reserve(n int)
+}
+
+// Queue holds content of one stream, in order, and how it ends. It belongs to the
+// home's goroutine. It is empty at first, and CountBy comes before its use.
 type Queue struct {
+	memory     Reserver
 	head, tail *chunk
 	size       int // bytes, files included
 	loading    bool
 	ended      bool
 	trailer    *asteri.Header
 }
+
+// CountBy has m count what the queue keeps in memory.
+func (q *Queue) CountBy(m Reserver) { q.memory = m }
 
 // Len returns how many bytes are queued.
 func (q *Queue) Len() int { return q.size }
@@ -82,6 +92,7 @@ func (q *Queue) Write(at *Local, p []byte) {
 		t := q.tail
 		if t == nil || t.file != nil || len(t.data) == cap(t.data) {
 			t = at.takeChunk(len(p))
+			q.memory.Reserve(cap(t.data))
 			q.push(t)
 		}
 		n := copy(t.data[len(t.data):cap(t.data)], p)
@@ -153,7 +164,7 @@ func (q *Queue) loaded(at *Local, k, piece *chunk, err error, done func(error)) 
 		done(err)
 		return
 	}
-	at.reserve(int64(cap(piece.data)))
+	q.memory.Reserve(cap(piece.data))
 	k.off += int64(len(piece.data))
 	k.left -= int64(len(piece.data))
 	q.head, piece.next = piece, k
@@ -175,7 +186,7 @@ func (q *Queue) Drop(at *Local) {
 	for q.head != nil {
 		q.pop(at)
 	}
-	*q = Queue{}
+	*q = Queue{memory: q.memory}
 }
 
 func (q *Queue) push(k *chunk) {
@@ -197,6 +208,7 @@ func (q *Queue) pop(at *Local) {
 		k.file.Close()
 		return
 	}
+	q.memory.Reserve(-cap(k.data))
 	at.putChunk(k)
 }
 
@@ -204,10 +216,8 @@ func (q *Queue) pop(at *Local) {
 // there are few.
 func (at *Local) takeChunk(n int) *chunk {
 	if n <= smallChunk {
-		at.reserve(smallChunk)
 		return &chunk{data: make([]byte, 0, smallChunk)}
 	}
-	at.reserve(chunkSize)
 	if k := at.chunks; k != nil {
 		at.chunks, k.next = k.next, nil
 		at.free--
@@ -219,7 +229,6 @@ func (at *Local) takeChunk(n int) *chunk {
 const smallChunk = 1 << 10
 
 func (at *Local) putChunk(k *chunk) {
-	at.reserve(-int64(cap(k.data)))
 	if k.loads != nil {
 		k.loads.giveBack(cap(k.data))
 		k.loads = nil

@@ -47,7 +47,10 @@ type wire struct {
 	credit int
 	awaits int
 	closed bool
+	held   int
 }
+
+func (w *wire) Reserve(n int) { w.held += n }
 
 func (w *wire) add(words ...string) { w.log = append(w.log, strings.Join(words, " ")) }
 
@@ -98,7 +101,7 @@ func begin(t *testing.T, method string, ended bool, h asteri.HandlerFunc, opts .
 	s := asteri.NewSettings(h, append(opts, asteri.WithServer(""))...)
 	hm := &home{posts: make(chan func(), 100), time: time.Unix(1700000000, 0)}
 	w := new(wire)
-	w.Init(NewLocal(&s, hm, nil), w, asteri.HTTP2, &asteri.Peer{})
+	w.Init(NewLocal(&s, hm), w, asteri.HTTP2, &asteri.Peer{})
 	var head httpfield.RequestHead
 	w.Head(&head)
 	for _, f := range [][2]string{{":method", method}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}} {
@@ -294,11 +297,15 @@ func (o observer) ExchangeDone(r *asteri.Record) { o(r) }
 
 // Queue
 
-func newLocalForQueue() (*Local, *home, *int64) {
+// memory is what is held.
+type memory int
+
+func (m *memory) Reserve(n int) { *m += memory(n) }
+
+func newLocalForQueue() (*Local, *home, *memory) {
 	hm := &home{posts: make(chan func(), 100)}
-	used := new(int64)
 	s := asteri.NewSettings(nil)
-	return NewLocal(&s, hm, func(n int64) { *used += n }), hm, used
+	return NewLocal(&s, hm), hm, new(memory)
 }
 
 func TestQueue(t *testing.T) {
@@ -313,6 +320,7 @@ func TestQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	var q Queue
+	q.CountBy(used)
 	want := bytes.Repeat([]byte("before"), 5000)
 	q.Write(at, want)
 	q.WriteFile(f, 4, int64(len(content)-4))
@@ -360,6 +368,7 @@ func TestQueueDroppedWhileLoading(t *testing.T) {
 		t.Fatal(err)
 	}
 	var q Queue
+	q.CountBy(used)
 	q.WriteFile(f, 0, 1000)
 	q.Write(at, []byte("a"))
 	var loads Loads
@@ -387,6 +396,7 @@ func TestManyFilesTakeLittleMemory(t *testing.T) {
 	var loads Loads
 	queues := make([]Queue, 100)
 	for i := range queues {
+		queues[i].CountBy(used)
 		f, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)
@@ -401,7 +411,7 @@ func TestManyFilesTakeLittleMemory(t *testing.T) {
 	for range queues {
 		(<-hm.posts)()
 	}
-	if most := int64(maxLoads + loadSize + len(queues)*chunkSize); *used > most || int64(loads) != *used {
+	if most := memory(maxLoads + loadSize + len(queues)*chunkSize); *used > most || memory(loads) != *used {
 		t.Errorf("%d bytes are in memory, %d are counted", *used, loads)
 	}
 	for i := range queues {

@@ -118,6 +118,9 @@ func (t *tunnel) tellShutdown() {
 	}
 }
 
+// Reserve counts memory against the connection.
+func (t *tunnel) Reserve(n int) { t.x.Reserve(n) }
+
 // Close ends the stream once all is sent.
 func (t *tunnel) Close() {
 	if t.end(nil) {

@@ -13,7 +13,7 @@ import (
 func (c *call) collect() {
 	c.bodyKind, c.body = bodyCollecting, content{}
 	s := &collector{call: c}
-	c.buffer = c.pool.spools.New(c.home, inlineBody, c.req.ContentLength, s.wrote)
+	c.buffer = c.pool.spools.New(c.x, inlineBody, c.req.ContentLength, s.wrote)
 	c.x.ReadBody(s)
 }
 

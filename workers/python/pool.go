@@ -9,18 +9,16 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/budget"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // Engine is what a pool needs of a loop.Engine: its loops, of which the first
-// Active ones get the workers' links, and the count of memory in buffers.
+// Active ones get the workers' links.
 type Engine interface {
 	Loops() []*loop.Loop
 	Active() int
-	Budget() *budget.Budget
 }
 
 // Pool is a set of supervised worker processes that run one application. It is an
@@ -66,21 +64,21 @@ var (
 // Start starts the workers and returns without waiting for them: see Ready.
 func Start(engine Engine, cfg Config) (*Pool, error) {
 	cfg = cfg.withDefaults()
-	p := newPool(&cfg, engine.Budget().Reserve)
+	p := newPool(&cfg)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
 	go p.supervisor.run()
 	return p, nil
 }
 
-func newPool(cfg *Config, reserve func(n int64)) *Pool {
+func newPool(cfg *Config) *Pool {
 	p := &Pool{
-		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir, reserve),
+		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir),
 		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
 	}
 	p.metrics.log = cfg.Logger
 	w := cfg.WebSocket
-	w.CheckOrigin, w.Reserve, w.Logger = websocket.AnyOrigin, reserve, cfg.Logger
+	w.CheckOrigin, w.Logger = websocket.AnyOrigin, cfg.Logger
 	p.sockets = websocket.NewServer(w)
 	p.current.Store(cfg)
 	return p
@@ -181,7 +179,7 @@ func (p *Pool) WebSockets() websocket.Stats { return p.sockets.Stats() }
 // application can be imported and run as configured. The error is a *BootError.
 func Check(ctx context.Context, cfg Config) (Info, error) {
 	cfg = cfg.withDefaults()
-	p := newPool(&cfg, nil)
+	p := newPool(&cfg)
 	defer p.dispatcher.close()
 	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}
 	w.ctx, w.cancel = context.WithCancel(ctx)

@@ -45,7 +45,9 @@ func (x *recorder) Write(p []byte) (int, error)               { return x.queued,
 func (x *recorder) OnDrain(fn func())                         { x.onDrain = fn }
 func (x *recorder) OnCancel(func(error))                      {}
 func (x *recorder) Post(fn func()) bool                       { return x.home.Post(fn) }
-func (x *recorder) Home() asteri.Executor                     { return x.home }
+func (x *recorder) Reserve(int)                               {}
+
+func (x *recorder) Home() asteri.Executor { return x.home }
 
 func (x *recorder) SendFile(f *os.File, off, n int64) error {
 	f.Close()
@@ -92,7 +94,7 @@ func idleLoop(t testing.TB) *loop.Loop {
 
 func testPool() *Pool {
 	cfg := Config{QueueSize: 3}.withDefaults()
-	p := newPool(&cfg, nil)
+	p := newPool(&cfg)
 	p.supervisor = newSupervisor(p, &cfg)
 	return p
 }

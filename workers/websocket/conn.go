@@ -38,7 +38,7 @@ type Conn struct {
 
 	backlog  *backlog // what is sent bit by bit; nil if there is nothing
 	pending  []byte   // received while reading was held up: at most the tunnel's window
-	reserved int      // bytes counted by Options.Reserve
+	reserved int      // bytes counted by the tunnel's Reserve
 
 	breach *ws.Error // of the peer, while failing
 
@@ -338,7 +338,7 @@ func (c *Conn) account() {
 		held += cap(c.pending) + c.decoder.Held()
 	}
 	if held != c.reserved {
-		c.server.options.Reserve(int64(held - c.reserved))
+		c.tunnel.Reserve(held - c.reserved)
 		c.reserved = held
 	}
 }

@@ -162,9 +162,8 @@ func TestLossBehindAHalfClose(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var reserved int64
 				exec := exchangetest.NewExecutor(t)
-				s := NewServer(Options{Reserve: func(n int64) { reserved += n }})
+				s := NewServer(Options{})
 				h := newTaker(exec)
 				x := openOn(t, exec, s, h)
 				x.Send(slices.Concat(wstest.Frame(ws.Text, true, "a"), wstest.Frame(ws.Text, true, "b")))
@@ -173,8 +172,8 @@ func TestLossBehindAHalfClose(t *testing.T) {
 				h.lives(t)
 				goOn(h)
 				exec.Do(func() {
-					if reserved != 0 || len(h.closed) != 1 || h.closed[0].Code != Abnormal {
-						t.Errorf("%d bytes are counted, ended with %+v", reserved, h.closed)
+					if x.Reserved() != 0 || len(h.closed) != 1 || h.closed[0].Code != Abnormal {
+						t.Errorf("%d bytes are counted, ended with %+v", x.Reserved(), h.closed)
 					}
 				})
 			})
@@ -241,23 +240,22 @@ func TestHalfCloseBehindABreach(t *testing.T) {
 // the end of its input.
 func TestBacklogBehindAHalfClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var reserved int64
 		exec, e := exchangetest.NewExecutor(t), newEcho()
-		s := NewServer(Options{Reserve: func(n int64) { reserved += n }})
+		s := NewServer(Options{})
 		x := openOn(t, exec, s, teller{e, func(c *Conn, _ []byte) { _, _ = c.Write(Binary, noise(4<<20)) }})
 		x.Hold()
 		x.Send(wstest.Frame(ws.Text, true, "go"))
 		x.SendEnd(nil)
 		e.expect(t, Closure{Code: Abnormal})
 		synctest.Wait()
-		if reserved == 0 {
+		if x.Reserved() == 0 {
 			t.Error("nothing waits")
 		}
 		x.Cancel(io.ErrUnexpectedEOF)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if reserved != 0 {
-			t.Errorf("%d bytes are counted", reserved)
+		if n := x.Reserved(); n != 0 {
+			t.Errorf("%d bytes are counted", n)
 		}
 	})
 }

@@ -158,9 +158,8 @@ func noise(n int) []byte {
 // The backlog of a peer that does not read waits, is counted, and is given up with
 // the connection.
 func TestBacklogWaitsForThePeer(t *testing.T) {
-	var reserved int64
 	exec := exchangetest.NewExecutor(t)
-	s := NewServer(Options{Reserve: func(n int64) { reserved += n }})
+	s := NewServer(Options{})
 	e := newEcho()
 	var conn *Conn
 	drained := 0
@@ -183,8 +182,8 @@ func TestBacklogWaitsForThePeer(t *testing.T) {
 	}
 	settle()
 	exec.Do(func() {
-		if conn.backlog.size() == 0 || reserved < int64(conn.backlog.size()) || drained != 0 {
-			t.Errorf("%d bytes wait, %d are counted, drained %d times", conn.backlog.size(), reserved, drained)
+		if conn.backlog.size() == 0 || x.Reserved() < int64(conn.backlog.size()) || drained != 0 {
+			t.Errorf("%d bytes wait, %d are counted, drained %d times", conn.backlog.size(), x.Reserved(), drained)
 		}
 	})
 	if x.Unsent() > asteri.HighWater+2*turnPacked {
@@ -194,8 +193,8 @@ func TestBacklogWaitsForThePeer(t *testing.T) {
 	settle()
 	exec.Do(func() { conn.Abort(errors.New("as asked")) })
 	exec.Do(func() {
-		if reserved != 0 || conn.backlog != nil || drained != 0 {
-			t.Errorf("%d bytes are counted, drained %d times", reserved, drained)
+		if x.Reserved() != 0 || conn.backlog != nil || drained != 0 {
+			t.Errorf("%d bytes are counted, drained %d times", x.Reserved(), drained)
 		}
 	})
 	e.expect(t, Closure{Code: Abnormal})

@@ -92,8 +92,6 @@ type Options struct {
 	// it does not like are answered 403. Default: a page of this very host, and
 	// clients that are no browser.
 	CheckOrigin func(r *asteri.Request) bool
-	// Reserve counts memory that holds incomplete messages; nil: nobody counts.
-	Reserve func(n int64)
 	// Logger takes mistakes of applications. Default: nowhere.
 	Logger *slog.Logger
 }
@@ -107,9 +105,6 @@ func (o Options) withDefaults() Options {
 	o.SendQueue = cmp.Or(o.SendQueue, 64<<20)
 	if o.CheckOrigin == nil {
 		o.CheckOrigin = sameOrigin
-	}
-	if o.Reserve == nil {
-		o.Reserve = func(int64) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
