@@ -36,6 +36,7 @@ type Decoder struct {
 	unpacker *decompressor // of the message in buf, which has come whole
 	unpacked *[]byte       // what it has made of it
 	worked   int           // bytes that the last call unpacked
+	idle     int           // frames that the last call read and that said nothing
 }
 
 // unpackStep is how many bytes one call of Next unpacks at most: a small part of a
@@ -47,7 +48,7 @@ const unpackStep = 64 << 10
 // much as it does at a time (see Unpacking), or with an error, which is an *Error
 // and final.
 func (d *Decoder) Next(in []byte) (n int, ev Event, err error) {
-	d.worked = 0
+	d.worked, d.idle = 0, 0
 	if d.lent {
 		d.release()
 	}
@@ -59,6 +60,9 @@ func (d *Decoder) Next(in []byte) (n int, ev Event, err error) {
 		var complete bool
 		if n, complete, err = d.readHeader(in); err != nil || !complete {
 			return n, Event{}, err
+		}
+		if h := &d.frame; h.op.isControl() && h.op != Close || !h.fin && h.length < tinyFragment {
+			d.idle = 1
 		}
 	}
 	taken := int(min(int64(len(in)-n), d.frame.length))
@@ -238,6 +242,13 @@ func (d *Decoder) Unpacking() bool { return d.unpacker != nil }
 // Unpacked returns how many bytes the last call of Next has unpacked, which is what
 // most of its time goes to.
 func (d *Decoder) Unpacked() int { return d.worked }
+
+// tinyFragment is from how many bytes on a fragment says something.
+const tinyFragment = 16
+
+// Idle returns how many frames the last call of Next has read of which nothing comes:
+// pings, pongs, and fragments with next to no content. Whoever reads bounds their number.
+func (d *Decoder) Idle() int { return d.idle }
 
 // lend ends the message, whose buffer is the caller's until the next call.
 func (d *Decoder) lend() Event {

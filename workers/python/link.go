@@ -31,6 +31,7 @@ type link struct {
 	flushSoon  bool
 	flushBatch func()
 	messages   socketBatch // beside it: MESSAGES
+	crowded    bool        // so much waits for the worker that its sockets are held back
 
 	// What is being received.
 	walker  marshal.Walker
@@ -69,6 +70,7 @@ func newLink(w *worker, c loop.Conn) *link {
 	l := &link{worker: w, conn: c, loop: c.Loop(), log: w.log}
 	l.enc.wsgi, l.enc.underscores = w.info.wsgi(), w.cfg.UnderscoreFields
 	l.calls.init(w.info.Capacity)
+	c.SetWaterMarks(linkHigh, linkLow)
 	l.flushBatch = func() {
 		l.flushSoon = false
 		l.flush()
@@ -344,8 +346,13 @@ func (l *link) OnEOF() {
 	l.worker.linkEnded(nil)
 }
 
-// OnDrain: a worker's requests are bounded by its capacity and windows.
-func (l *link) OnDrain() {}
+// OnDrain lets sockets go on. A worker's requests are bounded by its capacity and
+// windows.
+func (l *link) OnDrain() {
+	if l.crowded {
+		l.crowdSockets(false)
+	}
+}
 
 // OnShutdown is for connections of clients; the pool stops workers itself.
 func (l *link) OnShutdown() {}

@@ -27,6 +27,7 @@ type socket struct {
 	unread    int             // delivered to the worker and not yet taken by the application
 	ungranted int             // received from the worker for which no grant was sent
 	draining  bool            // OnDrain was asked for
+	crowded   bool            // too much waits for the worker
 	retiring  bool            // the worker is to end
 	broken    bool            // the worker knows that the client broke the protocol
 }
@@ -45,6 +46,7 @@ var _ websocket.LateHandler = (*socket)(nil)
 // does not take has to wait.
 func (s *socket) OnMessage(c *websocket.Conn, kind websocket.Kind, p []byte) {
 	s.unread += len(p) + messageCost
+	c.Hold(s.unread)
 	if s.unread >= socketWindow {
 		c.Pause()
 	}
@@ -83,9 +85,27 @@ func (s *socket) toHome(fn func()) {
 // consumed is called when the application has taken messages of n bytes.
 func (s *socket) consumed(n int) {
 	s.unread = max(0, s.unread-n)
-	if s.conn != nil && s.unread < socketWindow/2 {
+	if s.conn != nil {
+		s.conn.Hold(s.unread)
+		s.resume()
+	}
+}
+
+// resume lets the peer send on, if its messages have been taken and those of others
+// too, which wait for the same worker.
+func (s *socket) resume() {
+	if s.conn != nil && !s.crowded && s.unread < socketWindow/2 {
 		s.conn.Resume()
 	}
+}
+
+// crowd holds the peer back, or no longer.
+func (s *socket) crowd(on bool) {
+	s.crowded = on
+	if on && s.conn != nil {
+		s.conn.Pause()
+	}
+	s.resume()
 }
 
 // write sends a message of the application, or a piece of one. The worker may send
@@ -172,10 +192,28 @@ func (l *link) flushMessages() {
 	b.count = 0
 	if !l.closed {
 		patchSize(b.enc.Buf)
-		l.conn.Write(b.enc.Buf)
+		if l.conn.Write(b.enc.Buf) >= linkHigh && !l.crowded {
+			l.crowdSockets(true)
+		}
 	}
 	if cap(b.enc.Buf) > maxBatch {
 		b.enc.Buf = nil
+	}
+}
+
+// A message counts against the window of its socket when it has come whole, which may
+// be 16 MiB. So that not all of them wait for a worker that takes none, the sockets
+// of a link are held back together while much waits.
+const (
+	linkHigh = 4 << 20
+	linkLow  = 1 << 20
+)
+
+// crowdSockets holds the sockets of the link back, or no longer.
+func (l *link) crowdSockets(on bool) {
+	l.crowded = on
+	for _, s := range l.calls.sockets {
+		s.toHome(func() { s.crowd(on) })
 	}
 }
 

@@ -65,7 +65,7 @@ func (l *link) onAccept(c *call, payload []byte) error {
 		return err
 	}
 	c.begun = true
-	s := &socket{link: l, id: c.id, home: c.home, window: responseWindow, retiring: l.retiring}
+	s := &socket{link: l, id: c.id, home: c.home, window: responseWindow, retiring: l.retiring, crowded: l.crowded}
 	l.remove(c)
 	l.calls.addSocket(s)
 	s.counted = l.worker.pool.dispatcher.addSocket(l.worker)
@@ -119,6 +119,7 @@ func (c *call) accept(s *socket, subprotocol string, h *head) {
 	}
 	c.end()
 	s.conn = conn
+	s.crowd(s.crowded)
 	if s.retiring {
 		s.drain()
 	}

@@ -10,8 +10,7 @@ import (
 // sent, what is written behind it waits here, and so does a Close. Pings and their
 // answers go between the fragments (RFC 6455 section 5.4).
 
-// turnPacked is how many bytes a connection compresses in one turn of its executor:
-// a fraction of a millisecond's work.
+// turnPacked is how many bytes a connection compresses in one of its turns.
 const turnPacked = 64 << 10
 
 // backlog is what waits, in order. A connection has one only while something does.
@@ -56,7 +55,7 @@ func (c *Conn) postpone(it item) (queued int) {
 func (c *Conn) sendSoon() {
 	if b := c.backlog; b != nil && !b.posted {
 		b.posted = true
-		c.tunnel.Post(c.sendMore)
+		c.home.later(c, (*Conn).sendMore)
 	}
 }
 

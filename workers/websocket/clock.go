@@ -31,6 +31,8 @@ type home struct {
 	count   int
 	timer   *time.Timer
 	wakeAt  ticks // when the timer runs out; 0: it does not run
+
+	turns
 }
 
 // homeOf is called on the executor.
@@ -38,7 +40,7 @@ func (s *Server) homeOf(e asteri.Executor) *home {
 	if h, ok := s.homes.Load(e); ok {
 		return h.(*home)
 	}
-	h := &home{executor: e, start: time.Now()}
+	h := &home{executor: e, start: time.Now(), turns: turns{room: turnWork}}
 	h.timer = time.AfterFunc(time.Hour, func() { e.Post(h.advance) })
 	h.timer.Stop()
 	s.homes.Store(e, h)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/purse"
 	"github.com/asteri/asteri-loop/internal/ws"
 )
 
@@ -38,9 +39,11 @@ type Conn struct {
 
 	backlog  *backlog // what is sent bit by bit; nil if there is nothing
 	pending  []byte   // received while reading was held up: at most the tunnel's window
+	kept     int      // bytes that the handler keeps
 	reserved int      // bytes counted by the tunnel's Reserve
 
-	breach *ws.Error // of the peer, while failing
+	breach *ws.Error    // of the peer, while failing
+	idle   *purse.Purse // of frames that say nothing; nil until there is one
 
 	leaveAt    ticks // when a draining connection is closed
 	due, slot  ticks // of the deadline; slot is 0 without one
@@ -97,6 +100,15 @@ func (c *Conn) readSoon() {
 func (c *Conn) post(fn func()) {
 	if !c.tunnel.Post(fn) {
 		c.home.executor.Post(c.lost)
+	}
+}
+
+// Hold says that the handler keeps n bytes on behalf of the peer, in all. They count
+// as the connection's, for as long as it lasts.
+func (c *Conn) Hold(n int) {
+	c.kept = n
+	if !c.reading {
+		c.account()
 	}
 }
 
@@ -180,19 +192,19 @@ func (c *Conn) lost() {
 	}
 }
 
-// turnUnpacked is how many bytes a connection unpacks in one turn of its executor,
-// after which the others are served: a fraction of a millisecond's work.
-const turnUnpacked = 128 << 10
-
 // read handles what the peer sent, as far as it may and as much as is done in one
 // turn, and returns how much that was.
 func (c *Conn) read(p []byte) (n int) {
 	c.reading = true
 	unpacked := 0
-	for (n < len(p) || c.decoder.Unpacking()) && c.listens() && !c.heldUp() && unpacked < turnUnpacked {
+	for (n < len(p) || c.decoder.Unpacking()) && c.listens() && !c.heldUp() && c.mayUnpack(unpacked) {
 		used, ev, err := c.decoder.Next(p[n:])
 		n += used
 		unpacked += c.decoder.Unpacked()
+		c.home.worked(c.decoder.Unpacked())
+		if err == nil {
+			err = c.pay(c.decoder.Idle())
+		}
 		if err != nil {
 			c.fail(err)
 			break
@@ -207,9 +219,37 @@ func (c *Conn) read(p []byte) (n int) {
 	c.decoder.Rest()
 	if !c.heldUp() && (n < len(p) || c.decoder.Unpacking()) {
 		c.deferred = true
-		c.post(c.readPending)
+		c.home.later(c, (*Conn).readPending)
 	}
 	return n
+}
+
+// mayUnpack tells whether there is room in this turn, after so many bytes. One that
+// begins is let in without, so that short messages do not wait for long ones.
+func (c *Conn) mayUnpack(before int) bool {
+	return c.home.room > 0 || before == 0 && !c.decoder.Unpacking()
+}
+
+// idlePurse is for frames that say nothing: pings, pongs, and fragments of next to no
+// content. A message may come in any number of fragments, but not for ever.
+var idlePurse = purse.Size{Full: 1000, Rate: 100}
+
+var errChatter = &ws.Error{Code: ws.PolicyViolation, Reason: "too many frames that say nothing"}
+
+// pay takes n such frames out of the purse.
+func (c *Conn) pay(n int) error {
+	if n == 0 {
+		return nil
+	}
+	now := time.Now()
+	if c.idle == nil {
+		p := purse.New(idlePurse, now)
+		c.idle = &p
+	}
+	if !c.idle.Pay(float64(n), now) {
+		return errChatter
+	}
+	return nil
 }
 
 // listens tells whether what the peer sends is still of interest.
@@ -325,7 +365,7 @@ func (c *Conn) end(e Closure) {
 	if !c.reading { // else the message under way lives in it
 		c.decoder.Discard()
 	}
-	c.pending = nil
+	c.pending, c.kept = nil, 0
 	c.account()
 	c.server.counts.closed.Add(1)
 	c.handler.OnClose(c, e)
@@ -335,7 +375,7 @@ func (c *Conn) end(e Closure) {
 func (c *Conn) account() {
 	held := c.backlog.size()
 	if c.state != over {
-		held += cap(c.pending) + c.decoder.Held()
+		held += c.kept + cap(c.pending) + c.decoder.Held()
 	}
 	if held != c.reserved {
 		c.tunnel.Reserve(held - c.reserved)

@@ -99,7 +99,7 @@ func TestHalfCloseBehindMessages(t *testing.T) {
 
 // So is what is still to be unpacked.
 func TestHalfCloseWhileUnpacking(t *testing.T) {
-	const size = 4 * turnUnpacked
+	const size = 4 * turnWork
 	exec, s, e := exchangetest.NewExecutor(t), NewServer(Options{}), newEcho()
 	got := 0
 	x := openOn(t, exec, s, teller{e, func(_ *Conn, p []byte) { got += len(p) }})

@@ -103,11 +103,25 @@ func (so *Socket) Receive(ctx context.Context) (Kind, []byte, error) {
 		so.queue = nil
 	}
 	so.unread -= len(m.p)
+	if len(so.queue) == 0 && len(m.p) >= heldStep {
+		so.conn.Post(so.hold)
+	}
 	if so.paused && !so.full() {
 		so.paused = false
 		so.conn.Home().Post(so.conn.Resume) // it finds out about a tunnel that is lost
 	}
 	return m.kind, m.p, nil
+}
+
+// heldStep is from how many bytes on it is told at once that a message was received.
+const heldStep = 4 << 10
+
+// hold counts what is not received yet.
+func (so *Socket) hold() {
+	so.mu.Lock()
+	n := so.unread
+	so.mu.Unlock()
+	so.conn.Hold(n)
 }
 
 func (so *Socket) full() bool {
@@ -220,6 +234,7 @@ func (h *socketHandler) OnMessage(c *Conn, kind Kind, p []byte) {
 	defer so.mu.Unlock()
 	so.queue = append(so.queue, message{kind, bytes.Clone(p)})
 	so.unread += len(p)
+	c.Hold(so.unread)
 	if so.full() {
 		so.paused = true
 		c.Pause()
