@@ -353,13 +353,16 @@ var errShed = &asteri.StatusError{Code: 503, Reason: "the server is short of mem
 // others, and what waits for a client that does not read is what is to go.
 func (s *session) OnShed() {
 	x := s.x
-	if x == nil || x.started {
+	switch {
+	case s.Idle():
+		s.close(false)
+	case x == nil || x.started:
 		s.conn.Abort(loop.Shed)
-		return
+	default:
+		x.keepAlive = false
+		s.phase = phaseDrop
+		x.fail(errShed)
 	}
-	x.keepAlive = false
-	s.phase = phaseDrop
-	x.fail(errShed)
 }
 
 // Idle tells whether no request is under way.

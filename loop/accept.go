@@ -120,9 +120,13 @@ func (a *acceptor) rest(errno unix.Errno) {
 // place gives an accepted descriptor to the loop that shall own it.
 func (a *acceptor) place(fd int) {
 	e := a.loop.engine
-	if limit := e.cfg.MaxConnections; e.open.Add(1) > int64(limit) && limit > 0 {
-		a.turnAway(fd, refusedTotal)
-		return
+	open := e.open.Add(1)
+	if limit := int64(e.cfg.MaxConnections); limit > 0 {
+		e.makeRoom(limit)
+		if open > limit {
+			a.turnAway(fd, refusedTotal)
+			return
+		}
 	}
 	info := ConnInfo{Network: a.listener.network, SocketPath: a.listener.path, Accepted: a.loop.now}
 	if info.Network == "tcp" {

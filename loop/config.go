@@ -34,8 +34,13 @@ type Config struct {
 	// together. From nine tenths on, those who hold the most are given up.
 	// Default 1 GiB.
 	BufferBudget int64
-	// MaxConnections bounds accepted connections; those beyond are closed
-	// at once. Default: none but the system's.
+	// OnPressure, if not nil, is told when more than seven tenths of BufferBudget
+	// are used, and when it is less than half again: a good time to have the
+	// collector run more often, and less. It is called on a goroutine of its own.
+	OnPressure func(high bool)
+	// MaxConnections bounds accepted connections. Near it, those that have been
+	// idle for the longest make room; beyond it new ones are closed at once.
+	// Default: none but the system's.
 	MaxConnections int
 	// MaxConnectionsPerAddress bounds the accepted connections of one client:
 	// an IPv4 address, or the /64 network of an IPv6 one. Those beyond are

@@ -50,6 +50,7 @@ type conn struct {
 	high     int   // water marks of the send queue
 	low      int
 	cause    error
+	active   ticks // when bytes last came or went
 
 	timers     [numTimers]ticks
 	wheelAt    ticks
@@ -91,6 +92,7 @@ var _ Conn = (*conn)(nil)
 func (l *Loop) attach(fd int, kind connKind, info ConnInfo) *conn {
 	c := &conn{loop: l, fd: fd, kind: kind, info: info, high: highWater, low: lowWater}
 	c.info.fd = fd
+	c.active = l.wheel.current
 	c.token = l.addSlot(c, nil)
 	return c
 }

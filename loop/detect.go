@@ -34,6 +34,12 @@ type greeting struct {
 
 const detectTimer Timer = 0
 
+// Idle says that a client loses nothing by the end of the connection.
+func (g *greeting) Idle() bool { return true }
+
+// OnShed leaves it to the loop to end the connection.
+func (g *greeting) OnShed() {}
+
 // OnEOF closes: nothing was asked.
 func (g *greeting) OnEOF() { g.conn.CloseWhenFlushed(false) }
 

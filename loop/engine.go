@@ -22,6 +22,10 @@ type Engine struct {
 	clients    *clients // nil without a limit
 	refused    refusals
 	shed       shedCounts
+	makingRoom atomic.Bool  // for new connections
+	roomFrom   atomic.Int64 // loops that have not looked yet
+	pressure   atomic.Bool  // memory is short
+	pressureMu sync.Mutex
 	handshakes handshakeCounts
 
 	active    atomic.Int32 // loops that get new connections: the first so many
@@ -169,10 +173,12 @@ type Stats struct {
 	// BufferBytes is the memory that buffers use.
 	BufferBytes int64
 	// Overload is how much of the buffer memory is used: 0 calm, 1 tight (what
-	// need not grow does not), 2 over (the greatest holders are given up).
+	// need not grow does not), 2 over (the greatest holders are given up), 3 full
+	// (requests are refused).
 	Overload int
-	// ShedForMemory counts the connections that were given up.
-	ShedForMemory uint64
+	// ShedForMemory and ShedIdle count the connections that were given up, for
+	// lack of memory and to make room for new ones.
+	ShedForMemory, ShedIdle uint64
 	// Refused counts connections that were closed before a protocol had
 	// them, by reason, since the start. It is nil if there were none.
 	Refused map[string]uint64
@@ -194,7 +200,7 @@ type LoopStats struct {
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Active: e.Active(), Protocols: e.byProtocol(), Handshakes: e.shakes.count(), Handshaken: e.handshakes.all(),
-		BufferBytes: e.budget.Used(), Overload: e.budget.Level(), ShedForMemory: e.shed.memory.Load(),
+		BufferBytes: e.budget.Used(), Overload: e.budget.Level(), ShedForMemory: e.shed.memory.Load(), ShedIdle: e.shed.idle.Load(),
 		Refused: e.refused.byName(),
 	}
 	for _, l := range e.loops {

@@ -80,6 +80,7 @@ func (c *conn) receiveMore() {
 func (c *conn) received(n int, errno unix.Errno) bool {
 	switch {
 	case n > 0:
+		c.active = c.loop.wheel.current
 		return true
 	case errno == 0:
 		c.endOfInput()

@@ -82,6 +82,23 @@ func (l *Loop) settle() {
 	if l.engine.budget.Over() {
 		l.pressed = true
 	}
+	l.engine.watchPressure()
+}
+
+// watchPressure tells OnPressure when memory becomes short, and when there is plenty
+// again.
+func (e *Engine) watchPressure() {
+	high := e.pressure.Load()
+	now := e.budget.Tight() || high && e.budget.Used() > e.budget.Limit()/2
+	if now != high && e.pressure.CompareAndSwap(high, now) && e.cfg.OnPressure != nil {
+		go e.tellPressure()
+	}
+}
+
+func (e *Engine) tellPressure() {
+	e.pressureMu.Lock() // so that the last call has the last word
+	defer e.pressureMu.Unlock()
+	e.cfg.OnPressure(e.pressure.Load())
 }
 
 // held returns the bytes that the connection keeps in memory.
@@ -104,7 +121,7 @@ func (q *sendQueue) held() (n int64) {
 }
 
 // shedCounts are connections that were given up, by the reason.
-type shedCounts struct{ memory atomic.Uint64 }
+type shedCounts struct{ memory, idle atomic.Uint64 }
 
 // holding is a connection that may be given up.
 type holding struct {

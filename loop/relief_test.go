@@ -155,3 +155,75 @@ func TestReliefFromElsewhere(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 }
+
+// idler is idle until something comes.
+type idler struct {
+	echoSession
+	busy bool
+}
+
+func (s *idler) OnData(in []byte) (int, error) {
+	s.busy = in[len(in)-1] == 'b'
+	return s.echoSession.OnData(in)
+}
+
+func (s *idler) Idle() bool { return !s.busy }
+func (s *idler) OnShed()    { s.conn.CloseWhenFlushed(false) }
+
+// Near the limit on connections those that have been idle for the longest make room,
+// and never one that is at work.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	const limit = 32
+	p := protocol{"idle", func(c loop.Conn) loop.Session { return &idler{echoSession: echoSession{conn: c}} }}
+	e := start(t, loop.Config{Loops: 2, MaxConnections: limit})
+	a := listen(t, e, loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{p}})
+	ask := func(c net.Conn, what string) error {
+		if _, err := c.Write([]byte(what)); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(c, make([]byte, 1))
+		return err
+	}
+	busy := dial(t, a)
+	if err := ask(busy, "b"); err != nil {
+		t.Fatal(err)
+	}
+	first := dial(t, a)
+	if err := ask(first, "i"); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 * limit {
+		if err := ask(dial(t, a), "i"); err != nil {
+			t.Fatalf("connection %d: %v", n, err)
+		}
+	}
+	if _, err := first.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the one that was idle for the longest: %v", err)
+	}
+	if err := ask(busy, "b"); err != nil {
+		t.Errorf("the one at work: %v", err)
+	}
+	if s := e.Stats(); s.ShedIdle < 3*limit || len(s.Refused) != 0 {
+		t.Errorf("counted %d, refused %v", s.ShedIdle, s.Refused)
+	}
+}
+
+// The program is told that memory is short, and that it is not any more.
+func TestPressureIsTold(t *testing.T) {
+	told := make(chan bool, 10)
+	e := start(t, loop.Config{Loops: 1, BufferBudget: 1 << 20, OnPressure: func(high bool) { told <- high }})
+	a := listen(t, e, loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{echo()}})
+	c := dial(t, a)
+	for _, step := range []struct {
+		n    int64
+		want bool
+	}{{800 << 10, true}, {-800 << 10, false}} {
+		e.Budget().Reserve(step.n)
+		if _, err := c.Write([]byte("tick")); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-told; got != step.want {
+			t.Errorf("after %d bytes: told %v", step.n, got)
+		}
+	}
+}

@@ -88,6 +88,7 @@ func (c *conn) setBlocked() {
 
 // progress is called when the peer has taken bytes.
 func (c *conn) progress() {
+	c.active = c.loop.wheel.current
 	if c.timers[timerStall] != 0 {
 		c.timers[timerStall] = 0
 	}

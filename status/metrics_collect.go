@@ -206,6 +206,9 @@ func (s sink) connections(doc *Report, m *Measures) {
 	}
 	s.add(mHandshakeBad, float64(failed))
 	s.add(mHandshaking, float64(m.Engine.Handshakes))
+	s.add(mShed, float64(m.Engine.ShedForMemory), "memory")
+	s.add(mShed, float64(m.Engine.ShedIdle), "idle")
+	s.add(mOverload, float64(m.Engine.Overload))
 	s.add(mBuffered, float64(m.Engine.BufferBytes))
 	s.add(mBufferBudget, float64(m.BufferBudget))
 }

@@ -209,6 +209,7 @@ func (s *server) report() status.Report {
 			Started: s.started.UTC().Round(time.Millisecond), Uptime: seconds(time.Since(s.started)),
 		},
 		Handshakes:  stats.Handshakes,
+		Overload:    stats.Overload,
 		BufferBytes: stats.BufferBytes,
 		Refused:     stats.Refused,
 	}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/edge/overload"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python"
 )
@@ -39,11 +41,27 @@ func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 		MaxHandshakes:    cfg.MaxHandshakes,
 		GracefulTimeout:  cfg.GracefulTimeout - python.LastCall(cfg.GracefulTimeout), // what then is left is for workers
 		BufferBudget:     cfg.BufferBudget,
+		OnPressure:       thrifty(),
 		MaxConnections:   cfg.MaxConnections,
 		Logger:           l.Logger,
 	}
 	limitConnections(&lc, cfg)
 	return loop.New(lc)
+}
+
+// thrifty has the collector keep little behind what is in use while memory is short,
+// where it lets the heap double otherwise. That costs little, since buffers hold no
+// pointers. A lower GOGC counts, and so does "off".
+func thrifty() func(short bool) {
+	usual := debug.SetGCPercent(-1)
+	debug.SetGCPercent(usual)
+	return func(short bool) {
+		if short && usual > 0 {
+			debug.SetGCPercent(min(usual, 15))
+		} else {
+			debug.SetGCPercent(usual)
+		}
+	}
 }
 
 // exchangeOptions are the settings of every protocol.
@@ -86,7 +104,7 @@ func (s *server) handler() (asteri.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h = s.traced(limited(h, s.cfg))
+	h = overload.Handler(s.traced(limited(h, s.cfg)), s.engine.Budget())
 	if s.status != nil {
 		h = s.status.Handler(h)
 	}
