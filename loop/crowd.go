@@ -47,7 +47,9 @@ func (l *Loop) dropIdle(n int) {
 			idle = append(idle, c)
 		}
 	}
-	slices.SortFunc(idle, func(a, b *conn) int { return cmp.Compare(a.active, b.active) })
+	slices.SortFunc(idle, func(a, b *conn) int {
+		return cmp.Or(cmp.Compare(a.active, b.active), a.info.Accepted.Compare(b.info.Accepted))
+	})
 	for _, c := range idle[:min(n, len(idle))] {
 		l.engine.shed.idle.Add(1)
 		c.shed()
