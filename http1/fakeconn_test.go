@@ -31,6 +31,7 @@ type fakeConn struct {
 	closed   bool // the session closed the connection
 	linger   bool
 	aborted  error
+	heavy    bool
 	reserved int // by the session and those it works for
 	posts    []func()
 }
@@ -55,6 +56,7 @@ func newFakeConn(h asteri.Handler, opts ...asteri.Option) *fakeConn {
 }
 
 // Reserve counts memory.
+func (c *fakeConn) Heavy() bool   { return c.heavy }
 func (c *fakeConn) Reserve(n int) { c.reserved += n }
 
 // feed hands input to the session as the loop does.

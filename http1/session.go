@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -165,6 +166,9 @@ func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 		s.phase = phaseBody
 	}
 	x.serving = true
+	if refusal == nil && s.conn.Heavy() {
+		refusal = httpfield.ErrMemory
+	}
 	if refusal != nil {
 		x.fail(refusal)
 	} else {
@@ -346,9 +350,6 @@ func (s *session) OnShutdown() {
 	}
 }
 
-// errShed answers a request whose client holds more than there is memory for.
-var errShed = &asteri.StatusError{Code: 503, Reason: "the server is short of memory", RetryAfter: 1}
-
 // OnShed answers a request whose response has not begun. It is of no use to tell the
 // others, and what waits for a client that does not read is what is to go.
 func (s *session) OnShed() {
@@ -361,7 +362,7 @@ func (s *session) OnShed() {
 	default:
 		x.keepAlive = false
 		s.phase = phaseDrop
-		x.fail(errShed)
+		x.fail(httpfield.ErrMemory)
 	}
 }
 

@@ -33,6 +33,7 @@ type fakeConn struct {
 	linger  bool
 	aborted error
 
+	heavy    bool
 	reserved int // by the session and those it works for
 }
 
@@ -94,6 +95,7 @@ func newFakeConn(c Config, h asteri.Handler, opts ...asteri.Option) (*fakeConn, 
 }
 
 // Reserve counts memory.
+func (c *fakeConn) Heavy() bool   { return c.heavy }
 func (c *fakeConn) Reserve(n int) { c.reserved += n }
 
 // feed hands input to the session as the loop does.

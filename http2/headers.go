@@ -191,6 +191,9 @@ func (s *session) endRequest(b *headerBlock) error {
 	if s.stopping {
 		st.Shutdown()
 	}
+	if refusal == nil && s.conn.Heavy() {
+		refusal = httpfield.ErrMemory
+	}
 	if refusal != nil {
 		st.Refuse(b.head, b.endStream, refusal)
 	} else {

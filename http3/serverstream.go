@@ -80,6 +80,9 @@ func (st *serverStream) serve() {
 		return
 	}
 	st.serving = true
+	if st.refusal == nil && st.session.server.engine.Heavy(st.session.Held()) {
+		st.refusal = httpfield.ErrMemory
+	}
 	if st.refusal != nil {
 		st.Refuse(st.head, st.headEnds, st.refusal)
 	} else {

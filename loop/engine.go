@@ -173,8 +173,7 @@ type Stats struct {
 	// BufferBytes is the memory that buffers use.
 	BufferBytes int64
 	// Overload is how much of the buffer memory is used: 0 calm, 1 tight (what
-	// need not grow does not), 2 over (the greatest holders are given up), 3 full
-	// (requests are refused).
+	// need not grow does not), 2 over (the greatest holders are given up).
 	Overload int
 	// ShedForMemory and ShedIdle count the connections that were given up, for
 	// lack of memory and to make room for new ones.

@@ -64,6 +64,11 @@ func (c *conn) Reserve(n int) {
 	c.loop.reserve(n)
 }
 
+func (c *conn) Heavy() bool {
+	e := c.loop.engine
+	return e.budget.Over() && c.held() > e.meanHeld()
+}
+
 const (
 	// settleStep is how many bytes a loop takes before the others know.
 	settleStep = 256 << 10
@@ -119,6 +124,10 @@ func (q *sendQueue) held() (n int64) {
 	}
 	return n
 }
+
+// Heavy is as that of a Conn, for a Holder of held bytes. It may be called from any
+// goroutine.
+func (e *Engine) Heavy(held int64) bool { return e.budget.Over() && held > e.meanHeld() }
 
 // shedCounts are connections that were given up, by the reason.
 type shedCounts struct{ memory, idle atomic.Uint64 }

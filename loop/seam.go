@@ -97,6 +97,9 @@ type Conn interface {
 	// Shedder). What was counted is given back also when the connection has ended,
 	// by a call of its loop.
 	Reserve(n int)
+	// Heavy tells whether memory is used up and this connection holds more than the
+	// others on average: it is about to be given up, and nothing new is begun for it.
+	Heavy() bool
 	// SetTimer starts timer t, or starts it anew; d <= 0 stops it. Timers
 	// are coarse: they run out up to 50 ms late, never early.
 	SetTimer(t Timer, d time.Duration)

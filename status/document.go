@@ -28,8 +28,7 @@ type Report struct {
 	Connections int64 `json:"connections"`
 	// Handshakes is the number of unfinished TLS handshakes.
 	Handshakes int `json:"handshakes"`
-	// Overload is how much of the buffer memory is used: 0 calm, 1 tight, 2 over,
-	// 3 full.
+	// Overload is how much of the buffer memory is used: 0 calm, 1 tight, 2 over.
 	Overload int `json:"overload"`
 	// BufferBytes is the memory that buffers of connections use.
 	BufferBytes int64 `json:"buffer_bytes"`

@@ -104,7 +104,7 @@ var (
 	mLoopTicks    = counter("asteri_loop_ticks_total", "Rounds of a loop.", "loop")
 	mLoopPanics   = counter("asteri_loop_panics_total", "Panics of sessions on a loop.", "loop")
 	mShed         = counter("asteri_connections_shed_total", "Connections given up: for lack of memory, or idle ones to make room.", "reason")
-	mOverload     = gauge("asteri_overload_level", "How much of the buffer memory is used: 0 calm, 1 tight, 2 over (connections are given up), 3 full (requests are refused).")
+	mOverload     = gauge("asteri_overload_level", "How much of the buffer memory is used: 0 calm, 1 tight, 2 over (connections are given up).")
 	mBuffered     = gauge("asteri_buffer_bytes", "Memory that is held for clients.")
 	mBufferBudget = gauge("asteri_buffer_budget_bytes", "Memory that buffers of connections may use.")
 )

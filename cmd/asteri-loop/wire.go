@@ -8,7 +8,6 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/config"
-	"github.com/asteri/asteri-loop/internal/edge/overload"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python"
 )
@@ -104,7 +103,7 @@ func (s *server) handler() (asteri.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h = overload.Handler(s.traced(limited(h, s.cfg)), s.engine.Budget())
+	h = s.traced(limited(h, s.cfg))
 	if s.status != nil {
 		h = s.status.Handler(h)
 	}

@@ -37,10 +37,6 @@ func (b *Budget) Tight() bool { return b.limit > 0 && b.used.Load() > b.tight }
 // Over tells whether more than nine tenths are used: memory is to be given up.
 func (b *Budget) Over() bool { return b.limit > 0 && b.used.Load() > b.over }
 
-// Full tells whether the limit is reached, although those who hold the most are given
-// up: nothing new is begun.
-func (b *Budget) Full() bool { return b.limit > 0 && b.used.Load() > b.limit }
-
 // Excess returns how many bytes are to be given up until no more than eight tenths
 // are used; 0 or less is none. It is asked by who finds the budget Over.
 func (b *Budget) Excess() int64 {
@@ -50,11 +46,9 @@ func (b *Budget) Excess() int64 {
 	return b.used.Load() - b.relief
 }
 
-// Level is what the marks say, for people: 0 is calm, 1 tight, 2 over, 3 full.
+// Level is what the marks say, for people: 0 is calm, 1 tight, 2 over.
 func (b *Budget) Level() int {
 	switch {
-	case b.Full():
-		return 3
 	case b.Over():
 		return 2
 	case b.Tight():

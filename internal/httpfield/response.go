@@ -119,6 +119,10 @@ func RefusalText(e *asteri.StatusError) string {
 	return text + "\n"
 }
 
+// ErrMemory answers a request whose client holds more memory than others, when there is
+// too little of it.
+var ErrMemory = &asteri.StatusError{Code: 503, Reason: "the server is short of memory", RetryAfter: 1}
+
 // Date makes the value of the Date field. The zero value is ready; it belongs to
 // one goroutine.
 type Date struct {

@@ -20,6 +20,7 @@ func (c *deadConn) Write(p []byte) int                  { c.written += len(p); r
 func (c *deadConn) SendFile(f *os.File, _, _ int64) int { f.Close(); return 0 }
 func (c *deadConn) Queued() int                         { return 0 }
 func (c *deadConn) Reserve(int)                         {}
+func (c *deadConn) Heavy() bool                         { return false }
 func (c *deadConn) SetWaterMarks(int, int)              {}
 func (c *deadConn) PauseRead()                          {}
 func (c *deadConn) ResumeRead()                         {}
