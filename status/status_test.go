@@ -233,6 +233,17 @@ func TestOnlyExactPaths(t *testing.T) {
 	}
 }
 
+// Who signs in is sent to a path of ours, in whatever spelling the link had it.
+func TestSigningInLeadsNowhereElse(t *testing.T) {
+	h := newMonitor(t, Options{}).Handler(application)
+	for _, target := range []string{"//evil.example/../../asteri-status", "/x/../asteri-status", "/%61steri-status"} {
+		got := ask(t, h, query{target: target + "?token=" + testToken})
+		if got.Status != 303 || string(got.Header.Get("Location")) != "/asteri-status" {
+			t.Errorf("%s: %d, to %s", target, got.Status, got.Header.Get("Location"))
+		}
+	}
+}
+
 func TestMovedPaths(t *testing.T) {
 	h := newMonitor(t, Options{Path: "/-/state", LivePath: "/-/live", ReadyPath: "/-/ready"}).Handler(application)
 	for target, want := range map[string]int{
