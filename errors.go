@@ -17,6 +17,8 @@ var (
 	ErrClientGone = errors.New("client disconnected")
 	// ErrStopping: the server's time for a graceful stop is over.
 	ErrStopping = errors.New("server is stopping")
+	// ErrAmbiguousPath refuses a request that is Ambiguous where that matters: 400.
+	ErrAmbiguousPath error = &StatusError{Code: http.StatusBadRequest, Reason: "path hides dot segments"}
 )
 
 // StatusError is a refusal whose outcome is an HTTP status. Before the response

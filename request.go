@@ -55,6 +55,15 @@ type Request struct {
 	// Path is the path of the target, still percent-encoded; "*" for
 	// asterisk-form, empty for authority-form.
 	Path []byte
+	// Route is Path in the normal form of RFC 3986 section 6.2.2: characters that
+	// need no percent-encoding are decoded and dot segments resolved. What decides
+	// by a path, such as where to pass a request on, decides by this one, so that
+	// no spelling of a path gets round it.
+	Route []byte
+	// Ambiguous tells that some servers, having decoded Route once more or in
+	// another order, find dot segments in it, as in "/a/..%2fb". Who maps Route to
+	// what others resolve should refuse such a request.
+	Ambiguous bool
 	// Query is what follows the first "?", without it, still encoded.
 	Query []byte
 	// Header holds the fields in the order received. For HTTP/1.1 the

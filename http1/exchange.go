@@ -9,6 +9,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -77,6 +78,9 @@ func (x *exchange) begin(s *session, h *head, p []byte) {
 	r.Authority = h.host.of(x.arena)
 	if h.form != originForm {
 		x.fixTarget(h)
+	}
+	if r.Route, r.Ambiguous = r.Path, false; !h.plain {
+		r.Route, r.Ambiguous = urlpath.Normal(r.Path)
 	}
 	r.ContentLength = h.length
 	if h.chunked {

@@ -51,6 +51,7 @@ type requestLine struct {
 	path      span // empty for absolute-form without a path
 	query     span
 	form      targetForm
+	plain     bool // path is in its normal form
 }
 
 // reset prepares for the next head.

@@ -3,6 +3,7 @@ package http1
 import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // targetForm is the form of a request target, RFC 9112 section 3.2.
@@ -76,9 +77,11 @@ func (h *head) parseRequestLine(p []byte) (next int, refusal *asteri.StatusError
 			return 0, refusal
 		}
 	}
-	if escapes && !httpfield.ValidEscapes(h.path.of(p)) {
+	path := h.path.of(p)
+	if escapes && !httpfield.ValidEscapes(path) {
 		return 0, bad("request path has an invalid percent-encoding")
 	}
+	h.plain = urlpath.IsPlain(path)
 	return next, nil
 }
 

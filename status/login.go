@@ -32,7 +32,7 @@ func (s *Monitor) signsIn(v *visit) bool {
 		return true
 	}
 	q.Del("token")
-	to := string(v.r.Path)
+	to := string(v.r.Route) // which is one of our own: a browser reads "//host/../.." otherwise
 	if len(q) > 0 {
 		to += "?" + q.Encode()
 	}

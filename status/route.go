@@ -66,7 +66,7 @@ type front struct {
 
 // ServeExchange implements asteri.Handler.
 func (f *front) ServeExchange(x asteri.Exchange) {
-	r, found, own := f.find(x.Request().Path)
+	r, found, own := f.find(x.Request().Route)
 	if !found && !own || own && f.opts.NoDashboard {
 		f.pass(x)
 		return
@@ -94,7 +94,7 @@ func (f *front) pass(x asteri.Exchange) {
 }
 
 func (s *Monitor) serveAdmin(x asteri.Exchange) {
-	path := x.Request().Path
+	path := x.Request().Route
 	r, found, own := s.find(path)
 	v := s.identify(x, true)
 	if r.shared {

@@ -17,6 +17,7 @@ type proxied struct {
 	log   *logs
 	proxy atomic.Pointer[proxy.Handler]
 	url   atomic.Pointer[string]
+	queue atomic.Int64 // how many requests may wait
 }
 
 func newProxied(cfg *config.Config, m config.Mount, l *logs) (*proxied, error) {
@@ -27,12 +28,15 @@ func newProxied(cfg *config.Config, m config.Mount, l *logs) (*proxied, error) {
 // Reload takes over the settings. Requests that are being passed on are not touched.
 func (p *proxied) Reload(_ context.Context, cfg *config.Config) error {
 	next, err := proxy.New(proxy.Options{
-		Target: cfg.App, Prefix: p.mount.Prefix, Timeout: cfg.Timeout, Logger: p.log.Logger,
+		Target: cfg.App, Prefix: p.mount.Prefix, Timeout: cfg.Timeout,
+		MaxConns: cfg.UpstreamMaxConns, QueueSize: cfg.QueueSize,
+		Underscores: cfg.HeaderMap == "dangerous", Logger: p.log.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	p.url.Store(&cfg.App)
+	p.queue.Store(int64(cfg.QueueSize))
 	if before := p.proxy.Swap(next); before != nil {
 		before.Close()
 	}
@@ -52,7 +56,10 @@ func (p *proxied) Describe() []description {
 	return []description{{Application: status.Application{Name: *p.url.Load(), Interface: "http"}}}
 }
 
-func (p *proxied) Report(*status.Report) {}
+// Report tells what waits for its turn: the other server has no workers here.
+func (p *proxied) Report(r *status.Report) {
+	r.Queue = &status.Queue{Waiting: p.proxy.Load().Stats().Queued, Capacity: int(p.queue.Load())}
+}
 
 // Scale has nothing to do: there are no workers.
 func (p *proxied) Scale(int) { p.log.Info("A server behind a mount has no workers here") }

@@ -49,6 +49,7 @@ func keep(r *asteri.Record) *asteri.Record {
 	}
 	to.Target, to.Authority = take(from.Target), take(from.Authority)
 	to.Path, to.Query = take(from.Path), take(from.Query)
+	to.Route = nil // of which no line speaks
 	to.Header = asteri.Header{}
 	copyFields(&to.Header, &from.Header)
 	all.record.Request = to

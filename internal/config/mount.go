@@ -45,7 +45,7 @@ var forMounts = []string{
 }
 
 // forURLs are those that mean something for another server.
-var forURLs = []string{"timeout"}
+var forURLs = []string{"timeout", "upstream_max_conns", "queue_size"}
 
 // ParseMount parses [HOST]/PREFIX=TARGET[,SETTING=VALUE...].
 func ParseMount(s string) (Mount, error) {

@@ -124,7 +124,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.MaxRequestsJitter, 0, 1<<30) },
 	}, {
 		Name: "timeout", Short: "t", Flags: []string{"timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
-		Help: "The time that the application has for a request. When it has passed the client gets 504 and the worker is replaced. 0 is no limit.",
+		Help: "The time that the application has for a request. When it has passed the client gets 504 and the worker is replaced. A server behind a URL mount may stand still for so long, at any point of a request. 0 is no limit.",
 		Live: true,
 		at:   func(c *Config) value { return duration(&c.Timeout, 0, longest) },
 	}, {
@@ -142,7 +142,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return duration(&c.KeepAlive, 0, longest) },
 	}, {
 		Name: "queue_size", Flags: []string{"queue-size"}, Group: groupWorkers, Meta: "INT", Default: "1024",
-		Help: "The number of requests that may wait for a worker. Those beyond it get 503.",
+		Help: "The number of requests that may wait for a worker, or for their turn at a server behind a URL mount. Those beyond it get 503.",
 		at:   func(c *Config) value { return number(&c.QueueSize, 1, 1<<20) },
 	}, {
 		Name: "response_spool_max", Flags: []string{"response-spool-max"}, Group: groupWorkers, Meta: "SIZE", Default: "1GiB",
@@ -234,7 +234,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return list(&c.ForwarderHeaders, underscored) },
 	}, {
 		Name: "header_map", Flags: []string{"header-map"}, Group: groupProxies, Meta: "MODE", Default: "drop",
-		Help: "What becomes of other field names with an underscore, which WSGI cannot tell from those with a hyphen: drop (WSGI applications do not see them), refuse (400), or dangerous (they see them as one).",
+		Help: "What becomes of other field names with an underscore, which WSGI cannot tell from those with a hyphen: drop (WSGI applications and servers behind URL mounts do not see them), refuse (400), or dangerous (they do, applications as the one with hyphens).",
 		at:   func(c *Config) value { return choice(&c.HeaderMap, nil, "drop", "refuse", "dangerous") },
 	}, {
 		Name: "proxy_protocol", Flags: []string{"proxy-protocol"}, Group: groupProxies, Meta: "MODE", Default: "off",
@@ -346,6 +346,11 @@ var servingSettings = []*setting{
 		Name: "mount", Aliases: []string{"mounts"}, Flags: []string{"mount"}, Group: groupMounts, Meta: "[HOST]/PATH=APP[,SETTING=VALUE...]", Many: true, Live: true,
 		Help: "Serve another application at a path, a host (api.example.com/, *.example.com/) or both, with workers of its own: /api=shop.asgi:app,worker-class=asgi,workers=2. A URL (http://, https://, unix:) sends the requests to another server, with their path unless the URL has one. May be repeated; the longest path of the best fitting host decides.",
 		at:   func(c *Config) value { return list(&c.mountSpecs, nil) },
+	}, {
+		Name: "upstream_max_conns", Flags: []string{"upstream-max-conns"}, Group: groupMounts, Meta: "INT", Default: "256",
+		Help: "The number of requests and WebSockets that a server behind a URL mount gets at once, and so of connections to it. Up to --queue-size more requests wait, each for up to --timeout, and others are answered 503.",
+		Live: true,
+		at:   func(c *Config) value { return number(&c.UpstreamMaxConns, 1, 1<<20) },
 	}, {
 		Name: "dirty_apps", Flags: []string{"dirty-apps"}, Group: groupMounts, Meta: "ROUTE=APP,...", Many: true, Commas: true,
 		Help:   "Asteri's spelling of --mount, for applications that expect the whole path: HOST=APP, /PATH=APP or default=APP.",

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // Exchange is an exchange whose client is the test. The test plays the client by
@@ -71,6 +72,9 @@ func New(t testing.TB, e *Executor, r asteri.Request) *Exchange {
 	}
 	if r.Path == nil {
 		r.Path, r.Query, _ = bytes.Cut(r.Target, []byte("?"))
+	}
+	if r.Route == nil {
+		r.Route, r.Ambiguous = urlpath.Normal(r.Path)
 	}
 	if r.Proto == 0 {
 		r.Proto = asteri.HTTP11

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // End judges the head as a whole. ended tells that the request has no content,
@@ -120,4 +121,5 @@ func (h *RequestHead) checkPath() {
 	if question >= 0 {
 		r.Path, r.Query = r.Target[:question:question], r.Target[question+1:]
 	}
+	r.Route, r.Ambiguous = urlpath.Normal(r.Path)
 }

@@ -71,6 +71,7 @@ func (h *RequestHead) Begin(req *asteri.Request, arena []byte, l *asteri.Limits)
 	h.Facts.Priority = DefaultPriority
 	req.Method, req.Protocol = "", ""
 	req.Target, req.Path, req.Query, req.Authority = nil, nil, nil, nil
+	req.Route, req.Ambiguous = nil, false
 	req.ContentLength = -1
 }
 

@@ -53,6 +53,10 @@ func (x *Exchange) makeHead(status int, h *asteri.Header, length int64) error {
 	if status < 200 || status > 599 {
 		return httpfield.Misuse("status " + strconv.Itoa(status) + " is not from 200 to 599")
 	}
+	if status/100 == 2 && x.req.Protocol != "" {
+		x.Abort(errNoTunnel)
+		return errNoTunnel
+	}
 	at := x.at
 	final := length != httpfield.LengthUnknown
 	var facts httpfield.ResponseFacts
@@ -78,6 +82,11 @@ func (x *Exchange) makeHead(status int, h *asteri.Header, length int64) error {
 	x.addID(h)
 	return nil
 }
+
+// errNoTunnel answers an extended CONNECT for a handler that has taken it for another
+// request: a response of success, but for Upgrade's, would open the tunnel (RFC 9110
+// section 9.3.6).
+var errNoTunnel = &asteri.StatusError{Code: 501, Reason: "the resource does not speak the protocol that CONNECT asks for"}
 
 // dropUpgrade takes out the fields in which HTTP/1.1 names protocols: here there
 // are none to upgrade to (RFC 9113 section 8.6).

@@ -107,6 +107,9 @@ func begin(t *testing.T, method string, ended bool, h asteri.HandlerFunc, opts .
 	for _, f := range [][2]string{{":method", method}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}} {
 		head.Add(f[0], f[1])
 	}
+	if method == "CONNECT" {
+		head.Add(":protocol", "websocket")
+	}
 	refusal, err := head.End(ended, true)
 	if refusal != nil || err != nil {
 		t.Fatal(refusal, err)
@@ -236,6 +239,24 @@ func TestCauses(t *testing.T) {
 	}
 	if _ = w.Finish(nil); !w.LetGo() {
 		t.Error("not let go")
+	}
+}
+
+// A response of success to an extended CONNECT would open its tunnel: only Upgrade may.
+func TestNoTunnelUnasked(t *testing.T) {
+	for name, answer := range map[string]func(x asteri.Exchange) error{
+		"whole":   func(x asteri.Exchange) error { return x.Respond(200, nil, []byte("page")) },
+		"started": func(x asteri.Exchange) error { return x.Start(204, nil) },
+	} {
+		var err error
+		w, _ := begin(t, "CONNECT", false, func(x asteri.Exchange) { err = answer(x) })
+		if got := w.take(); !strings.HasPrefix(got, "head :status=501 ") || strings.Contains(got, "page") || err == nil {
+			t.Errorf("%s: sent %s, %v", name, got, err)
+		}
+	}
+	w, _ := begin(t, "CONNECT", false, func(x asteri.Exchange) { _ = x.Respond(404, nil, nil) })
+	if got := w.take(); !strings.HasPrefix(got, "head :status=404") {
+		t.Errorf("a refusal: sent %s", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // setTarget makes target, path, query and authority of the variables that say
@@ -26,6 +27,7 @@ func (v *variables) setTarget() *asteri.StatusError {
 	if _, ok := httpfield.ValidPath(r.Target); !ok {
 		return bad("request target is malformed")
 	}
+	r.Route, r.Ambiguous = urlpath.Normal(r.Path)
 	return v.setAuthority()
 }
 
@@ -63,7 +65,7 @@ func (v *variables) pathOf() []byte {
 	if means(written, decided) {
 		return written
 	}
-	return encode(decided)
+	return urlpath.AppendEscaped(make([]byte, 0, len(decided)+8), decided)
 }
 
 func (v *variables) queryOf() []byte {
@@ -81,48 +83,12 @@ func under(path, root []byte) bool {
 
 // means tells whether an encoded path means a decoded one.
 func means(encoded, decoded []byte) bool {
-	i, j := 0, 0
-	for ; i < len(encoded) && j < len(decoded); j++ {
-		c := encoded[i]
-		i++
-		if c == '%' && i+1 < len(encoded) {
-			hi, ok1 := unhex(encoded[i])
-			lo, ok2 := unhex(encoded[i+1])
-			if !ok1 || !ok2 {
-				return false
-			}
-			c = hi<<4 | lo
-			i += 2
-		}
-		if c != decoded[j] {
+	for len(encoded) > 0 && len(decoded) > 0 {
+		c, n := urlpath.Next(encoded)
+		if n == 0 || c != decoded[0] {
 			return false
 		}
+		encoded, decoded = encoded[n:], decoded[1:]
 	}
-	return i == len(encoded) && j == len(decoded)
-}
-
-func unhex(c byte) (byte, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10, true
-	}
-	return 0, false
-}
-
-// encode percent-encodes what may not stand in a path as it is (RFC 3986 section
-// 3.3).
-func encode(path []byte) []byte {
-	const digits = "0123456789ABCDEF"
-	out := make([]byte, 0, len(path)+8)
-	for _, c := range path {
-		alnum := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-		if alnum || bytes.IndexByte([]byte("/-._~!$&'()*+,;=:@"), c) >= 0 {
-			out = append(out, c)
-		} else {
-			out = append(out, '%', digits[c>>4], digits[c&0xf])
-		}
-	}
-	return out
+	return len(encoded) == 0 && len(decoded) == 0
 }

@@ -131,6 +131,26 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// TestRoute: what a proxy passes on is routed by the normal form, too.
+func TestRoute(t *testing.T) {
+	for _, c := range []struct {
+		variables []string
+		route     string
+		ambiguous bool
+	}{
+		{[]string{"REQUEST_URI=/a/../b"}, "/b", false},
+		{[]string{"REQUEST_URI=/a/%2e%2e/b"}, "/b", false},
+		{[]string{"REQUEST_URI=/a/..%2fb"}, "/a/..%2Fb", true},
+		{[]string{"REQUEST_URI=/a/../b", "PATH_INFO=/b"}, "/b", false},
+		{[]string{"PATH_INFO=/a/../b"}, "/b", false},
+	} {
+		r, refusal := parse(packet(append(c.variables, "REQUEST_METHOD=GET")...))
+		if refusal != nil || string(r.Route) != c.route || r.Ambiguous != c.ambiguous {
+			t.Errorf("%q: %v, %q, %t", c.variables, refusal, r.Route, r.Ambiguous)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	get := []string{"REQUEST_METHOD=GET", "REQUEST_URI=/"}
 	with := func(more ...string) []byte { return packet(append(get[:2:2], more...)...) }

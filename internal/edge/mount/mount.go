@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/edge/urlpath"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // Route says which requests a handler gets.
@@ -69,12 +69,22 @@ func (h *handler) ServeExchange(x asteri.Exchange) {
 			to.Handler.ServeExchange(x)
 			return
 		}
-		if _, ok := urlpath.Cut(r.Path, to.Prefix); ok {
-			to.Handler.ServeExchange(x)
+		if _, ok := urlpath.Cut(r.Route, to.Prefix); ok {
+			to.serve(x)
 			return
 		}
 	}
 	h.next.ServeExchange(x)
+}
+
+// serve refuses a path that is below the prefix here, but perhaps not where it is
+// decoded.
+func (to *Route) serve(x asteri.Exchange) {
+	if x.Request().Ambiguous {
+		x.Abort(asteri.ErrAmbiguousPath)
+		return
+	}
+	to.Handler.ServeExchange(x)
 }
 
 // hostOf returns the host of an authority, without its port and without the dot

@@ -5,11 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/sha1" // RFC 6455 section 1.3 wants it, and not for secrecy
 	"encoding/base64"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/workers"
@@ -24,19 +22,19 @@ func (h *Handler) serveExtended(c *workers.Call) {
 		c.Abort(&asteri.StatusError{Code: http.StatusNotImplemented, Reason: "no such protocol"})
 		return
 	}
+	ctx, watch := newWatch(c.Context(), h.options.Timeout)
+	defer watch.stop() // of which a socket knows nothing once Transport has given that away
 	key := base64.StdEncoding.EncodeToString(random(16))
-	out, err := h.handshake(c, key)
-	if err != nil {
-		c.Abort(&asteri.StatusError{Code: http.StatusBadRequest, Reason: err.Error()})
-		return
-	}
+	out := h.handshake(ctx, r, key)
 	res, err := h.transport.RoundTrip(out)
 	if err != nil {
-		c.Abort(h.cause(c, out.URL, err))
+		c.Abort(h.cause(ctx, out, err))
 		return
 	}
+	watch.began()
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusSwitchingProtocols {
+		res.Body = &content{res.Body, out, watch, h.log}
 		refused(c, res)
 		return
 	}
@@ -55,11 +53,11 @@ func (h *Handler) serveExtended(c *workers.Call) {
 }
 
 // cause returns with what a call ends whose handshake got no response.
-func (h *Handler) cause(c *workers.Call, u *url.URL, err error) error {
-	if status := h.outcome(c.Context(), c.Request().Method, u, err); status != 0 {
+func (h *Handler) cause(ctx context.Context, out *http.Request, err error) error {
+	if status := h.outcome(ctx, out.Method, out.URL, err); status != 0 {
 		return &asteri.StatusError{Code: status, Reason: "server cannot be asked"}
 	}
-	return context.Cause(c.Context())
+	return context.Cause(ctx)
 }
 
 func random(n int) []byte {
@@ -75,39 +73,40 @@ func accepted(key string) string {
 }
 
 // handshake makes the request that opens the WebSocket with the server.
-func (h *Handler) handshake(c *workers.Call, key string) (*http.Request, error) {
-	r := c.Request()
-	u, err := url.ParseRequestURI(string(r.Path))
-	if err != nil {
-		return nil, errors.New("path cannot be parsed")
-	}
+func (h *Handler) handshake(ctx context.Context, r *asteri.Request, key string) *http.Request {
 	out := (&http.Request{
-		Method: http.MethodGet, URL: u, Header: make(http.Header),
+		Method: http.MethodGet, URL: new(url.URL), Header: make(http.Header),
 		ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
-	}).WithContext(c.Context()) // which says nothing of the socket once Transport has given that away
+	}).WithContext(ctx)
 	for _, f := range r.Header.Fields() {
-		out.Header.Add(string(f.Name), string(f.Value))
-	}
-	for name := range out.Header {
-		if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" {
-			delete(out.Header, name)
+		switch name := http.CanonicalHeaderKey(string(f.Name)); name {
+		case "Te", "Trailer", "Proxy-Authenticate", "Proxy-Authorization", "Expect", "Content-Length": // between the client and us
+		default:
+			out.Header.Add(name, string(f.Value))
 		}
 	}
 	h.rewrite(out, r)
 	out.Header.Set("Connection", "Upgrade")
 	out.Header.Set("Upgrade", "websocket")
 	out.Header.Set("Sec-Websocket-Key", key)
-	return out, nil
+	return out
 }
 
-// refused passes on a response that is no WebSocket.
+// refused passes on a response that is no WebSocket. One of success would open the
+// tunnel that CONNECT asks for (RFC 9110 section 9.3.6).
 func refused(c *workers.Call, res *http.Response) {
+	if res.StatusCode/100 == 2 {
+		c.Abort(errNoWebSocket)
+		return
+	}
 	if c.Start(res.StatusCode, fieldsOf(res.Header)) == nil {
 		if _, err := io.Copy(c, res.Body); err != nil {
 			c.Abort(err)
 		}
 	}
 }
+
+var errNoWebSocket = &asteri.StatusError{Code: http.StatusNotImplemented, Reason: "the resource does not speak the protocol that CONNECT asks for"}
 
 // fieldsOf copies a header, without what concerns one connection.
 func fieldsOf(from http.Header) *asteri.Header {

@@ -50,7 +50,11 @@ func TestExtendedConnect(t *testing.T) {
 }
 
 func TestExtendedConnectRefused(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "page" {
+			_, _ = io.WriteString(w, "which would be an open tunnel")
+			return
+		}
 		http.Error(w, "no", http.StatusForbidden)
 	}))
 	defer server.Close()
@@ -58,6 +62,11 @@ func TestExtendedConnectRefused(t *testing.T) {
 	e := exchangetest.NewExecutor(t)
 	if r := connect(t, e, "websocket").Answer(h); r.Status != http.StatusForbidden || string(r.Body) != "no\n" {
 		t.Errorf("refused by the server: %d, %q", r.Status, r.Body)
+	}
+	page := connect(t, e, "websocket")
+	page.Request().Query = []byte("page")
+	if r := page.Answer(h); r.Status != http.StatusNotImplemented {
+		t.Errorf("a page: %d, %q", r.Status, r.Body)
 	}
 	if r := connect(t, e, "unheard-of").Answer(h); r.Status != http.StatusNotImplemented {
 		t.Errorf("another protocol: %d", r.Status)

@@ -8,10 +8,10 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,9 +35,22 @@ type Options struct {
 	// Prefix is the path at which the proxy is mounted, without a slash at
 	// its end.
 	Prefix string
-	// Timeout is how long the server may take to begin its response once it
-	// has the request; then the client gets 504. Default none.
+	// Timeout is how long the server may stand still: take nothing of a request,
+	// not begin its response or not go on with it. Then the client gets 504, or
+	// a reset if the response had begun. Times in which the client is to go on
+	// do not count, nor do WebSockets that are open. A request waits as long for
+	// its turn beyond MaxConns. Default none, and 30 s for the turn.
 	Timeout time.Duration
+	// MaxConns is how many requests and WebSockets the server gets at once, and
+	// so how many connections. Default 256.
+	MaxConns int
+	// QueueSize is how many requests wait beyond that. Those beyond it, and
+	// those whose turn does not come in time, are answered 503. Default 1024.
+	QueueSize int
+	// Underscores passes fields with an underscore in their name on. Servers that
+	// have fields in an environ cannot tell these from those with a hyphen, by
+	// which proxies tell what clients may not.
+	Underscores bool
 	// Logger takes why requests failed.
 	Logger *slog.Logger
 }
@@ -55,61 +68,89 @@ const (
 	patience = time.Second
 	// copyBuffer is how much of a response is passed on at once.
 	copyBuffer = 32 << 10
+	// maxHead bounds the head of a response, in bytes.
+	maxHead = 256 << 10
+	// maxConns is the default of Options.MaxConns.
+	maxConns = 256
 )
 
 // Handler passes requests on.
 type Handler struct {
 	target    *url.URL
-	strip     bool // the target's path takes the place of prefix
-	prefix    string
+	base      string // the target's path, without a slash at its end
+	strip     bool   // that takes the place of prefix
+	options   Options
 	transport *http.Transport
-	reverse   httputil.ReverseProxy // but for Rewrite, which each request has of its own
+	reverse   httputil.ReverseProxy // but for what each request has of its own
 	log       *slog.Logger
 	pool      *workers.Pool
 }
 
 // New returns a handler that passes requests on to o.Target.
 func New(o Options) (*Handler, error) {
-	h := &Handler{prefix: o.Prefix, log: o.Logger}
+	o.MaxConns = cmp.Or(o.MaxConns, maxConns)
+	h := &Handler{options: o, log: o.Logger}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	if err := h.aim(o.Target); err != nil {
 		return nil, err
 	}
-	h.transport.ResponseHeaderTimeout = o.Timeout
 	h.reverse = httputil.ReverseProxy{
 		Transport:     h.transport,
 		FlushInterval: -1, // each piece as it comes
 		BufferPool:    &buffers{},
-		ModifyResponse: func(r *http.Response) error {
-			if r.StatusCode != http.StatusSwitchingProtocols {
-				r.Body = &content{r.Body, r.Request, h.log}
-			}
-			return nil
-		},
-		ErrorHandler: h.fail,
-		ErrorLog:     slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+		ErrorHandler:  h.fail,
+		ErrorLog:      slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
-	h.pool = workers.ASGI(workers.HandlerFunc(func(c *workers.Call) {
-		if c.Request().Protocol != "" {
-			h.serveExtended(c)
-			return
-		}
-		h.servePlain(c)
-	}), workers.Options{Logger: o.Logger})
+	h.pool = workers.Gevent(workers.HandlerFunc(h.serve), workers.Options{
+		WorkerConnections: o.MaxConns, QueueSize: o.QueueSize, QueueTimeout: o.Timeout, Logger: o.Logger,
+	})
 	return h, nil
+}
+
+// ServeExchange implements asteri.Handler.
+func (h *Handler) ServeExchange(x asteri.Exchange) {
+	r := x.Request()
+	switch {
+	case r.Ambiguous: // the server may be one of those that it is for
+		x.Abort(asteri.ErrAmbiguousPath)
+	case !h.has(r):
+		x.Abort(&asteri.StatusError{Code: http.StatusNotFound, Reason: "not below the mount"})
+	default:
+		h.pool.ServeExchange(x)
+	}
+}
+
+func (h *Handler) serve(c *workers.Call) {
+	if c.Request().Protocol != "" {
+		h.serveExtended(c)
+		return
+	}
+	h.servePlain(c)
 }
 
 // servePlain passes on every request but an extended CONNECT.
 func (h *Handler) servePlain(c *workers.Call) {
-	reverse := h.reverse
-	reverse.Rewrite = func(p *httputil.ProxyRequest) {
-		h.rewrite(p.Out, c.Request())
-		p.Out.Trailer = p.In.Trailer // not the copy: values come at the end of the body
-	}
 	nethttp.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, watch := newWatch(r.Context(), h.options.Timeout)
+		defer watch.stop()
+		r = r.WithContext(ctx)
 		onlyWebSocket(r.Header)
+		h.cleanTrailer(r.Trailer)
+		r.Body = &requestBody{r.Body, watch, func() { h.cleanTrailer(r.Trailer) }}
+		reverse := h.reverse
+		reverse.Rewrite = func(p *httputil.ProxyRequest) {
+			h.rewrite(p.Out, c.Request())
+			p.Out.Trailer = p.In.Trailer // not the copy: values come at the end of the body
+		}
+		reverse.ModifyResponse = func(res *http.Response) error {
+			watch.began()
+			if res.StatusCode != http.StatusSwitchingProtocols {
+				res.Body = &content{res.Body, res.Request, watch, h.log}
+			}
+			return nil
+		}
 		reverse.ServeHTTP(w, r)
 	})).ServeCall(c)
 }
@@ -132,9 +173,12 @@ func (h *Handler) aim(target string) error {
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true, // what codings the client accepts it has said
 		MaxIdleConnsPerHost:   keptIdle,
+		MaxConnsPerHost:       h.options.MaxConns,
 		IdleConnTimeout:       idleTimeout,
 		TLSHandshakeTimeout:   dialTimeout,
 		ExpectContinueTimeout: patience,
+
+		MaxResponseHeaderBytes: maxHead,
 	}
 	if path, ok := strings.CutPrefix(target, "unix:"); ok {
 		h.target = &url.URL{Scheme: "http", Host: "localhost"}
@@ -150,80 +194,15 @@ func (h *Handler) aim(target string) error {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return fmt.Errorf("%s: not the URL of an HTTP server", target)
 	}
-	h.target, h.strip = u, u.Path != ""
+	h.target, h.strip, h.base = u, u.Path != "", strings.TrimRight(u.EscapedPath(), "/")
 	return nil
 }
-
-// ServeExchange implements asteri.Handler.
-func (h *Handler) ServeExchange(x asteri.Exchange) { h.pool.ServeExchange(x) }
 
 // Stats tells what is being passed on.
 func (h *Handler) Stats() workers.Stats { return h.pool.Stats() }
 
 // Close closes the connections that are not in use.
 func (h *Handler) Close() { h.transport.CloseIdleConnections() }
-
-// rewrite turns a copy of r into the request for the server. Host stays the
-// client's, as an application needs it for its links.
-func (h *Handler) rewrite(out *http.Request, r *asteri.Request) {
-	h.direct(out.URL)
-	out.URL.RawQuery = string(r.Query) // ReverseProxy drops what net/url cannot parse
-	out.Host = string(r.Authority)
-	tell(out.Header, r)
-	if _, named := out.Header["User-Agent"]; !named {
-		out.Header["User-Agent"] = nil // or the Transport would name itself
-	}
-}
-
-// direct turns a request's URL towards the server.
-func (h *Handler) direct(u *url.URL) {
-	u.Scheme, u.Host = h.target.Scheme, h.target.Host
-	if !h.strip {
-		return
-	}
-	base := strings.TrimSuffix(h.target.Path, "/")
-	escaped := u.EscapedPath()
-	rest := cutSegments(escaped, strings.Count(h.prefix, "/"))
-	u.RawPath = strings.TrimSuffix(h.target.EscapedPath(), "/") + rest
-	plain, err := url.PathUnescape(rest)
-	if err != nil { // it is what EscapedPath made
-		plain = rest
-	}
-	u.Path = base + plain
-	if u.Path == "" {
-		u.Path, u.RawPath = "/", ""
-	}
-}
-
-// cutSegments takes the first n segments off a path.
-func cutSegments(path string, n int) string {
-	for range n {
-		i := strings.IndexByte(path[1:], '/')
-		if i < 0 {
-			return ""
-		}
-		path = path[i+1:]
-	}
-	return path
-}
-
-// tell has the server know the client: its address, and the host and scheme that it
-// used. The request knows them, not its connection, which may be a trusted proxy's.
-// What the client itself said of these goes.
-func tell(out http.Header, r *asteri.Request) {
-	node, host := "unknown", string(r.Authority)
-	out.Del("X-Forwarded-For")
-	if addr := r.Peer.Remote.Addr().Unmap().WithZone(""); addr.IsValid() {
-		node = addr.String()
-		out.Set("X-Forwarded-For", node)
-		if addr.Is6() {
-			node = `"[` + node + `]"` // RFC 7239 section 6
-		}
-	}
-	out.Set("X-Forwarded-Host", host)
-	out.Set("X-Forwarded-Proto", r.Scheme)
-	out.Set("Forwarded", "for="+node+`;host="`+strings.ReplaceAll(host, `"`, "")+`";proto=`+r.Scheme)
-}
 
 // fail answers a request that got no response.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -238,35 +217,14 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 func (h *Handler) outcome(ctx context.Context, method string, u *url.URL, err error) int {
 	var netErr net.Error
 	switch {
-	case ctx.Err() != nil:
-		return 0
-	case errors.As(err, &netErr) && netErr.Timeout():
+	case isLate(ctx), ctx.Err() == nil && errors.As(err, &netErr) && netErr.Timeout():
 		h.log.Warn("server behind a mount is late", "method", method, "url", u.Redacted(), "error", err)
 		return http.StatusGatewayTimeout
+	case ctx.Err() != nil:
+		return 0
 	}
 	h.log.Warn("server behind a mount cannot be asked", "method", method, "url", u.Redacted(), "error", err)
 	return http.StatusBadGateway
-}
-
-// content is the content of a response. It logs why there is no more of it, unless it is
-// the client who has left.
-type content struct {
-	io.ReadCloser
-	request *http.Request // of the server
-	log     *slog.Logger
-}
-
-// Read fails with context.Canceled, of which ReverseProxy makes no line of its own before
-// it aborts the client's response.
-func (c *content) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	if err == nil || errors.Is(err, io.EOF) {
-		return n, err
-	}
-	if c.request.Context().Err() == nil {
-		c.log.Warn("server behind a mount broke off its response", "method", c.request.Method, "url", c.request.URL.Redacted(), "error", err)
-	}
-	return n, context.Canceled
 }
 
 // buffers lends buffers for copying.

@@ -101,7 +101,9 @@ func TestRequestAsTheServerGetsIt(t *testing.T) {
 }
 
 func TestPaths(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }))
+	server.Config.DisableGeneralOptionsHandler = true
+	server.Start()
 	defer server.Close()
 	for _, c := range []struct{ path, prefix, ask, want string }{
 		{"", "/x", "/x/a%2Fb?q", "/x/a%2Fb?q"},
@@ -113,12 +115,67 @@ func TestPaths(t *testing.T) {
 		{"/base", "/x/y", "/x/y/", "/base/"},
 		{"/base", "", "/z", "/base/z"},
 		{"", "/x", "/x?a=1;b=2&q=100%25&r=50%", "/x?a=1;b=2&q=100%25&r=50%"}, // which net/url cannot parse
+		// The server gets the path that the request was routed by.
+		{"/", "/x", "/x/%7ey/./a/../%c3%a9", "/~y/%C3%A9"},
+		{"", "/x", "/y/../x/a", "/x/a"},
+		{"/pub", "/x", "/x/..", "404"},
+		{"/pub", "/x", "/x/../admin", "404"},
+		{"/pub", "/x", "/x/%2e%2E/admin", "404"},
+		{"/pub", "", "/../admin", "/pub/admin"},
+		{"/pub", "/x", "/x/.", "/pub/"},
+		{"/pub", "/x", "/x//../admin", "/pub/admin"},
+		{"/pub", "/x", "/x//admin", "/pub//admin"},
+		{"/", "", "//host/a", "//host/a"},
+		{"/pub", "/x", "/x/%252e%252e/admin", "/pub/%252e%252e/admin"},
+		{"/pub", "/x", "/x/a%2Fb|c", "/pub/a%2Fb%7Cc"}, // slashes stay encoded whatever stands beside them
+		{"/pub", "/x", "/x/..%2fadmin", "400"},
+		{"/pub", "/x", "/x/a%2F..%2F..%2fadmin", "400"},
+		{"/pub", "/x", "/x/..%5cadmin", "400"},
+		{"/pub", "/x", "/x/..\\admin", "400"},
+		{"/pub", "/x", "/x/..;/admin", "400"},
+		{"/pub", "/x", "/x/..%00/admin", "400"},
+		{"/pub", "", "/..%2fadmin", "400"},
+		{"", "/x", "http://x/x/../x/a?q", "/x/a?q"},
+		{"/pub", "/x", "http://x/x/../admin", "404"},
+		{"/pub", "", "http://x", "/pub/"},
+		{"/", "", "*", "*"},
+		{"", "", "*", "*"},
+		{"/pub", "", "*", "404"},
 	} {
-		base := front(t, Options{Target: server.URL + c.path, Prefix: c.prefix})
-		if _, got := get(t, base+c.ask); got != c.want {
+		h := newProxy(t, Options{Target: server.URL + c.path, Prefix: c.prefix})
+		if got := ask(t, h, c.ask); got != c.want {
 			t.Errorf("%s at %s, asked for %s: %s, want %s", c.path, c.prefix, c.ask, got, c.want)
 		}
 	}
+}
+
+// ask sends a request for a target as it is, and returns the content of a response of
+// success, or its status.
+func ask(t *testing.T, h *Handler, target string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", enginetest.Serve(t, http1.Protocol(h)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	method := http.MethodGet
+	if target == "*" {
+		method = http.MethodOptions
+	}
+	fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: x\r\n\r\n", method, target)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Sprint(res.StatusCode)
+	}
+	return string(body)
 }
 
 func TestUnixSocketAndHTTP2(t *testing.T) {

@@ -1,6 +1,6 @@
 package static
 
-import "github.com/asteri/asteri-loop/internal/edge/urlpath"
+import "github.com/asteri/asteri-loop/internal/urlpath"
 
 // wellKnown is the one hidden name that is served: clients expect public files
 // there (RFC 8615). It counts at the root of a host only.
@@ -10,7 +10,7 @@ const wellKnown = ".well-known"
 // relative, with single slashes, and one at its end if the path has one there.
 //
 // It refuses what cannot be meant as the name of a file that is to be seen: dot
-// segments, which clients resolve themselves; hidden names, since .git and .env
+// segments, which are resolved by now; hidden names, since .git and .env
 // lie in many a folder and are for nobody; escapes that are broken or stand for
 // slashes; backslashes, which some tools take for slashes; and control characters.
 func resolve(dst, raw []byte, allowWellKnown bool) (name []byte, ok bool) {
@@ -41,25 +41,3 @@ func resolve(dst, raw []byte, allowWellKnown bool) (name []byte, ok bool) {
 func visible(segment []byte, first bool) bool {
 	return len(segment) == 0 || segment[0] != '.' || first && string(segment) == wellKnown
 }
-
-// appendEscaped appends a decoded path, percent-encoded where a path needs it
-// (RFC 3986 section 3.3).
-func appendEscaped(dst []byte, path string) []byte {
-	const digits = "0123456789ABCDEF"
-	for i := range len(path) {
-		c := path[i]
-		if plainInPath[c] {
-			dst = append(dst, c)
-		} else {
-			dst = append(dst, '%', digits[c>>4], digits[c&15])
-		}
-	}
-	return dst
-}
-
-var plainInPath = func() (table [256]bool) {
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/") {
-		table[c] = true
-	}
-	return table
-}()

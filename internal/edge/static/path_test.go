@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 func TestResolve(t *testing.T) {
@@ -101,11 +103,11 @@ func FuzzResolve(f *testing.F) {
 			t.Errorf("%q becomes %q", raw, name)
 		}
 		// What is escaped again stands for the same file.
-		again, ok := resolve(nil, appendEscaped(nil, string(name)), true)
+		again, ok := resolve(nil, urlpath.AppendEscaped(nil, string(name)), true)
 		if !ok || !bytes.Equal(again, name) {
 			t.Errorf("%q becomes %q, and that %q", raw, name, again)
 		}
-		if s, err := url.PathUnescape(string(appendEscaped(nil, string(name)))); err != nil || s != string(name) {
+		if s, err := url.PathUnescape(string(urlpath.AppendEscaped(nil, string(name)))); err != nil || s != string(name) {
 			t.Errorf("%q is escaped as something that means %q: %v", name, s, err)
 		}
 	})

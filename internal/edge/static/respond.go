@@ -11,6 +11,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
 	"github.com/asteri/asteri-loop/internal/files"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // errForgotten says that a file was closed, because the cache forgot it, after it
@@ -195,7 +196,7 @@ func (v *file) respondUnsatisfiable(x asteri.Exchange) error {
 // redirect sends a client to a folder's name with its slash, without which links
 // in its index would lead elsewhere.
 func (m *mount) redirect(x asteri.Exchange, key string) error {
-	location := append(appendEscaped(nil, key), '/')
+	location := append(urlpath.AppendEscaped(nil, key), '/')
 	if query := x.Request().Query; len(query) > 0 {
 		location = append(append(location, '?'), query...)
 	}

@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/edge/urlpath"
 	"github.com/asteri/asteri-loop/internal/jobs"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // Mount says that the files of a folder are served below a path.
@@ -127,7 +127,7 @@ func (h *Handler) Close() { h.cache.close() }
 
 // ServeExchange answers a request for a file.
 func (h *Handler) ServeExchange(x asteri.Exchange) {
-	path := x.Request().Path
+	path := x.Request().Route
 	for i := range h.mounts {
 		if rest, ok := urlpath.Cut(path, h.mounts[i].prefix); ok {
 			h.serve(x, &h.mounts[i], rest)
@@ -139,6 +139,10 @@ func (h *Handler) ServeExchange(x asteri.Exchange) {
 
 func (h *Handler) serve(x asteri.Exchange, m *mount, rest []byte) {
 	r := x.Request()
+	if r.Ambiguous && !m.fallthru {
+		x.Abort(asteri.ErrAmbiguousPath)
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.refuseMethod(x, m)
 		return

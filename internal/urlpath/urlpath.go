@@ -1,5 +1,5 @@
-// Package urlpath compares the paths of requests, which are percent-encoded, with
-// the paths of settings.
+// Package urlpath brings the paths of requests, which are percent-encoded, into the
+// form by which the server routes, and compares them with the paths of settings.
 package urlpath
 
 import "bytes"
