@@ -177,7 +177,7 @@ func checkTools() error {
 			return fmt.Errorf("%w; bench/deps.sh installs what is missing", err)
 		}
 	}
-	if err := testbed.RaiseFileLimit(); err != nil {
+	if _, err := testbed.RaiseFileLimit(); err != nil {
 		return fmt.Errorf("open files: %w", err)
 	}
 	if err := proctree.AdoptOrphans(); err != nil {
@@ -188,26 +188,15 @@ func checkTools() error {
 
 // write leaves the report in folder dir.
 func write(dir string, rep report.Report) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	const chart = "results.svg"
 	for name, to := range map[string]func(io.Writer) error{
 		"results.json": rep.WriteJSON,
 		"results.md":   func(w io.Writer) error { return rep.WriteMarkdown(w, chart) },
 		chart:          rep.WriteChart,
 	} {
-		if err := writeFile(filepath.Join(dir, name), to); err != nil {
+		if err := testbed.WriteFile(filepath.Join(dir, name), to); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func writeFile(name string, to func(io.Writer) error) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(to(f), f.Close())
 }

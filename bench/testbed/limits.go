@@ -6,14 +6,15 @@ import (
 )
 
 // RaiseFileLimit lets this process, and the servers it starts, open as many
-// files as the hard limit grants. 10,000 idle connections need it.
-func RaiseFileLimit() error {
+// files as the hard limit grants, and returns how many that is. 10,000 idle
+// connections need it.
+func RaiseFileLimit() (int, error) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return err
+		return 0, err
 	}
 	limit.Cur = limit.Max
-	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	return int(limit.Max), syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
 // FreePort returns a port that was free a moment ago.
