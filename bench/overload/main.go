@@ -123,7 +123,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&budgets, "budget", "64,256", "buffer budgets of the server, `MiB,MiB...`")
 	f.StringVar(&o.binary, "asteri", "", "attack this asteri-loop `binary` instead of building ./cmd/asteri-loop")
 	f.StringVar(&o.python, "python", "", "the Python `interpreter` of the application (default $PYTHON or python3)")
-	f.DurationVar(&o.duration, "duration", 5*time.Second, "time of one attack once all its connections stand, a minute at most")
+	f.DurationVar(&o.duration, "duration", 4*time.Second, "time of one attack once all its connections stand, a minute at most")
 	f.BoolVar(&o.list, "list", false, "list the attacks and leave")
 	if err := f.Parse(args); err != nil {
 		return o, err

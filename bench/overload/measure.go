@@ -16,8 +16,8 @@ import (
 
 // The phases of a run.
 const (
-	settling = 500 * time.Millisecond  // honest clients warm the server up
-	resting  = 1500 * time.Millisecond // and are measured without an attack
+	settling = 300 * time.Millisecond  // honest clients warm the server up
+	resting  = 1200 * time.Millisecond // and are measured without an attack
 	// quiet is for how long all must be well again, and recovery the longest wait
 	// for it.
 	quiet    = time.Second

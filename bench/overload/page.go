@@ -10,7 +10,7 @@ import (
 func (r results) writePage(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("# Overload in figures\n\n")
-	fmt.Fprintf(&b, "%s, revision %s, by `%s`. Each server was started afresh, served honest clients for two seconds, was then attacked for %g s once all attackers stood, and watched until all was as before. "+
+	fmt.Fprintf(&b, "%s, revision %s, by `%s`. Each server was started afresh, served honest clients for a second and a half, was then attacked for %g s once all attackers stood, and watched until all was as before. "+
 		"Attackers, honest clients and the server share the cores of the machine; attackers run at a lower priority (nice 10), as they would have machines of their own. "+
 		"An attacker whose connection the server ends comes back after two seconds.\n\n", r.Date, r.Revision, r.Command, r.Seconds)
 	b.WriteString("Targets: memory at most 1.2 of `--buffer-budget` (growth of the front's resident memory, the highest that the kernel saw, over what it had at rest); " +
@@ -92,11 +92,11 @@ func (r result) memory() string {
 }
 
 func judged(met bool, format string, args ...any) string {
-	if text := fmt.Sprintf(format, args...); !met {
-		return "**" + text + ", short**"
-	} else {
+	text := fmt.Sprintf(format, args...)
+	if met {
 		return text + ", met"
 	}
+	return "**" + text + ", short**"
 }
 
 func failed(s summary) string {

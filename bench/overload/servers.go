@@ -126,16 +126,21 @@ func (s *server) answers(ctx context.Context) error {
 	return nil
 }
 
-// freeAddresses returns n different addresses that were free a moment ago.
-func freeAddresses(n int) ([]string, error) {
-	var all []string
+// freeAddresses returns n different addresses that were free a moment ago: all are
+// held until the last is found.
+func freeAddresses(n int) (all []string, err error) {
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			l.Close()
+		}
+	}()
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() //nolint:revive // all are held until all are found
-		all = append(all, l.Addr().String())
+		held, all = append(held, l), append(all, l.Addr().String())
 	}
 	return all, nil
 }
