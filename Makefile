@@ -110,6 +110,10 @@ bench: ## Compare with other servers; installs them first
 	bench/deps.sh
 	$(GO) run ./bench
 
+.PHONY: overload
+overload: ## Attack the server, and measure what is left for others
+	$(GO) run ./bench/overload
+
 .PHONY: clean
 clean: ## Remove what was built and prepared
 	rm -rf bin .venv

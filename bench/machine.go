@@ -1,44 +1,30 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 
 	"github.com/asteri/asteri-loop/bench/peers"
 	"github.com/asteri/asteri-loop/bench/report"
+	"github.com/asteri/asteri-loop/bench/testbed"
 )
-
-// machineFacts describes where a run took place.
-func machineFacts(ctx context.Context) []report.Fact {
-	return []report.Fact{
-		{Name: "processor", Value: valueIn("/proc/cpuinfo", "model name")},
-		{Name: "cores", Value: strconv.Itoa(runtime.NumCPU())},
-		{Name: "memory", Value: valueIn("/proc/meminfo", "MemTotal")},
-		{Name: "kernel", Value: output(ctx, "uname", "-sr")},
-		{Name: "system", Value: strings.Trim(valueIn("/etc/os-release", "PRETTY_NAME"), `"`)},
-		{Name: "load average before", Value: firstLine("/proc/loadavg")},
-	}
-}
 
 // versions names what was compared. Programs that are missing are left out.
 func versions(ctx context.Context, root string, at peers.Place) []report.Fact {
 	python := filepath.Join(at.Venv, "bin", "python")
 	facts := []report.Fact{
 		{Name: "Go", Value: runtime.Version()},
-		{Name: "Python", Value: output(ctx, python, "--version")},
-		{Name: "nginx", Value: output(ctx, "nginx", "-v")},
-		{Name: "h2o", Value: output(ctx, "h2o", "--version")},
-		{Name: "Caddy", Value: output(ctx, filepath.Join(at.Bin, "caddy"), "version")},
-		{Name: "wrk", Value: output(ctx, "wrk", "-v")},
-		{Name: "ab", Value: output(ctx, "ab", "-V")},
-		{Name: "h2load", Value: output(ctx, "h2load", "--version")},
-		{Name: "OpenSSL", Value: output(ctx, "openssl", "version")},
+		{Name: "Python", Value: testbed.Output(ctx, python, "--version")},
+		{Name: "nginx", Value: testbed.Output(ctx, "nginx", "-v")},
+		{Name: "h2o", Value: testbed.Output(ctx, "h2o", "--version")},
+		{Name: "Caddy", Value: testbed.Output(ctx, filepath.Join(at.Bin, "caddy"), "version")},
+		{Name: "wrk", Value: testbed.Output(ctx, "wrk", "-v")},
+		{Name: "ab", Value: testbed.Output(ctx, "ab", "-V")},
+		{Name: "h2load", Value: testbed.Output(ctx, "h2load", "--version")},
+		{Name: "OpenSSL", Value: testbed.Output(ctx, "openssl", "version")},
 	}
 	for _, module := range []string{
 		"github.com/panjf2000/gnet/v2", "github.com/valyala/fasthttp", "github.com/lesismal/nbio",
@@ -66,49 +52,4 @@ func packages(ctx context.Context, python string) string {
 		return ""
 	}
 	return strings.Join(strings.Fields(string(out)), " ")
-}
-
-// output returns the first line that a program prints, to either stream, or
-// nothing if it cannot be run. Some print their version and exit non-zero.
-func output(ctx context.Context, name string, args ...string) string {
-	out, _ := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	line, _, _ := bytes.Cut(bytes.TrimSpace(out), []byte("\n"))
-	return strings.TrimSpace(string(line))
-}
-
-// valueIn returns the first value of a key in a file of lines "key: value" or
-// "key=value".
-func valueIn(file, key string) string {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(b)) {
-		rest, ok := strings.CutPrefix(line, key)
-		if !ok {
-			continue
-		}
-		if value := strings.TrimLeft(strings.TrimSpace(rest), ":= \t"); value != "" {
-			return value
-		}
-	}
-	return ""
-}
-
-func firstLine(file string) string {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return ""
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	return line
-}
-
-// revision names the commit measured, and says if the tree had changes in it.
-func revision(ctx context.Context, root string) string {
-	commit := output(ctx, "git", "-C", root, "rev-parse", "--short", "HEAD")
-	if output(ctx, "git", "-C", root, "status", "--porcelain", "--untracked-files=no") != "" {
-		commit += "-dirty"
-	}
-	return commit
 }

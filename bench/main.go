@@ -22,6 +22,7 @@ import (
 	"github.com/asteri/asteri-loop/bench/load"
 	"github.com/asteri/asteri-loop/bench/proctree"
 	"github.com/asteri/asteri-loop/bench/report"
+	"github.com/asteri/asteri-loop/bench/testbed"
 )
 
 // options are the flags.
@@ -134,7 +135,7 @@ func compare(ctx context.Context, o options, chosen []benchCase, command string)
 	if err := checkTools(); err != nil {
 		return report.Report{}, err
 	}
-	root, err := moduleRoot(ctx)
+	root, err := testbed.ModuleRoot(ctx)
 	if err != nil {
 		return report.Report{}, err
 	}
@@ -151,9 +152,9 @@ func compare(ctx context.Context, o options, chosen []benchCase, command string)
 	defer collector.Close()
 	place.Collector = collector.URL
 	rep := report.Report{
-		Date: time.Now().UTC().Format("2006-01-02 15:04 MST"), Command: command, Revision: revision(ctx, root),
+		Date: time.Now().UTC().Format("2006-01-02 15:04 MST"), Command: command, Revision: testbed.Revision(ctx, root),
 		Rounds: o.rounds, Seconds: o.duration.Seconds(),
-		Machine: machineFacts(ctx), Versions: versions(ctx, root, place),
+		Machine: testbed.Machine(ctx), Versions: versions(ctx, root, place),
 	}
 	r := runner{
 		place: place, gen: load.Generator{Script: filepath.Join(place.Dir, "wrk.lua"), Bin: place.Bin},
@@ -176,7 +177,7 @@ func checkTools() error {
 			return fmt.Errorf("%w; bench/deps.sh installs what is missing", err)
 		}
 	}
-	if err := raiseFileLimit(); err != nil {
+	if _, err := testbed.RaiseFileLimit(); err != nil {
 		return fmt.Errorf("open files: %w", err)
 	}
 	if err := proctree.AdoptOrphans(); err != nil {
@@ -187,26 +188,15 @@ func checkTools() error {
 
 // write leaves the report in folder dir.
 func write(dir string, rep report.Report) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	const chart = "results.svg"
 	for name, to := range map[string]func(io.Writer) error{
 		"results.json": rep.WriteJSON,
 		"results.md":   func(w io.Writer) error { return rep.WriteMarkdown(w, chart) },
 		chart:          rep.WriteChart,
 	} {
-		if err := writeFile(filepath.Join(dir, name), to); err != nil {
+		if err := testbed.WriteFile(filepath.Join(dir, name), to); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func writeFile(name string, to func(io.Writer) error) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(to(f), f.Close())
 }

@@ -104,7 +104,7 @@ func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, ro
 	}
 	got, err := measure(ctx, c, s)
 	if err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	got.Round = round + 1
 	into.Samples = append(into.Samples, got)
@@ -130,7 +130,7 @@ func (r runner) underLoad(ctx context.Context, c benchCase, s *server) (report.S
 	if _, err := r.gen.Run(ctx, c.load, s.url(), warmUp); err != nil {
 		return report.Sample{}, err
 	}
-	before, err := proctree.CPU(s.pid)
+	before, err := proctree.CPU(s.PID)
 	if err != nil {
 		return report.Sample{}, err
 	}
@@ -138,7 +138,7 @@ func (r runner) underLoad(ctx context.Context, c benchCase, s *server) (report.S
 	if err != nil {
 		return report.Sample{}, err
 	}
-	after, err := proctree.CPU(s.pid)
+	after, err := proctree.CPU(s.PID)
 	if err != nil {
 		return report.Sample{}, err
 	}
@@ -193,5 +193,5 @@ func settled(ctx context.Context, s *server) (proctree.Memory, error) {
 	case <-ctx.Done():
 		return proctree.Memory{}, context.Cause(ctx)
 	}
-	return proctree.MemoryOf(s.pid)
+	return proctree.MemoryOf(s.PID)
 }

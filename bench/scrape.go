@@ -14,6 +14,7 @@ import (
 	"github.com/asteri/asteri-loop/bench/load"
 	"github.com/asteri/asteri-loop/bench/peers"
 	"github.com/asteri/asteri-loop/bench/report"
+	"github.com/asteri/asteri-loop/bench/testbed"
 )
 
 const (
@@ -79,7 +80,7 @@ func (r runner) whileScraped(ctx context.Context, c benchCase, s *server) (repor
 
 // complete waits until no worker is being started any more.
 func (s *server) complete(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, testbed.StartTimeout)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

@@ -10,40 +10,33 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/asteri/asteri-loop/bench/load"
 	"github.com/asteri/asteri-loop/bench/peers"
-	"github.com/asteri/asteri-loop/bench/proctree"
+	"github.com/asteri/asteri-loop/bench/testbed"
 )
 
-const (
-	startTimeout = 30 * time.Second // from the start to the first right answer
-	stopGrace    = 5 * time.Second  // from SIGTERM to SIGKILL
-)
+// stopGrace is the time from SIGTERM to SIGKILL.
+const stopGrace = 5 * time.Second
 
 // server is a peer that runs.
 type server struct {
+	*testbed.Process
 	peer  peers.Peer
 	asked benchCase // what it is started for
 	argv  []string
 	port  int
-	pid   int
-	log   string
-	ended chan struct{} // closed when the first process has been waited for
 }
 
 // start runs p in a folder of its own and waits until it answers as it should.
 func start(ctx context.Context, p peers.Peer, at peers.Place, c benchCase) (*server, error) {
-	port, err := freePort()
+	port, err := testbed.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -52,58 +45,14 @@ func start(ctx context.Context, p peers.Peer, at peers.Place, c benchCase) (*ser
 	if err != nil {
 		return nil, err
 	}
-	s := &server{peer: p, asked: c, argv: argv, port: port, log: filepath.Join(at.Tmp, "log"), ended: make(chan struct{})}
-	if err := s.spawn(filepath.Join(at.Dir, "apps")); err != nil {
+	s := &server{peer: p, asked: c, argv: argv, port: port}
+	if s.Process, err = testbed.Start(argv, filepath.Join(at.Dir, "apps"), filepath.Join(at.Tmp, "log")); err != nil {
 		return nil, err
 	}
-	if err := s.ready(ctx); err != nil {
-		return nil, errors.Join(s.explain(err), s.stop())
+	if err := s.Ready(ctx, s.check); err != nil {
+		return nil, errors.Join(s.Explain(err), s.stop())
 	}
 	return s, nil
-}
-
-// spawn starts the process as the leader of a session, by which its
-// descendants are known even when they lose their parents.
-func (s *server) spawn(dir string) error {
-	log, err := os.Create(s.log)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	cmd := exec.Command(s.argv[0], s.argv[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-	cmd.Env = append(os.Environ(), "NO_COLOR=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	s.pid = cmd.Process.Pid
-	go func() {
-		_ = cmd.Wait()
-		close(s.ended)
-	}()
-	return nil
-}
-
-// ready polls until the server answers.
-func (s *server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := s.check(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.ended:
-			return errors.New("the server ended at once")
-		case <-ctx.Done():
-			return fmt.Errorf("not ready: %w", err)
-		case <-tick.C:
-		}
-	}
 }
 
 // check asks for the answer once, on a new connection, and compares it.
@@ -165,7 +114,7 @@ func (s *server) transport() (http.RoundTripper, func()) {
 	return t, t.CloseIdleConnections
 }
 
-func (s *server) stop() error { return proctree.Stop(s.pid, stopGrace) }
+func (s *server) stop() error { return s.Stop(stopGrace) }
 
 func (s *server) address() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
@@ -188,27 +137,4 @@ func (s *server) shown(at peers.Place) string {
 	return strings.NewReplacer(
 		at.Tmp, "TMP", at.Collector, "COLLECTOR", at.Bin+"/", "", at.Venv+"/bin/", "", at.Cert, "CERT", at.Key, "KEY", strconv.Itoa(s.port), "PORT",
 	).Replace(strings.Join(s.argv, " "))
-}
-
-// explain adds the end of what the server printed to an error.
-func (s *server) explain(err error) error {
-	b, readErr := os.ReadFile(s.log)
-	if readErr != nil {
-		return errors.Join(err, readErr)
-	}
-	text := strings.TrimSpace(string(b))
-	if text == "" {
-		return err
-	}
-	return fmt.Errorf("%w; its log ends: %s", err, text[max(0, len(text)-1000):])
-}
-
-// freePort returns a port that was free a moment ago.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -26,12 +26,16 @@ type Scrapes struct {
 }
 
 // Quantile returns the least time that a share q of the answers did not exceed.
-func (s *Scrapes) Quantile(q float64) time.Duration {
-	if len(s.Times) == 0 {
+func (s *Scrapes) Quantile(q float64) time.Duration { return Quantile(s.Times, q) }
+
+// Quantile returns the least of sorted times that a share q of them does not exceed; 0
+// if there are none.
+func Quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
 		return 0
 	}
-	i := int(q*float64(len(s.Times))+0.999999) - 1
-	return s.Times[min(max(i, 0), len(s.Times)-1)]
+	i := int(q*float64(len(sorted))+0.999999) - 1
+	return sorted[min(max(i, 0), len(sorted)-1)]
 }
 
 // Scrape asks a server for paths in turn until ctx is done. Every question comes

@@ -182,7 +182,7 @@ func MemoryOf(root int) (Memory, error) {
 	return sum, nil
 }
 
-// rollup returns one line of smaps_rollup in bytes.
+// rollup returns one line of smaps_rollup or status in bytes.
 func rollup(b []byte, key string) int64 {
 	for line := range bytes.Lines(b) {
 		f := bytes.Fields(line)
@@ -196,4 +196,23 @@ func rollup(b []byte, key string) int64 {
 		return kib << 10
 	}
 	return 0
+}
+
+// Resident reads the resident memory of one process: as it is, and its highest since
+// the process began or since ResetPeak, in bytes.
+func Resident(pid int) (now, peak int64, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	now, peak = rollup(b, "VmRSS:"), rollup(b, "VmHWM:")
+	if now == 0 {
+		return 0, 0, fmt.Errorf("proctree: process %d has no memory any more", pid)
+	}
+	return now, peak, nil
+}
+
+// ResetPeak makes what a process has now its highest, proc(5).
+func ResetPeak(pid int) error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }
