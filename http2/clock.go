@@ -83,16 +83,39 @@ func (c *clock) becomeIdle() {
 // stalls notes that a stream is blocked by its own window.
 func (c *clock) stalls(st *serverStream) {
 	if st.stalled == 0 {
-		st.stalled = c.in(c.s.at.config.StallTimeout)
+		st.stalled = c.in(c.patience())
 		c.watch(st.stalled)
 	}
+}
+
+// patience is how long a window may stay closed. One of a client that sends nothing
+// more stays so for ever.
+func (c *clock) patience() time.Duration {
+	if c.s.eofTold {
+		return 1
+	}
+	return c.s.at.config.StallTimeout
+}
+
+// noMoreWindows is called when the client sends nothing more.
+func (c *clock) noMoreWindows() {
+	at := c.in(c.patience())
+	if c.stall != 0 {
+		c.stall = at
+	}
+	for _, st := range c.s.streams {
+		if st.stalled != 0 {
+			st.stalled = at
+		}
+	}
+	c.watch(at)
 }
 
 // connectionStalls notes that content waits for the window of the connection,
 // connectionMoves that it has opened.
 func (c *clock) connectionStalls() {
 	if c.stall == 0 {
-		c.stall = c.in(c.s.at.config.StallTimeout)
+		c.stall = c.in(c.patience())
 		c.watch(c.stall)
 	}
 }

@@ -257,6 +257,7 @@ func (s *session) OnEOF() {
 	}
 	if !s.eofTold {
 		s.eofTold = true
+		s.clock.noMoreWindows()
 		for _, st := range s.snapshot() {
 			st.HalfClosed()
 			if !st.closed {
