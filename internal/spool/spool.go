@@ -2,7 +2,7 @@
 // beyond it. Event loops use it: no call waits for a disk.
 package spool
 
-import "os"
+import "github.com/asteri/asteri-loop/internal/descriptors"
 
 // Store makes buffers. It bounds how many goroutines write their files.
 type Store struct {
@@ -38,7 +38,7 @@ type Buffer struct {
 	wrote  func(n int, err error) // progress of the file
 
 	mem      []byte // what is not in the file: all of it without one
-	file     *os.File
+	file     *descriptors.File
 	fileSize int64 // bytes written to the file
 	size     int64 // bytes appended
 	kept     int   // bytes reported as stored that the file does not hold yet
@@ -96,8 +96,9 @@ func (b *Buffer) Settled() bool { return !b.spilled || !b.writing && len(b.mem) 
 func (b *Buffer) Bytes() []byte { return b.mem }
 
 // File returns the file of a buffer that has spilled, and how many of its bytes
-// are written. It is the buffer's own and nil before the first are.
-func (b *Buffer) File() (f *os.File, written int64) {
+// are written. It is nil before the first are, and the buffer's own: who needs it
+// for longer holds it.
+func (b *Buffer) File() (f *descriptors.File, written int64) {
 	return b.file, b.fileSize
 }
 

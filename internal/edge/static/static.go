@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/edge/urlpath"
 	"github.com/asteri/asteri-loop/internal/jobs"
 )
@@ -192,7 +193,7 @@ func (h *Handler) settle(x asteri.Exchange, err error) {
 		return
 	}
 	h.log.Error("a static file cannot be sent", x.Request().LogAttr(), slog.Any("error", err))
-	x.Abort(&asteri.StatusError{Code: http.StatusServiceUnavailable})
+	x.Abort(&asteri.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: descriptors.RetryAfter})
 }
 
 func (h *Handler) refuseMethod(x asteri.Exchange, m *mount) {
