@@ -11,7 +11,7 @@
 // Exchange.Post is the one door for other goroutines.
 package asteri
 
-import "os"
+import "io"
 
 // Handler answers exchanges.
 //
@@ -29,6 +29,14 @@ type HandlerFunc func(x Exchange)
 
 // ServeExchange calls f.
 func (f HandlerFunc) ServeExchange(x Exchange) { f(x) }
+
+// File is content in a file: an *os.File, or one of several holds on it.
+type File interface {
+	io.ReaderAt
+	// Fd returns the descriptor, which stays open until Close.
+	Fd() uintptr
+	Close() error
+}
 
 // Executor runs functions one at a time, in order, on one goroutine. Executors
 // are comparable: two exchanges with equal homes may touch each other's state.
@@ -88,7 +96,7 @@ type Exchange interface {
 	// SendFile queues n bytes of f from offset off as response content.
 	// It takes over f and closes it once it is sent or dropped, also when
 	// it returns an error.
-	SendFile(f *os.File, off, n int64) error
+	SendFile(f File, off, n int64) error
 
 	// OnDrain sets the function to call, once, when the queue has fallen
 	// below LowWater. If it is already below, fn is called before the

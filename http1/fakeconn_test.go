@@ -3,7 +3,6 @@ package http1
 import (
 	"io"
 	"net/netip"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -138,7 +137,7 @@ func (c *fakeConn) Write(p []byte) int {
 	return c.Queued()
 }
 
-func (c *fakeConn) SendFile(f *os.File, off, n int64) int {
+func (c *fakeConn) SendFile(f loop.File, off, n int64) int {
 	defer f.Close()
 	p := make([]byte, n)
 	if _, err := io.ReadFull(io.NewSectionReader(f, off, n), p); err != nil {

@@ -2,7 +2,6 @@ package http1
 
 import (
 	"errors"
-	"os"
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
@@ -159,7 +158,7 @@ func (x *exchange) account(n int64) error {
 }
 
 // SendFile queues a part of a file as content.
-func (x *exchange) SendFile(f *os.File, off, n int64) error {
+func (x *exchange) SendFile(f asteri.File, off, n int64) error {
 	err := error(httpfield.Misuse("file range of negative length"))
 	if n >= 0 {
 		err = x.account(n)

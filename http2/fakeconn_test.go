@@ -2,7 +2,6 @@ package http2
 
 import (
 	"net/netip"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -168,7 +167,7 @@ func (c *fakeConn) Write(p []byte) int {
 	return len(c.queue)
 }
 
-func (c *fakeConn) SendFile(f *os.File, _, _ int64) int {
+func (c *fakeConn) SendFile(f loop.File, _, _ int64) int {
 	panic("a file cannot be sent as it is")
 }
 

@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"os"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -168,7 +167,7 @@ func (st *serverStream) appendData(b, p []byte, end bool) []byte {
 }
 
 // SendFile queues a part of a file.
-func (st *serverStream) SendFile(f *os.File, off, n int64) (queued int) {
+func (st *serverStream) SendFile(f asteri.File, off, n int64) (queued int) {
 	if st.closed || st.queue.Ended() || st.sent {
 		f.Close()
 		return 0

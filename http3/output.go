@@ -2,7 +2,6 @@ package http3
 
 import (
 	"errors"
-	"os"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -99,7 +98,7 @@ func (st *serverStream) Send(p []byte, end bool) (queued int) {
 }
 
 // SendFile queues a part of a file.
-func (st *serverStream) SendFile(f *os.File, off, n int64) (queued int) {
+func (st *serverStream) SendFile(f asteri.File, off, n int64) (queued int) {
 	if st.closed || st.sent || st.out.queue.Ended() {
 		f.Close()
 		return 0

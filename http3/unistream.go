@@ -87,8 +87,9 @@ func (n *session) attend(str *quic.ReceiveStream, read func(*bufio.Reader) error
 	err := read(bufio.NewReaderSize(str, attendBuffer))
 	var end connError
 	if !errors.As(err, &end) {
-		if n.conn.Context().Err() != nil {
-			return
+		var reset *quic.StreamError
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &reset) {
+			return // the connection has ended, which its context tells later than its streams
 		}
 		end = connError{codeClosedCritical, "critical stream was closed"}
 	}

@@ -87,7 +87,7 @@ func TestControlViolations(t *testing.T) {
 			if kind == 0 {
 				b = settings
 			}
-			must(t, uni(t, c, b).Close())
+			give(t, uni(t, c, b), nil, true)
 			wantClosed(t, c, h3ClosedCritical)
 		})
 	}

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/poller"
 )
 
@@ -54,6 +55,11 @@ func (a *acceptor) accept() (more bool) {
 		return false
 	}
 	for range a.pace.next(a.loop.stats.ticks.Load()) {
+		if !a.listener.cfg.Reserved && !descriptors.Room() {
+			a.loop.engine.makeRoom()
+			a.rest(unix.EMFILE)
+			return false
+		}
 		fd, errno := sysAccept(a.fd, &a.from)
 		switch errno {
 		case 0:
@@ -99,7 +105,8 @@ func (p *acceptPace) short() { p.batch = 0 }
 func (p *acceptPace) queued() bool { return p.batch > 1 }
 
 // rest stops accepting for a moment when the system has run out of descriptors
-// or memory: connections wait in the backlog, those that are open are served.
+// or memory, or clients have as many of these as they may: connections wait in the
+// backlog, those that are open are served.
 func (a *acceptor) rest(errno unix.Errno) {
 	a.resting = true
 	if a.loop.now.Sub(a.warned) > acceptWarning {
@@ -120,13 +127,12 @@ func (a *acceptor) rest(errno unix.Errno) {
 // place gives an accepted descriptor to the loop that shall own it.
 func (a *acceptor) place(fd int) {
 	e := a.loop.engine
-	open := e.open.Add(1)
-	if limit := int64(e.cfg.MaxConnections); limit > 0 {
-		e.makeRoom(limit)
-		if open > limit {
-			a.turnAway(fd, refusedTotal)
-			return
-		}
+	descriptors.Connected(1)
+	open, limit := e.open.Add(1), int64(e.cfg.MaxConnections)
+	e.makeRoom()
+	if open > limit && limit > 0 {
+		a.turnAway(fd, refusedTotal)
+		return
 	}
 	info := ConnInfo{Network: a.listener.network, SocketPath: a.listener.path, Accepted: a.loop.now}
 	if info.Network == "tcp" {
@@ -158,6 +164,7 @@ func (a *acceptor) place(fd int) {
 func (a *acceptor) turnAway(fd int, why refusal) {
 	e := a.loop.engine
 	e.open.Add(-1)
+	descriptors.Connected(-1)
 	e.refused.add(why)
 	closeFD(fd)
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/internal/descriptors"
 )
 
 func TestShortConnectionsStayWhereTheyCome(t *testing.T) {
@@ -85,6 +87,7 @@ func TestEarlyBytesNeedNoPoller(t *testing.T) {
 		l := e.loops[0]
 		l.Post(func() {
 			e.open.Add(1)
+			descriptors.Connected(1)
 			l.stats.connections.Add(1)
 			l.open(pair[0], ln, ConnInfo{Network: "unix"}, early)
 		})

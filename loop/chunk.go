@@ -1,10 +1,6 @@
 package loop
 
-import (
-	"os"
-
-	"github.com/asteri/asteri-loop/internal/budget"
-)
+import "github.com/asteri/asteri-loop/internal/budget"
 
 const (
 	smallChunk = 4 << 10
@@ -20,7 +16,7 @@ type chunk struct {
 	next *chunk
 	data []byte // unsent bytes are data[sent:]
 	sent int
-	file *os.File // not nil: off and left are the unsent range
+	file File // not nil: off and left are the unsent range
 	off  int64
 	left int64
 }
@@ -104,7 +100,7 @@ func (q *sendQueue) write(pool *chunks, p []byte) {
 	}
 }
 
-func (q *sendQueue) writeFile(f *os.File, off, n int64) {
+func (q *sendQueue) writeFile(f File, off, n int64) {
 	q.size += int(n)
 	q.push(&chunk{file: f, off: off, left: n})
 }

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -118,7 +117,7 @@ func (c *conn) Write(p []byte) int {
 	return c.wrote()
 }
 
-func (c *conn) SendFile(f *os.File, off, n int64) int {
+func (c *conn) SendFile(f File, off, n int64) int {
 	c.loop.owner.check()
 	if !c.takesOutput() || n <= 0 {
 		f.Close()

@@ -3,6 +3,8 @@ package loop
 import (
 	"cmp"
 	"slices"
+
+	"github.com/asteri/asteri-loop/internal/descriptors"
 )
 
 // Where there are as many connections as there may be, the ones that wait for nothing
@@ -13,8 +15,13 @@ import (
 // at all of them is then paid by many new ones.
 func roomStep(limit int64) int64 { return max(limit/32, min(limit/4, 8), 1) }
 
-// makeRoom has idle connections given up, if there are nearly as many open as limit.
-func (e *Engine) makeRoom(limit int64) {
+// makeRoom has idle connections given up, if nearly as many are open as there may be:
+// by MaxConnections, or for want of descriptors.
+func (e *Engine) makeRoom() {
+	limit := int64(descriptors.Connections())
+	if n := int64(e.cfg.MaxConnections); n > 0 {
+		limit = min(limit, n)
+	}
 	step := roomStep(limit)
 	open := e.open.Load()
 	if open <= limit-step || e.makingRoom.Swap(true) {

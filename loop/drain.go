@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/internal/descriptors"
 )
 
 // drainState follows a loop through a graceful stop.
@@ -62,6 +64,7 @@ func (l *Loop) checkDrained() {
 func (l *Loop) connectionClosed() {
 	l.stats.connections.Add(-1)
 	l.engine.open.Add(-1)
+	descriptors.Connected(-1)
 	l.checkDrained()
 }
 

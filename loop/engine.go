@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/budget"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 )
 
 // Engine is a set of event loops and the listeners whose connections they serve.
@@ -49,6 +50,7 @@ func New(cfg Config) (*Engine, error) {
 	// one, and ends the process if there is no descriptor left for it.
 	time.AfterFunc(time.Hour, func() {}).Stop()
 	e := &Engine{cfg: cfg.withDefaults()}
+	descriptors.Reserve(0) // so that what is open now is known not to be a client's
 	e.budget = budget.New(e.cfg.BufferBudget)
 	e.files = newFilePool()
 	e.shakes = newHandshakes(e.cfg.MaxHandshakes)

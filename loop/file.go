@@ -42,7 +42,7 @@ func (p *filePool) run(job func()) {
 
 // writeWarm queues n bytes of f, at most warmPiece, as bytes, and closes f, if they
 // can be had at once.
-func (q *sendQueue) writeWarm(pool *chunks, f *os.File, off int64, n int) bool {
+func (q *sendQueue) writeWarm(pool *chunks, f File, off int64, n int) bool {
 	t := q.tail
 	fresh := t == nil || t.file != nil || cap(t.data)-len(t.data) < n
 	if fresh {

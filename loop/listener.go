@@ -28,6 +28,9 @@ type ListenConfig struct {
 	// Proxies tells which addresses are those of proxies; nil is none. Peers
 	// at a Unix socket are proxies. It is called from all loops.
 	Proxies func(netip.Addr) bool
+	// Reserved is for a listener of the operator's: its connections are accepted
+	// also when clients have all the descriptors that they may have.
+	Reserved bool
 	// Protocols are what is spoken, in order of preference.
 	Protocols []Protocol
 	// TLS, if not nil, is asked for the configuration of each handshake;

@@ -9,7 +9,7 @@ package loop
 
 import (
 	"fmt"
-	"os"
+	"io"
 	"time"
 )
 
@@ -70,6 +70,14 @@ type Timer uint8
 // NumTimers is the number of timers a session may use: 0 to NumTimers-1.
 const NumTimers = 3
 
+// File is an open file, or one of several holds on it.
+type File interface {
+	io.ReaderAt
+	// Fd returns the descriptor, which stays open until Close.
+	Fd() uintptr
+	Close() error
+}
+
 // Conn is the loop's side of a connection.
 type Conn interface {
 	// Write queues a copy of p and returns how many bytes are queued. The
@@ -77,7 +85,7 @@ type Conn interface {
 	Write(p []byte) (queued int)
 	// SendFile queues n bytes of f from offset off. It takes over f and
 	// closes it when it is sent or dropped.
-	SendFile(f *os.File, off, n int64) (queued int)
+	SendFile(f File, off, n int64) (queued int)
 	// Queued returns how many bytes are queued.
 	Queued() int
 	// SetWaterMarks sets at which number of queued bytes the queue is long, and

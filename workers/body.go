@@ -3,8 +3,11 @@ package workers
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"os"
 
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/spool"
 )
 
@@ -25,11 +28,15 @@ func (c *Call) readWhole() error {
 		c.body = buf
 		return nil
 	}
-	file, err := spool.TempFile("")
+	temp, err := spool.TempFile("")
 	if err != nil {
 		return err
 	}
-	if err := fill(file, buf, c); err != nil {
+	file, err := descriptors.TakeFile(temp)
+	if err != nil {
+		return &asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: err.Error(), RetryAfter: descriptors.RetryAfter}
+	}
+	if err := fill(temp, buf, c); err != nil {
 		file.Close()
 		return err
 	}

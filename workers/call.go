@@ -204,7 +204,7 @@ func (c *Call) Write(p []byte) (int, error) {
 
 // SendFile sends n bytes of f from offset off as response content. It takes over
 // f and closes it.
-func (c *Call) SendFile(f *os.File, off, n int64) error {
+func (c *Call) SendFile(f asteri.File, off, n int64) error {
 	c.guard.turnAgain()
 	inline := c.inline()
 	err := c.do(func() error { return c.x.SendFile(f, off, n) })

@@ -67,7 +67,7 @@ func (s *server) openStatus() error {
 func (s *server) listenAdmin() error {
 	for _, addr := range s.cfg.AdminListen {
 		h := http1.Protocol(s.status.Admin(), exchangeOptions(s.cfg, s.logs)...)
-		ln, err := s.engine.ListenWith(loop.ListenConfig{Addr: addr, Backlog: s.cfg.Backlog, Mode: 0o600, Protocols: []loop.Protocol{h}})
+		ln, err := s.engine.ListenWith(loop.ListenConfig{Addr: addr, Backlog: s.cfg.Backlog, Mode: 0o600, Reserved: true, Protocols: []loop.Protocol{h}})
 		if err != nil {
 			return blameSettings(fmt.Errorf("--admin-listen: %w", err))
 		}

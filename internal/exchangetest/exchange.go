@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -241,7 +240,7 @@ func (x *Exchange) Write(p []byte) (int, error) {
 }
 
 // SendFile adds part of a file to the response content.
-func (x *Exchange) SendFile(f *os.File, off, n int64) error {
+func (x *Exchange) SendFile(f asteri.File, off, n int64) error {
 	x.check("SendFile")
 	defer f.Close()
 	p := make([]byte, n)

@@ -3,10 +3,8 @@ package spool
 import (
 	"bytes"
 	"log/slog"
-	"os"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/files"
 )
 
 // Exchange is an exchange that takes its response as fast as that is made, for
@@ -136,7 +134,8 @@ func (x *Exchange) wrote(n int, err error) {
 func (x *Exchange) pump() {
 	for x.stored != nil && (x.room || len(x.later) > 0) {
 		if file, written := x.stored.File(); written > x.sent {
-			if err := x.sendPart(file, x.sent, written-x.sent); err != nil {
+			file.Hold() // for the exchange below
+			if err := x.Exchange.SendFile(file, x.sent, written-x.sent); err != nil {
 				x.fail(err)
 				return
 			}
@@ -163,14 +162,6 @@ func (x *Exchange) goOn() {
 	}
 }
 
-func (x *Exchange) sendPart(file *os.File, off, n int64) error {
-	part, err := files.Duplicate(file)
-	if err != nil {
-		return err
-	}
-	return x.Exchange.SendFile(part, off, n)
-}
-
 // after runs op once all content that came before is with the exchange below.
 func (x *Exchange) after(op func()) {
 	x.later = append(x.later, op)
@@ -178,7 +169,7 @@ func (x *Exchange) after(op func()) {
 }
 
 // SendFile takes a part of a file as content, which needs no other file.
-func (x *Exchange) SendFile(f *os.File, off, n int64) error {
+func (x *Exchange) SendFile(f asteri.File, off, n int64) error {
 	if x.stored == nil { // and so nothing waits
 		return x.Exchange.SendFile(f, off, n)
 	}
@@ -214,8 +205,7 @@ func (x *Exchange) fail(cause error) {
 	x.Home().Post(x.tellRoom)
 }
 
-// drop closes the file. What the exchange below was given has a descriptor of
-// its own.
+// drop lets go of the file, which the exchange below may hold still.
 func (x *Exchange) drop() {
 	if x.stored != nil {
 		x.stored.Close()

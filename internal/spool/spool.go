@@ -3,9 +3,8 @@
 package spool
 
 import (
-	"os"
-
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 )
 
 // Store makes buffers. It bounds how many goroutines write their files.
@@ -39,7 +38,7 @@ type Buffer struct {
 	wrote  func(n int, err error) // progress of the file
 
 	mem      []byte // what is not in the file: all of it without one
-	file     *os.File
+	file     *descriptors.File
 	fileSize int64 // bytes written to the file
 	size     int64 // bytes appended
 	flying   int   // bytes that a goroutine writes
@@ -105,8 +104,9 @@ func (b *Buffer) Settled() bool { return !b.spilled || !b.writing && len(b.mem) 
 func (b *Buffer) Bytes() []byte { return b.mem }
 
 // File returns the file of a buffer that has spilled, and how many of its bytes
-// are written. It is the buffer's own and nil before the first are.
-func (b *Buffer) File() (f *os.File, written int64) {
+// are written. It is nil before the first are, and the buffer's own: who needs it
+// for longer holds it.
+func (b *Buffer) File() (f *descriptors.File, written int64) {
 	return b.file, b.fileSize
 }
 

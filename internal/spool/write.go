@@ -3,6 +3,7 @@ package spool
 import (
 	"os"
 
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/sched"
 )
 
@@ -29,12 +30,17 @@ func (b *Buffer) spill() {
 }
 
 // write writes p at offset at and makes the file if there is none yet.
-func (s *Store) write(file *os.File, p []byte, at int64) (*os.File, error) {
+func (s *Store) write(file *descriptors.File, p []byte, at int64) (*descriptors.File, error) {
 	if file == nil {
-		var err error
-		if file, err = TempFile(s.dir); err != nil {
+		if !descriptors.Take() {
+			return nil, descriptors.ErrExhausted
+		}
+		f, err := TempFile(s.dir)
+		if err != nil {
+			descriptors.Release()
 			return nil, err
 		}
+		file = descriptors.NewFile(f)
 	}
 	_, err := file.WriteAt(p, at)
 	return file, err
@@ -56,7 +62,7 @@ func TempFile(dir string) (*os.File, error) {
 }
 
 // finish takes the outcome of a write, on the owner.
-func (b *Buffer) finish(file *os.File, n int, err error) {
+func (b *Buffer) finish(file *descriptors.File, n int, err error) {
 	b.hold(-b.flying)
 	b.flying = 0
 	b.writing = false

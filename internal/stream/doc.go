@@ -34,7 +34,6 @@
 package stream
 
 import (
-	"os"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -54,7 +53,7 @@ type Wire interface {
 	Send(p []byte, end bool) (queued int)
 	// SendFile queues n > 0 bytes of f from offset off as content. It takes
 	// over f and closes it when it is sent or dropped.
-	SendFile(f *os.File, off, n int64) (queued int)
+	SendFile(f asteri.File, off, n int64) (queued int)
 	// SendTrailer queues a trailer section behind the content, which ends the
 	// response. It takes over trailer, which is in its final form.
 	SendTrailer(trailer *asteri.Header)

@@ -3,7 +3,6 @@ package stream
 import (
 	"errors"
 	"io"
-	"os"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/sched"
@@ -21,7 +20,7 @@ type chunk struct {
 	next *chunk
 	data []byte // unsent bytes are data[sent:]
 	sent int
-	file *os.File // not nil: off and left are the unsent range
+	file asteri.File // not nil: off and left are the unsent range
 	off  int64
 	left int64
 
@@ -102,7 +101,7 @@ func (q *Queue) Write(at *Local, p []byte) {
 }
 
 // WriteFile queues n bytes of f from offset off, and takes over f.
-func (q *Queue) WriteFile(f *os.File, off, n int64) {
+func (q *Queue) WriteFile(f asteri.File, off, n int64) {
 	q.size += int(n)
 	q.push(&chunk{file: f, off: off, left: n})
 }

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"errors"
-	"os"
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
@@ -225,7 +224,7 @@ func (x *Exchange) account(n int64) error {
 }
 
 // SendFile queues a part of a file as content.
-func (x *Exchange) SendFile(f *os.File, off, n int64) error {
+func (x *Exchange) SendFile(f asteri.File, off, n int64) error {
 	err := error(httpfield.Misuse("file range of negative length"))
 	if n >= 0 {
 		err = x.account(n)

@@ -77,14 +77,14 @@ func (w *wire) Send(p []byte, end bool) int {
 	return w.queued
 }
 
-func (w *wire) SendFile(f *os.File, _, _ int64) int { w.add("file"); f.Close(); return w.queued }
-func (w *wire) SendTrailer(h *asteri.Header)        { w.add("trailer", string(h.At(0).Name)) }
-func (w *wire) Queued() int                         { return w.queued }
-func (w *wire) StopReading()                        { w.add("stop") }
-func (w *wire) Reset(cause error)                   { w.add("reset", cause.Error()) }
-func (w *wire) Credit(n int)                        { w.credit += n }
-func (w *wire) Await()                              { w.awaits++ }
-func (w *wire) Recycle() bool                       { return w.closed }
+func (w *wire) SendFile(f asteri.File, _, _ int64) int { w.add("file"); f.Close(); return w.queued }
+func (w *wire) SendTrailer(h *asteri.Header)           { w.add("trailer", string(h.At(0).Name)) }
+func (w *wire) Queued() int                            { return w.queued }
+func (w *wire) StopReading()                           { w.add("stop") }
+func (w *wire) Reset(cause error)                      { w.add("reset", cause.Error()) }
+func (w *wire) Credit(n int)                           { w.credit += n }
+func (w *wire) Await()                                 { w.awaits++ }
+func (w *wire) Recycle() bool                          { return w.closed }
 
 func (w *wire) take() string {
 	s := strings.Join(w.log, "; ")

@@ -78,11 +78,17 @@ func Open(t testing.TB, conn net.Conn, path string, fields ...string) *Client {
 	return c
 }
 
-// Write sends bytes as they are.
+// Write sends bytes as they are. A server that has ended the connection by then is
+// no failure of it: Next tells what it said, and that it left.
 func (c *Client) Write(p []byte) {
 	c.t.Helper()
 	_ = c.Conn.SetDeadline(time.Now().Add(patience))
-	if _, err := c.Conn.Write(p); err != nil {
+	_, err := c.Conn.Write(p)
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		c.t.Fatal("nothing is taken")
+	case errors.Is(err, net.ErrClosed):
 		c.t.Fatal(err)
 	}
 }

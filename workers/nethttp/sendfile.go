@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/files"
 )
 
@@ -33,7 +34,11 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := w.call.SendFile(own, off, n); err != nil {
+	counted, err := descriptors.TakeFile(own)
+	if err != nil {
+		return io.Copy(writerOnly{w}, src)
+	}
+	if err := w.call.SendFile(counted, off, n); err != nil {
 		return 0, err
 	}
 	_, err = file.Seek(off+n, io.SeekStart)

@@ -1,11 +1,13 @@
 package python
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 )
 
 // collect reads the whole body before a worker sees the request, so that a slow
@@ -41,7 +43,11 @@ func (s *collector) wrote(n int, err error) {
 	c := s.call
 	if err != nil {
 		c.pool.log.Error("cannot store a request body", "error", err)
-		c.refuse(&asteri.StatusError{Code: http.StatusInternalServerError, Reason: "cannot store the request body"})
+		refusal := &asteri.StatusError{Code: http.StatusInternalServerError, Reason: "cannot store the request body"}
+		if errors.Is(err, descriptors.ErrExhausted) {
+			refusal.Code, refusal.RetryAfter = http.StatusServiceUnavailable, descriptors.RetryAfter
+		}
+		c.refuse(refusal)
 		return
 	}
 	c.x.Consumed(n)
@@ -70,7 +76,7 @@ func (c *call) passBody(to *control) error {
 	if _, err := c.body.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return to.pass(c.id, c.body.file)
+	return to.pass(c.id, c.body.file.File)
 }
 
 // adapt makes the body fit for a worker of the other kind. Only a reload that

@@ -3,9 +3,9 @@ package python
 import (
 	"bytes"
 	"net/netip"
-	"os"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/marshal"
 )
 
@@ -35,7 +35,7 @@ type environEntry struct {
 type content struct {
 	socket bool
 	inline []byte
-	file   *os.File
+	file   *descriptors.File
 	stream bool
 	length int64 // -1 if unknown
 }

@@ -181,7 +181,11 @@ func (l *link) returnCall(c *call, then func()) {
 // refuse answers a call that cannot be sent.
 func (l *link) refuse(c *call, status int, reason string) {
 	l.remove(c)
-	l.returnCall(c, func() { c.refuse(&asteri.StatusError{Code: status, Reason: reason}) })
+	refusal := &asteri.StatusError{Code: status, Reason: reason}
+	if status == http.StatusServiceUnavailable {
+		refusal.RetryAfter = retryAfter
+	}
+	l.returnCall(c, func() { c.refuse(refusal) })
 }
 
 func (l *link) beginBatch() {

@@ -1,7 +1,6 @@
 package python
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -16,22 +15,22 @@ type deadConn struct {
 	aborted bool
 }
 
-func (c *deadConn) Write(p []byte) int                  { c.written += len(p); return 0 }
-func (c *deadConn) SendFile(f *os.File, _, _ int64) int { f.Close(); return 0 }
-func (c *deadConn) Queued() int                         { return 0 }
-func (c *deadConn) Reserve(int)                         {}
-func (c *deadConn) Heavy() bool                         { return false }
-func (c *deadConn) SetWaterMarks(int, int)              {}
-func (c *deadConn) PauseRead()                          {}
-func (c *deadConn) ResumeRead()                         {}
-func (c *deadConn) SetTimer(loop.Timer, time.Duration)  {}
-func (c *deadConn) Info() *loop.ConnInfo                { return &loop.ConnInfo{} }
-func (c *deadConn) Loop() *loop.Loop                    { return c.on }
-func (c *deadConn) Replace(loop.Session)                {}
-func (c *deadConn) CloseWhenFlushed(bool)               {}
-func (c *deadConn) CloseWrite()                         {}
-func (c *deadConn) Abort(error)                         { c.aborted = true }
-func (c *deadConn) Post(fn func()) bool                 { return c.on.Post(fn) }
+func (c *deadConn) Write(p []byte) int                   { c.written += len(p); return 0 }
+func (c *deadConn) SendFile(f loop.File, _, _ int64) int { f.Close(); return 0 }
+func (c *deadConn) Queued() int                          { return 0 }
+func (c *deadConn) SetWaterMarks(int, int)               {}
+func (c *deadConn) PauseRead()                           {}
+func (c *deadConn) ResumeRead()                          {}
+func (c *deadConn) SetTimer(loop.Timer, time.Duration)   {}
+func (c *deadConn) Info() *loop.ConnInfo                 { return &loop.ConnInfo{} }
+func (c *deadConn) Loop() *loop.Loop                     { return c.on }
+func (c *deadConn) Replace(loop.Session)                 {}
+func (c *deadConn) CloseWhenFlushed(bool)                {}
+func (c *deadConn) CloseWrite()                          {}
+func (c *deadConn) Abort(error)                          { c.aborted = true }
+func (c *deadConn) Post(fn func()) bool                  { return c.on.Post(fn) }
+func (c *deadConn) Reserve(int)                          {}
+func (c *deadConn) Heavy() bool                          { return false }
 
 // testLink returns a link with n calls, on a loop that does not run.
 func testLink(t testing.TB, n int) (*link, []*recorder) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/websocket"
@@ -61,13 +62,21 @@ var (
 	errReloading = errors.New("a reload is under way already")
 )
 
+// perWorker is how many descriptors a worker takes in the front, while it starts and
+// with its successor beside it.
+const perWorker = 12
+
 // Start starts the workers and returns without waiting for them: see Ready.
 func Start(engine Engine, cfg Config) (*Pool, error) {
 	cfg = cfg.withDefaults()
 	p := newPool(&cfg)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
-	go p.supervisor.run()
+	descriptors.Reserve(perWorker * cfg.Workers)
+	go func() {
+		p.supervisor.run()
+		descriptors.Reserve(-perWorker * cfg.Workers)
+	}()
 	return p, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/websocket"
@@ -77,8 +78,12 @@ var errUnaskedConnect = &asteri.StatusError{Code: http.StatusNotImplemented, Rea
 
 // newRawSocket makes a socket for a call that is about to be sent.
 func (l *link) newRawSocket(c *call) (*rawSocket, error) {
+	if !descriptors.Take() { // for the front's end: the other one is closed when it is passed
+		return nil, descriptors.ErrExhausted
+	}
 	fds, err := unixPair()
 	if err != nil {
+		descriptors.Release()
 		return nil, err
 	}
 	return &rawSocket{link: l, home: c.home.(*loop.Loop), call: c, fd: fds[0], theirs: fds[1]}, nil
@@ -88,6 +93,7 @@ func (l *link) newRawSocket(c *call) (*rawSocket, error) {
 func (r *rawSocket) discard() {
 	unix.Close(r.fd)
 	unix.Close(r.theirs)
+	descriptors.Release()
 }
 
 // lend passes the worker its end and the call's home the other one.
@@ -101,6 +107,7 @@ func (l *link) lend(r *rawSocket) {
 	c.toHome(l.loop, func() { c.borrow(r) })
 	if r.home.Adopt(r.fd, r.attach) != nil { // the home has ended
 		delete(l.raws, r)
+		descriptors.Release()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/ws"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -272,6 +273,7 @@ func (r *rawSocket) OnClose(cause error) {
 		r.OnEOF()
 	}
 	r.phase, r.fd = rawOver, -1
+	descriptors.Release()
 	if r.link.loop == r.home {
 		r.link.rawClosed(r)
 	} else {

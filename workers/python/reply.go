@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 )
 
 // reply is a response that comes in parts. The worker is granted more as the
@@ -130,7 +131,11 @@ func (c *call) sendFile(f *os.File, off, n int64) {
 		c.giveUp(err)
 		return
 	}
-	if err := c.x.SendFile(f, off, n); err != nil {
+	counted, err := descriptors.TakeFile(f)
+	if err == nil {
+		err = c.x.SendFile(counted, off, n)
+	}
+	if err != nil {
 		c.giveUp(err)
 	}
 }

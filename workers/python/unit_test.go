@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -49,7 +50,7 @@ func (x *recorder) Reserve(int)                               {}
 
 func (x *recorder) Home() asteri.Executor { return x.home }
 
-func (x *recorder) SendFile(f *os.File, off, n int64) error {
+func (x *recorder) SendFile(f asteri.File, off, n int64) error {
 	f.Close()
 	return x.note("file %d+%d", off, n)
 }
@@ -350,7 +351,7 @@ func TestRequestForASGI(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if got := encoded(t, false, r, content{file: os.Stdin, length: 1 << 33})[9]; got != int64(1<<33) {
+	if got := encoded(t, false, r, content{file: descriptors.NewFile(os.Stdin), length: 1 << 33})[9]; got != int64(1<<33) {
 		t.Errorf("a body in a file is %v", got)
 	}
 }

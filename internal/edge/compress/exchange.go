@@ -3,7 +3,6 @@ package compress
 import (
 	"errors"
 	"net/http"
-	"os"
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
@@ -174,7 +173,7 @@ func (x *exchange) Write(p []byte) (queued int, err error) {
 }
 
 // SendFile takes a part of a file as response content.
-func (x *exchange) SendFile(f *os.File, off, n int64) error {
+func (x *exchange) SendFile(f asteri.File, off, n int64) error {
 	if x.stream == nil && !x.over {
 		return x.Exchange.SendFile(f, off, n)
 	}

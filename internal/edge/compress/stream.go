@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 	"runtime"
 	"sync/atomic"
 
@@ -42,7 +41,7 @@ type stream struct {
 // op is content, or the end of it.
 type op struct {
 	data    []byte
-	file    *os.File // data is nil: n bytes from off on
+	file    asteri.File // data is nil: n bytes from off on
 	off, n  int64
 	end     bool
 	trailer *asteri.Header
@@ -141,7 +140,7 @@ func (s *stream) endTurn() {
 	_, _ = s.queued(s.takeOutput()) // an error means that the exchange has ended
 }
 
-func (s *stream) sendFile(f *os.File, off, n int64) {
+func (s *stream) sendFile(f asteri.File, off, n int64) {
 	if s.dead || n == 0 {
 		f.Close()
 		return

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/jobs"
 )
 
@@ -13,7 +14,8 @@ const (
 	// idleFor is how long an entry is kept that nobody asks for. It may hold
 	// a deleted file open, whose space the disk then lacks.
 	idleFor = time.Minute
-	// maxOpen bounds the files that are kept open.
+	// maxOpen bounds the files that are kept open, as does half of what requests
+	// may hold: the rest is for those that are being sent and were forgotten.
 	maxOpen = 512
 	// maxEntries bounds the paths that are known, most of which may be those
 	// of no file.
@@ -29,6 +31,7 @@ const (
 // hit only sets a flag.
 type cache struct {
 	capacity int64 // bytes
+	maxOpen  int   // files
 	pool     *jobs.Pool
 	start    time.Time
 
@@ -46,7 +49,7 @@ type cache struct {
 
 func newCache(capacity int64, pool *jobs.Pool) *cache {
 	return &cache{
-		capacity: capacity, pool: pool, start: time.Now(),
+		capacity: capacity, maxOpen: min(maxOpen, max(descriptors.Bound()/2, 1)), pool: pool, start: time.Now(),
 		entries: make(map[string]*entry), loading: make(map[string][]func(*entry)),
 	}
 }
@@ -108,7 +111,7 @@ func (c *cache) loaded(key string, e *entry, at time.Duration) (waiting []func(*
 		c.remove(old)
 	}
 	bytes, open := e.cost()
-	for c.oldest != nil && (c.bytes+bytes > c.capacity || c.open+open > maxOpen || len(c.entries) >= maxEntries) {
+	for c.oldest != nil && (c.bytes+bytes > c.capacity || c.open+open > c.maxOpen || len(c.entries) >= maxEntries) {
 		c.evict()
 	}
 	c.add(e)
@@ -132,8 +135,7 @@ func (c *cache) add(e *entry) {
 	c.open += open
 }
 
-// remove forgets e. Who is still sending one of its files has a descriptor of
-// its own.
+// remove forgets e. Who is still sending one of its files holds it.
 func (c *cache) remove(e *entry) {
 	delete(c.entries, e.key)
 	if c.hand == e {

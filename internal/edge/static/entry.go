@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
 	"github.com/asteri/asteri-loop/internal/edge/media"
 )
@@ -126,7 +127,7 @@ func kindOf(err error) kind {
 		return forbidden
 	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENXIO), errors.Is(err, unix.EINVAL):
 		return missing
-	case errors.Is(err, errChanging), errors.As(err, &errno):
+	case errors.Is(err, errChanging), errors.Is(err, descriptors.ErrExhausted), errors.As(err, &errno):
 		return failed
 	}
 	return missing // a symbolic link that leads out of the root

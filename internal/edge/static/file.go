@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
 )
 
@@ -31,8 +32,8 @@ type file struct {
 	size    int64
 	settled bool // see settling
 
-	content []byte   // all of it, or nil
-	open    *os.File // if content is nil
+	content []byte            // all of it, or nil
+	open    *descriptors.File // if content is nil
 
 	etag         string
 	modified     time.Time // in whole seconds; zero if it is unusable
@@ -47,15 +48,16 @@ type file struct {
 // readFile makes a file of f, which it takes over.
 func readFile(f opened, now time.Time) (*file, error) {
 	v := &file{
-		coding: f.coding, info: f.info, size: f.info.Size(), open: f.File,
+		coding: f.coding, info: f.info, size: f.info.Size(),
 		settled: now.Sub(f.info.ModTime()) > settling,
 	}
 	v.validators(now)
 	if v.size > smallFile {
-		return v, nil
+		var err error
+		v.open, err = descriptors.TakeFile(f.File)
+		return v, err
 	}
 	defer f.Close()
-	v.open = nil
 	v.content = make([]byte, v.size)
 	n, err := f.ReadAt(v.content, 0)
 	switch {

@@ -4,13 +4,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
-	"os"
 	"strconv"
-	"syscall"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
-	"github.com/asteri/asteri-loop/internal/files"
 	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
@@ -35,7 +33,9 @@ func (h *Handler) respond(x asteri.Exchange, m *mount, e *entry) error {
 		return respondStatus(x, http.StatusForbidden)
 	case failed:
 	}
-	return respondStatus(x, http.StatusServiceUnavailable)
+	var head asteri.Header
+	head.AddInt("Retry-After", descriptors.RetryAfter)
+	return respondText(x, http.StatusServiceUnavailable, &head)
 }
 
 func (e *entry) respondFile(x asteri.Exchange) error {
@@ -87,26 +87,21 @@ func (v *file) respondParts(x asteri.Exchange, parts []byteRange) error {
 		head.Set("Content-Type", "multipart/byteranges; boundary="+multi.boundary)
 		head.AddInt("Content-Length", multi.length())
 	}
-	content, err := v.duplicate(len(parts))
-	if err != nil {
-		return err
+	if v.content == nil {
+		if !v.open.Hold() {
+			return errForgotten
+		}
+		defer v.open.Close()
 	}
 	if err := x.Start(status, head); err != nil {
-		closeFiles(content)
 		return err
 	}
 	if x.Request().Method == http.MethodHead {
-		closeFiles(content)
 		return x.Finish(nil)
 	}
+	var err error
 	for i, r := range parts {
-		err = errors.Join(err, multi.writeHead(x, i))
-		if v.content != nil {
-			_, writeErr := x.Write(v.content[r.off : r.off+r.n])
-			err = errors.Join(err, writeErr)
-		} else {
-			err = errors.Join(err, x.SendFile(content[i], r.off, r.n)) // which takes it over, error or not
-		}
+		err = errors.Join(err, multi.writeHead(x, i), v.send(x, r))
 	}
 	err = errors.Join(err, multi.writeEnd(x))
 	if err != nil {
@@ -115,31 +110,15 @@ func (v *file) respondParts(x asteri.Exchange, parts []byteRange) error {
 	return x.Finish(nil)
 }
 
-// duplicate returns n files of v's own, or nil if its content is at hand. Each is
-// taken over by an exchange.
-func (v *file) duplicate(n int) ([]*os.File, error) {
+// send sends a part of v, which is held. All that is sent of it shares one
+// descriptor.
+func (v *file) send(x asteri.Exchange, r byteRange) error {
 	if v.content != nil {
-		return nil, nil
+		_, err := x.Write(v.content[r.off : r.off+r.n])
+		return err
 	}
-	list := make([]*os.File, 0, n)
-	for range n {
-		f, err := files.Duplicate(v.open)
-		if err != nil {
-			closeFiles(list)
-			if errno := syscall.Errno(0); !errors.As(err, &errno) {
-				err = errForgotten // the system was not asked
-			}
-			return nil, err
-		}
-		list = append(list, f)
-	}
-	return list, nil
-}
-
-func closeFiles(list []*os.File) {
-	for _, f := range list {
-		f.Close()
-	}
+	v.open.Hold()
+	return x.SendFile(v.open, r.off, r.n) // which gives up the hold, error or not
 }
 
 // envelope is the frame around several parts (RFC 9110 section 14.6). The zero

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/jobs"
 	"github.com/asteri/asteri-loop/internal/urlpath"
 )
@@ -196,7 +197,7 @@ func (h *Handler) settle(x asteri.Exchange, err error) {
 		return
 	}
 	h.log.Error("a static file cannot be sent", x.Request().LogAttr(), slog.Any("error", err))
-	x.Abort(&asteri.StatusError{Code: http.StatusServiceUnavailable})
+	x.Abort(&asteri.StatusError{Code: http.StatusServiceUnavailable, RetryAfter: descriptors.RetryAfter})
 }
 
 func (h *Handler) refuseMethod(x asteri.Exchange, m *mount) {

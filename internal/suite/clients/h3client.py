@@ -22,7 +22,7 @@ from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import H3_ALPN, H3Connection, Setting
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ConnectionTerminated, StreamReset
+from aioquic.quic.events import ConnectionTerminated, StopSendingReceived, StreamReset
 
 
 class Answer:
@@ -34,6 +34,7 @@ class Answer:
         self.digest = hashlib.sha256()
         self.size = 0
         self.trailers = []
+        self.stopped = False  # the server wants no more of the body: aioquic has reset the stream
         self.done = asyncio.get_running_loop().create_future()
 
     def report(self):
@@ -100,8 +101,12 @@ class Client(QuicConnectionProtocol):
             for answer in self.answers.values():
                 if not answer.done.done():
                     answer.done.set_exception(ConnectionError(f"{event.error_code:#x} {event.reason_phrase}"))
+        elif isinstance(event, StopSendingReceived) and event.stream_id in self.answers:
+            self.answers[event.stream_id].stopped = True
         elif isinstance(event, StreamReset) and event.stream_id in self.answers:
-            self.answers[event.stream_id].done.set_exception(ConnectionError(f"reset {event.error_code:#x}"))
+            answer = self.answers[event.stream_id]
+            if not answer.done.done():
+                answer.done.set_exception(ConnectionError(f"reset {event.error_code:#x}"))
         for http_event in self.http.handle_event(event):
             self.http_event_received(http_event)
         if self.http.received_settings is not None and not self.settings.done():
@@ -136,6 +141,7 @@ class Client(QuicConnectionProtocol):
                 socket.code = struct.unpack("!H", payload[:2])[0]
             else:
                 socket.messages.append(payload.decode())
+            if opcode != CLOSE and not socket.stopped:
                 self.http.send_data(stream, socket.next(), end_stream=False)
         self.transmit()
 
@@ -156,7 +162,7 @@ class Client(QuicConnectionProtocol):
         if isinstance(answer, Socket):
             self.http.send_data(stream, answer.next(), end_stream=False)
         position = 0
-        while left:
+        while left and not answer.stopped:
             piece = min(left, request.get("step", 65536))
             left -= piece
             self.http.send_data(stream, content(position, piece), end_stream=not left)

@@ -1,0 +1,30 @@
+package descriptors
+
+import "golang.org/x/sys/unix"
+
+const (
+	// unlimited stands for a limit of the system that is none, or beyond all use.
+	unlimited = 1 << 20
+	// counted is how many descriptors are looked at to find those that are open.
+	// The system gives out the lowest ones first.
+	counted = 1 << 10
+)
+
+// systemLimit returns how many descriptors the process may have.
+func systemLimit() int64 {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return unlimited
+	}
+	return int64(min(uint64(l.Cur), unlimited))
+}
+
+// inUse counts the descriptors that are open.
+func inUse(limit int64) (n int64) {
+	for fd := range min(limit, counted) {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
+			n++
+		}
+	}
+	return n
+}
