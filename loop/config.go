@@ -86,7 +86,7 @@ const (
 	// acceptBatch bounds the connections accepted from one listener a tick.
 	acceptBatch = 64
 	// acceptPause is how long accepting rests when descriptors have run out.
-	acceptPause = 10 * time.Millisecond
+	acceptPause = 30 * time.Millisecond
 	// acceptWarning is how often the log is told that it does.
 	acceptWarning = 10 * time.Second
 	// lingerTime and lingerBytes bound what is read and dropped after the
