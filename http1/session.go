@@ -24,6 +24,7 @@ type session struct {
 	bodySince  int64 // when the present wait began, Unix nanoseconds
 	bodyWaited time.Duration
 	discarded  int // body bytes dropped after the answer
+	waiting    int // bytes counted for the head of a request that is being answered
 
 	phase    phase
 	timer    timerKind
@@ -178,6 +179,8 @@ func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 	switch {
 	case !x.over:
 		x.kept = true
+		s.waiting = cap(x.arena)
+		s.conn.Reserve(s.waiting)
 	case x.reusable():
 		s.at.putExchange(x)
 	}
@@ -271,6 +274,10 @@ func (s *session) refuse(h *head, refusal *asteri.StatusError) {
 func (s *session) exchangeOver(x *exchange) {
 	s.x = nil
 	s.discarded = 0
+	if s.waiting > 0 {
+		s.conn.Reserve(-s.waiting)
+		s.waiting = 0
+	}
 	switch {
 	case s.phase == phaseOver:
 		return
@@ -375,6 +382,7 @@ func (s *session) OnClose(cause error) {
 	s.head = nil
 	if x := s.x; x != nil {
 		s.x = nil
+		s.conn.Reserve(-s.waiting)
 		x.lost(onloop.Gone(cause))
 	}
 }

@@ -206,7 +206,7 @@ func (s *session) endRequest(b *headerBlock) error {
 	case s.state == stateClosed:
 		st.lose(errConnection)
 	default:
-		s.streams[st.id] = st
+		st.enterTable()
 	}
 	return nil
 }

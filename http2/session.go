@@ -245,6 +245,7 @@ func (s *session) close(more bool) {
 func (s *session) loseStreams(cause error) {
 	for _, st := range s.streams {
 		st.lose(cause)
+		st.leaveTable()
 	}
 	clear(s.streams)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -40,27 +39,12 @@ func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 		MaxHandshakes:    cfg.MaxHandshakes,
 		GracefulTimeout:  cfg.GracefulTimeout - python.LastCall(cfg.GracefulTimeout), // what then is left is for workers
 		BufferBudget:     cfg.BufferBudget,
-		OnPressure:       thrifty(),
+		OnPressure:       thrift(cfg.BufferBudget),
 		MaxConnections:   cfg.MaxConnections,
 		Logger:           l.Logger,
 	}
 	limitConnections(&lc, cfg)
 	return loop.New(lc)
-}
-
-// thrifty has the collector keep little behind what is in use while memory is short,
-// where it lets the heap double otherwise. That costs little, since buffers hold no
-// pointers. A lower GOGC counts, and so does "off".
-func thrifty() func(short bool) {
-	usual := debug.SetGCPercent(-1)
-	debug.SetGCPercent(usual)
-	return func(short bool) {
-		if short && usual > 0 {
-			debug.SetGCPercent(min(usual, 15))
-		} else {
-			debug.SetGCPercent(usual)
-		}
-	}
 }
 
 // exchangeOptions are the settings of every protocol.

@@ -137,6 +137,12 @@ func (x *Exchange) Release() bool {
 // maxSpare bounds the memory that an exchange may keep for the next request.
 const maxSpare = 16 << 10
 
+// Footprint returns about how many bytes a stream takes with its request, while it
+// waits for its handler or its client. A protocol counts them.
+func (x *Exchange) Footprint() int { return footprint + cap(x.arena) }
+
+const footprint = 3 << 10
+
 // Over tells whether the exchange has ended: all of the response is queued, or none
 // will be.
 func (x *Exchange) Over() bool { return x.over }
