@@ -105,7 +105,11 @@ func (s *session) OnData(in []byte) (consumed int, err error) {
 	if !s.greeted {
 		consumed = s.readPreface(in)
 	}
-	for s.state == stateOpen && s.greeted && !s.paused {
+	for before := s.backlog; s.state == stateOpen && s.greeted && !s.paused; {
+		if s.backlog-before > maxBacklog {
+			s.yield()
+			break
+		}
 		n := s.readFrame(in[consumed:])
 		if n == 0 {
 			break
@@ -120,6 +124,17 @@ func (s *session) OnData(in []byte) (consumed int, err error) {
 	}
 	s.settle()
 	return consumed, nil
+}
+
+// yield lets other connections be served before the rest of the input, of a client that
+// asks for more than its windows admit.
+func (s *session) yield() {
+	s.conn.PauseRead()
+	s.conn.Post(func() {
+		if !s.paused && s.state == stateOpen {
+			s.conn.ResumeRead()
+		}
+	})
 }
 
 // readPreface reads what every connection begins with.

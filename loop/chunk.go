@@ -1,6 +1,10 @@
 package loop
 
-import "github.com/asteri/asteri-loop/internal/budget"
+import (
+	"sync"
+
+	"github.com/asteri/asteri-loop/internal/budget"
+)
 
 const (
 	smallChunk = 4 << 10
@@ -50,8 +54,15 @@ func (p *chunks) get(n int) *chunk {
 		p.largeCount--
 		return k
 	}
+	if k, ok := spareChunks.Get().(*chunk); ok {
+		return k
+	}
 	return &chunk{data: make([]byte, 0, largeChunk)}
 }
+
+// spareChunks are large ones that a loop has no use for: what one connection gives up
+// another may fill before the collector has been there.
+var spareChunks sync.Pool
 
 func (p *chunks) put(k *chunk) {
 	if k.file != nil {
@@ -67,6 +78,8 @@ func (p *chunks) put(k *chunk) {
 	case cap(k.data) == largeChunk && p.largeCount < keptLarge:
 		k.next, p.large = p.large, k
 		p.largeCount++
+	case cap(k.data) == largeChunk:
+		spareChunks.Put(k)
 	}
 }
 

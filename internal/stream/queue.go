@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/sched"
@@ -222,8 +223,15 @@ func (at *Local) takeChunk(n int) *chunk {
 		at.free--
 		return k
 	}
+	if k, ok := spareChunks.Get().(*chunk); ok {
+		return k
+	}
 	return &chunk{data: make([]byte, 0, chunkSize)}
 }
+
+// spareChunks are those that a home has no use for: what one client gives up another
+// may fill before the collector has been there.
+var spareChunks sync.Pool
 
 const smallChunk = 1 << 10
 
@@ -232,9 +240,14 @@ func (at *Local) putChunk(k *chunk) {
 		k.loads.giveBack(cap(k.data))
 		k.loads = nil
 	}
-	if cap(k.data) == chunkSize && at.free < maxFree {
-		k.data, k.sent = k.data[:0], 0
-		k.next, at.chunks = at.chunks, k
-		at.free++
+	if cap(k.data) != chunkSize {
+		return
 	}
+	k.data, k.sent = k.data[:0], 0
+	if at.free == maxFree {
+		spareChunks.Put(k)
+		return
+	}
+	k.next, at.chunks = at.chunks, k
+	at.free++
 }

@@ -1,7 +1,5 @@
 package ws
 
-import "sync"
-
 // Event is what a Decoder found complete: a whole message or a control frame.
 type Event struct {
 	// Op is Text, Binary, Close, Ping or Pong; Continuation if nothing was
@@ -213,6 +211,9 @@ func (d *Decoder) inflate() (Event, error) {
 // unpack decompresses the next piece of a message.
 func (d *Decoder) unpack() (Event, error) {
 	from := len(*d.unpacked)
+	if from > 0 { // most messages are shorter
+		d.unpacked = grow(d.unpacked, unpackStep)
+	}
 	out, complete, err := d.Inflater.step(d.unpacker, *d.unpacked, d.Limit, unpackStep)
 	*d.unpacked = out
 	d.worked = len(out) - from
@@ -262,6 +263,7 @@ func (d *Decoder) keep(part []byte) {
 	if d.buf == nil {
 		d.buf = takeBuffer()
 	}
+	d.buf = grow(d.buf, len(part))
 	*d.buf = append(*d.buf, part...)
 }
 
@@ -302,19 +304,4 @@ func (d *Decoder) Discard() {
 		d.release()
 	}
 	d.control = nil
-}
-
-// buffers hold messages that came in parts or were compressed.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// maxPooled is the greatest buffer that is kept for reuse.
-const maxPooled = 64 << 10
-
-func takeBuffer() *[]byte { return buffers.Get().(*[]byte) }
-
-func giveBuffer(b *[]byte) {
-	if cap(*b) <= maxPooled {
-		*b = (*b)[:0]
-		buffers.Put(b)
-	}
 }
