@@ -2,11 +2,13 @@ package http1
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // readAlone parses p with a head that has seen nothing.
@@ -72,5 +74,22 @@ func TestLongHeadsAreNotKept(t *testing.T) {
 	h.remember(p[:size])
 	if size != len(p) || h.again(p) != 0 || cap(h.seen) > maxSeen {
 		t.Errorf("%d bytes kept of %d", cap(h.seen), size)
+	}
+}
+
+// TestPlainPaths: paths are taken for plain where HTTP/2 and HTTP/3 take them so.
+func TestPlainPaths(t *testing.T) {
+	l := asteri.NewSettings(nil).Limits
+	const letters = "/.%2e\\;?a"
+	for i := range 200_000 {
+		target := []byte{'/'}
+		for n := i; n > 0; n /= len(letters) {
+			target = append(target, letters[n%len(letters)])
+		}
+		_, plain, ok := httpfield.ValidPath(target)
+		h, size := readAlone(fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", target), &l)
+		if ok != (size > 0) || ok && h.plain != plain {
+			t.Fatalf("%s: %t, %t; by HTTP/1 %t, %t", target, ok, plain, size > 0, h.plain)
+		}
 	}
 }

@@ -51,7 +51,7 @@ type requestLine struct {
 	path      span // empty for absolute-form without a path
 	query     span
 	form      targetForm
-	plain     bool // path is in its normal form
+	plain     bool // path is in its normal form and not ambiguous
 }
 
 // reset prepares for the next head.

@@ -3,7 +3,6 @@ package http1
 import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // targetForm is the form of a request target, RFC 9112 section 3.2.
@@ -32,12 +31,17 @@ func (h *head) parseRequestLine(p []byte) (next int, refusal *asteri.StatusError
 	from := i
 	question := -1
 	escapes := false
+	h.plain = true
 	for ; i < len(p); i++ {
 		c := p[i]
-		if httpfield.IsTargetByte(c) {
+		if httpfield.IsPlainByte(c) {
 			continue
 		}
-		if c == '?' {
+		if c == '.' {
+			h.plain = h.plain && p[i-1] != '/'
+		} else if httpfield.IsTargetByte(c) {
+			h.plain = false
+		} else if c == '?' {
 			if question < 0 {
 				question = i
 			}
@@ -77,11 +81,10 @@ func (h *head) parseRequestLine(p []byte) (next int, refusal *asteri.StatusError
 			return 0, refusal
 		}
 	}
-	path := h.path.of(p)
-	if escapes && !httpfield.ValidEscapes(path) {
+	h.plain = h.plain && !escapes
+	if escapes && !httpfield.ValidEscapes(h.path.of(p)) {
 		return 0, bad("request path has an invalid percent-encoding")
 	}
-	h.plain = urlpath.IsPlain(path)
 	return next, nil
 }
 

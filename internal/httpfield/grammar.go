@@ -13,6 +13,7 @@ const (
 	classHost               // may stand in a registered name, RFC 3986 section 3.2.2; "%" apart
 	classHex                // HEXDIG
 	classUpper              // A to Z
+	classPlain              // of classTarget: says nothing about where a path leads
 )
 
 // charClass is the table of byte classes.
@@ -30,6 +31,9 @@ var charClass = func() (t [256]uint8) {
 		}
 		if b > ' ' && b != 0x7f && !isOneOf(b, "#?%") {
 			t[c] |= classTarget
+			if !isOneOf(b, `.\`) {
+				t[c] |= classPlain
+			}
 		}
 		if alnum || isOneOf(b, "-._~!$&'()*+,;=") {
 			t[c] |= classHost
@@ -62,6 +66,11 @@ func IsTokenByte(c byte) bool { return charClass[c]&classToken != 0 }
 // IsTargetByte tells whether c may stand in the target of a request; "?" and "%",
 // which mean something there, apart.
 func IsTargetByte(c byte) bool { return charClass[c]&classTarget != 0 }
+
+// IsPlainByte tells whether c may stand in the target of a request and is nothing that a
+// path in normal form may have to be rid of. Of what else may stand there, dots are plain
+// but behind a slash.
+func IsPlainByte(c byte) bool { return charClass[c]&classPlain != 0 }
 
 // IsToken tells whether p is a token, RFC 9110 section 5.6.2: the grammar of
 // field names and methods.

@@ -105,7 +105,7 @@ func (h *RequestHead) checkAuthority(plain bool) bool {
 
 func (h *RequestHead) checkPath() {
 	r := h.req
-	question, ok := ValidPath(r.Target)
+	question, plain, ok := ValidPath(r.Target)
 	switch {
 	case len(r.Target) == 0:
 		h.fault = ":path is empty"
@@ -121,5 +121,7 @@ func (h *RequestHead) checkPath() {
 	if question >= 0 {
 		r.Path, r.Query = r.Target[:question:question], r.Target[question+1:]
 	}
-	r.Route, r.Ambiguous = urlpath.Normal(r.Path)
+	if r.Route, r.Ambiguous = r.Path, false; !plain {
+		r.Route, r.Ambiguous = urlpath.Normal(r.Path)
+	}
 }

@@ -1,9 +1,11 @@
 package httpfield
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/urlpath"
 )
 
 // TestRoute: requests of HTTP/2 and HTTP/3, extended CONNECTs among them, have the path by
@@ -41,4 +43,23 @@ func TestRoute(t *testing.T) {
 	if r.Route != nil || r.Ambiguous {
 		t.Errorf("left over: %q, %t", r.Route, r.Ambiguous)
 	}
+}
+
+// FuzzValidPath: a path that is taken for plain is its own normal form.
+func FuzzValidPath(f *testing.F) {
+	for _, s := range []string{"/a.b/c", "/.", "/a/..?x", "/a\\..", "/%2e", "/?/..", "*"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		question, plain, ok := ValidPath(p)
+		if !ok || !plain {
+			return
+		}
+		if question >= 0 {
+			p = p[:question]
+		}
+		if normal, ambiguous := urlpath.Normal(p); ambiguous || !bytes.Equal(normal, p) {
+			t.Fatalf("%q is %q, %t", p, normal, ambiguous)
+		}
+	})
 }

@@ -2,13 +2,19 @@ package httpfield
 
 // ValidPath tells whether p can be a path, and the query behind it, of a request
 // target: without control characters, spaces and fragments, and with whole
-// percent-encodings in its path. question is the index of the first "?", or -1.
-func ValidPath(p []byte) (question int, ok bool) {
+// percent-encodings in its path. question is the index of the first "?", or -1. plain
+// tells that the path is in normal form and not ambiguous: see urlpath.Normal.
+func ValidPath(p []byte) (question int, plain, ok bool) {
 	question = -1
 	escapes := false
+	plain = true
 	for i, c := range p {
 		switch {
+		case IsPlainByte(c):
+		case c == '.':
+			plain = plain && i > 0 && p[i-1] != '/'
 		case IsTargetByte(c):
+			plain = false
 		case c == '?':
 			if question < 0 {
 				question = i
@@ -16,14 +22,14 @@ func ValidPath(p []byte) (question int, ok bool) {
 		case c == '%':
 			escapes = true
 		default:
-			return question, false
+			return question, false, false
 		}
 	}
 	path := p
 	if question >= 0 {
 		path = p[:question]
 	}
-	return question, !escapes || ValidEscapes(path)
+	return question, plain && !escapes, !escapes || ValidEscapes(path)
 }
 
 // ValidEscapes tells whether each "%" is followed by two hexadecimal digits.

@@ -13,7 +13,7 @@ import "bytes"
 // ("..;x", as in servlet containers) or end at a zero byte ("..%00"). For them such
 // a path leads out of what routes it here.
 func Normal(raw []byte) (normal []byte, ambiguous bool) {
-	if IsPlain(raw) || raw[0] != '/' {
+	if isPlain(raw) || raw[0] != '/' {
 		return raw, false
 	}
 	normal = raw
@@ -23,9 +23,9 @@ func Normal(raw []byte) (normal []byte, ambiguous bool) {
 	return normal, hidesDots(normal)
 }
 
-// IsPlain tells at a glance, for most paths, that they are in normal form and not
+// isPlain tells at a glance, for most paths, that they are in normal form and not
 // ambiguous.
-func IsPlain(p []byte) bool {
+func isPlain(p []byte) bool {
 	if bytes.IndexByte(p, '%') >= 0 || bytes.IndexByte(p, '\\') >= 0 {
 		return false
 	}

@@ -24,7 +24,7 @@ func (v *variables) setTarget() *asteri.StatusError {
 	} else {
 		r.Target = r.Path
 	}
-	if _, ok := httpfield.ValidPath(r.Target); !ok {
+	if _, _, ok := httpfield.ValidPath(r.Target); !ok {
 		return bad("request target is malformed")
 	}
 	r.Route, r.Ambiguous = urlpath.Normal(r.Path)
