@@ -166,6 +166,7 @@ func (ln *Listener) inherit(number string) (int, error) {
 	if err != nil || listening == 0 {
 		return -1, fmt.Errorf("file descriptor %d is not a listening socket", inherited)
 	}
+	unix.CloseOnExec(inherited) // what this process starts has no use for it
 	fd, err := unix.FcntlInt(uintptr(inherited), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("dup", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 )
@@ -39,6 +40,8 @@ type visit struct {
 	// bearer says that the token came with the request itself, which no web
 	// page can make a browser do.
 	bearer bool
+	// wait is how long a client that has guessed too often has to wait.
+	wait time.Duration
 	// session is what the cookie holds, if it is one of ours.
 	session string
 }
@@ -52,7 +55,7 @@ type visit struct {
 func (s *Monitor) identify(x asteri.Exchange, admin bool) *visit {
 	v := &visit{Exchange: x, r: x.Request(), query: x.Request().Query}
 	if token, ok := bearer(&v.r.Header); ok {
-		if v.bearer = s.keys.isToken(token); v.bearer {
+		if v.bearer = s.shows(v, token, s.keys.isToken(token)); v.bearer {
 			v.access = full
 		}
 		return v
@@ -60,8 +63,15 @@ func (s *Monitor) identify(x asteri.Exchange, admin bool) *visit {
 	if foreign(v.r) {
 		return v
 	}
-	if v.session = s.keys.sessionOf(v.r); v.session != "" {
-		v.access = full
+	session, forged := s.keys.sessionOf(v.r)
+	switch {
+	case session != "" && s.shows(v, []byte(session), true):
+		v.access, v.session = full, session
+		return v
+	case session == "" && forged != nil:
+		s.shows(v, forged, false)
+	}
+	if v.wait > 0 {
 		return v
 	}
 	if !s.trustedHost(v.r.Authority, admin && v.r.Peer.Network == "unix") {

@@ -19,6 +19,7 @@ import (
 // session lives as long as the token, and at most sessionLife.
 type keys struct {
 	token   [sha256.Size]byte // hashed, so that a comparison tells not even its length
+	none    bool              // there is no token
 	session []byte
 	form    []byte
 	now     func() time.Time
@@ -28,7 +29,7 @@ const sessionLife = 7 * 24 * time.Hour
 
 func newKeys(token string) *keys {
 	derive := func(purpose string) []byte { return mac([]byte(token), []byte("asteri-loop status "+purpose)) }
-	return &keys{token: sha256.Sum256([]byte(token)), session: derive("session"), form: derive("form"), now: time.Now}
+	return &keys{none: token == "", token: sha256.Sum256([]byte(token)), session: derive("session"), form: derive("form"), now: time.Now}
 }
 
 func mac(key, message []byte) []byte {
@@ -39,6 +40,9 @@ func mac(key, message []byte) []byte {
 
 // isToken compares in a time that tells nothing.
 func (k *keys) isToken(given []byte) bool {
+	if k.none {
+		return false
+	}
 	sum := sha256.Sum256(given)
 	return subtle.ConstantTimeCompare(sum[:], k.token[:]) == 1
 }
@@ -67,19 +71,20 @@ func (k *keys) newSession() string {
 	return base64.RawURLEncoding.EncodeToString(append(b, mac(k.session, b)...))
 }
 
-// valid tells whether session is one of ours that has not ended.
-func (k *keys) valid(session []byte) bool {
+// valid tells whether session is one of ours that has not ended. One that is not of
+// this token, but has the form, is forged: a guess at the token is as good as one.
+func (k *keys) valid(session []byte) (valid, forged bool) {
 	if base64.RawURLEncoding.DecodedLen(len(session)) != sessionSize {
-		return false
+		return false, false
 	}
 	b := make([]byte, sessionSize)
 	if _, err := base64.RawURLEncoding.Decode(b, session); err != nil {
-		return false
+		return false, false
 	}
-	if !hmac.Equal(b[sessionHead:], mac(k.session, b[:sessionHead])) {
-		return false
+	if k.none || !hmac.Equal(b[sessionHead:], mac(k.session, b[:sessionHead])) {
+		return false, true
 	}
-	return k.now().Unix() < int64(binary.BigEndian.Uint64(b))
+	return k.now().Unix() < int64(binary.BigEndian.Uint64(b)), false
 }
 
 // proof is what a form of a session carries, which no other site can know.
@@ -105,18 +110,26 @@ func cookieName(r *asteri.Request) string {
 	return name
 }
 
-// sessionOf returns the session that the request's cookie proves, or "".
-func (k *keys) sessionOf(r *asteri.Request) string {
+// sessionOf returns the session that the request's cookie proves, or "" and what is
+// there in its place.
+func (k *keys) sessionOf(r *asteri.Request) (session string, forged []byte) {
 	name := cookieName(r)
 	for field := range r.Header.Values("Cookie") {
 		for pair := range bytes.SplitSeq(field, []byte(";")) {
 			key, value, ok := bytes.Cut(bytes.TrimSpace(pair), []byte("="))
-			if ok && string(key) == name && k.valid(value) {
-				return string(value)
+			if !ok || string(key) != name {
+				continue
+			}
+			switch valid, isForged := k.valid(value); {
+			case forged != nil: // one guess for each request
+			case valid:
+				return string(value), nil
+			case isForged:
+				forged = value
 			}
 		}
 	}
-	return ""
+	return "", forged
 }
 
 // setCookie has the browser keep a session. Of the two paths that are ours neither

@@ -26,9 +26,9 @@ func (s *Monitor) signsIn(v *visit) bool {
 		return false
 	}
 	v.r.Handling.App = ownApp
-	token := q.Get("token")
-	if !s.keys.isToken([]byte(token)) {
-		s.forbid(v, needsToken)
+	token := []byte(q.Get("token"))
+	if !s.shows(v, token, s.keys.isToken(token)) {
+		s.refuse(v, needsToken)
 		return true
 	}
 	q.Del("token")
@@ -51,7 +51,7 @@ func (s *Monitor) takeToken(v *visit) {
 	pairs := slices.DeleteFunc(all, func(pair []byte) bool {
 		given, named := bytes.CutPrefix(pair, []byte("token="))
 		token, err := url.QueryUnescape(string(given))
-		if !named || err != nil || !s.keys.isToken([]byte(token)) {
+		if !named || err != nil || !s.shows(v, []byte(token), s.keys.isToken([]byte(token))) {
 			return false
 		}
 		v.access = full
@@ -70,8 +70,9 @@ func (s *Monitor) takeToken(v *visit) {
 // login takes a token from the form that strangers see.
 func (s *Monitor) login(v *visit) {
 	v.readForm(func(form url.Values) {
-		if foreign(v.r) || !s.keys.isToken([]byte(form.Get("token"))) {
-			s.forbid(v, needsToken)
+		token := []byte(form.Get("token"))
+		if foreign(v.r) || !s.shows(v, token, s.keys.isToken(token)) {
+			s.refuse(v, needsToken)
 			return
 		}
 		s.welcome(v, s.opts.Path)
@@ -90,6 +91,15 @@ const (
 	needsToken = "needs.token"
 	needsField = "needs.field"
 )
+
+// refuse answers who has not shown the token, perhaps once too often.
+func (s *Monitor) refuse(v *visit, needs string) {
+	if v.wait > 0 {
+		v.tooOften()
+		return
+	}
+	s.forbid(v, needs)
+}
 
 // forbid answers who may not do this, and says what it needs.
 func (s *Monitor) forbid(v *visit, needs string) {

@@ -78,6 +78,8 @@ func (f *front) ServeExchange(x asteri.Exchange) {
 	switch {
 	case r.shared && v.access < r.needs:
 		f.pass(x)
+	case own && v.wait > 0:
+		v.tooOften()
 	case own && f.signsIn(v):
 	case v.access < r.needs && r.needs == full:
 		f.forbid(v, needsToken)
@@ -101,6 +103,8 @@ func (s *Monitor) serveAdmin(x asteri.Exchange) {
 		s.takeToken(v)
 	}
 	switch {
+	case v.wait > 0:
+		v.tooOften()
 	case own && s.signsIn(v):
 	case v.access < full && r.needs > nobody || v.access == nobody:
 		s.forbid(v, needsToken)

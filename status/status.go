@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -92,19 +93,20 @@ type Control interface {
 // Monitor is the status of one server. It is an asteri.Observer, which has to be told
 // of all exchanges: otherwise requests seem to be in flight for ever.
 type Monitor struct {
-	opts    Options
-	keys    *keys
-	routes  map[string]route
-	lengths uint64 // bits of the lengths of routes' paths
-	prefix  string // begins the paths below the page
-	flights flights
-	loops   probes
-	usage   usage
-	samples *sampler
-	work    *jobs.Pool // what loops must not wait for
-	stacks  *jobs.Pool // what may take seconds
-	events  *streams
-	tails   *streams
+	opts     Options
+	keys     *keys
+	attempts attempts
+	routes   map[string]route
+	lengths  uint64 // bits of the lengths of routes' paths
+	prefix   string // begins the paths below the page
+	flights  flights
+	loops    probes
+	usage    usage
+	samples  *sampler
+	work     *jobs.Pool // what loops must not wait for
+	stacks   *jobs.Pool // what may take seconds
+	events   *streams
+	tails    *streams
 	// requests are in the access log's words.
 	requests *requestLog
 
@@ -121,6 +123,7 @@ func New(o Options) *Monitor {
 		samples: newSampler(o.Counts), requests: newRequestLog(o.Homes), flights: newFlights(o.Homes),
 	}
 	s.loops.homes = o.Homes
+	s.attempts.start = time.Now()
 	s.events = newStreams(eventPeriod, s.publish)
 	s.tails = newStreams(tailPeriod, s.publishLog)
 	s.routes = s.table()
@@ -175,7 +178,7 @@ func (s *Monitor) Close() {
 
 // ExchangeDone implements asteri.Observer.
 func (s *Monitor) ExchangeDone(r *asteri.Record) {
-	s.requests.add(r)
+	s.requests.add(s.hushed(r)) // which are shown
 	s.flights.end(r)
 }
 

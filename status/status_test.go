@@ -180,11 +180,14 @@ func TestAccess(t *testing.T) {
 func TestSessionsEnd(t *testing.T) {
 	k := newKeys(testToken)
 	session := k.newSession()
-	if !k.valid([]byte(session)) || newKeys("another token ...").valid([]byte(session)) {
+	if valid, _ := k.valid([]byte(session)); !valid {
 		t.Error("a session belongs to its token")
 	}
+	if valid, forged := newKeys("another token ...").valid([]byte(session)); valid || !forged {
+		t.Error("a session belongs to another token")
+	}
 	k.now = func() time.Time { return time.Now().Add(sessionLife + time.Second) }
-	if k.valid([]byte(session)) {
+	if valid, forged := k.valid([]byte(session)); valid || forged {
 		t.Error("a session has no end")
 	}
 }

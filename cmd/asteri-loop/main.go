@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/descriptors"
 )
 
 // Exit statuses.
@@ -21,6 +22,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run does what the arguments ask for and returns the exit status.
 func run(args []string) int {
+	descriptors.KeepFromChildren()
 	dir, err := os.Getwd()
 	if err != nil {
 		return complain(exitFailure, err)

@@ -207,15 +207,16 @@ func (c control) Stacks(ctx context.Context, pid int) (map[string]string, error)
 
 // observer joins those who watch exchanges.
 func (s *server) observer() asteri.Observer {
-	var all []asteri.Observer
-	if s.status != nil {
-		all = append(all, s.counts, s.status)
-	}
+	var writers []asteri.Observer // of what others read
 	if s.statsd != nil {
-		all = append(all, s.statsd)
+		writers = append(writers, s.statsd)
 	}
 	if s.tracer != nil {
-		all = append(all, s.tracer)
+		writers = append(writers, s.tracer)
 	}
-	return asteri.Observers(append(all, s.logs.observers()...)...)
+	told := asteri.Observers(append(writers, s.logs.observers()...)...)
+	if s.status == nil {
+		return told
+	}
+	return asteri.Observers(s.counts, s.status, s.status.Discreet(told))
 }

@@ -28,3 +28,11 @@ func inUse(limit int64) (n int64) {
 	}
 	return n
 }
+
+// KeepFromChildren has no child process inherit what this one has inherited, but for
+// the standard streams. Descriptors that are opened later see to that themselves.
+func KeepFromChildren() {
+	for fd := 3; fd < int(min(systemLimit(), counted)); fd++ {
+		unix.CloseOnExec(fd) // does nothing if it is not open
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -52,5 +53,18 @@ func (c *Config) environments() []string {
 	return append(dirs, filepath.Join(base, ".venv"))
 }
 
+// own are the variables that are for the front alone: what a service manager tells it,
+// whose descriptors a worker does not have, and the key to its status page.
+var own = []string{
+	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
+	"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "ASTERI_STATUS_TOKEN",
+}
+
 // environ returns the environment of a worker.
-func (c *Config) environ() []string { return append(os.Environ(), c.Env...) }
+func (c *Config) environ() []string {
+	inherited := slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(own, name)
+	})
+	return append(inherited, c.Env...)
+}

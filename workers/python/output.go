@@ -25,6 +25,9 @@ const (
 	// that is reported. What it wrote is in the pipe; only a child of it may hold
 	// the pipe open for longer.
 	lastWords = 100 * time.Millisecond
+	// orphanOutput is how long what a child of the worker writes is read after the
+	// worker's end. Each pipe that is read takes a descriptor.
+	orphanOutput = 30 * time.Second
 )
 
 // output passes a worker's standard output and error to the log. Lines that belong
@@ -48,6 +51,16 @@ func (o *output) start(p *process) {
 // read begins to read a pipe, of which lines that do not say so are of a level.
 func (o *output) read(r io.ReadCloser, source string, level slog.Level) {
 	o.readers.Go(func() { o.copyFrom(r, outputMark{source: source, level: level}) })
+}
+
+// endAfter has the reading end at the latest so long from now, when the worker itself
+// has ended: only children of it can still write, and there may be one of each worker.
+func (o *output) endAfter(limit time.Duration, pipes ...io.Closer) {
+	time.AfterFunc(limit, func() {
+		for _, r := range pipes {
+			_ = r.Close() // of one that has come to its end there is nothing to close
+		}
+	})
 }
 
 // copyFrom reads r until its end, which may be long after the worker's if the

@@ -2,8 +2,10 @@ package python
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -234,5 +236,21 @@ def app(environ, start_response):
 	}
 	if said < 0 || said > ended {
 		t.Errorf("the traceback is line %d, the end line %d of\n%s", said, ended, s.log.String())
+	}
+}
+
+// A child of a worker that has ended is read for a while only.
+func TestOutputOfOrphans(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	o := &output{log: slog.New(slog.DiscardHandler)}
+	o.read(r, "stdout", slog.LevelInfo)
+	o.endAfter(time.Millisecond, r)
+	o.readers.Wait()
+	if _, err := r.Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the pipe is open: %v", err)
 	}
 }

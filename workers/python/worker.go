@@ -107,6 +107,10 @@ func (w *worker) start(check bool) (Info, error) {
 	w.log = w.log.With("pid", w.proc.pid)
 	w.output = &output{log: w.log}
 	w.output.start(w.proc)
+	go func() {
+		<-w.proc.exited
+		w.output.endAfter(orphanOutput, w.proc.output[0], w.proc.output[1])
+	}()
 	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logBootRecords)
 	if err != nil {
 		return Info{}, w.bootFailed(err)
