@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/poller"
 )
 
@@ -50,6 +51,9 @@ type conn struct {
 	low      int
 	cause    error
 
+	pace *pace.Pace // of the peer, while it has not been given everything
+	held int        // what the system held when WriteTimeout began
+
 	timers     [numTimers]ticks
 	wheelAt    ticks
 	wheelPrev  *conn
@@ -60,6 +64,7 @@ type conn struct {
 // Timers of the loop's own, after those of the session.
 const (
 	timerStall = NumTimers + iota // a peer that takes no bytes
+	timerRate                     // one that takes them slowly
 	timerHandshake
 	timerLinger
 	numTimers
@@ -212,7 +217,9 @@ func (c *conn) onWheel() {
 		case c.state == stateClosed:
 			return
 		case t == timerStall:
-			c.Abort(WriteStalled)
+			c.stalled()
+		case t == timerRate:
+			c.checkPace()
 		case t == timerHandshake:
 			c.Abort(HandshakeFailed)
 		case t == timerLinger:

@@ -149,6 +149,8 @@ const (
 	Unrecognized
 	// DrainExpired: the time for a graceful stop was over.
 	DrainExpired
+	// TooSlow: the peer took bytes more slowly than MinWriteRate.
+	TooSlow
 	// Overloaded: a limit on connections was reached.
 	Overloaded
 )
@@ -168,6 +170,8 @@ func (e Ending) Error() string {
 		return "no protocol recognized the connection"
 	case DrainExpired:
 		return "time for a graceful stop is over"
+	case TooSlow:
+		return "peer takes bytes too slowly"
 	case Overloaded:
 		return "too many connections"
 	}

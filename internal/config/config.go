@@ -88,6 +88,8 @@ type Config struct {
 	HeaderTimeout         time.Duration
 	BodyTimeout           time.Duration
 	MinBodyRate           int64
+	MinResponseRate       int64
+	RateGrace             time.Duration
 
 	Chdir      string
 	Env        []string
