@@ -19,7 +19,7 @@ type Limits struct {
 	FieldSize int
 	// Head is the length of the whole head in bytes. Default 64 KiB; 431.
 	Head int
-	// Body is the length of the request content in bytes. Default none; 413.
+	// Body is the length of the request content in bytes. Default 1 GiB; 413.
 	Body int64
 }
 
@@ -33,9 +33,16 @@ type Timeouts struct {
 	// Default 30 s; 408.
 	Body time.Duration
 	// BodyRate is the least rate of an incoming body, in bytes a second,
-	// over its whole time and after a grace of the Body timeout. Default
-	// 100; 408.
+	// over all the time that it was waited for, once that is more than
+	// RateGrace. Default 240; 408.
 	BodyRate int
+	// ResponseRate is the least rate, in bytes a second, at which a client
+	// takes a response that waits for nobody else, on average over at least
+	// RateGrace. Default 240; the stream is reset. That of a whole connection
+	// over TCP is loop.Config's MinWriteRate.
+	ResponseRate int
+	// RateGrace is the shortest time over which rates are judged. Default 5 s.
+	RateGrace time.Duration
 	// KeepAlive is for the next request to begin, or the first one. Default
 	// 2 s; closed.
 	KeepAlive time.Duration
@@ -116,14 +123,16 @@ func (l Limits) withDefaults() Limits {
 	l.Fields = pick(l.Fields, 100, math.MaxInt)
 	l.FieldSize = pick(l.FieldSize, 8190, math.MaxInt)
 	l.Head = pick(l.Head, 64<<10, math.MaxInt)
-	l.Body = pick(l.Body, math.MaxInt64, math.MaxInt64)
+	l.Body = pick(l.Body, 1<<30, math.MaxInt64)
 	return l
 }
 
 func (t Timeouts) withDefaults() Timeouts {
 	t.Header = pick(t.Header, 10*time.Second, 0)
 	t.Body = pick(t.Body, 30*time.Second, 0)
-	t.BodyRate = pick(t.BodyRate, 100, 0)
+	t.BodyRate = pick(t.BodyRate, 240, 0)
+	t.ResponseRate = pick(t.ResponseRate, 240, 0)
+	t.RateGrace = pick(t.RateGrace, 5*time.Second, 0)
 	t.KeepAlive = pick(t.KeepAlive, 2*time.Second, 0)
 	return t
 }

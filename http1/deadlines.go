@@ -3,6 +3,7 @@ package http1
 import (
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -65,7 +66,7 @@ func (s *session) startTimer(k timerKind, d time.Duration) {
 // armBody waits for the next bytes of a body, unless they have come too slowly.
 func (s *session) armBody() {
 	t := &s.at.settings.Timeouts
-	if t.Body > 0 && s.bodyWaited > t.Body && s.body.received < rateBytes(t.BodyRate, s.bodyWaited) {
+	if (pace.Limit{Rate: t.BodyRate, Grace: t.RateGrace}).Late(s.body.received, s.bodyWaited) {
 		s.bodyFailed(errTimeout("content arrives too slowly"))
 		return
 	}
@@ -75,9 +76,4 @@ func (s *session) armBody() {
 
 func (s *session) countBodyTime() {
 	s.bodyWaited += time.Duration(s.at.nanos() - s.bodySince)
-}
-
-// rateBytes is how many bytes come in d at rate bytes a second.
-func rateBytes(rate int, d time.Duration) int64 {
-	return int64(float64(rate) * d.Seconds())
 }

@@ -493,15 +493,15 @@ func TestDeadlines(t *testing.T) {
 		c := start(post("500", "") + strings.Repeat("x", 99))
 		k.last(t).ReadBody(new(bodyLog))
 		c.runPosts()
-		c.session.(*session).bodyWaited = 2500 * time.Millisecond // 100 B/s want 250 bytes by now
+		c.session.(*session).bodyWaited = 6 * time.Second // 240 B/s want 1440 bytes by now
 		c.feed([]byte("y"))
 		wantHas(t, c.take(), "HTTP/1.1 408 ")
 	})
 	t.Run("fast enough", func(t *testing.T) {
-		c := start(post("500", "") + strings.Repeat("x", 300))
+		c := start(post("5000", "") + strings.Repeat("x", 1500))
 		k.last(t).ReadBody(new(bodyLog))
 		c.runPosts()
-		c.session.(*session).bodyWaited = 2500 * time.Millisecond
+		c.session.(*session).bodyWaited = 6 * time.Second
 		c.feed([]byte("y"))
 		if !c.open() {
 			t.Error("closed")

@@ -245,7 +245,10 @@ func (t *tunnel) resume() {
 // tunnelSession is the loop's view of a tunnel.
 type tunnelSession struct{ *tunnel }
 
-var _ loop.Session = tunnelSession{}
+var _ loop.Unhurried = tunnelSession{}
+
+// Unhurried implements loop.Unhurried.
+func (tunnelSession) Unhurried() {}
 
 // OnData delivers bytes as far as the window is open.
 func (t tunnelSession) OnData(in []byte) (consumed int, err error) {

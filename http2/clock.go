@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -19,6 +20,10 @@ type clock struct {
 	idle     int64 // for a next request
 	stall    int64 // for the window of the connection to open
 	goodbye  int64 // for the answer to our PING
+	look     int64 // at how fast the client opens windows that content waits for
+
+	paced bool      // pace says something
+	pace  pace.Pace // at which the client opens the window of the connection
 }
 
 const (
@@ -86,6 +91,63 @@ func (c *clock) stalls(st *serverStream) {
 		st.stalled = c.in(c.patience())
 		c.watch(st.stalled)
 	}
+	if !st.paced && !st.Tunnelled() {
+		st.paced = true
+		c.lookLater()
+	}
+	if st.paced {
+		st.pace.Wait(c.now())
+	}
+}
+
+// took notes that n bytes of a stream are sent, or may be.
+func (c *clock) took(st *serverStream, n int) {
+	now := c.now()
+	if st.paced {
+		st.pace.Took(now, n)
+	}
+	if c.paced {
+		c.pace.Took(now, n)
+	}
+}
+
+// allTaken notes that no content waits for the window of the connection.
+func (c *clock) allTaken() {
+	c.paced = false
+	c.pace.Clear()
+}
+
+func (c *clock) lookLater() {
+	t := &c.s.at.Settings.Timeouts
+	if c.look == 0 && t.ResponseRate > 0 {
+		c.look = c.in(max(t.RateGrace, time.Second/10))
+		c.watch(c.look)
+	}
+}
+
+// lookAround ends what the client takes too slowly.
+func (c *clock) lookAround() {
+	c.look = 0
+	t := &c.s.at.Settings.Timeouts
+	limit := pace.Limit{Rate: t.ResponseRate, Grace: t.RateGrace}
+	now := c.now()
+	if c.paced && c.pace.Look(now, 0, limit) {
+		c.s.fail(errCalm("content is taken too slowly"))
+		return
+	}
+	again := c.paced
+	for _, st := range c.s.snapshot() {
+		switch {
+		case !st.paced || st.closed:
+		case st.pace.Look(now, 0, limit):
+			st.reset(codeCancel, asteri.ErrClientGone)
+		default:
+			again = true
+		}
+	}
+	if again {
+		c.lookLater()
+	}
 }
 
 // patience is how long a window may stay closed. One of a client that sends nothing
@@ -114,13 +176,23 @@ func (c *clock) noMoreWindows() {
 // connectionStalls notes that content waits for the window of the connection,
 // connectionMoves that it has opened.
 func (c *clock) connectionStalls() {
+	if !c.paced {
+		c.paced = true
+		c.lookLater()
+	}
+	c.pace.Wait(c.now())
 	if c.stall == 0 {
 		c.stall = c.in(c.patience())
 		c.watch(c.stall)
 	}
 }
 
-func (c *clock) connectionMoves() { c.stall = 0 }
+func (c *clock) connectionMoves() {
+	c.stall = 0
+	if c.paced {
+		c.pace.Took(c.now(), 0)
+	}
+}
 
 // watchBodies has bodies looked at in d: one of them may be late then.
 func (c *clock) watchBodies(d time.Duration) {
@@ -169,11 +241,13 @@ func (c *clock) check() {
 	case late(c.goodbye):
 		c.goodbye = 0
 		s.sayGoodbye()
+	case late(c.look):
+		c.lookAround()
 	}
 	if s.state == stateClosed {
 		return
 	}
-	for _, at := range []int64{c.settings, c.block, c.idle, c.stall, c.goodbye} {
+	for _, at := range []int64{c.settings, c.block, c.idle, c.stall, c.goodbye, c.look} {
 		c.watch(at)
 	}
 	for _, st := range s.snapshot() {

@@ -91,6 +91,9 @@ func (st *serverStream) sendable() bool {
 func (st *serverStream) unstall() {
 	if st.sendWindow > 0 {
 		st.stalled = 0
+		if st.paced {
+			st.s.clock.took(st, 0)
+		}
 	}
 }
 
@@ -125,6 +128,9 @@ func (s *session) pump() {
 			continue
 		}
 		s.sendFrom(st)
+	}
+	if s.clock.paced && s.schedule.empty() {
+		s.clock.allTaken()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/internal/stream"
 )
 
@@ -38,7 +39,9 @@ type serverStream struct {
 	sent      bool // all was sent to the client
 	unwanted  bool // nobody reads what the client still sends
 	stalled   int64
-	discardBy int64 // when to stop reading what nobody wants, Unix nanoseconds
+	paced     bool      // pace says something
+	pace      pace.Pace // at which the client opens the stream's window
+	discardBy int64     // when to stop reading what nobody wants, Unix nanoseconds
 }
 
 var _ stream.Wire = (*serverStream)(nil)
@@ -51,6 +54,7 @@ func (st *serverStream) open(s *session, id uint32) {
 	st.window = s.at.config.InitialWindow
 	st.recvWindow, st.windowSince = st.window, s.clock.now()
 	st.counted, st.credit, st.stalled, st.discardBy = 0, 0, 0, 0
+	st.paced, st.pace = false, pace.Pace{}
 	st.closed, st.inputDone, st.sent, st.unwanted = false, false, false, false
 	st.Init(s.at.Local, st, asteri.HTTP2, &s.peer)
 }
@@ -163,6 +167,9 @@ func (st *serverStream) appendData(b, p []byte, end bool) []byte {
 		st.s.idle.Earn(earnedByData)
 	}
 	st.stalled = 0
+	if st.paced || st.s.clock.paced {
+		st.s.clock.took(st, len(p))
+	}
 	b = appendFrameHeader(b, len(p), frameData, flags, st.id)
 	return append(b, p...)
 }
@@ -196,6 +203,10 @@ func (st *serverStream) waiting() int {
 	n := st.queue.Len()
 	st.s.backlog += n - st.counted
 	st.counted = n
+	if n == 0 && st.paced {
+		st.paced = false
+		st.pace.Clear()
+	}
 	if st.s.backlog > maxBacklog && n >= asteri.LowWater {
 		n = max(n, asteri.HighWater)
 	}

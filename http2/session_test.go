@@ -467,7 +467,7 @@ func TestEarlyResponse(t *testing.T) {
 
 func TestBodyDeadlines(t *testing.T) {
 	k := new(keeper)
-	c := newClient(t, Config{}, k, asteri.WithServer(""))
+	c := newClient(t, Config{}, k, asteri.WithServer(""), asteri.WithTimeouts(asteri.Timeouts{BodyRate: -1}))
 	c.headers(1, false, request("POST", "/")...)
 	c.headers(3, false, request("POST", "/")...)
 	c.send()

@@ -66,7 +66,8 @@ type Config struct {
 	// ConnectionWindow is the same for a whole connection; it grows to the
 	// fourfold while there is memory. Default 1 MiB.
 	ConnectionWindow int
-	// StallTimeout is how long a client may take no byte of a response.
+	// StallTimeout is how long a client may take for 8 KiB of a response that
+	// waits for it.
 	// Default 30 s; negative: for ever.
 	StallTimeout time.Duration
 	// HandshakeTimeout is for a connection to be established. Default 10 s.

@@ -174,7 +174,7 @@ func (st *serverStream) pump() bool {
 		o.raw = nil // b is the goroutine's
 		o.writing = len(b)
 		st.session.Reserve(len(b) + writerStack)
-		go st.write(b)
+		go st.write(b, st.Tunnelled())
 		return true
 	}
 	if o.queue.Ended() && o.queue.Len() == 0 {
@@ -224,10 +224,16 @@ func (st *serverStream) goOn() {
 	}
 }
 
-// write writes a piece, on a goroutine of its own. A client has to take some of it
-// within StallTimeout.
-func (st *serverStream) write(b []byte) {
+// write writes a piece, on a goroutine of its own. A client has to take each step of it
+// within StallTimeout, and at the least rate. That of a tunnel may be slower.
+func (st *serverStream) write(b []byte, tunnelled bool) {
 	stall := st.session.server.cfg.StallTimeout
+	if t := &st.session.server.settings.Timeouts; t.ResponseRate > 0 && !tunnelled {
+		slowest := t.RateGrace + time.Duration(float64(writeStep)/float64(t.ResponseRate)*float64(time.Second))
+		if stall <= 0 || slowest < stall {
+			stall = slowest
+		}
+	}
 	var err error
 	for len(b) > 0 && err == nil {
 		if stall > 0 {

@@ -163,7 +163,7 @@ func bindUnix(path string, backlog int, mode os.FileMode) (int, error) {
 		return -1, os.NewSyscallError("bind", err)
 	}
 	if mode == 0 {
-		mode = 0o666
+		mode = 0o660
 	}
 	err = os.Chmod(path, mode)
 	if err == nil {

@@ -20,6 +20,11 @@ type Config struct {
 	// WriteTimeout is how long a peer may take no byte of what waits for it.
 	// Default 30 s; negative: for ever.
 	WriteTimeout time.Duration
+	// MinWriteRate is how many bytes a second a peer must take while some wait for
+	// it, on average over at least WriteGrace. Default 240; negative: no such limit.
+	MinWriteRate int
+	// WriteGrace is the shortest time over which that is judged. Default 5 s.
+	WriteGrace time.Duration
 	// HandshakeTimeout is how long a TLS handshake, or the first bytes by
 	// which the protocol is recognized, may take. Default 10 s.
 	HandshakeTimeout time.Duration
@@ -58,6 +63,8 @@ func (c Config) withDefaults() Config {
 		c.Loops = runtime.GOMAXPROCS(0)
 	}
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 30*time.Second)
+	c.MinWriteRate = cmp.Or(c.MinWriteRate, 240)
+	c.WriteGrace = cmp.Or(max(c.WriteGrace, 0), 5*time.Second)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
 	c.GracefulTimeout = cmp.Or(c.GracefulTimeout, 30*time.Second)
 	c.MaxHandshakes = cmp.Or(c.MaxHandshakes, 4096)

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/poller"
 )
 
@@ -51,6 +52,9 @@ type conn struct {
 	cause    error
 	active   ticks // when bytes last came or went
 
+	pace *pace.Pace // of the peer, while it has not been given everything
+	held int        // what the system held when WriteTimeout began
+
 	timers     [numTimers]ticks
 	wheelAt    ticks
 	wheelPrev  *conn
@@ -61,6 +65,7 @@ type conn struct {
 // Timers of the loop's own, after those of the session.
 const (
 	timerStall = NumTimers + iota // a peer that takes no bytes
+	timerRate                     // one that takes them slowly
 	timerHandshake
 	timerLinger
 	numTimers
@@ -214,7 +219,9 @@ func (c *conn) onWheel() {
 		case c.state == stateClosed:
 			return
 		case t == timerStall:
-			c.Abort(WriteStalled)
+			c.stalled()
+		case t == timerRate:
+			c.checkPace()
 		case t == timerHandshake:
 			c.Abort(HandshakeFailed)
 		case t == timerLinger:

@@ -113,7 +113,7 @@ func (c *conn) fileSent(n int, short bool, err error) {
 		k.off += int64(n)
 		k.left -= int64(n)
 		c.out.size -= n
-		c.progress()
+		c.progress(n)
 		if k.left == 0 {
 			c.out.pop(&c.loop.chunks)
 		}

@@ -19,14 +19,14 @@ type ListenConfig struct {
 	// Backlog is the length of the queue of connections to be accepted.
 	// Default 2048; the system may have a lower bound.
 	Backlog int
-	// Mode are the permissions of a Unix socket. Default 0666.
+	// Mode are the permissions of a Unix socket. Default 0660.
 	Mode os.FileMode
 	// ProxyProtocol has connections from proxies begin with a PROXY header,
 	// before TLS and all else, which says who the client is. Those from
 	// others must not begin with one. It has HandshakeTimeout to arrive.
 	ProxyProtocol ProxyProtocol
-	// Proxies tells which addresses are those of proxies; nil is none. Peers
-	// at a Unix socket are proxies. It is called from all loops.
+	// Proxies tells which addresses are those of proxies; nil is none. A peer
+	// at a Unix socket has the zero address. It is called from all loops.
 	Proxies func(netip.Addr) bool
 	// Reserved is for a listener of the operator's: its connections are accepted
 	// also when clients have all the descriptors that they may have.

@@ -34,13 +34,9 @@ func newProxyReader(c *conn, ln *Listener) *proxyReader {
 	return &proxyReader{greeting{conn: c, listener: ln}, ln.isProxy(c.info.Remote.Addr())}
 }
 
-// isProxy tells whether connections from addr must begin with a PROXY header. A
-// peer without an address is at a Unix socket, which the system guards.
+// isProxy tells whether connections from addr must begin with a PROXY header.
 func (ln *Listener) isProxy(addr netip.Addr) bool {
-	if ln.cfg.ProxyProtocol == ProxyOff {
-		return false
-	}
-	return !addr.IsValid() || ln.cfg.Proxies != nil && ln.cfg.Proxies(addr)
+	return ln.cfg.ProxyProtocol != ProxyOff && ln.cfg.Proxies != nil && ln.cfg.Proxies(addr)
 }
 
 // OnData reads the header, or sees to it that there is none.

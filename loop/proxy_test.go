@@ -28,7 +28,8 @@ func whoami() loop.Protocol {
 	}}
 }
 
-func loopback(a netip.Addr) bool { return a.IsLoopback() }
+// loopback is true for peers at a Unix socket, too.
+func loopback(a netip.Addr) bool { return !a.IsValid() || a.IsLoopback() }
 
 const (
 	headerV1 = "PROXY TCP4 192.0.2.1 198.51.100.2 12345 443\r\n"

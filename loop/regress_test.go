@@ -516,3 +516,43 @@ func TestDrainExpires(t *testing.T) {
 		t.Errorf("the session ended with %v", cause)
 	}
 }
+
+// unhurried is a session whose peer may be slow.
+type unhurried struct{ *script }
+
+func (unhurried) Unhurried() {}
+
+// A peer that takes a little now and then is given up, unless it may; one that has been
+// given everything, and is silent, is not slow.
+func TestSlowPeerIsGivenUp(t *testing.T) {
+	leakcheck.Check(t)
+	e := start(t, loop.Config{Loops: 1, WriteTimeout: patience, MinWriteRate: 1 << 20, WriteGrace: 100 * time.Millisecond})
+	const size = 32 << 20
+	causes := make(chan error, 3)
+	a := serve(t, e, "127.0.0.1:0", func(s *script) {
+		s.onData = func(s *script, in []byte) (int, error) {
+			switch in[0] {
+			case 'u':
+				s.Replace(unhurried{s})
+				s.Write(make([]byte, size))
+			case 's':
+				s.Write(make([]byte, size))
+			default:
+				s.Write(in)
+			}
+			return len(in), nil
+		}
+		s.onClose = func(_ *script, cause error) { causes <- cause }
+	})
+	may, silent, slow := dial(t, a), dial(t, a), dial(t, a)
+	send(t, may, "u")
+	ping(t, silent)
+	send(t, slow, "s")
+	if cause := awaited(t, causes, "end of the slow connection"); !errors.Is(cause, loop.TooSlow) {
+		t.Errorf("the slow connection ended with %v", cause)
+	}
+	ping(t, silent)
+	if n, err := io.ReadFull(may, make([]byte, size)); err != nil {
+		t.Errorf("a peer that may be slow got %d bytes: %v", n, err)
+	}
+}

@@ -66,7 +66,7 @@ func (c *conn) Reserve(n int) {
 
 func (c *conn) Heavy() bool {
 	e := c.loop.engine
-	return e.budget.Over() && c.held() > e.meanHeld()
+	return e.budget.Over() && c.memory() > e.meanHeld()
 }
 
 const (
@@ -106,8 +106,8 @@ func (e *Engine) tellPressure() {
 	e.cfg.OnPressure(e.pressure.Load())
 }
 
-// held returns the bytes that the connection keeps in memory.
-func (c *conn) held() int64 {
+// memory returns the bytes that the connection keeps in memory.
+func (c *conn) memory() int64 {
 	n := c.reserved + int64(cap(c.kept)) + c.out.held()
 	if c.layer != nil {
 		n += c.layer.wire.held() + int64(c.layer.view.counted)
@@ -173,9 +173,9 @@ func (l *Loop) heaviest() []holding {
 		switch c := l.slots[i].conn; {
 		case c == nil || c.kind == accepted && c.isDirty && !c.blocked:
 		case c.kind == adopted:
-			lent += c.held()
+			lent += c.memory()
 		default:
-			all = append(all, holding{bytes: c.held(), conn: c})
+			all = append(all, holding{bytes: c.memory(), conn: c})
 		}
 	}
 	for h := range l.holders {
@@ -216,7 +216,7 @@ func (c *conn) shed() {
 		s.OnShed()
 		c.loop.current = nil
 	}
-	if c.state == stateOpen || c.state != stateClosed && c.held() > shedRest {
+	if c.state == stateOpen || c.state != stateClosed && c.memory() > shedRest {
 		c.Abort(Shed)
 	}
 }

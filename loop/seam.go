@@ -158,6 +158,8 @@ const (
 	Unrecognized
 	// DrainExpired: the time for a graceful stop was over.
 	DrainExpired
+	// TooSlow: the peer took bytes more slowly than MinWriteRate.
+	TooSlow
 	// Overloaded: a limit on connections was reached.
 	Overloaded
 	// Shed: the connection was given up, because it held more memory than others
@@ -180,6 +182,8 @@ func (e Ending) Error() string {
 		return "no protocol recognized the connection"
 	case DrainExpired:
 		return "time for a graceful stop is over"
+	case TooSlow:
+		return "peer takes bytes too slowly"
 	case Overloaded:
 		return "too many connections"
 	case Shed:

@@ -137,3 +137,13 @@ func sendFile(sock, file int, off int64, n int) (int, error) {
 // reusePortBalances tells whether the system spreads connections over the
 // listeners of a SO_REUSEPORT group.
 const reusePortBalances = true
+
+// sysHeld returns how many bytes of a socket's output the system holds: those that the
+// peer has not acknowledged.
+func sysHeld(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}

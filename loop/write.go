@@ -59,7 +59,7 @@ func (c *conn) sendData(q *sendQueue) int {
 	switch errno {
 	case 0:
 		q.sentBytes(&c.loop.chunks, n)
-		c.progress()
+		c.progress(n)
 	case unix.EAGAIN:
 		c.setBlocked()
 	default:
@@ -78,27 +78,15 @@ func gather(iov []unix.Iovec, k *chunk) []unix.Iovec {
 	return iov
 }
 
-// setBlocked waits for the peer to take bytes, but not for ever.
-func (c *conn) setBlocked() {
-	c.blocked = true
-	if c.timers[timerStall] == 0 && c.kind == accepted {
-		c.setTimer(timerStall, c.loop.engine.cfg.WriteTimeout)
-	}
-}
-
-// progress is called when the peer has taken bytes.
-func (c *conn) progress() {
-	c.active = c.loop.wheel.current
-	if c.timers[timerStall] != 0 {
-		c.timers[timerStall] = 0
-	}
-}
-
 // afterFlush tells the session when the queue has become short, and goes on with
 // closing when it has become empty.
 func (c *conn) afterFlush() {
 	if c.blocked != (c.want&poller.Writable != 0) {
 		c.updateInterest()
+	}
+	if c.pace != nil && c.Queued() == 0 {
+		c.pace = nil // the peer has been given everything
+		c.timers[timerRate] = 0
 	}
 	if c.wasHigh && c.Queued() < c.low && c.state == stateOpen {
 		c.wasHigh = false

@@ -5,6 +5,7 @@ import (
 	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/http2"
 	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/edge/forwarded"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -28,7 +29,7 @@ func upgradable(h2 loop.Protocol, cfg *config.Config) http1.Takeover {
 	return http1.Takeover{
 		Token: http2.UpgradeToken,
 		Session: func(c loop.Conn, r *asteri.Request) loop.Session {
-			if r.Peer.Network != "unix" && !trusted.Contains(r.Peer.Remote.Addr()) {
+			if !forwarded.Trusts(trusted, r.Peer) {
 				return nil
 			}
 			return http2.Upgrade(h2, c, r)

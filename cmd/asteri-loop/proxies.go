@@ -75,5 +75,5 @@ var proxyProtocols = map[string]loop.ProxyProtocol{
 // takeProxyHeaders has a listener take PROXY headers.
 func takeProxyHeaders(lc *loop.ListenConfig, cfg *config.Config) {
 	lc.ProxyProtocol = proxyProtocols[cfg.ProxyProtocol]
-	lc.Proxies = addresses(cfg.ProxyAllowIPs).Contains
+	lc.Proxies = addresses(cfg.ProxyAllowIPs).Peer
 }

@@ -71,6 +71,9 @@ func serve(input config.Input, cfg *config.Config) int {
 	if cfg.CheckConfig {
 		return s.check()
 	}
+	if os.Geteuid() == 0 {
+		l.Warn("The server runs as root: whoever takes it over, or the application, has the machine. Give it a user of its own; CAP_NET_BIND_SERVICE is enough for ports below 1024")
+	}
 	return s.run()
 }
 

@@ -35,6 +35,8 @@ func newEngine(cfg *config.Config, l *logs) (*loop.Engine, error) {
 		Loops:            cfg.Loops,
 		Adaptive:         cfg.Loops == 0 && servesPython(cfg),
 		WriteTimeout:     cfg.WriteTimeout,
+		MinWriteRate:     limit(int(cfg.MinResponseRate)),
+		WriteGrace:       cfg.RateGrace,
 		HandshakeTimeout: cfg.HandshakeTimeout,
 		MaxHandshakes:    cfg.MaxHandshakes,
 		GracefulTimeout:  cfg.GracefulTimeout - python.LastCall(cfg.GracefulTimeout), // what then is left is for workers
@@ -58,10 +60,12 @@ func exchangeOptions(cfg *config.Config, l *logs) []asteri.Option {
 			Body:        limit(cfg.MaxBodySize),
 		}),
 		asteri.WithTimeouts(asteri.Timeouts{
-			Header:    limit(cfg.HeaderTimeout),
-			Body:      limit(cfg.BodyTimeout),
-			BodyRate:  limit(int(cfg.MinBodyRate)),
-			KeepAlive: cfg.KeepAlive, // for 0: the default, in which the first request must come
+			Header:       limit(cfg.HeaderTimeout),
+			Body:         limit(cfg.BodyTimeout),
+			BodyRate:     limit(int(cfg.MinBodyRate)),
+			ResponseRate: limit(int(cfg.MinResponseRate)),
+			RateGrace:    cfg.RateGrace,
+			KeepAlive:    cfg.KeepAlive, // for 0: the default, in which the first request must come
 		}),
 		asteri.WithRequestIDField(cfg.RequestID),
 		asteri.WithLogger(l.Logger),

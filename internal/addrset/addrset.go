@@ -8,13 +8,18 @@ import (
 	"slices"
 )
 
-// Everyone is how a setting spells the set of all addresses.
-const Everyone = "*"
+// Everyone is how a setting spells the set of all addresses, and Unix how it names the
+// peers at a Unix socket, who have none.
+const (
+	Everyone = "*"
+	Unix     = "unix"
+)
 
 // Set is a set of addresses. The zero value and nil are the empty set. It does
 // not change once it is made.
 type Set struct {
 	everyone bool
+	unix     bool
 	networks []netip.Prefix
 }
 
@@ -22,8 +27,12 @@ type Set struct {
 func Parse(names []string) (*Set, error) {
 	s := new(Set)
 	for _, name := range names {
-		if name == Everyone {
+		switch name {
+		case Everyone:
 			s.everyone = true
+			continue
+		case Unix:
+			s.unix = true
 			continue
 		}
 		n, err := ParseNetwork(name)
@@ -54,6 +63,15 @@ func ParseNetwork(name string) (netip.Prefix, error) {
 
 // Everyone tells whether the set was given as all addresses.
 func (s *Set) Everyone() bool { return s != nil && s.everyone }
+
+// Peer tells whether the peer of a connection is in the set: whoever has no address is
+// at a Unix socket.
+func (s *Set) Peer(a netip.Addr) bool {
+	if s == nil || a.IsValid() {
+		return s.Contains(a)
+	}
+	return s.unix || s.everyone
+}
 
 // Contains tells whether a is in the set. An invalid address is in none.
 func (s *Set) Contains(a netip.Addr) bool {

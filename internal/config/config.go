@@ -89,6 +89,8 @@ type Config struct {
 	HeaderTimeout         time.Duration
 	BodyTimeout           time.Duration
 	MinBodyRate           int64
+	MinResponseRate       int64
+	RateGrace             time.Duration
 
 	Chdir      string
 	Env        []string

@@ -15,6 +15,14 @@ import (
 // loopbackAddresses are the proxies that are trusted unless others are named.
 const loopbackAddresses = "127.0.0.1,::1"
 
+// proxyPeer is an address, a network, or a word for peers that have none or for all.
+func proxyPeer(s string) (string, error) {
+	if s == addrset.Unix {
+		return s, nil
+	}
+	return networkOrEveryone(s)
+}
+
 // secureScheme is NAME=VALUE of a field.
 func secureScheme(s string) (string, error) {
 	name, value, ok := strings.Cut(s, "=")

@@ -61,8 +61,8 @@ var servingSettings = []*setting{
 		Help: "The number of connections that the system keeps waiting to be accepted.",
 		at:   func(c *Config) value { return number(&c.Backlog, 1, 1<<16-1) },
 	}, {
-		Name: "umask", Short: "m", Flags: []string{"umask"}, Group: groupSocket, Meta: "OCTAL", Default: "0",
-		Help: "Permissions that a Unix socket does not get: 007 keeps others out.",
+		Name: "umask", Short: "m", Flags: []string{"umask"}, Group: groupSocket, Meta: "OCTAL", Default: "117",
+		Help: "Permissions that a Unix socket does not get. 117 leaves 0660, so that its user and group may connect; 0 lets everybody.",
 		at:   func(c *Config) value { return octalValue{&c.Umask} },
 	}, {
 		Name: "loops", Flags: []string{"loops"}, Group: groupSocket, Meta: "INT", Default: "0",
@@ -213,8 +213,8 @@ var servingSettings = []*setting{
 	{
 		Name: "forwarded_allow_ips", Flags: []string{"forwarded-allow-ips"}, Group: groupProxies, Meta: "NETWORK,...",
 		Variables: []Variable{{Name: "FORWARDED_ALLOW_IPS"}}, Many: true, Commas: true, Default: loopbackAddresses,
-		Help: "The proxies that may say in the request who the client is and whether it used https: addresses, networks (10.0.0.0/8), or * for everybody. Peers at a Unix socket may.",
-		at:   func(c *Config) value { return list(&c.ForwardedAllowIPs, networkOrEveryone) },
+		Help: "The proxies that may say in the request who the client is and whether it used https: addresses, networks (10.0.0.0/8), unix for peers at a Unix socket, or * for everybody.",
+		at:   func(c *Config) value { return list(&c.ForwardedAllowIPs, proxyPeer) },
 	}, {
 		Name: "forwarded_fields", Flags: []string{"forwarded-fields"}, Group: groupProxies, Meta: "NAME", Default: "auto",
 		Help: "The fields by which they do: x-forwarded for X-Forwarded-For and its kin, forwarded for RFC 7239, or auto for the former if they are there and else the latter; a request in which both are there and disagree is then refused.",
@@ -245,8 +245,8 @@ var servingSettings = []*setting{
 	}, {
 		Name: "proxy_allow_ips", Aliases: []string{"proxy_allow_from"}, Flags: []string{"proxy-allow-from"}, Group: groupProxies, Meta: "NETWORK,...", Many: true, Commas: true,
 		Default: loopbackAddresses,
-		Help:    "The proxies that send it, as in --forwarded-allow-ips. They must; from others a header is refused. Peers at a Unix socket must too.",
-		at:      func(c *Config) value { return list(&c.ProxyAllowIPs, networkOrEveryone) },
+		Help:    "The proxies that send it, as in --forwarded-allow-ips. They must; from others a header is refused.",
+		at:      func(c *Config) value { return list(&c.ProxyAllowIPs, proxyPeer) },
 	}, {
 		Name: "protocol", Flags: []string{"protocol"}, Group: groupProxies, Meta: "NAME", Default: "http",
 		Help: "What proxies speak: http, or uwsgi for nginx's uwsgi_pass too; HTTP stays on the same ports.",
@@ -255,7 +255,7 @@ var servingSettings = []*setting{
 		Name: "uwsgi_allow_ips", Aliases: []string{"uwsgi_allow_from"}, Flags: []string{"uwsgi-allow-from"}, Group: groupProxies, Meta: "NETWORK,...", Many: true, Commas: true,
 		Default: loopbackAddresses,
 		Help:    "The proxies that may speak uwsgi, as in --forwarded-allow-ips. They are believed in all they say: the client's address, REMOTE_USER, SCRIPT_NAME.",
-		at:      func(c *Config) value { return list(&c.UwsgiAllowIPs, networkOrEveryone) },
+		at:      func(c *Config) value { return list(&c.UwsgiAllowIPs, proxyPeer) },
 	},
 
 	{
@@ -283,7 +283,7 @@ var servingSettings = []*setting{
 		Help: "The largest request head, which is request line and fields together; answered 431 beyond.",
 		at:   func(c *Config) value { return size(&c.LimitRequestHead, 1<<10, 16<<20) },
 	}, {
-		Name: "max_body_size", Flags: []string{"max-body-size"}, Group: groupSecurity, Meta: "SIZE", Default: "0",
+		Name: "max_body_size", Flags: []string{"max-body-size"}, Group: groupSecurity, Meta: "SIZE", Default: "1GiB",
 		Help: "The largest request body, answered 413 beyond. 0 is no limit.",
 		at:   func(c *Config) value { return size(&c.MaxBodySize, 0, largest) },
 	}, {
@@ -295,9 +295,17 @@ var servingSettings = []*setting{
 		Help: "The time that a client may pause within a request body, answered 408 beyond. 0 is no limit.",
 		at:   func(c *Config) value { return duration(&c.BodyTimeout, 0, longest) },
 	}, {
-		Name: "min_body_rate", Flags: []string{"min-body-rate"}, Group: groupSecurity, Meta: "SIZE", Default: "100",
-		Help: "The least bytes a second at which a request body must arrive once --body-timeout has passed, answered 408 below. 0 is no limit.",
+		Name: "min_body_rate", Flags: []string{"min-body-rate"}, Group: groupSecurity, Meta: "SIZE", Default: "240",
+		Help: "The least bytes a second at which a request body must arrive, once it was waited for longer than --rate-grace; answered 408 below. Time in which the application takes nothing does not count. 0 is no limit.",
 		at:   func(c *Config) value { return size(&c.MinBodyRate, 0, 1<<30) },
+	}, {
+		Name: "min_response_rate", Flags: []string{"min-response-rate"}, Group: groupSecurity, Meta: "SIZE", Default: "240",
+		Help: "The least bytes a second at which a client must take what waits for it, on average over at least --rate-grace; below it is disconnected, or its stream reset. Time in which nothing waits for it does not count, and WebSockets are exempt. 0 is no limit.",
+		at:   func(c *Config) value { return size(&c.MinResponseRate, 0, 1<<30) },
+	}, {
+		Name: "rate_grace", Flags: []string{"rate-grace"}, Group: groupSecurity, Meta: "TIME", Default: "5s",
+		Help: "The shortest time over which --min-body-rate and --min-response-rate are judged.",
+		at:   func(c *Config) value { return duration(&c.RateGrace, time.Second, longest) },
 	},
 
 	{
@@ -326,7 +334,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return choice(&c.SSLVersion, tlsVersions, "TLSv1_2", "TLSv1_3") },
 	}, {
 		Name: "ciphers", Flags: []string{"ciphers"}, Group: groupSSL, Meta: "LIST", Live: true,
-		Help: "The cipher suites of TLS 1.2, by OpenSSL's or the standard names, separated by colons. Those of TLS 1.3 are fixed.",
+		Help: "The cipher suites of TLS 1.2, by OpenSSL's or the standard names, separated by colons. Without it: those of Mozilla's intermediate recommendation, which are ECDHE with AES-GCM or ChaCha20. Those of TLS 1.3 are fixed.",
 		at:   func(c *Config) value { return text(&c.Ciphers, nil) },
 	}, {
 		Name: "protocols", Flags: []string{"protocols"}, Group: groupSSL, Meta: "LIST", Many: true, Commas: true,

@@ -6,6 +6,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/pace"
 )
 
 // intake is what the client sends after the head: content for a handler, or the
@@ -238,17 +239,17 @@ func (x *Exchange) clock() {
 }
 
 // tooSlow tells whether content has come at less than the least rate, over all
-// the time that it was awaited, after a grace of the Body timeout.
+// the time that it was awaited.
 func (x *Exchange) tooSlow() bool {
 	t := &x.at.Settings.Timeouts
-	if t.Body <= 0 || x.tunnelled != nil {
+	if x.tunnelled != nil {
 		return false
 	}
 	waited := x.in.waited
 	if x.in.since != 0 {
 		waited += time.Duration(x.at.nanos() - x.in.since)
 	}
-	return waited > t.Body && x.in.received < int64(float64(t.BodyRate)*waited.Seconds())
+	return pace.Limit{Rate: t.BodyRate, Grace: t.RateGrace}.Late(x.in.received, waited)
 }
 
 // CheckBody ends a body of which nothing has come for the Body timeout. It returns

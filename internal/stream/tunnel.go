@@ -165,3 +165,6 @@ func (t *tunnel) end(cause error) bool {
 }
 
 func (t *tunnel) call(fn func()) { t.x.call(guard.Call{Kind: guard.Func, Fn: fn}) }
+
+// Tunnelled tells whether HTTP is over on this stream, and bytes pass.
+func (x *Exchange) Tunnelled() bool { return x.tunnelled != nil }

@@ -22,6 +22,19 @@ var openSSLNames = map[string]uint16{
 	"ECDHE-RSA-AES256-SHA":          tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,
 }
 
+// Without other settings the server offers what Mozilla's "intermediate"
+// recommendation has of what there is in crypto/tls: no suite of TLS 1.2 with CBC, and
+// curves up to P-384, with the hybrids that are safe from a later quantum computer in
+// front. crypto/tls chooses the order itself.
+var (
+	recommendedSuites = []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
+	recommendedCurves = []tls.CurveID{tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.CurveP384}
+)
+
 // cipherSuites reads a list of suites separated by colons, commas or spaces.
 // Suites with finite-field Diffie-Hellman, which lists for OpenSSL often hold
 // beside the others, and those of TLS 1.3, which cannot be chosen, are passed
@@ -52,7 +65,10 @@ func cipherSuites(list string) ([]uint16, error) {
 			return nil, fmt.Errorf("ciphers: %q is not a suite that is offered; there are %s", name, available())
 		}
 	}
-	if len(names) > 0 && len(suites) == 0 {
+	if len(names) == 0 {
+		return recommendedSuites, nil
+	}
+	if len(suites) == 0 {
 		return nil, fmt.Errorf("ciphers: %q leaves no suite for TLS 1.2; there are %s", list, available())
 	}
 	return suites, nil

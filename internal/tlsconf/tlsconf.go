@@ -30,7 +30,7 @@ type Options struct {
 	VerifyClient string
 	// MinVersion is "TLSv1_2" or "TLSv1_3".
 	MinVersion string
-	// Ciphers is a list of TLS 1.2 suites; empty for Go's own choice.
+	// Ciphers is a list of TLS 1.2 suites; empty for those that are recommended.
 	Ciphers string
 	// NextProtos are the ALPN names to offer, the preferred first.
 	NextProtos []string
@@ -80,7 +80,7 @@ func (s *Source) Load(o Options) error {
 func (s *Source) Certificates() []tls.Certificate { return s.current.Load().Certificates }
 
 func build(o Options) (*tls.Config, error) {
-	c := &tls.Config{NextProtos: o.NextProtos, MinVersion: tls.VersionTLS12}
+	c := &tls.Config{NextProtos: o.NextProtos, MinVersion: tls.VersionTLS12, CurvePreferences: recommendedCurves}
 	for i, certFile := range o.CertFiles {
 		keyFile := certFile
 		if i < len(o.KeyFiles) {

@@ -108,7 +108,7 @@ func recorded(t *testing.T, name string) []byte {
 
 func TestServe(t *testing.T) {
 	tcp := serve(t, "127.0.0.1:0", "127.0.0.1")
-	unix := serve(t, "unix:"+filepath.Join(t.TempDir(), "s"))
+	unix := serve(t, "unix:"+filepath.Join(t.TempDir(), "s"), "unix")
 	for _, addr := range []net.Addr{tcp, unix} {
 		for _, size := range []int{1, 7, 1 << 20} {
 			answer := exchange(t, addr, recorded(t, "nginx-1.22-post.bin"), size)

@@ -39,11 +39,10 @@ func (gateway) Match(alpn string, head []byte) loop.Verdict {
 	return loop.Yes
 }
 
-// Allow refuses strangers. A peer without an address is at a Unix socket, which
-// the system guards. Whom a proxy does not name is not the proxy.
+// Allow refuses strangers. Whom a proxy does not name is not the proxy.
 func (g gateway) Allow(p *asteri.Peer) *asteri.StatusError {
 	if p.Remote.IsValid() && g.allow.Contains(p.Remote.Addr()) && (p.Proxy == nil || !p.Proxy.Anonymous) ||
-		!p.Remote.IsValid() && p.Network == "unix" && p.Proxy == nil {
+		!p.Remote.IsValid() && p.Network == "unix" && p.Proxy == nil && g.allow.Peer(p.Remote.Addr()) {
 		return nil
 	}
 	return &asteri.StatusError{Code: http.StatusForbidden, Reason: "uwsgi is not taken from this address"}

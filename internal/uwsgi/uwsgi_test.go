@@ -219,7 +219,7 @@ func TestHeadSize(t *testing.T) {
 }
 
 func TestAllow(t *testing.T) {
-	set, err := addrset.Parse([]string{"10.0.0.0/8"})
+	set, err := addrset.Parse([]string{"10.0.0.0/8", "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +238,9 @@ func TestAllow(t *testing.T) {
 		if refusal := (gateway{set}).Allow(&tc.peer); (refusal == nil) != tc.ok {
 			t.Errorf("%s: %v", name, refusal)
 		}
+	}
+	if (gateway{nil}).Allow(&asteri.Peer{Network: "unix"}) == nil {
+		t.Error("whoever may connect to a Unix socket is believed")
 	}
 }
 

@@ -128,14 +128,13 @@ func (h *handler) apply(r *asteri.Request) *asteri.StatusError {
 	return nil
 }
 
-// Trusts tells whether a peer may speak for others, of whom trusted are those that
-// have an address. Who has none is at a Unix socket, which the system guards. Whom a
-// proxy does not name is not the proxy.
+// Trusts tells whether a peer may speak for others. Whom a proxy does not name is not
+// the proxy, and whoever has no address because of one is not at a Unix socket.
 func Trusts(trusted *addrset.Set, p *asteri.Peer) bool {
 	if p.Remote.IsValid() {
 		return trusted.Contains(p.Remote.Addr()) && (p.Proxy == nil || !p.Proxy.Anonymous)
 	}
-	return p.Network == "unix" && p.Proxy == nil
+	return p.Network == "unix" && p.Proxy == nil && trusted.Peer(p.Remote.Addr())
 }
 
 // findings say what a request has that may be for this handler.

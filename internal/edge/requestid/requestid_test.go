@@ -21,7 +21,7 @@ const field = "X-Request-ID"
 
 func serve(t *testing.T, peer asteri.Peer, given ...string) *asteri.Request {
 	t.Helper()
-	trusted, err := addrset.Parse([]string{"10.0.0.0/8"})
+	trusted, err := addrset.Parse([]string{"10.0.0.0/8", "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
