@@ -36,6 +36,11 @@ type call struct {
 	lastFrame time.Time
 	window    int  // response bytes that the worker may send
 	begun     bool // a frame of the response has come
+	complete  bool // its last one has: only WINDOW and DONE may follow
+	informs   int  // interim responses that have come
+	filed     bool // a FILE has come
+	left      bool // the worker was told that the client has left for good
+	asked     bool // it was asked back by RECALL
 	abandoned bool // it timed out; the worker may still be at it
 	tookOver  bool // the application has taken over the connection
 

@@ -36,6 +36,9 @@ func (l *link) onFrame(h header, payload []byte) error {
 		return violation(fmt.Sprintf("frame of type %d for stream %d, which is not open", h.kind, h.stream))
 	}
 	c.touched(l.loop.Now())
+	if c.complete && h.kind != frameWindow && h.kind != frameDone {
+		return violation(fmt.Sprintf("frame of type %d for stream %d, whose response has ended", h.kind, h.stream))
+	}
 	switch h.kind {
 	case frameStart:
 		return l.onStart(c, payload)
@@ -154,6 +157,7 @@ func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err err
 	}
 	c.begun = true
 	c.touched(now)
+	c.complete = true
 	if !lingers {
 		l.remove(c)
 	}
@@ -245,6 +249,10 @@ func (l *link) onInform(c *call, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	if c.begun {
+		return violation("INFORM after START")
+	}
+	c.informs++
 	*h = h.clone()
 	c.toHome(l.loop, func() { c.inform(h) })
 	return nil
@@ -259,6 +267,7 @@ func (l *link) onTrailers(c *call, payload []byte) error {
 	if !c.begun {
 		return violation("TRAILERS before START")
 	}
+	c.complete = true
 	*h = h.clone()
 	c.toHome(l.loop, func() { c.endResponse(h.header) })
 	return nil
@@ -273,7 +282,10 @@ func (l *link) beginData(h header) error {
 		return violation(fmt.Sprintf("DATA for stream %d, which is not open", h.stream))
 	case !c.begun:
 		return violation("DATA before START")
+	case c.complete:
+		return violation("DATA after the end of a response")
 	}
+	c.complete = h.flags&flagEnd != 0
 	if c.window -= h.size; c.window < 0 {
 		return violation("more DATA than the window allows")
 	}
@@ -298,9 +310,10 @@ func (l *link) onDataBytes(p []byte) {
 }
 
 func (l *link) onFile(c *call, payload []byte, end bool) error {
-	if !c.begun {
-		return violation("FILE before START")
+	if !c.begun || c.filed {
+		return violation("FILE before START, or a second one")
 	}
+	c.complete, c.filed = end, true
 	if err := l.tuple(payload, 3); err != nil {
 		return err
 	}
@@ -361,7 +374,7 @@ func (l *link) onFailure(c *call, kind frameType, payload []byte) error {
 		}
 		text[i] = string(bytes.ToValidUTF8(v.Data, []byte("\uFFFD")))
 	}
-	c.begun = true // there is nothing to be tried again
+	c.begun, c.complete = true, true // there is nothing to be tried again
 	pid := l.worker.proc.pid
 	c.toHome(l.loop, func() { c.failed(text[0], text[1], pid) })
 	return nil

@@ -106,11 +106,18 @@ class Cycle:
             if not self.complete and not self.gone:
                 self._end_badly("the application returned %s" % (
                     "without a response" if self.status is None else "before its response was complete"))
-        self.ended = True
+        self._leave()
         self.server.ended(self)
         memory.running -= 1
         if sample is not None:
             memory.end(sample, route_of(method, path, scope))
+
+    def _leave(self):
+        """The application has returned. Tasks that it has left behind may still call receive and send: nothing of theirs goes
+        out on a stream that has ended."""
+        self.ended = self.gone = True
+        if self.waiting:
+            self._wake()
 
     # receive
 
@@ -126,7 +133,7 @@ class Cycle:
         self.end_untold = self.more
         body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
         self.body = []
-        if self.more:
+        if self.more and not self.ended:
             self.unacknowledged += len(body)
             if self.unacknowledged * 2 >= self.server.body_window:
                 self.server.queue(window_frame(self.stream, self.unacknowledged))

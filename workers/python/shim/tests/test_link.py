@@ -1,4 +1,5 @@
 """The pieces of the link that need no worker process: frames, answers that marshal refuses, recalls."""
+import itertools
 import os
 import random
 import socket
@@ -159,6 +160,21 @@ class Recalls(unittest.TestCase):
         self.assertEqual([r[0] for r in self.intake.waiting], [4])
         self.intake.add([(5,)])
         self.assertNotIn(4, self.intake.leaving)
+
+    def test_what_is_given_back_unread_ends_once(self):
+        """The front sends RECALL and CANCEL in either order, and perhaps twice, before the request is read. One end is told:
+        RECALLED, or the DONE of those that add() returns."""
+        recall, hard, soft = (lambda: self.intake.recall([5])), (lambda: self.intake.cancel(5, True)), (lambda: self.intake.cancel(5, False))
+        for steps in itertools.product((None, recall, hard, soft), repeat=4):
+            self.intake = Intake()
+            given = [step() for step in steps if step is not None]
+            ended = list(self.intake.add([(4,), (5,), (6,)]))
+            waiting = [r[0] for r in self.intake.waiting]
+            told = given.count([5]) + ended.count(5) + waiting.count(5)
+            self.assertEqual((told, [s for s in waiting if s != 5]), (1, [4, 6]), steps)
+            self.assertEqual(recall in steps, [5] in given)
+            self.assertFalse(self.intake.recall([5]) and not waiting.count(5))
+            self.assertEqual((self.intake._recalled, self.intake._dropped), (set(), set()))
 
     def test_a_request_is_started_or_given_back_never_both(self):
         """Two threads race for the same requests."""
