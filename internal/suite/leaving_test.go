@@ -16,7 +16,7 @@ import (
 // What the clients of TestClientsThatLeave send, one at a time.
 const (
 	leavers     = 6  // clients that leave
-	leavings    = 60 // how many bursts each
+	leaveBursts = 60 // how many bursts each
 	stayers     = 4  // clients that take their answers, until the others are done
 	leaveWithin = 4 * time.Millisecond
 	leavingBody = 300 << 10 // beyond what travels with its request
@@ -69,7 +69,7 @@ func TestClientsThatLeave(t *testing.T) {
 // leave sends requests, a burst at a time, and leaves by resets after a time that chance
 // decides.
 func (s *server) leave(t *testing.T, chance *rand.Rand) {
-	for range leavings {
+	for range leaveBursts {
 		var burst []*net.TCPConn
 		for range 1 + chance.IntN(leaveAtOnce) {
 			c, err := net.DialTimeout("tcp", s.addr, patience)

@@ -96,13 +96,12 @@ func (l *link) judgeLate() {
 }
 
 // onStacks logs where the worker's threads are.
-func (l *link) onStacks(threads map[string]any) {
+func (l *link) onStacks(threads map[string]string) {
 	if !l.late.asked {
 		return
 	}
 	l.late.asked = false
-	for name := range threads {
-		stack := fields(threads).str(name)
+	for name, stack := range threads {
 		l.log.Error("stack of a worker with a request that took too long", "thread", name, "stack", strings.TrimRight(stack, "\n"))
 	}
 	l.late.explained = true
@@ -126,7 +125,6 @@ func (l *link) recall(n int) {
 		l.takeBack(nil)
 		return
 	}
-	l.recalls++
 	l.worker.control.recall(ids)
 }
 
@@ -134,10 +132,6 @@ func (l *link) recall(n int) {
 // with, so nothing of it has come on the link.
 func (l *link) onRecalled(ids []uint32) {
 	if l.closed {
-		return
-	}
-	if l.recalls--; l.recalls < 0 {
-		l.worker.linkEnded(violation("RECALLED without a RECALL"))
 		return
 	}
 	var back []*call

@@ -40,10 +40,10 @@ type link struct {
 	data    dataFrame
 	next    []*call
 
-	recalls     int       // RECALL frames that were not answered
 	lastAnswers time.Time // when the last answers came
 	sweeping    bool      // the sweep timer runs
 	late        lateCalls
+	relief      bool // RETIRE has come
 	retiring    bool // SHUTDOWN was sent
 	eof         bool // the worker has closed its end
 	exited      bool // the process has
@@ -243,6 +243,7 @@ func (l *link) frame(kind frameType, flags uint8, stream uint32, payload []byte)
 func (l *link) body(c *call, flags uint8, p []byte, from asteri.Executor) {
 	if from == asteri.Executor(l.loop) {
 		if l.calls.has(c) {
+			c.unread += int32(len(p))
 			l.frame(frameBody, flags, c.id, p)
 		}
 		return
@@ -326,6 +327,9 @@ func (l *link) OnData(in []byte) (int, error) {
 		}
 		h, err := parseHeader(rest)
 		if err != nil {
+			return consumed, err
+		}
+		if err := h.checkSize(); err != nil {
 			return consumed, err
 		}
 		if h.kind == frameData {

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from .errors import ClientDisconnected, Failure, message_of, traceback_of
 from .link import (
-    DATA, END, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, start_frame, value_frame, window_frame,
+    DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, start_frame, value_frame, window_frame,
 )
 from .logs import ERROR, INFO, report_failure
 from .memory import route_of
@@ -263,6 +263,8 @@ class Cycle:
 
     def _send_trailers(self, message):
         self.trailer_items += flat_iterable(message.get("headers", ()))
+        if len(self.trailer_items) > 2 * MOST_FIELDS:
+            raise ValueError("more than %d trailer fields" % MOST_FIELDS)
         if not message.get("more_trailers", False):
             self.server.queue(value_frame(TRAILERS, self.stream, self.trailer_items))
             self._complete()

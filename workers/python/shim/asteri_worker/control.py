@@ -24,6 +24,7 @@ _OWN = os.path.dirname(__file__) + os.sep
 _HEADER = struct.Struct("<IBBHI")
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _READ = 64 << 10
+_MOST_STACKS, _STACKS, _STACK, _NAME = 500, 10**6, 32 << 10, 200  # how many are told, characters of all, of each, of its name
 _DESCRIPTOR_WAIT = 10.0  # seconds between a request and the descriptor that it names
 
 
@@ -178,7 +179,7 @@ class Control:
             self._store(loads(payload))
         elif kind == STACK:
             stream = loads(payload)
-            self.send(frame(STACKS, stream, dumps(self.stacks(stream), 4)))
+            self.send(frame(STACKS, stream, dumps(_readable(self.stacks(stream)), 4)))
         elif kind == STOP:
             os._exit(0)
 
@@ -228,6 +229,18 @@ class Control:
     def send(self, data):
         with self._write_lock:
             self._sock.sendall(data)
+
+
+def _readable(stacks):
+    """As much of stacks as a frame may hold: the ends of the first ones."""
+    told, room = {}, _STACKS
+    for name, text in stacks.items():
+        name, text = name[:_NAME], text[-_STACK:]
+        room -= len(name) + len(text)
+        if room < 0 or len(told) == _MOST_STACKS:
+            break
+        told[name] = text
+    return told
 
 
 def thread_stacks(stream, only=None):

@@ -6,13 +6,12 @@ interfaces HTTPServerConnectionDelegate, HTTPMessageDelegate and HTTPConnection)
 import asyncio
 from collections import deque
 from contextvars import copy_context
-from itertools import chain
 from time import monotonic
 
 from tornado import httputil, iostream, web
 
 from .errors import message_of, traceback_of
-from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, frame, start_frame, window_frame
+from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, flat, frame, start_frame, window_frame
 from .logs import ERROR, report_failure
 from .loops import LoopServer, task_stack
 from .memory import route_of
@@ -208,7 +207,7 @@ class Connection(httputil.HTTPConnection):
             return _failed(self.server.loop.create_future())
         if isinstance(start_line, httputil.RequestStartLine):
             raise ValueError("a server does not send requests")
-        items = tuple(chain.from_iterable(headers.get_all()))
+        items = flat(list(headers.get_all()))
         if start_line.code == 101:
             if self._loan is None:
                 raise _no_upgrade()
