@@ -29,7 +29,7 @@ func newProxied(cfg *config.Config, m config.Mount, l *logs) (*proxied, error) {
 func (p *proxied) Reload(_ context.Context, cfg *config.Config) error {
 	next, err := proxy.New(proxy.Options{
 		Target: cfg.App, Prefix: p.mount.Prefix, Timeout: cfg.Timeout,
-		MaxConns: cfg.UpstreamMaxConns, QueueSize: cfg.QueueSize,
+		MaxConns: cfg.UpstreamMaxConns, QueueSize: cfg.QueueSize, MaxHead: cfg.LimitResponseHead,
 		Underscores: cfg.HeaderMap == "dangerous", Logger: p.log.Logger,
 	})
 	if err != nil {

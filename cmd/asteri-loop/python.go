@@ -64,6 +64,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		UnderscoreFields:     cfg.HeaderMap == "dangerous",
 		Lifespan:             cfg.AsgiLifespan,
 		Loop:                 cfg.AsgiLoop,
+		ResponseHead:         int(cfg.LimitResponseHead),
 		ResponseSpoolMax:     limit(cfg.ResponseSpoolMax),
 		ServerSoftware:       software(),
 		RequestIDField:       cfg.RequestID,

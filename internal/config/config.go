@@ -85,6 +85,7 @@ type Config struct {
 	LimitRequestFields    int
 	LimitRequestFieldSize int64
 	LimitRequestHead      int64
+	LimitResponseHead     int64
 	MaxBodySize           int64
 	HeaderTimeout         time.Duration
 	BodyTimeout           time.Duration

@@ -283,6 +283,11 @@ var servingSettings = []*setting{
 		Help: "The largest request head, which is request line and fields together; answered 431 beyond.",
 		at:   func(c *Config) value { return size(&c.LimitRequestHead, 1<<10, 16<<20) },
 	}, {
+		Name: "limit_response_head", Flags: []string{"limit-response-head"}, Group: groupSecurity, Meta: "SIZE", Default: "256KiB",
+		Help: "The largest response head, as names and values of its fields and 4 bytes for each: of a Python application, answered 500 beyond, and of a server behind a URL mount, answered 502. The interim responses (1xx) of a request, which are 100 at most, count together, and so do trailers. A Python application has 1000 fields at most.",
+		Live: true,
+		at:   func(c *Config) value { return size(&c.LimitResponseHead, 1<<10, 8<<20) },
+	}, {
 		Name: "max_body_size", Flags: []string{"max-body-size"}, Group: groupSecurity, Meta: "SIZE", Default: "1GiB",
 		Help: "The largest request body, answered 413 beyond. 0 is no limit.",
 		at:   func(c *Config) value { return size(&c.MaxBodySize, 0, largest) },

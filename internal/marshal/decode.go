@@ -1,13 +1,26 @@
 package marshal
 
-// maxNodes bounds the objects of a tree.
-const maxNodes = 1 << 16
+// Bounds of a tree, as somebody sees it who walks all of it: an object that is referred
+// to counts, with all that it holds, each time.
+const (
+	maxNodes = 1 << 16 // objects
+	maxData  = 4 << 20 // bytes of str and bytes, or those of the input if they are more
+)
 
 // decoder builds a tree. Objects in the table are shared, not copied.
 type decoder struct {
-	r     reader
-	refs  []any
-	nodes int
+	r    reader
+	refs []shared
+	size size
+}
+
+// size is what a part of a tree expands to.
+type size struct{ nodes, data int }
+
+// shared is an object in the table.
+type shared struct {
+	value any
+	size  size
 }
 
 // pending is the table's entry of a container that has not ended; only an
@@ -17,7 +30,9 @@ type pending struct{}
 // Decode reads all of in as one value. None becomes nil, str string, bytes a
 // []byte copy, int int64, float float64, tuple and list []any, dict
 // map[string]any: other keys than str are refused, as is a value that contains
-// itself. Surrogates in a str stay the bytes that CPython wrote for them.
+// itself, and one that is, with what it refers to in each place that does, more than 65536
+// objects, or 4 MiB of text and bytes and more than the input. Surrogates in a str stay the
+// bytes that CPython wrote for them.
 func Decode(in []byte) (any, error) {
 	d := decoder{r: reader{in: in}}
 	v, err := d.object(0)
@@ -31,9 +46,7 @@ func Decode(in []byte) (any, error) {
 }
 
 func (d *decoder) object(depth int) (any, error) {
-	if d.nodes++; d.nodes > maxNodes {
-		return nil, d.r.fail("too many objects")
-	}
+	before := d.size
 	if depth > MaxDepth {
 		return nil, d.r.fail("nested too deep")
 	}
@@ -48,15 +61,18 @@ func (d *decoder) object(depth int) (any, error) {
 	slot := -1
 	if t&flagRef != 0 {
 		slot = len(d.refs)
-		d.refs = append(d.refs, pending{})
+		d.refs = append(d.refs, shared{value: pending{}})
 	}
 	var h Value
 	if err := d.r.head(t&^flagRef, &h); err != nil {
 		return nil, err
 	}
+	if err := d.grow(size{1, len(h.Data)}); err != nil {
+		return nil, err
+	}
 	v, err := d.complete(&h, depth)
 	if slot >= 0 {
-		d.refs[slot] = v
+		d.refs[slot] = shared{v, size{d.size.nodes - before.nodes, d.size.data - before.data}}
 	}
 	return v, err
 }
@@ -70,10 +86,20 @@ func (d *decoder) shared() (any, error) {
 		return nil, d.r.fail("reference to nothing")
 	}
 	v := d.refs[i]
-	if _, open := v.(pending); open || v == any(null) {
+	if _, open := v.value.(pending); open || v.value == any(null) {
 		return nil, d.r.fail("value contains itself")
 	}
-	return v, nil
+	return v.value, d.grow(v.size)
+}
+
+// grow counts a part of the tree.
+func (d *decoder) grow(by size) error {
+	d.size.nodes += by.nodes
+	d.size.data += by.data
+	if d.size.nodes > maxNodes || d.size.data > max(maxData, len(d.r.in)) {
+		return d.r.fail("value expands to too much")
+	}
+	return nil
 }
 
 func (d *decoder) complete(h *Value, depth int) (any, error) {

@@ -83,7 +83,7 @@ func TestLatin1(t *testing.T) {
 		var e Encoder
 		e.Latin1(p)
 		var w Walker
-		w.Reset(e.Buf, 1)
+		w.Reset(e.Buf, 1, 1<<10)
 		var v Value
 		if err := w.Next(&v); err != nil {
 			t.Fatal(err)
@@ -188,7 +188,7 @@ func TestRefusedInput(t *testing.T) {
 // walkAll reads in to its end.
 func walkAll(in []byte, max int) error {
 	var w Walker
-	w.Reset(in, max)
+	w.Reset(in, max, 1<<20)
 	var v Value
 	if err := w.Next(&v); err != nil {
 		return err
@@ -235,7 +235,7 @@ func TestWalkerFollowsReferences(t *testing.T) {
 	want := []any{[]any{"a", "b"}, []any{"a", "b"}, []any{"a", []any{"a", "b"}}, "c", "c", "b"}
 	var w Walker
 	for range 2 {
-		w.Reset(in, 100)
+		w.Reset(in, 100, 1000)
 		got, err := tree(&w)
 		if err != nil || w.End() != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %v, %v, %v", got, err, w.End())
@@ -256,15 +256,41 @@ func TestWalkerBoundsExpansion(t *testing.T) {
 	if err := walkAll(in, 1000); err == nil {
 		t.Error("no bound on expansion")
 	}
-	if _, err := Decode(in); err != nil {
+	if _, err := Decode(in); err == nil {
+		t.Error("no bound on what a tree expands to")
+	}
+	if _, err := Decode(append(unhex("29 0a"), in[2:2+2+9*12]...)); err != nil {
 		t.Error("Decode shares what is referenced:", err)
+	}
+}
+
+// TestDataBoundsExpansion: many references to one long text.
+func TestDataBoundsExpansion(t *testing.T) {
+	const length, times = 1 << 20, 100
+	var e Encoder
+	e.Tuple(times)
+	at := len(e.Buf)
+	e.Bytes(make([]byte, length))
+	e.Buf[at] |= flagRef
+	for range times - 1 {
+		e.Buf = append(e.Buf, typeRef, 0, 0, 0, 0)
+	}
+	if _, err := Decode(e.Buf); err == nil {
+		t.Error("no bound on what a tree expands to")
+	}
+	var w Walker
+	for limit, fits := range map[int]bool{times*length - 1: false, times * length: true} {
+		w.Reset(e.Buf, 1000, limit)
+		if _, err := tree(&w); (err == nil) != fits {
+			t.Errorf("%d bytes of %d: %v", limit, times*length, err)
+		}
 	}
 }
 
 func TestSkip(t *testing.T) {
 	in := document([]any{[]any{}, []any{int64(1), []any{int64(2), "x"}}, "last"})
 	var w Walker
-	w.Reset(in, 100)
+	w.Reset(in, 100, 1000)
 	var v Value
 	for _, want := range []Kind{Tuple, Tuple, Tuple, Str} {
 		if err := w.Next(&v); err != nil || v.Kind != want {
@@ -288,7 +314,7 @@ func TestWalkingAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := testing.AllocsPerRun(100, func() {
-		w.Reset(in, 100)
+		w.Reset(in, 100, 1000)
 		var v Value
 		for range 8 {
 			if err := w.Next(&v); err != nil {
@@ -311,7 +337,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		fromTree, treeErr := Decode(in)
 		var w Walker
-		w.Reset(in, 1<<12)
+		w.Reset(in, 1<<12, 1<<20)
 		fromWalk, walkErr := tree(&w)
 		if walkErr == nil {
 			walkErr = w.End()
@@ -321,6 +347,9 @@ func FuzzDecode(f *testing.F) {
 		if walkErr == nil && treeErr == nil && !reflect.DeepEqual(fromTree, fromWalk) && !hasNaN(fromTree) {
 			t.Errorf("tree %v, walk %v", fromTree, fromWalk)
 		}
+		if nodes, data := expanded(fromTree); nodes > maxNodes || data > max(maxData, len(in)) {
+			t.Errorf("%d objects and %d bytes of %d", nodes, data, len(in))
+		}
 		if treeErr == nil && !hasNaN(fromTree) && validText(fromTree) {
 			again, err := Decode(document(fromTree))
 			if err != nil || !reflect.DeepEqual(again, fromTree) {
@@ -328,6 +357,21 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// expanded counts what a walk over a tree meets.
+func expanded(v any) (nodes, data int) {
+	anyOf(v, func(x any) bool {
+		nodes++
+		switch x := x.(type) {
+		case string:
+			data += len(x)
+		case []byte:
+			data += len(x)
+		}
+		return nodes > 2*maxNodes
+	})
+	return nodes, data
 }
 
 func hasNaN(v any) bool {
@@ -371,7 +415,7 @@ func BenchmarkWalkAnswer(b *testing.B) {
 	var w Walker
 	b.ReportAllocs()
 	for b.Loop() {
-		w.Reset(e.Buf, 1000)
+		w.Reset(e.Buf, 1000, 1<<16)
 		var v Value
 		for range 1 + 16*7 {
 			if err := w.Next(&v); err != nil {

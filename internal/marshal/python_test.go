@@ -100,7 +100,7 @@ func checkDump(t *testing.T, dump string, want any) {
 		return
 	}
 	var w Walker
-	w.Reset(raw, 1<<20)
+	w.Reset(raw, 1<<20, 1<<24)
 	walked, err := tree(&w)
 	if err != nil || w.End() != nil || !reflect.DeepEqual(walked, want) {
 		t.Fatalf("walk of %s: got %v, %v, want %v", dump, walked, err, want)

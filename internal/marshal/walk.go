@@ -10,6 +10,7 @@ type Walker struct {
 	refs   []int // offsets of the type bytes that entered the table
 	fresh  int   // objects that start below this offset are in the table already
 	left   int   // objects that may still be returned
+	data   int   // bytes of Str and Bytes, the same
 	levels [MaxDepth]level
 	depth  int
 }
@@ -21,12 +22,12 @@ type level struct {
 }
 
 // Reset begins reading in, which must not change while views into it are used.
-// max bounds the objects returned, so that references to references cannot
-// make a small input long.
-func (w *Walker) Reset(in []byte, max int) {
+// objects bounds those returned, and data the bytes of all Str and Bytes among them, so
+// that references cannot make a small input long.
+func (w *Walker) Reset(in []byte, objects, data int) {
 	w.r = reader{in: in}
 	w.refs = w.refs[:0]
-	w.fresh, w.left, w.depth = 0, max, 0
+	w.fresh, w.left, w.data, w.depth = 0, objects, data, 0
 }
 
 // Next reads the next object into v.
@@ -46,6 +47,11 @@ func (w *Walker) Next(v *Value) error {
 	}
 	if err := w.r.head(t, v); err != nil {
 		return err
+	}
+	if v.Kind == Str || v.Kind == Bytes {
+		if w.data -= len(v.Data); w.data < 0 {
+			return w.r.fail("too much text and bytes")
+		}
 	}
 	return w.place(v, back)
 }

@@ -20,7 +20,8 @@ type head struct {
 	length  []byte
 	number  int64
 	strange bool
-	invalid error  // of a field that is not latin-1 text, and was left out
+	invalid error  // of a field that is not latin-1 text, or fields too many, which were left out
+	size    int    // of all fields, in bytes
 	text    []byte // of fields that were not ASCII
 }
 
@@ -63,23 +64,29 @@ func (a *answer) whole(method string) bool {
 	return a.length == nil || a.number == int64(len(a.body))
 }
 
-// readHeader reads a flat tuple of names and values into h.header.
+// readHeader reads a flat tuple of names and values into h.header. Where there are too many
+// bytes of them it goes on without.
 func (l *link) readHeader(h *head) error {
 	var name, value marshal.Value
 	if err := l.walker.Next(&value); err != nil {
 		return err
 	}
-	if value.Kind != marshal.Tuple || value.Int%2 != 0 {
-		return violation("headers are not a tuple of pairs")
+	if value.Kind != marshal.Tuple || value.Int%2 != 0 || value.Int > 2*maxFields {
+		return violation("headers are not a tuple of pairs, or too many")
 	}
 	h.header.Reset()
-	h.length, h.strange, h.invalid = nil, false, nil
+	h.length, h.strange, h.invalid, h.size = nil, false, nil, 0
+	limit := l.worker.cfg.ResponseHead
 	for n := value.Int; n > 0; n -= 2 {
 		if err := l.walker.Next(&name); err != nil {
 			return err
 		}
 		if err := l.walker.Next(&value); err != nil {
 			return err
+		}
+		if h.size += len(name.Data) + len(value.Data) + fieldCost; h.size > limit {
+			h.invalid = errHead
+			continue
 		}
 		nameBytes, ok1 := h.latin1(&name)
 		valueBytes, ok2 := h.latin1(&value)
@@ -91,6 +98,11 @@ func (l *link) readHeader(h *head) error {
 	}
 	return nil
 }
+
+var (
+	errHead    = &asteri.ResponseError{Reason: "the head is longer than --limit-response-head allows"}
+	errInforms = &asteri.ResponseError{Reason: "there are too many interim responses"}
+)
 
 // notLatin1 says which field cannot be sent: one with another letter, or with a value
 // that is not text, such as a number.

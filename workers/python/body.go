@@ -106,7 +106,7 @@ func (c *call) streamBody(to *link) {
 type bodyStream call
 
 func (s *bodyStream) OnBody(p []byte) {
-	s.unread += len(p)
+	s.held += len(p)
 	s.bodyLink.body((*call)(s), 0, p, s.home)
 }
 
@@ -120,8 +120,8 @@ func (s *bodyStream) OnError(error) {
 
 // consumed is called when the application has read n bytes of a streamed body.
 func (c *call) consumed(n int) {
-	n = min(n, c.unread)
-	c.unread -= n
+	n = min(n, c.held)
+	c.held -= n
 	if n > 0 {
 		c.x.Consumed(n)
 	}

@@ -111,7 +111,7 @@ func (c *Config) hello(age int, check bool) []byte {
 // handshake sends HELLO and waits for the worker to be ready, with plain blocking
 // reads: the loop gets the link only once the worker speaks for itself. logs is
 // called with the payload of each LOG frame.
-func handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Duration, logs func([]byte)) (Info, error) {
+func handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Duration, logs func([]byte) error) (Info, error) {
 	stop := context.AfterFunc(ctx, func() { _ = link.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if err := link.SetDeadline(time.Now().Add(timeout)); err != nil {
@@ -124,7 +124,7 @@ func handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Du
 		return Info{}, err
 	}
 	for {
-		h, payload, err := readFrame(link)
+		h, payload, err := readFrame(link, (*header).checkSize)
 		if err != nil {
 			if ctx.Err() != nil {
 				return Info{}, ctx.Err()
@@ -137,20 +137,25 @@ func handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Du
 		case frameFailed:
 			return Info{}, parseFailed(payload)
 		case frameLog:
-			logs(payload)
+			if err := logs(payload); err != nil {
+				return Info{}, err
+			}
 		default:
 			return Info{}, violation(fmt.Sprintf("frame of type %d before READY", h.kind))
 		}
 	}
 }
 
-// readFrame reads exactly one frame.
-func readFrame(r io.Reader) (header, []byte, error) {
+// readFrame reads exactly one frame, of a length that check agrees to.
+func readFrame(r io.Reader, check func(*header) error) (header, []byte, error) {
 	var head [headerLen]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return header{}, nil, err
 	}
 	h, err := parseHeader(head[:])
+	if err == nil {
+		err = check(&h)
+	}
 	if err != nil {
 		return h, nil, err
 	}

@@ -34,10 +34,17 @@ type call struct {
 	id        uint32
 	started   time.Time // when it is taken to run; zero while it waits in the link
 	lastFrame time.Time
-	window    int  // response bytes that the worker may send
-	begun     bool // a frame of the response has come
-	abandoned bool // it timed out; the worker may still be at it
-	tookOver  bool // the application has taken over the connection
+	window    int   // response bytes that the worker may send
+	informed  int32 // bytes of the fields of interim responses
+	unread    int32 // bytes of a streamed body that were sent and not granted again
+	informs   uint8 // interim responses that have come
+	begun     bool  // a frame of the response has come
+	complete  bool  // its last one has: only WINDOW and DONE may follow
+	filed     bool  // a FILE has come
+	left      bool  // the worker was told that the client has left for good
+	asked     bool  // it was asked back by RECALL
+	abandoned bool  // it timed out; the worker may still be at it
+	tookOver  bool  // the application has taken over the connection
 
 	history history // for the observer
 
@@ -49,7 +56,7 @@ type call struct {
 	bodyKind bodyKind
 	buffer   *spool.Buffer // of a body that is collected
 	bodyLink *link         // where a streamed body goes
-	unread   int           // bytes of it that the worker has not consumed
+	held     int           // bytes of it that the worker has not consumed
 	reply    *reply        // of a response that is streamed
 	raw      *rawSocket    // lent to the worker
 }
@@ -114,7 +121,7 @@ func (c *call) recycle() {
 	c.history.submitted = 0
 	c.history.taken.Store(0)
 	c.history.worker.Store(0)
-	c.body, c.bodyKind, c.unread = content{}, bodyNone, 0
+	c.body, c.bodyKind, c.held = content{}, bodyNone, 0
 	c.over, c.retried, c.handshake = false, false, false
 	c.pool.spareCalls.Put(c)
 }

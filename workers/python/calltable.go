@@ -43,7 +43,9 @@ func (t *callTable) add(c *call, now time.Time) {
 		}
 	}
 	c.id = t.lastID
-	c.begun, c.abandoned, c.tookOver, c.started, c.window = false, false, false, time.Time{}, responseWindow
+	c.begun, c.complete, c.filed, c.left, c.asked, c.abandoned, c.tookOver = false, false, false, false, false, false, false
+	c.started, c.window, c.informs = time.Time{}, responseWindow, 0
+	c.informed, c.unread = 0, 0
 	t.slots[c.id&mask] = c
 	c.table.Store(t)
 	t.open++

@@ -82,6 +82,10 @@ type Config struct {
 	// application's business. A reload changes Linger only.
 	WebSocket websocket.Options
 
+	// ResponseHead bounds the fields of a response: the bytes of names and values, and
+	// 4 for each. The interim responses of a request, taken together, are bounded
+	// likewise, and so are trailers. Default 256 KiB.
+	ResponseHead int
 	// ResponseSpoolMax bounds the part of one response that waits in a
 	// temporary file for a slow client, in bytes. Default 1 GiB; negative for
 	// none.
@@ -115,6 +119,7 @@ func (c Config) withDefaults() Config {
 	c.Interface = cmp.Or(c.Interface, "auto")
 	c.Lifespan = cmp.Or(c.Lifespan, "auto")
 	c.Loop = cmp.Or(c.Loop, "auto")
+	c.ResponseHead = cmp.Or(c.ResponseHead, 256<<10)
 	c.ResponseSpoolMax = cmp.Or(c.ResponseSpoolMax, 1<<30)
 	c.ServerSoftware = cmp.Or(c.ServerSoftware, "asteri-loop")
 	if c.Logger == nil {
@@ -144,6 +149,23 @@ const (
 
 	// maxCredit bounds the calls that wait in a worker's link.
 	maxCredit = 16
+	// What a worker may put into one frame, or into one response. The shim keeps to
+	// all of it whatever its application does, but for the bytes of a head, which are
+	// the application's mistake (Config.ResponseHead).
+	maxAnswers    = 64       // in a frame
+	maxAnswerBody = 64 << 10 // bytes
+	maxFields     = 1024     // in a head
+	maxItem       = 64 << 10 // bytes of a message of a WebSocket, or a piece of one
+	maxObjects    = 1 << 18  // in a frame, those that are referred to counted each time
+	maxRecords    = 16       // in a LOG
+	maxLogMessage = 256 << 10
+	// maxInforms is how many interim responses a request may have. Beyond it is the
+	// application's mistake.
+	maxInforms = 100
+	// fieldCost is what a field counts beside its name and value: a colon, a space
+	// and a line break.
+	fieldCost = 4
+
 	// manyCalls is the capacity from which a worker needs no credit, since
 	// it starts all that it gets.
 	manyCalls = 64

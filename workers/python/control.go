@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,15 +17,15 @@ import (
 
 // Bounds of the control socket.
 const (
-	// maxControlFrame bounds what a worker sends at once: the stacks of all
-	// its threads.
-	maxControlFrame = 4 << 20
 	// maxControlQueue is how many frames may wait for a worker that does not
 	// read. Its control thread does nothing else, so such a worker is lost.
 	maxControlQueue = 1 << 15
 	// maxFiles bounds the descriptors that a worker has sent and no FILE
-	// frame has claimed.
+	// frame has claimed; there are no more than it has calls either.
 	maxFiles = 1 << 10
+	// maxLook is how much of what a worker has sent is read in one go, in
+	// bytes, with the mutex held. It is more than the socket's buffer holds.
+	maxLook = 1 << 20
 )
 
 // control is the front's end of descriptor 4. Its methods may be called from any
@@ -40,20 +41,29 @@ type control struct {
 	sending bool
 	sendErr error
 
+	// Questions that the worker has not answered: it answers no others.
+	pings, recalls, stackings atomic.Int32
+
 	recvMu sync.Mutex
 	buf    []byte // received and not yet parsed
-	loose  []int  // descriptors whose FD frame is not complete yet
+	loose  int    // the descriptor whose FD frame is not complete yet; 0 for none
+	most   int    // files at a time
 	files  map[uint32]*os.File
 	failed error
+
+	reports reports
 }
 
-// controlEvents take what the worker sends. They are called on the goroutine that
-// reads, or by whoever looks for a descriptor, and must not block.
+// controlEvents take what the worker sends. The first group is called on the goroutine
+// that reads, or by whoever looks for a descriptor, and must not block. The second is
+// called on a goroutine of its own; its errors end the worker.
 type controlEvents struct {
 	recalled func(streams []uint32)
-	pong     func(payload []byte)
-	stacks   func(stream uint32, threads map[string]any)
-	// metrics and memory take what the worker reports; their error ends it.
+	pong     func()
+	// descriptor is called for one that has come, unless it was looked for.
+	descriptor func(stream uint32)
+
+	stacks          func(threads map[string]string)
 	metrics, memory func(report any) error
 	// broken is called once, when the socket has ended or the worker broke
 	// the protocol.
@@ -77,7 +87,9 @@ func newControl(sock *os.File, on controlEvents) (*control, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &control{sock: sock, raw: raw, on: on, files: make(map[uint32]*os.File)}, nil
+	c := &control{sock: sock, raw: raw, on: on, most: maxFiles, files: make(map[uint32]*os.File)}
+	c.reports.changed.L = &c.reports.mu
+	return c, nil
 }
 
 // close ends the control socket, which ends the worker if it still runs.
@@ -88,10 +100,8 @@ func (c *control) close() {
 	for _, f := range c.files {
 		f.Close()
 	}
-	for _, fd := range c.loose {
-		unix.Close(fd)
-	}
-	c.files, c.loose = nil, nil
+	c.closeLoose()
+	c.files = nil
 	if c.failed == nil {
 		c.failed = os.ErrClosed
 	}
@@ -117,16 +127,19 @@ func (c *control) recall(streams []uint32) {
 		e.Int(int64(s))
 	}
 	patchSize(e.Buf)
+	c.recalls.Add(1)
 	c.send(controlFrame{data: e.Buf})
 }
 
 // ping asks for a sign of life.
 func (c *control) ping(payload [8]byte) {
+	c.pings.Add(1)
 	c.send(controlFrame{data: append(appendFrame(nil, framePing, 0, 0, 8), payload[:]...)})
 }
 
 // stack asks for the Python stack of a stream's call, or of all threads for 0.
 func (c *control) stack(stream uint32) {
+	c.stackings.Add(1)
 	c.send(controlFrame{data: intFrame(frameStack, stream)})
 }
 

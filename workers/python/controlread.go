@@ -3,8 +3,10 @@
 package python
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -15,9 +17,12 @@ import (
 func (c *control) read() {
 	var cause error
 	err := c.raw.Read(func(fd uintptr) bool {
-		c.recvMu.Lock()
-		defer c.recvMu.Unlock()
-		cause = c.receive(int(fd))
+		for more := true; more && cause == nil; {
+			c.reports.wait(reportsHigh)
+			c.recvMu.Lock() // anew for each look: others wait for a descriptor
+			more, cause = c.receive(int(fd), 0)
+			c.recvMu.Unlock()
+		}
 		return cause != nil
 	})
 	if cause == nil {
@@ -27,16 +32,20 @@ func (c *control) read() {
 }
 
 // file returns the descriptor that the worker sent for a stream. It was sent
-// before the frame that names it, so if it has not been read, it can be now.
+// before the frame that names it, so if it has not been read, it can be now: it is in
+// the socket's buffer.
 func (c *control) file(stream uint32) (*os.File, error) {
 	c.recvMu.Lock()
 	defer c.recvMu.Unlock()
-	if f := c.files[stream]; f != nil {
-		delete(c.files, stream)
-		return f, nil
-	}
-	if err := c.raw.Control(func(fd uintptr) { c.failed = c.receive(int(fd)) }); err != nil {
-		return nil, err
+	if c.files[stream] == nil {
+		err := c.raw.Control(func(fd uintptr) {
+			if _, err := c.receive(int(fd), stream); err != nil {
+				c.failed = err
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	f := c.files[stream]
 	if f == nil {
@@ -46,58 +55,76 @@ func (c *control) file(stream uint32) (*os.File, error) {
 	return f, nil
 }
 
+// settle returns when all is read that the worker, which has ended, has reported.
+func (c *control) settle() { c.reports.wait(0) }
+
 // readRest handles what a worker that ends has left.
 func (c *control) readRest() {
 	c.recvMu.Lock()
 	defer c.recvMu.Unlock()
 	// However that ends: the worker has ended.
-	_ = c.raw.Control(func(fd uintptr) { _ = c.receive(int(fd)) })
+	_ = c.raw.Control(func(fd uintptr) { _, _ = c.receive(int(fd), 0) })
 }
 
-// drop closes the descriptor that a stream's worker may have sent in vain.
-func (c *control) drop(stream uint32) {
+// drop closes the descriptor that a stream's worker may have sent in vain, and tells
+// whether there was one.
+func (c *control) drop(stream uint32) bool {
 	c.recvMu.Lock()
 	defer c.recvMu.Unlock()
-	if f := c.files[stream]; f != nil {
+	f := c.files[stream]
+	if f != nil {
 		delete(c.files, stream)
 		f.Close()
 	}
+	return f != nil
 }
 
-// receive reads and handles all that is there. It returns nil when the socket has
-// no more for now.
-func (c *control) receive(fd int) error {
+// receive reads and handles what is there: all, up to a bound, or up to the descriptor
+// of the stream that is looked for, if one is. more is false when the socket has no more
+// for now.
+func (c *control) receive(fd int, looked uint32) (more bool, err error) {
 	if c.failed != nil {
-		return c.failed
+		return false, c.failed
 	}
 	var data [16 << 10]byte
-	var oob [256]byte
-	for {
+	var oob [64]byte // of more descriptors than have room the system closes the rest
+	for total := 0; total < maxLook; {
 		n, oobn, flags, _, err := unix.Recvmsg(fd, data[:], oob[:], recvFlags)
 		switch {
 		case err == unix.EAGAIN:
-			return nil
+			return false, nil
 		case err == unix.EINTR:
 			continue
 		case err != nil:
-			return os.NewSyscallError("recvmsg", err)
-		case flags&unix.MSG_CTRUNC != 0:
-			return violation("more descriptors than frames")
+			return false, os.NewSyscallError("recvmsg", err)
 		}
-		if err := c.takeRights(oob[:oobn]); err != nil {
-			return err
+		if err := c.take(data[:n], oob[:oobn], flags, looked); err != nil {
+			c.closeLoose()
+			return false, err
 		}
-		if n == 0 {
-			return io.EOF
+		if looked != 0 && c.files[looked] != nil {
+			return true, nil
 		}
-		c.buf = append(c.buf, data[:n]...)
-		if err := c.parse(); err != nil {
-			return err
-		}
+		total += n
 	}
+	return true, nil
 }
 
-func (c *control) takeRights(oob []byte) error {
+// take handles what one call has received.
+func (c *control) take(data, oob []byte, flags int, looked uint32) error {
+	if err := c.takeRights(oob, flags); err != nil {
+		return err
+	}
+	if len(data) == 0 {
+		return io.EOF
+	}
+	c.buf = append(c.buf, data...)
+	return c.parse(looked)
+}
+
+// takeRights keeps a descriptor for the FD frame that it came with. A worker that sends
+// more than one at a time has none kept.
+func (c *control) takeRights(oob []byte, flags int) error {
 	if len(oob) == 0 {
 		return nil
 	}
@@ -105,6 +132,7 @@ func (c *control) takeRights(oob []byte) error {
 	if err != nil {
 		return err
 	}
+	many := flags&unix.MSG_CTRUNC != 0
 	for i := range messages {
 		fds, err := unix.ParseUnixRights(&messages[i])
 		if err != nil {
@@ -112,38 +140,76 @@ func (c *control) takeRights(oob []byte) error {
 		}
 		for _, fd := range fds {
 			unix.CloseOnExec(fd)
-			c.loose = append(c.loose, fd)
+			if many = many || c.loose != 0; many {
+				unix.Close(fd)
+				continue
+			}
+			c.loose = fd
 		}
+	}
+	if many {
+		return violation("more descriptors than frames")
 	}
 	return nil
 }
 
-func (c *control) parse() error {
-	for len(c.buf) >= headerLen {
-		h, err := parseHeader(c.buf)
+func (c *control) closeLoose() {
+	if c.loose != 0 {
+		unix.Close(c.loose)
+		c.loose = 0
+	}
+}
+
+// parse handles the complete frames. A descriptor comes with the first byte of its FD
+// frame, so it belongs to the frame that is left over, if it is one of that type.
+func (c *control) parse(looked uint32) error {
+	at := 0
+	for len(c.buf)-at >= headerLen {
+		h, err := parseHeader(c.buf[at:])
+		if err == nil {
+			err = h.checkSize()
+		}
 		if err != nil {
 			return err
 		}
-		if h.size > maxControlFrame {
-			return violation("control frame too long")
+		end := at + headerLen + h.size
+		if len(c.buf) < end {
+			break
 		}
-		if len(c.buf) < headerLen+h.size {
-			return nil
-		}
-		if err := c.handle(h, c.buf[headerLen:headerLen+h.size]); err != nil {
+		if err := c.handle(h, c.buf[at+headerLen:end], looked); err != nil {
 			return err
 		}
-		c.buf = append(c.buf[:0], c.buf[headerLen+h.size:]...)
+		at = end
+	}
+	c.buf = append(c.buf[:0], c.buf[at:]...)
+	if rest := len(c.buf); c.loose != 0 && (rest == 0 || rest > 4 && frameType(c.buf[4]) != frameFD) {
+		return violation("a descriptor without its frame")
+	}
+	if len(c.buf) == 0 && cap(c.buf) > maxLook {
+		c.buf = nil
 	}
 	return nil
 }
 
-func (c *control) handle(h header, payload []byte) error {
+func (c *control) handle(h header, payload []byte, looked uint32) error {
 	switch h.kind {
 	case framePong:
-		c.on.pong(payload)
+		if len(payload) != 8 {
+			return violation("PONG is not 8 bytes")
+		}
+		if err := answered(&c.pings, h); err != nil {
+			return err
+		}
+		c.on.pong()
 		return nil
-	case frameRecalled, frameStacks, frameFD, frameMetrics, frameMemory:
+	case frameStacks, frameMetrics, frameMemory:
+		if h.kind == frameStacks {
+			if err := answered(&c.stackings, h); err != nil {
+				return err
+			}
+		}
+		return c.report(h.kind, payload)
+	case frameRecalled, frameFD:
 	default:
 		return violation("unknown control frame")
 	}
@@ -151,53 +217,58 @@ func (c *control) handle(h header, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	switch h.kind {
-	case frameMetrics:
-		return c.on.metrics(v)
-	case frameMemory:
-		return c.on.memory(v)
-	}
 	switch v := v.(type) {
 	case []any:
-		return c.handleRecalled(h, v)
-	case map[string]any:
-		if h.kind == frameStacks {
-			c.on.stacks(h.stream, v)
-			return nil
+		if h.kind == frameRecalled {
+			return c.handleRecalled(h, v)
 		}
 	case int64:
 		if h.kind == frameFD && v > 0 && v <= 1<<32-1 {
-			return c.handleFD(uint32(v))
+			return c.handleFD(uint32(v), looked)
 		}
 	}
 	return violation("control frame of the wrong shape")
+}
+
+// answered counts the answer to a question.
+func answered(open *atomic.Int32, h header) error {
+	if open.Add(-1) < 0 {
+		return violation(fmt.Sprintf("frame of type %d that was not asked for", h.kind))
+	}
+	return nil
 }
 
 func (c *control) handleRecalled(h header, list []any) error {
 	streams := make([]uint32, len(list))
 	for i, v := range list {
 		n, ok := v.(int64)
-		if h.kind != frameRecalled || !ok || n <= 0 || n > 1<<32-1 {
+		if !ok || n <= 0 || n > 1<<32-1 {
 			return violation("RECALLED of the wrong shape")
 		}
 		streams[i] = uint32(n)
+	}
+	if err := answered(&c.recalls, h); err != nil {
+		return err
 	}
 	c.on.recalled(streams)
 	return nil
 }
 
-func (c *control) handleFD(stream uint32) error {
+func (c *control) handleFD(stream, looked uint32) error {
 	switch {
-	case len(c.loose) == 0:
+	case c.loose == 0:
 		return violation("FD without a descriptor")
-	case c.files[stream] != nil:
-		return violation("two descriptors for one stream")
-	case len(c.files) >= maxFiles:
-		return violation("too many descriptors")
 	case c.files == nil:
 		return os.ErrClosed
+	case c.files[stream] != nil:
+		return violation("two descriptors for one stream")
+	case len(c.files) >= c.most:
+		return violation("too many descriptors")
 	}
-	c.files[stream] = os.NewFile(uintptr(c.loose[0]), "response file")
-	c.loose = append(c.loose[:0], c.loose[1:]...)
+	c.files[stream] = os.NewFile(uintptr(c.loose), "response file")
+	c.loose = 0
+	if stream != looked {
+		c.on.descriptor(stream)
+	}
 	return nil
 }

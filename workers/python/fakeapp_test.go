@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -92,6 +93,9 @@ func (p *fakeProcess) run(r fakeRequest) {
 	case "/violate":
 		p.violate(r)
 		time.Sleep(time.Hour)
+	case "/hostile":
+		r.query, _ = url.QueryUnescape(r.query)
+		p.hostile(r)
 	case "/socket":
 		p.socket(r)
 	case "/raw":

@@ -22,16 +22,17 @@ type fakeProcess struct {
 	link    *os.File
 	control *net.UnixConn
 
-	mu       sync.Mutex
-	lastRead int64          // the last stream read
-	waiting  []fakeRequest  // read and not started
-	recalled map[int64]bool // before they were read
-	windows  map[int64]int
-	changed  *sync.Cond
-	bodies   map[int64]chan []byte
-	files    chan int
-	shutdown bool
-	raws     sync.WaitGroup // calls with a raw socket, which run beside others
+	mu        sync.Mutex
+	lastRead  int64          // the last stream read
+	waiting   []fakeRequest  // read and not started
+	recalled  map[int64]bool // before they were read
+	windows   map[int64]int
+	changed   *sync.Cond
+	bodies    map[int64]chan []byte
+	files     chan int
+	shutdown  bool
+	badStacks bool
+	raws      sync.WaitGroup // calls with a raw socket, which run beside others
 }
 
 type fakeRequest struct {
@@ -50,7 +51,7 @@ func fakeWorker() int {
 		bodies: map[int64]chan []byte{}, files: make(chan int, 16),
 	}
 	p.changed = sync.NewCond(&p.mu)
-	_, payload, err := readFrame(p.link)
+	_, payload, err := readFrame(p.link, func(*header) error { return nil })
 	if err != nil {
 		return 1
 	}
@@ -141,6 +142,14 @@ func fakeValue(e *marshal.Encoder, v any) {
 		e.Int(int64(v))
 	case int64:
 		e.Int(v)
+	case float64:
+		e.Float(v)
+	case reference:
+		e.Buf = append(e.Buf, v...)
+	case first:
+		at := len(e.Buf)
+		fakeValue(e, v.value)
+		e.Buf[at] |= referred
 	case string:
 		e.Str(v)
 	case []byte:
@@ -202,6 +211,13 @@ func (p *fakeProcess) onControl(h header, payload []byte) {
 	case framePing:
 		p.control.Write(append(appendFrame(nil, framePong, 0, 0, len(payload)), payload...))
 	case frameStack:
+		p.mu.Lock()
+		bad := p.badStacks
+		p.mu.Unlock()
+		if bad {
+			p.control.Write(hugeStacks())
+			return
+		}
 		p.control.Write(fakeFrame(frameStacks, 0, 0, map[string]any{"main": "at the fake stack"}))
 	case frameRecall:
 		v, _ := marshal.Decode(payload)
@@ -235,7 +251,7 @@ func (p *fakeProcess) recall(streams []any) fakeList {
 
 func (p *fakeProcess) readLink() {
 	for {
-		h, payload, err := readFrame(p.link)
+		h, payload, err := readFrame(p.link, func(*header) error { return nil })
 		if err != nil {
 			os.Exit(0)
 		}

@@ -1,6 +1,9 @@
 package python
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // frameType is the type of a frame; the names are those of PROTOCOL.md.
 type frameType uint8
@@ -50,6 +53,43 @@ const (
 )
 
 const headerLen = 12
+
+// mostPayload is the longest payload of each frame that a worker may send, in bytes; a
+// type that is not here is none of its own. What a payload may expand to is bounded where
+// it is read.
+var mostPayload = [256]int32{
+	frameReady:    64 << 10,
+	frameFailed:   1 << 20,
+	frameAnswers:  maxFrame,
+	frameStart:    maxFrame, // so that a head that is too large is the application's mistake
+	frameData:     maxFrame, // the window is less
+	frameInform:   maxFrame,
+	frameFile:     64,
+	frameTrailers: maxFrame,
+	frameWindow:   4,
+	frameAbort:    1 << 20,
+	frameError:    1 << 20,
+	frameLog:      1 << 20,
+	frameDone:     0,
+	frameRetire:   0,
+	frameAccept:   maxFrame,
+	frameReceived: 4 << 20,
+
+	frameRecalled: 64 << 10,
+	framePong:     8,
+	frameStacks:   4 << 20,
+	frameFD:       16,
+	frameMetrics:  4 << 20,
+	frameMemory:   256 << 10,
+}
+
+// checkSize refuses a frame of a worker that is longer than its type may be.
+func (h *header) checkSize() error {
+	if h.size > int(mostPayload[h.kind]) {
+		return violation(fmt.Sprintf("frame of type %d with %d bytes", h.kind, h.size))
+	}
+	return nil
+}
 
 // header is the fixed part of a frame.
 type header struct {

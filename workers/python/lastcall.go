@@ -26,6 +26,6 @@ func (l *link) cancelAll() {
 		return
 	}
 	for _, c := range l.calls.all(nil) {
-		l.worker.control.cancel(c.id, true)
+		l.cancel(c, true, l.loop)
 	}
 }

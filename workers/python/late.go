@@ -2,6 +2,7 @@ package python
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ func (l *link) abandon(c *call, now time.Time) {
 	l.calls.abandoned++
 	l.worker.pool.counts.timedOut.Add(1)
 	l.log.Error("request timed out", c.req.LogAttr(), slog.Duration("age", now.Sub(c.started).Round(time.Millisecond)))
-	l.worker.control.cancel(c.id, true)
+	l.cancel(c, true, l.loop)
 	begun := c.begun
 	c.toHome(l.loop, func() { c.timedOut(begun) })
 }
@@ -95,47 +96,59 @@ func (l *link) judgeLate() {
 }
 
 // onStacks logs where the worker's threads are.
-func (l *link) onStacks(threads map[string]any) {
+func (l *link) onStacks(threads map[string]string) {
 	if !l.late.asked {
 		return
 	}
 	l.late.asked = false
-	for name := range threads {
-		stack := fields(threads).str(name)
+	for name, stack := range threads {
 		l.log.Error("stack of a worker with a request that took too long", "thread", name, "stack", strings.TrimRight(stack, "\n"))
 	}
 	l.late.explained = true
 	l.judgeLate()
 }
 
-// recall asks the worker for up to n calls that it has not started. Those whose
-// bodies are under way stay.
+// recall asks the worker for up to n calls that it has not started, for each once: it
+// gives it back or has begun with it. Those whose bodies are under way stay, and those
+// whose clients have left, which the worker drops.
 func (l *link) recall(n int) {
 	var ids []uint32
 	if !l.closed {
 		for _, c := range l.calls.waiting {
-			if len(ids) < n && !c.begun && !c.body.stream {
+			if len(ids) < n && !c.begun && !c.body.stream && !c.asked && !c.left {
+				c.asked = true
 				ids = append(ids, c.id)
 			}
 		}
 	}
 	if len(ids) == 0 {
-		l.onRecalled(nil)
+		l.takeBack(nil)
 		return
 	}
 	l.worker.control.recall(ids)
 }
 
-// onRecalled takes back the calls that the worker had not started. They have not
-// run, so they go elsewhere whatever their method.
+// onRecalled handles the answer to a RECALL. What a worker gives back it has not begun
+// with, so nothing of it has come on the link.
 func (l *link) onRecalled(ids []uint32) {
+	if l.closed {
+		return
+	}
 	var back []*call
 	for _, id := range ids {
-		if c := l.calls.get(id); c != nil && !c.begun {
-			l.remove(c)
-			back = append(back, c)
+		c := l.calls.get(id)
+		if c == nil || !c.asked || c.begun || c.informs > 0 {
+			l.worker.linkEnded(violation(fmt.Sprintf("RECALLED for stream %d, which was not asked for or has begun", id)))
+			break
 		}
+		l.remove(c)
+		back = append(back, c)
 	}
+	l.takeBack(back)
+}
+
+// takeBack has calls that the worker has not started go elsewhere, whatever their method.
+func (l *link) takeBack(back []*call) {
 	l.next = l.worker.pool.dispatcher.restore(l.worker, len(back), l.next[:0])
 	l.sendNext()
 	// The last one first: each goes to the front of the queue.

@@ -43,6 +43,7 @@ type link struct {
 	lastAnswers time.Time // when the last answers came
 	sweeping    bool      // the sweep timer runs
 	late        lateCalls
+	relief      bool // RETIRE has come
 	retiring    bool // SHUTDOWN was sent
 	eof         bool // the worker has closed its end
 	exited      bool // the process has
@@ -118,17 +119,11 @@ func (l *link) send(c *call) {
 	}
 	l.calls.add(c, l.loop.Now())
 	c.atWorker(l.worker.proc.pid)
-	if c.body.file != nil {
-		if err := c.passBody(l.worker.control); err != nil {
-			l.refuse(c, http.StatusInternalServerError, "request body was lost: "+err.Error())
-			return
-		}
-	}
 	content, raw := c.body, (*rawSocket)(nil)
 	if c.rawForm != nil && l.worker.info.rawSockets() {
 		var err error
 		if raw, err = l.newRawSocket(c); err != nil {
-			l.refuse(c, http.StatusServiceUnavailable, "no socket for an upgrade: "+err.Error())
+			l.refuse(c, &asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "no socket for an upgrade: " + err.Error(), RetryAfter: retryAfter})
 			return
 		}
 		content.socket = true
@@ -138,13 +133,13 @@ func (l *link) send(c *call) {
 	}
 	before := len(l.enc.Buf)
 	l.enc.request(c.id, l.form(c), content)
-	if len(l.enc.Buf) > maxFrame {
+	if err := l.passBody(c); err != nil {
 		if raw != nil {
 			raw.discard()
 		}
 		l.enc.Buf = l.enc.Buf[:before]
 		l.flush() // what follows must not refer to words of the part cut off
-		l.refuse(c, http.StatusRequestHeaderFieldsTooLarge, "head is too large for a worker")
+		l.refuse(c, err)
 		return
 	}
 	l.batched++
@@ -178,14 +173,24 @@ func (l *link) returnCall(c *call, then func()) {
 	c.toHome(nil, then)
 }
 
-// refuse answers a call that cannot be sent.
-func (l *link) refuse(c *call, status int, reason string) {
-	l.remove(c)
-	refusal := &asteri.StatusError{Code: status, Reason: reason}
-	if status == http.StatusServiceUnavailable {
-		refusal.RetryAfter = retryAfter
+// passBody sends the descriptor of the body, if that is in a file, ahead of the batch that
+// c has just been added to. A worker gets none whose request does not follow.
+func (l *link) passBody(c *call) *asteri.StatusError {
+	if len(l.enc.Buf) > maxFrame {
+		return &asteri.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge, Reason: "head is too large for a worker"}
 	}
-	l.returnCall(c, func() { c.refuse(refusal) })
+	if c.body.file != nil {
+		if err := c.passBody(l.worker.control); err != nil {
+			return &asteri.StatusError{Code: http.StatusInternalServerError, Reason: "request body was lost: " + err.Error()}
+		}
+	}
+	return nil
+}
+
+// refuse answers a call that cannot be sent.
+func (l *link) refuse(c *call, err *asteri.StatusError) {
+	l.remove(c)
+	l.returnCall(c, func() { c.refuse(err) })
 }
 
 func (l *link) beginBatch() {
@@ -238,6 +243,7 @@ func (l *link) frame(kind frameType, flags uint8, stream uint32, payload []byte)
 func (l *link) body(c *call, flags uint8, p []byte, from asteri.Executor) {
 	if from == asteri.Executor(l.loop) {
 		if l.calls.has(c) {
+			c.unread += int32(len(p))
 			l.frame(frameBody, flags, c.id, p)
 		}
 		return
@@ -265,7 +271,8 @@ func (l *link) cancel(c *call, hard bool, from asteri.Executor) {
 		l.openInbox() // it may be there still
 		// A blocking application cannot be told of a client that may still
 		// read.
-		if l.calls.has(c) && !l.closed && (hard || !l.worker.info.wholeBody) {
+		if l.calls.has(c) && !l.closed && !c.left && (hard || !l.worker.info.wholeBody) {
+			c.left = hard
 			l.worker.control.cancel(c.id, hard)
 		}
 		return
@@ -320,6 +327,9 @@ func (l *link) OnData(in []byte) (int, error) {
 		}
 		h, err := parseHeader(rest)
 		if err != nil {
+			return consumed, err
+		}
+		if err := h.checkSize(); err != nil {
 			return consumed, err
 		}
 		if h.kind == frameData {

@@ -84,6 +84,11 @@ func FuzzLink(f *testing.F) {
 	messages := func(items ...any) []byte { return fakeFrame(frameReceived, 0, 0, fakeList(items)) }
 	seed(accept, messages(1, "text", 1, []byte("binary"), 1, []any{"piece"}, 1, []any{1000, "bye"}), fakeFrame(frameWindow, 0, 1, []byte{1, 0, 0, 0}), fakeFrame(frameDone, 0, 1, []byte{}))
 	seed(accept, fakeFrame(frameAbort, 0, 1, []any{"why"}), messages(1, 5), accept)
+	for _, attack := range hostileLink(1) {
+		if len(attack) < 1<<16 {
+			seed(attack)
+		}
+	}
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
 		l, xs := testLink(t, 3)
 		l.worker.info.Interface = "asgi"

@@ -33,6 +33,7 @@ type rawSocket struct {
 	phase   rawPhase
 	taken   bool // the application has answered on the socket
 	paused  bool // the client has to take something first
+	informs int  // interim responses that it has sent
 	scanned int  // bytes of an incomplete head that were looked at
 
 	left int64 // rawBody: content to come; -1: all up to the end
@@ -145,6 +146,9 @@ func (r *rawSocket) respond(h *head) error {
 	case h.status == 101:
 		return r.upgrade(h)
 	case h.status < 200:
+		if r.informs++; r.informs > maxInforms {
+			return errInforms
+		}
 		return r.call.x.Inform(h.status, h.header)
 	}
 	return r.start(h)

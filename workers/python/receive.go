@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -22,10 +23,12 @@ func (l *link) onFrame(h header, payload []byte) error {
 	case frameReceived:
 		return l.onMessages(payload)
 	case frameLog:
-		l.worker.logRecords(payload, l.requestOf)
-		return nil
+		return l.worker.logRecords(&l.walker, payload, l.requestOf)
 	case frameRetire:
-		l.worker.retire("it was told to stop")
+		if !l.relief {
+			l.relief = true
+			l.worker.retire("it was told to stop")
+		}
 		return nil
 	}
 	c := l.calls.get(h.stream)
@@ -36,6 +39,9 @@ func (l *link) onFrame(h header, payload []byte) error {
 		return violation(fmt.Sprintf("frame of type %d for stream %d, which is not open", h.kind, h.stream))
 	}
 	c.touched(l.loop.Now())
+	if c.complete && h.kind != frameWindow && h.kind != frameDone {
+		return violation(fmt.Sprintf("frame of type %d for stream %d, whose response has ended", h.kind, h.stream))
+	}
 	switch h.kind {
 	case frameStart:
 		return l.onStart(c, payload)
@@ -96,13 +102,13 @@ func (b *answerBatch) post() {
 
 // onAnswers handles whole responses.
 func (l *link) onAnswers(payload []byte) error {
-	l.walker.Reset(payload, len(payload)+1)
+	l.begin(payload, anyData)
 	var v marshal.Value
 	if err := l.walker.Next(&v); err != nil {
 		return err
 	}
-	if v.Kind != marshal.List {
-		return violation("ANSWERS is not a list")
+	if v.Kind != marshal.List || v.Int > maxAnswers {
+		return violation("ANSWERS is not a list, or a long one")
 	}
 	now := l.loop.Now()
 	took := now.Sub(l.lastAnswers)
@@ -154,6 +160,7 @@ func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err err
 	}
 	c.begun = true
 	c.touched(now)
+	c.complete = true
 	if !lingers {
 		l.remove(c)
 	}
@@ -178,8 +185,8 @@ func (l *link) readAnswer(a *answer, lingers bool) error {
 	if err := l.walker.Next(&v); err != nil {
 		return err
 	}
-	if v.Kind != marshal.Bytes {
-		return violation("body of an answer is not bytes")
+	if v.Kind != marshal.Bytes || len(v.Data) > maxAnswerBody {
+		return violation("body of an answer is not bytes, or too long")
 	}
 	a.body = v.Data
 	if lingers {
@@ -199,9 +206,18 @@ func (l *link) nextInt() (int64, error) {
 	return v.Int, nil
 }
 
+// anyData is for payloads of heads and bodies, which have bounds of their own: references
+// may repeat them, as those of honest workers do.
+const anyData = math.MaxInt
+
+// begin begins to read a payload of which data bytes at most are text and bytes.
+func (l *link) begin(payload []byte, data int) {
+	l.walker.Reset(payload, min(len(payload)+1, maxObjects), data)
+}
+
 // tuple begins the one tuple of n values that a payload is.
-func (l *link) tuple(payload []byte, n int64) error {
-	l.walker.Reset(payload, len(payload)+1)
+func (l *link) tuple(payload []byte, n int64, data int) error {
+	l.begin(payload, data)
 	var v marshal.Value
 	if err := l.walker.Next(&v); err != nil {
 		return err
@@ -214,7 +230,7 @@ func (l *link) tuple(payload []byte, n int64) error {
 
 // head reads (status, headers).
 func (l *link) head(payload []byte) (*head, error) {
-	if err := l.tuple(payload, 2); err != nil {
+	if err := l.tuple(payload, 2, anyData); err != nil {
 		return nil, err
 	}
 	h := &head{header: new(asteri.Header)}
@@ -223,7 +239,10 @@ func (l *link) head(payload []byte) (*head, error) {
 		return nil, err
 	}
 	h.status = int(status)
-	return h, l.readHeader(h)
+	if err := l.readHeader(h); err != nil {
+		return nil, err
+	}
+	return h, l.walker.End()
 }
 
 func (l *link) onStart(c *call, payload []byte) error {
@@ -245,22 +264,39 @@ func (l *link) onInform(c *call, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	if c.begun {
+		return violation("INFORM after START")
+	}
+	// The first one beyond a bound ends the exchange, and the others are dropped.
+	limit := l.worker.cfg.ResponseHead
+	if c.informs > maxInforms || int(c.informed) > limit {
+		return nil
+	}
+	c.informs++
+	c.informed = int32(min(int(c.informed)+h.size, math.MaxInt32))
+	if c.informs > maxInforms || int(c.informed) > limit {
+		h.invalid = errInforms
+	}
 	*h = h.clone()
 	c.toHome(l.loop, func() { c.inform(h) })
 	return nil
 }
 
 func (l *link) onTrailers(c *call, payload []byte) error {
-	l.walker.Reset(payload, len(payload)+1)
+	l.begin(payload, anyData)
 	h := &head{header: new(asteri.Header)}
 	if err := l.readHeader(h); err != nil {
+		return err
+	}
+	if err := l.walker.End(); err != nil {
 		return err
 	}
 	if !c.begun {
 		return violation("TRAILERS before START")
 	}
+	c.complete = true
 	*h = h.clone()
-	c.toHome(l.loop, func() { c.endResponse(h.header) })
+	c.toHome(l.loop, func() { c.trailers(h) })
 	return nil
 }
 
@@ -273,7 +309,12 @@ func (l *link) beginData(h header) error {
 		return violation(fmt.Sprintf("DATA for stream %d, which is not open", h.stream))
 	case !c.begun:
 		return violation("DATA before START")
+	case c.complete:
+		return violation("DATA after the end of a response")
+	case h.size == 0 && h.flags&flagEnd == 0:
+		return violation("DATA of nothing")
 	}
+	c.complete = h.flags&flagEnd != 0
 	if c.window -= h.size; c.window < 0 {
 		return violation("more DATA than the window allows")
 	}
@@ -298,10 +339,11 @@ func (l *link) onDataBytes(p []byte) {
 }
 
 func (l *link) onFile(c *call, payload []byte, end bool) error {
-	if !c.begun {
-		return violation("FILE before START")
+	if !c.begun || c.filed {
+		return violation("FILE before START, or a second one")
 	}
-	if err := l.tuple(payload, 3); err != nil {
+	c.complete, c.filed = end, true
+	if err := l.tuple(payload, 3, 0); err != nil {
 		return err
 	}
 	var v marshal.Value
@@ -314,6 +356,9 @@ func (l *link) onFile(c *call, payload []byte, end bool) error {
 	}
 	n, err := l.nextInt()
 	if err != nil {
+		return err
+	}
+	if err := l.walker.End(); err != nil {
 		return err
 	}
 	if v.Kind != marshal.None || off < 0 || n < -1 {
@@ -329,14 +374,23 @@ func (l *link) onFile(c *call, payload []byte, end bool) error {
 	return nil
 }
 
+// onDescriptor is called when a descriptor has come that no FILE has asked for yet. One for
+// a stream that is not open is a breach; it is closed at once.
+func (l *link) onDescriptor(stream uint32) {
+	if !l.closed && l.calls.get(stream) == nil && l.worker.control.drop(stream) {
+		l.worker.linkEnded(violation(fmt.Sprintf("descriptor for stream %d, which is not open", stream)))
+	}
+}
+
 func (l *link) onWindow(c *call, payload []byte) error {
 	if len(payload) != 4 {
 		return violation("WINDOW is not 4 bytes")
 	}
 	n := int(binary.LittleEndian.Uint32(payload))
-	if n > bodyWindow {
-		return violation("WINDOW larger than the window")
+	if n == 0 || n > int(c.unread) {
+		return violation("WINDOW for what was not sent")
 	}
+	c.unread -= int32(n)
 	c.toHome(l.loop, func() { c.consumed(n) })
 	return nil
 }
@@ -347,7 +401,7 @@ func (l *link) onFailure(c *call, kind frameType, payload []byte) error {
 	if kind == frameError {
 		n = 2
 	}
-	if err := l.tuple(payload, n); err != nil {
+	if err := l.tuple(payload, n, len(payload)); err != nil {
 		return err
 	}
 	var text [2]string
@@ -361,7 +415,10 @@ func (l *link) onFailure(c *call, kind frameType, payload []byte) error {
 		}
 		text[i] = string(bytes.ToValidUTF8(v.Data, []byte("\uFFFD")))
 	}
-	c.begun = true // there is nothing to be tried again
+	if err := l.walker.End(); err != nil {
+		return err
+	}
+	c.begun, c.complete = true, true // there is nothing to be tried again
 	pid := l.worker.proc.pid
 	c.toHome(l.loop, func() { c.failed(text[0], text[1], pid) })
 	return nil

@@ -140,6 +140,15 @@ func (c *call) sendFile(f *os.File, off, n int64) {
 	}
 }
 
+// trailers ends a response with trailer fields.
+func (c *call) trailers(h *head) {
+	if h.invalid != nil {
+		c.giveUp(h.invalid)
+		return
+	}
+	c.endResponse(h.header)
+}
+
 // endResponse ends a response that came in parts.
 func (c *call) endResponse(trailer *asteri.Header) {
 	if c.over || c.reply == nil {

@@ -32,16 +32,9 @@ func (s *stackWaiters) forget(c chan<- map[string]string) {
 }
 
 // answer hands the stacks to all who wait.
-func (s *stackWaiters) answer(threads map[string]any) {
+func (s *stackWaiters) answer(stacks map[string]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.waiting) == 0 {
-		return
-	}
-	stacks := make(map[string]string, len(threads))
-	for name := range threads {
-		stacks[name] = fields(threads).str(name)
-	}
 	for _, c := range s.waiting {
 		c <- stacks
 	}

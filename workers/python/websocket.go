@@ -83,7 +83,7 @@ func (l *link) onAccept(c *call, payload []byte) error {
 
 // readAccept reads (subprotocol or None, headers).
 func (l *link) readAccept(payload []byte) (subprotocol string, h *head, err error) {
-	if err := l.tuple(payload, 2); err != nil {
+	if err := l.tuple(payload, 2, anyData); err != nil {
 		return "", nil, err
 	}
 	v, err := l.nextText(true)
@@ -93,6 +93,9 @@ func (l *link) readAccept(payload []byte) (subprotocol string, h *head, err erro
 	h = &head{header: new(asteri.Header)}
 	if err := l.readHeader(h); err != nil {
 		return "", nil, err
+	}
+	if len(v)+h.size > l.worker.cfg.ResponseHead {
+		h.invalid = errHead
 	}
 	*h = h.clone()
 	return v, h, l.walker.End()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -86,6 +85,7 @@ func (w *worker) boot() {
 	}
 	<-w.proc.exited
 	w.control.readRest()
+	w.control.settle()
 	w.loop.Post(func() { w.link.processExited() })
 	w.output.wait(lastWords)
 	w.pool.supervisor.post(func(s *supervisor) { s.onExited(w) })
@@ -143,9 +143,10 @@ const exitPatience = time.Second
 func (w *worker) adopt() error {
 	var err error
 	w.control, err = newControl(w.proc.control, controlEvents{
-		recalled: func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
-		pong:     func([]byte) { w.lastPong.Store(time.Now().UnixNano()) },
-		stacks: func(_ uint32, threads map[string]any) {
+		recalled:   func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
+		pong:       func() { w.lastPong.Store(time.Now().UnixNano()) },
+		descriptor: func(stream uint32) { w.post(func(l *link) { l.onDescriptor(stream) }) },
+		stacks: func(threads map[string]string) {
 			w.stacks.answer(threads)
 			w.post(func(l *link) { l.onStacks(threads) })
 		},
@@ -156,6 +157,7 @@ func (w *worker) adopt() error {
 	if err != nil {
 		return w.bootFailed(err)
 	}
+	w.control.most = min(w.info.Capacity, maxFiles)
 	fd, err := detach(w.proc.link)
 	if err != nil {
 		return w.bootFailed(err)
@@ -216,43 +218,3 @@ func (w *worker) linkFinished() {
 	w.control.readRest()
 	w.control.close()
 }
-
-// logBootRecords is logRecords for a worker that has no requests yet.
-func (w *worker) logBootRecords(payload []byte) {
-	w.logRecords(payload, func(uint32) *asteri.Request { return nil })
-}
-
-// logRecords passes a LOG frame to the log. requestOf returns the request of a stream,
-// or nil.
-func (w *worker) logRecords(payload []byte, requestOf func(stream uint32) *asteri.Request) {
-	v, err := marshal.Decode(payload)
-	records, ok := v.([]any)
-	if err != nil || !ok {
-		w.log.Warn("worker sent a log record that cannot be read", "error", err)
-		return
-	}
-	for _, r := range records {
-		if f, ok := r.([]any); ok && len(f) == 4 {
-			w.logRecord(f, requestOf)
-		}
-	}
-}
-
-func (w *worker) logRecord(f []any, requestOf func(stream uint32) *asteri.Request) {
-	level, _ := f[0].(int64)
-	logger, _ := f[1].(string)
-	message, _ := f[2].(string)
-	attrs := []any{"logger", logger}
-	if stream, ok := f[3].(int64); ok && stream > 0 && stream <= math.MaxUint32 {
-		if r := requestOf(uint32(stream)); r != nil {
-			attrs = append(attrs, r.LogAttr())
-		}
-	}
-	w.log.Log(context.Background(), slogLevel(level), message, attrs...)
-}
-
-// slogLevel turns one of Python's logging levels into slog's: both have the same
-// names in the same order, in steps of 10 and of 4.
-func slogLevel(python int64) slog.Level { return slog.Level((python - 20) * 4 / 10) }
-
-func pythonLevel(l slog.Level) int64 { return int64(l)*10/4 + 20 }

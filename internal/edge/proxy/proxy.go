@@ -51,6 +51,9 @@ type Options struct {
 	// have fields in an environ cannot tell these from those with a hyphen, by
 	// which proxies tell what clients may not.
 	Underscores bool
+	// MaxHead bounds the head of a response, in bytes: beyond it the client gets
+	// 502. Default 256 KiB.
+	MaxHead int64
 	// Logger takes why requests failed.
 	Logger *slog.Logger
 }
@@ -68,7 +71,7 @@ const (
 	patience = time.Second
 	// copyBuffer is how much of a response is passed on at once.
 	copyBuffer = 32 << 10
-	// maxHead bounds the head of a response, in bytes.
+	// maxHead is the default of Options.MaxHead.
 	maxHead = 256 << 10
 	// maxConns is the default of Options.MaxConns.
 	maxConns = 256
@@ -88,7 +91,7 @@ type Handler struct {
 
 // New returns a handler that passes requests on to o.Target.
 func New(o Options) (*Handler, error) {
-	o.MaxConns = cmp.Or(o.MaxConns, maxConns)
+	o.MaxConns, o.MaxHead = cmp.Or(o.MaxConns, maxConns), cmp.Or(o.MaxHead, maxHead)
 	h := &Handler{options: o, log: o.Logger}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
@@ -178,7 +181,7 @@ func (h *Handler) aim(target string) error {
 		TLSHandshakeTimeout:   dialTimeout,
 		ExpectContinueTimeout: patience,
 
-		MaxResponseHeaderBytes: maxHead,
+		MaxResponseHeaderBytes: h.options.MaxHead,
 	}
 	if path, ok := strings.CutPrefix(target, "unix:"); ok {
 		h.target = &url.URL{Scheme: "http", Host: "localhost"}

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from .errors import ClientDisconnected, Failure, message_of, traceback_of
 from .link import (
-    DATA, END, FILE, INFORM, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, start_frame, value_frame, window_frame,
+    DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, start_frame, value_frame, window_frame,
 )
 from .logs import ERROR, INFO, report_failure
 from .memory import route_of
@@ -106,11 +106,18 @@ class Cycle:
             if not self.complete and not self.gone:
                 self._end_badly("the application returned %s" % (
                     "without a response" if self.status is None else "before its response was complete"))
-        self.ended = True
+        self._leave()
         self.server.ended(self)
         memory.running -= 1
         if sample is not None:
             memory.end(sample, route_of(method, path, scope))
+
+    def _leave(self):
+        """The application has returned. Tasks that it has left behind may still call receive and send: nothing of theirs goes
+        out on a stream that has ended."""
+        self.ended = self.gone = True
+        if self.waiting:
+            self._wake()
 
     # receive
 
@@ -126,7 +133,7 @@ class Cycle:
         self.end_untold = self.more
         body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
         self.body = []
-        if self.more:
+        if self.more and not self.ended:
             self.unacknowledged += len(body)
             if self.unacknowledged * 2 >= self.server.body_window:
                 self.server.queue(window_frame(self.stream, self.unacknowledged))
@@ -256,6 +263,8 @@ class Cycle:
 
     def _send_trailers(self, message):
         self.trailer_items += flat_iterable(message.get("headers", ()))
+        if len(self.trailer_items) > 2 * MOST_FIELDS:
+            raise ValueError("more than %d trailer fields" % MOST_FIELDS)
         if not message.get("more_trailers", False):
             self.server.queue(value_frame(TRAILERS, self.stream, self.trailer_items))
             self._complete()

@@ -94,7 +94,7 @@ class Socket(Cycle):
                 self._close(1000, "")
             elif not self.complete and not self.gone:
                 self._end_badly("the application returned without accepting or refusing the WebSocket")
-        self.ended = True
+        self._leave()
         self.server.messages.seal()
         self.server.ended(self)
 
@@ -105,7 +105,7 @@ class Socket(Cycle):
             self.connected = True
             return {"type": "websocket.connect"}
         while not self.inbox:
-            if self.final is not None or self.complete:
+            if self.final is not None or self.complete or self.ended:
                 self.gone = True
                 code, reason = self.final or (1006, "")
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
@@ -119,7 +119,7 @@ class Socket(Cycle):
 
     def _taken(self, size):
         self.unacknowledged += size + _COST
-        if self.unacknowledged * 2 >= self.server.body_window:
+        if self.unacknowledged * 2 >= self.server.body_window and not self.ended:
             self.server.queue(window_frame(self.stream, self.unacknowledged))
             self.unacknowledged = 0
 
@@ -147,6 +147,8 @@ class Socket(Cycle):
 
     async def send(self, message):
         kind = message["type"]
+        if self.ended:
+            raise ClientDisconnected  # from a task that the application has left behind
         if kind == "websocket.send" and self.accepted and not self.closed:
             if self.gone:
                 raise ClientDisconnected
@@ -204,7 +206,7 @@ class Socket(Cycle):
     async def _until(self, condition):
         while not condition():
             await self._wait()
-            if self.final is not None or self.closed:
+            if self.final is not None or self.closed or self.ended:
                 raise ClientDisconnected
 
     def _accept(self, message):

@@ -24,6 +24,7 @@ _OWN = os.path.dirname(__file__) + os.sep
 _HEADER = struct.Struct("<IBBHI")
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _READ = 64 << 10
+_MOST_STACKS, _STACKS, _STACK, _NAME = 500, 10**6, 32 << 10, 200  # how many are told, characters of all, of each, of its name
 _DESCRIPTOR_WAIT = 10.0  # seconds between a request and the descriptor that it names
 
 
@@ -51,6 +52,7 @@ class Intake:
             if not (self._recalled or self._dropped):
                 self.waiting.extend(batch)
                 return ()
+            # A stream ends once: one that was given back is in no other set.
             ended = [r[0] for r in batch if r[0] in self._dropped]
             self.waiting.extend(r for r in batch if r[0] not in self._dropped and r[0] not in self._recalled)
             self._dropped.difference_update(ended)
@@ -58,23 +60,26 @@ class Intake:
             return ended
 
     def recall(self, streams):
-        """Gives back those of streams that have not been started."""
+        """Gives back those of streams that have not been started, each once. Being given back is an end, also for one whose
+        client has left: the DONE that this would have meant does not follow."""
         with self._lock:
-            given = []
-            for stream in streams:
-                if after(stream, self._last):
-                    self._recalled.add(stream)
-                    given.append(stream)
-                elif self._remove(stream):
-                    given.append(stream)
-            return given
+            return [stream for stream in streams if (self._recall_unread if after(stream, self._last) else self._remove)(stream)]
+
+    def _recall_unread(self, stream):
+        if stream in self._recalled:
+            return False
+        self._recalled.add(stream)
+        self._dropped.discard(stream)
+        self.leaving.discard(stream)
+        return True
 
     def cancel(self, stream, hard):
         """Notes that a client left. True if its request had been read and not started, and is now dropped; None if it has
         not been read yet; False if there is nothing to drop: it was started or has ended, or its client can still read."""
         with self._lock:
             if after(stream, self._last):
-                (self._dropped if hard else self.leaving).add(stream)
+                if stream not in self._recalled:  # else it has ended, before it was read
+                    (self._dropped if hard else self.leaving).add(stream)
                 return None
             return hard and self._remove(stream)
 
@@ -174,7 +179,7 @@ class Control:
             self._store(loads(payload))
         elif kind == STACK:
             stream = loads(payload)
-            self.send(frame(STACKS, stream, dumps(self.stacks(stream), 4)))
+            self.send(frame(STACKS, stream, dumps(_readable(self.stacks(stream)), 4)))
         elif kind == STOP:
             os._exit(0)
 
@@ -224,6 +229,18 @@ class Control:
     def send(self, data):
         with self._write_lock:
             self._sock.sendall(data)
+
+
+def _readable(stacks):
+    """As much of stacks as a frame may hold: the ends of the first ones."""
+    told, room = {}, _STACKS
+    for name, text in stacks.items():
+        name, text = name[:_NAME], text[-_STACK:]
+        room -= len(name) + len(text)
+        if room < 0 or len(told) == _MOST_STACKS:
+            break
+        told[name] = text
+    return told
 
 
 def thread_stacks(stream, only=None):

@@ -3,6 +3,8 @@ import importlib
 import os
 import traceback
 
+_MESSAGE = 8 << 10  # characters of a message, and of a traceback: what is longer is cut
+_TRACEBACK = 64 << 10
 _SILENT = (os.path.dirname(__file__) + os.sep, importlib.__file__, "<frozen importlib")
 
 
@@ -12,7 +14,7 @@ class Failure(Exception):
     def __init__(self, phase, message, hint="", kind="", traceback=""):
         super().__init__(message)
         self.frame = {
-            "phase": phase, "kind": kind or phase, "message": message, "traceback": traceback, "hint": hint,
+            "phase": phase, "kind": kind or phase, "message": message[:_MESSAGE], "traceback": traceback, "hint": hint[:_MESSAGE],
         }
 
 
@@ -29,14 +31,17 @@ class ClientDisconnected(OSError):
 
 def message_of(error):
     """The one line that names an exception, as the last line of a traceback does."""
-    return traceback.format_exception_only(type(error), error)[-1].strip()
+    return traceback.format_exception_only(type(error), error)[-1].strip()[:_MESSAGE]
 
 
 def traceback_of(error):
     """The traceback of error without the leading frames of this package and of the import machinery, which say nothing
     about the application."""
     # Where nothing of the application is on the stack (the shim found a broken rule) the message is all there is to say.
-    return "".join(traceback.format_exception(type(error), error, application_part(error)))
+    text = "".join(traceback.format_exception(type(error), error, application_part(error)))
+    if len(text) <= _TRACEBACK:
+        return text
+    return text[:_TRACEBACK // 4] + "\n...\n" + text[-_TRACEBACK // 4 * 3:]  # where it begins, and what it ends with
 
 
 def application_part(error):

@@ -20,6 +20,8 @@ END, BROKEN = 1, 2  # flags; BROKEN: the request body will not be completed
 
 MAX_PAYLOAD = 16 << 20
 WHOLE_BODY = 64 << 10  # the largest body of an answer; larger ones are streamed
+MOST_FIELDS = 1000  # of a response: the front ends a worker that sends a few more
+_ANSWERS = 64  # in a frame
 _READ = 256 << 10
 _HEADER = struct.Struct("<IBBHI")
 _U32 = struct.Struct("<I")
@@ -251,6 +253,8 @@ class ThreadsLoopLink(_Threads, LoopLink):
 
 def _answers(batch):
     """Encodes answers as frames: normally one."""
+    if len(batch) > _ANSWERS:
+        return [f for start in range(0, len(batch), _ANSWERS) for f in _answers(batch[start:start + _ANSWERS])]
     try:
         payload = dumps(batch, 4)
     except ValueError:  # one of them holds what marshal cannot dump (a str subclass): it must not spoil the others
@@ -299,6 +303,8 @@ def flat(headers):
     items = tuple(chain.from_iterable(headers))
     if len(items) != 2 * len(headers):
         raise TypeError("headers must be a list of (name, value) pairs")
+    if len(items) > 2 * MOST_FIELDS:
+        raise ValueError("a response with more than %d header fields" % MOST_FIELDS)
     return items
 
 

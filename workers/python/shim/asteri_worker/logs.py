@@ -3,6 +3,7 @@ from .link import ABORT, LOG, value_frame
 from .link import ERROR as ERROR_FRAME
 
 INFO, WARNING, ERROR = 20, 30, 40
+_RECORD = 64 << 10  # characters; what is longer is more than one record
 
 
 class Log:
@@ -14,7 +15,8 @@ class Log:
 
     def __call__(self, level, message, stream=0, logger="asteri.worker"):
         if level >= self._level:
-            self._link.put(value_frame(LOG, 0, [(level, logger, message, stream)]))
+            for start in range(0, len(message) or 1, _RECORD):
+                self._link.put(value_frame(LOG, 0, [(level, logger, message[start:start + _RECORD], stream)]))
             self._link.nudge()
 
 

@@ -6,13 +6,12 @@ interfaces HTTPServerConnectionDelegate, HTTPMessageDelegate and HTTPConnection)
 import asyncio
 from collections import deque
 from contextvars import copy_context
-from itertools import chain
 from time import monotonic
 
 from tornado import httputil, iostream, web
 
 from .errors import message_of, traceback_of
-from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, frame, start_frame, window_frame
+from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, flat, frame, start_frame, window_frame
 from .logs import ERROR, report_failure
 from .loops import LoopServer, task_stack
 from .memory import route_of
@@ -114,7 +113,7 @@ class Connection(httputil.HTTPConnection):
         try:
             if prepared is not None:
                 await prepared
-            while self._pieces or self._more:
+            while self._pieces or self._more and not self.ended:
                 if not self._pieces:
                     self._piece_came = self.server.loop.create_future()
                     await self._piece_came
@@ -125,7 +124,7 @@ class Connection(httputil.HTTPConnection):
                     if accepted is not None:
                         await accepted
                 unacknowledged += len(piece)
-                if self._more and unacknowledged * 2 >= window:
+                if self._more and not self.ended and unacknowledged * 2 >= window:
                     self.server.queue(window_frame(self.stream, unacknowledged))
                     unacknowledged = 0
             if not (self.finished or self.gone):
@@ -176,6 +175,10 @@ class Connection(httputil.HTTPConnection):
     def on_cancel(self, hard):
         """The client left; after a soft cancel it still reads what comes."""
         if self.finished:
+            if hard and self._pending and not self.ended:  # it waits for a window that nobody opens any more
+                self.gone = True
+                self._fail_pending()
+                self._end()
             return
         if hard:
             self.gone = True
@@ -200,25 +203,26 @@ class Connection(httputil.HTTPConnection):
     # The response: httputil.HTTPConnection.
 
     def write_headers(self, start_line, headers, chunk=None):
-        if self.gone:
+        if self.gone or self.finished:
             return _failed(self.server.loop.create_future())
         if isinstance(start_line, httputil.RequestStartLine):
             raise ValueError("a server does not send requests")
-        items = tuple(chain.from_iterable(headers.get_all()))
+        items = flat(list(headers.get_all()))
         if start_line.code == 101:
             if self._loan is None:
                 raise _no_upgrade()
             self._switched = True
             return self._loan.write_head(start_line, headers)
         if 100 <= start_line.code < 200:
-            self.server.queue(start_frame(INFORM, self.stream, start_line.code, items))
+            if not self.started:  # else it comes too late for anybody
+                self.server.queue(start_frame(INFORM, self.stream, start_line.code, items))
             return self._resolved()
         self._held = (start_line.code, items, bytes(chunk or b""))
         self.server.hold(self)
         return self._resolved() if len(self._held[2]) <= self.server.response_window else self.open()
 
     def write(self, chunk):
-        if self.gone:
+        if self.gone or self.finished:
             return _failed(self.server.loop.create_future())
         self.open()
         return self._send(chunk)
@@ -262,13 +266,15 @@ class Connection(httputil.HTTPConnection):
         or writes its answer itself."""
         if self._loan is None:
             error = _no_upgrade()
-            self._end_badly(message_of(error))  # the handler cannot: it counts as finished
+            if not self.finished:
+                self._end_badly(message_of(error))  # the handler cannot: it counts as finished
             raise error
         stream = self._loan.detach(self._stream_closed)
-        self._detached = True
-        if not self.ended:
+        if not (self.ended or self._detached):
             self.finished = True
+            self._fail_pending()
             self.server.queue(frame(DONE, self.stream))
+        self._detached = True
         return stream
 
     def _stream_closed(self):
@@ -297,6 +303,8 @@ class Connection(httputil.HTTPConnection):
         return future
 
     def on_window(self, count):
+        if self._detached:
+            return  # DONE was sent, and this had been on its way
         self._granted += count
         self._pump()
         if self.finished and not self._pending and not self.ended:

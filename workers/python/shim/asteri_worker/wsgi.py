@@ -47,7 +47,7 @@ class Response:
     waker = None  # for the host's use
     errors = None  # wsgi.errors, if it holds a line without an end
     input = None  # the file of a request body that came as one; closed with the call
-    ended = False  # the last frame of the body was queued
+    ended = False  # nothing more can be sent: the last frame of the body was queued, or the call has returned
     hole = None  # why part of what write() was given is missing
     loan = None  # of the client's socket, for a request that offers an upgrade
 
@@ -72,13 +72,15 @@ class Response:
     def early_hints(self, headers):
         """`wsgi.early_hints`, as gunicorn has it: sends a 103 response with these (name, value) pairs at once. May be
         called several times; does nothing once the response has begun, or for a client that takes no such response."""
-        if not (self.started or self.held or self.gone):
+        if not (self.started or self.held or self.gone or self.ended):
             self.host.link.put(start_frame(INFORM, self.stream, 103, flat(list(headers))))
             self.host.flush()
 
     def write(self, data):
         """The callable that start_response returns: sends at once."""
         self._check(data)
+        if self.ended:
+            raise AssertionError("write() was called after the end of the response")
         try:
             if data and (not self.held or self._unhold()):
                 self._begin()
@@ -189,6 +191,7 @@ class Response:
             if self.hole is not None:
                 raise self.hole
             if not self.ended:
+                self.ended = True
                 self.host.link.put(frame(DATA, self.stream, b"", END))
                 self.host.flush()
         elif not self.held:
@@ -200,6 +203,7 @@ class Response:
 
     def release(self):
         """The call has returned."""
+        self.ended = True
         link = self.host.link
         if self.held:
             try:
@@ -294,7 +298,9 @@ class Gateway:
             if type(result) is list and not response.started and response.status is not None:
                 body = result[0] if len(result) == 1 else b"".join(result)
                 if type(body) is bytes and len(body) <= WHOLE_BODY:
-                    self._answer((stream, response.status, flat(response.headers), body))
+                    answer = (stream, response.status, flat(response.headers), body)
+                    response.ended = True  # an application may have kept write(), or given it to a thread
+                    self._answer(answer)
                     return
             self._deliver(result, response)
             response.release()

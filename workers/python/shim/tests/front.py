@@ -55,6 +55,7 @@ class Stream:
         self.kinds = []
         self.granted = 0
         self.whole = self.ended = self.done = self.lingers = False
+        self.over = False  # nothing but WINDOW and DONE may follow
 
     def header(self, name):
         return [v for n, v in self.pairs() if n.lower() == name.lower()]
@@ -77,6 +78,7 @@ class Front:
         self.streams, self.logs, self.replies, self.fds = {}, [], [], {}
         self.ready = self.failed = None
         self.retired = self.closed = False
+        self.breach = None  # what the worker sent and may not
         self.grants = {}
         self.changed = threading.Condition()
         self.next_stream = 1
@@ -138,7 +140,10 @@ class Front:
                     length, kind, flags, _, stream = HEADER.unpack_from(data)
                     if len(data) < 12 + length:
                         break
-                    handle(kind, flags, stream, data[12:12 + length])
+                    try:
+                        handle(kind, flags, stream, data[12:12 + length])
+                    except (AssertionError, LookupError) as error:
+                        self.breach = self.breach or "frame %d for stream %d: %r" % (kind, stream, error)
                     data = data[12 + length:]
                 self.changed.notify_all()
 
@@ -147,7 +152,7 @@ class Front:
             for answer in loads(payload):
                 s = self.streams[answer[0]]
                 assert s.status is None and not s.done, "a second response"
-                s.status, s.headers, s.whole, s.ended = answer[1], answer[2], True, True
+                s.status, s.headers, s.whole, s.ended, s.over = answer[1], answer[2], True, True, True
                 s.body += answer[3]
                 s.kinds.append(ANSWERS)
                 s.lingers = len(answer) > 4
@@ -164,6 +169,8 @@ class Front:
             return
         s = self.streams[number]
         assert not s.done, "frame %d after DONE" % kind
+        assert not s.over or kind in (WORKER_WINDOW, DONE), "frame %d after the end of a response" % kind
+        s.over = s.over or kind in (TRAILERS, ERROR, ABORT) or kind in (DATA, FILE) and bool(flags & END)
         s.kinds.append(kind)
         if kind == START:
             s.status, s.headers = loads(payload)
@@ -188,6 +195,7 @@ class Front:
         elif kind == TRAILERS:
             s.trailers, s.ended = loads(payload), True
         elif kind == INFORM:
+            assert s.status is None, "an interim response after the final one"
             s.informs.append(loads(payload))
         elif kind == WORKER_WINDOW:
             self.grants[number] = self.grants.get(number, 0) + struct.unpack("<I", payload)[0]
@@ -294,7 +302,9 @@ class Front:
 
     def wait(self, condition, what, timeout=DEADLINE):
         with self.changed:
-            if not self.changed.wait_for(condition, timeout):
+            came = self.changed.wait_for(lambda: self.breach or condition(), timeout)
+            assert self.breach is None, self.breach
+            if not came:
                 raise AssertionError("waited in vain for %s\n%s" % (what, self.output()))
 
     def wait_done(self, *streams):

@@ -1,4 +1,5 @@
 """The pieces of the link that need no worker process: frames, answers that marshal refuses, recalls."""
+import itertools
 import os
 import random
 import socket
@@ -9,7 +10,7 @@ from marshal import dumps, loads
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from asteri_worker import link  # noqa: E402
+from asteri_worker import control, errors, link, logs  # noqa: E402
 from asteri_worker.control import Intake  # noqa: E402
 from asteri_worker.errors import LinkClosed  # noqa: E402
 from asteri_worker.link import after, frame  # noqa: E402
@@ -134,6 +135,57 @@ class Answers(unittest.TestCase):
         self.assertEqual([k for k, _, _ in frames], [link.ERROR, link.DONE])
 
 
+class Bounds(unittest.TestCase):
+    """What the front ends a worker for, the shim never sends, whatever its application does."""
+
+    def test_answers_of_a_frame(self):
+        frames = link._answers([(n, 200, (), b"") for n in range(300)])
+        answers = [loads(f[12:]) for f in frames]
+        self.assertEqual([a[0] for batch in answers for a in batch], list(range(300)))
+        self.assertLessEqual(max(map(len, answers)), 64)
+
+    def test_fields_of_a_head(self):
+        self.assertEqual(len(link.flat([("a", "b")] * 1000)), 2000)
+        for headers in ([("a", "b")] * 1001, iter([("a", "b")] * 1001)):
+            with self.assertRaises(ValueError):
+                link.flat_iterable(headers)
+
+    def test_records_of_the_log(self):
+        class Kept:
+            def __init__(self):
+                self.frames = []
+
+            put = property(lambda self: self.frames.append)
+
+            def nudge(self):
+                pass
+
+        kept = Kept()
+        text = "\u20ac" * 200000
+        logs.Log(kept, 20)(40, text, 7, "l")
+        logs.Log(kept, 20)(40, "", 7, "l")
+        records = [loads(f[12:]) for f in kept.frames]
+        self.assertEqual("".join(r[2] for batch in records for r in batch), text)
+        self.assertEqual({(len(batch), r[0], r[1], r[3]) for batch in records for r in batch}, {(1, 40, "l", 7)})
+        self.assertLessEqual(max(len(r[2].encode()) for batch in records for r in batch), 256 << 10)
+
+    def test_errors(self):
+        try:
+            raise ValueError("m" * 10**6)
+        except ValueError as error:
+            message, text = errors.message_of(error), errors.traceback_of(error)
+        self.assertTrue(message.startswith("ValueError: m") and len(message) <= 8192)
+        self.assertTrue("Traceback" in text[:100] and text.endswith("m\n") and len(text) <= 70000)
+        failure = errors.Failure("startup", "m" * 10**6, "h" * 10**6)
+        self.assertLess(sum(map(len, failure.frame.values())), 20000)
+
+    def test_stacks(self):
+        for stacks in ({"t": "s" * 10**7}, {"n%d" % n: "\u20ac" * 10**5 for n in range(1000)}, {"n" * 10**6 + str(n): "s" for n in range(9)}):
+            told = control._readable(stacks)
+            self.assertTrue(0 < len(told) <= 500)
+            self.assertLess(len(dumps(told, 4)), 4 << 20)
+
+
 class Recalls(unittest.TestCase):
     def setUp(self):
         self.intake = Intake()
@@ -159,6 +211,21 @@ class Recalls(unittest.TestCase):
         self.assertEqual([r[0] for r in self.intake.waiting], [4])
         self.intake.add([(5,)])
         self.assertNotIn(4, self.intake.leaving)
+
+    def test_what_is_given_back_unread_ends_once(self):
+        """The front sends RECALL and CANCEL in either order, and perhaps twice, before the request is read. One end is told:
+        RECALLED, or the DONE of those that add() returns."""
+        recall, hard, soft = (lambda: self.intake.recall([5])), (lambda: self.intake.cancel(5, True)), (lambda: self.intake.cancel(5, False))
+        for steps in itertools.product((None, recall, hard, soft), repeat=4):
+            self.intake = Intake()
+            given = [step() for step in steps if step is not None]
+            ended = list(self.intake.add([(4,), (5,), (6,)]))
+            waiting = [r[0] for r in self.intake.waiting]
+            told = given.count([5]) + ended.count(5) + waiting.count(5)
+            self.assertEqual((told, [s for s in waiting if s != 5]), (1, [4, 6]), steps)
+            self.assertEqual(recall in steps, [5] in given)
+            self.assertFalse(self.intake.recall([5]) and not waiting.count(5))
+            self.assertEqual((self.intake._recalled, self.intake._dropped), (set(), set()))
 
     def test_a_request_is_started_or_given_back_never_both(self):
         """Two threads race for the same requests."""

@@ -1,0 +1,125 @@
+package python
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/internal/logtest"
+)
+
+// FuzzControl feeds the control socket with what a worker may send, in pieces, with
+// descriptors. Nothing may panic, no more may wait than is allowed, and in the end every
+// descriptor has been closed.
+func FuzzControl(f *testing.F) {
+	frame := func(kind frameType, payload any) []byte { return fakeFrame(kind, 0, 0, payload) }
+	for stream := range int64(2) {
+		for _, attack := range hostileControl(stream) {
+			if len(attack) < 1<<16 {
+				f.Add(attack, uint8(0), uint8(0))
+			}
+		}
+	}
+	seed := slices.Concat(frame(frameFD, 1), frame(framePong, make([]byte, 8)), frame(frameRecalled, fakeList{1, 2}),
+		frame(frameStacks, map[string]any{"a": "b"}), frame(frameFD, 2))
+	for cut := range uint8(40) {
+		f.Add(seed, cut, uint8(1))
+	}
+	f.Fuzz(func(t *testing.T, in []byte, cut, fds uint8) {
+		before := descriptorsHeld(t)
+		ours, theirs, err := socketpair("control")
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics, routes := &appMetrics{log: new(logtest.Text).Logger()}, new(routes)
+		asked, told := [3]int32{2, 1, 1}, [3]int32{}
+		c, err := newControl(ours, controlEvents{
+			pong:       func() { told[0]++ },
+			recalled:   func([]uint32) { told[1]++ },
+			stacks:     func(map[string]string) { told[2]++ },
+			descriptor: func(uint32) {},
+			metrics:    func(report any) error { return metrics.merge(new(worker), report) },
+			memory:     func(report any) error { return routes.merge(new(worker), report) },
+			broken:     func(error) {},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.most = 4
+		c.pings.Store(asked[0])
+		c.recalls.Store(asked[1])
+		c.stackings.Store(asked[2])
+		for n := 0; len(in) > 0; n++ {
+			piece := in[:min(len(in), int(cut)+1)]
+			in = in[len(piece):]
+			if err := c.take(piece, testRights(t, fds, n), 0, 0); err != nil {
+				c.closeLoose()
+				break
+			}
+			if len(c.files) > c.most || len(c.buf) > len(piece)+int(slices.Max(mostPayload[128:]))+headerLen {
+				t.Fatalf("%d descriptors and %d bytes wait", len(c.files), len(c.buf))
+			}
+		}
+		c.settle()
+		for i := range told {
+			if told[i] > asked[i] {
+				t.Errorf("answers to questions %d: %d, asked %d", i, told[i], asked[i])
+			}
+		}
+		c.close()
+		theirs.Close()
+		if after := descriptorsHeld(t); after != before {
+			t.Errorf("%d descriptors, before %d", after, before)
+		}
+	})
+}
+
+// testRights makes the ancillary data of the nth piece: a bit of fds says whether it has
+// descriptors, and one more that there are two.
+func testRights(t *testing.T, fds uint8, n int) []byte {
+	t.Helper()
+	if n >= 7 || fds>>n&1 == 0 {
+		return nil
+	}
+	var all []int
+	for range 1 + fds>>7 {
+		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, fd)
+	}
+	return unix.UnixRights(all...)
+}
+
+// A worker gives back what it was asked for, and nothing else.
+func TestRecalledForWhatWasNotAsked(t *testing.T) {
+	for _, what := range []string{"not asked", "begun", "twice", "asked"} {
+		l, xs := testLink(t, 2)
+		all := l.calls.all(nil)
+		c := all[0]
+		log := new(logtest.Text)
+		l.worker.log = log.Logger()
+		c.asked = what != "not asked"
+		ids := []uint32{c.id}
+		switch what {
+		case "begun":
+			feed(l, fakeFrame(frameStart, 0, int64(c.id), []any{200, []any{}}), 0)
+		case "twice":
+			ids = append(ids, c.id)
+		}
+		l.onRecalled(ids)
+		if breach := strings.Contains(log.String(), "sent what it may not"); breach != (what != "asked") {
+			t.Errorf("%s: a breach: %v", what, breach)
+		}
+		if stays := l.calls.get(ids[0]) == c; stays != (what == "not asked" || what == "begun") {
+			t.Errorf("%s: the call is where it was: %v", what, stays)
+		}
+		if len(xs[1].events) > 0 {
+			t.Errorf("%s: another call was touched: %q", what, xs[1].events)
+		}
+	}
+}
