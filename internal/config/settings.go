@@ -93,9 +93,8 @@ var servingSettings = []*setting{
 		at:     func(c *Config) value { return number(&c.Workers, 1, 4096) },
 		expand: expandWorkers,
 	}, {
-		Name: "worker_class", Short: "k", Flags: []string{"worker-class"}, Group: groupWorkers, Meta: "MODEL", Default: "auto",
+		Name: "worker_class", Short: "k", Flags: []string{"worker-class"}, Group: groupWorkers, Meta: "MODEL", Default: "auto", Live: true,
 		Help: "How workers run the application: sync, gthread, gevent, asgi, tornado or gtornado. auto chooses by the application.",
-		Live: true,
 		at:   func(c *Config) value { return modelValue{&c.WorkerClass} },
 	}, {
 		Name: "interface", Flags: []string{"interface"}, Group: groupWorkers, Meta: "NAME", Default: "auto",
@@ -283,9 +282,8 @@ var servingSettings = []*setting{
 		Help: "The largest request head, which is request line and fields together; answered 431 beyond.",
 		at:   func(c *Config) value { return size(&c.LimitRequestHead, 1<<10, 16<<20) },
 	}, {
-		Name: "limit_response_head", Flags: []string{"limit-response-head"}, Group: groupSecurity, Meta: "SIZE", Default: "256KiB",
+		Name: "limit_response_head", Flags: []string{"limit-response-head"}, Group: groupSecurity, Meta: "SIZE", Default: "256KiB", Live: true,
 		Help: "The largest response head, as names and values of its fields and 4 bytes for each: of a Python application, answered 500 beyond, and of a server behind a URL mount, answered 502. The interim responses (1xx) of a request, which are 100 at most, count together, and so do trailers. A Python application has 1000 fields at most.",
-		Live: true,
 		at:   func(c *Config) value { return size(&c.LimitResponseHead, 1<<10, 8<<20) },
 	}, {
 		Name: "max_body_size", Flags: []string{"max-body-size"}, Group: groupSecurity, Meta: "SIZE", Default: "1GiB",

@@ -151,7 +151,7 @@ func TestContentThatIsNotTaken(t *testing.T) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(enginetest.Patience))
-	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n")
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
 	go func() { _, _ = io.Copy(conn, endless{}) }()
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
