@@ -33,6 +33,7 @@ type fakeConn struct {
 	aborted error
 
 	heavy    bool
+	posts    []func()
 	reserved int // by the session and those it works for
 }
 
@@ -140,6 +141,19 @@ func (c *fakeConn) release() {
 	c.offer()
 }
 
+// turn runs what was posted, and offers what it has the session take.
+func (c *fakeConn) turn() {
+	posts := c.posts
+	c.posts = nil
+	for _, fn := range posts {
+		if c.open() {
+			fn()
+		}
+	}
+	c.offer()
+	c.flush()
+}
+
 // flush does what the loop does at the end of a tick.
 func (c *fakeConn) flush() {
 	if !c.held {
@@ -181,7 +195,7 @@ func (c *fakeConn) Loop() *loop.Loop                       { return c.loop }
 func (c *fakeConn) CloseWhenFlushed(linger bool)           { c.closed, c.linger = true, linger }
 func (c *fakeConn) CloseWrite()                            {}
 func (c *fakeConn) Replace(s loop.Session)                 { c.session, c.paused, c.eofTold = s, false, false }
-func (c *fakeConn) Post(fn func()) bool                    { return c.open() }
+func (c *fakeConn) Post(fn func()) bool                    { c.posts = append(c.posts, fn); return c.open() }
 func (c *fakeConn) Abort(cause error) {
 	if c.aborted == nil {
 		c.aborted = cause

@@ -38,3 +38,33 @@ func TestNoWindowOpensBehindTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// A client that asks for more than its windows admit is read on when others have had
+// their turn, also if it has sent all by then.
+func TestGreedyClientsTakeTurns(t *testing.T) {
+	for _, half := range []bool{false, true} {
+		served := 0
+		c := newClientWith(t, []xhttp2.Setting{{ID: xhttp2.SettingInitialWindowSize, Val: 0}}, Config{}, asteri.HandlerFunc(func(x asteri.Exchange) {
+			served++
+			_ = x.Respond(200, nil, make([]byte, maxBacklog))
+		}))
+		const asked = 10
+		for id := uint32(1); id < 2*asked; id += 2 {
+			c.headers(id, true, request("GET", "/")...)
+		}
+		c.send()
+		if served >= asked {
+			t.Error("all were served in one turn")
+		}
+		if half {
+			c.conn.eof = true
+			c.session().OnEOF() // a session that has paused is told at once
+		}
+		for range asked {
+			c.conn.turn()
+		}
+		if served != asked {
+			t.Errorf("half-closed: %v: %d requests were served, want %d", half, served, asked)
+		}
+	}
+}

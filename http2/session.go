@@ -129,12 +129,22 @@ func (s *session) OnData(in []byte) (consumed int, err error) {
 // yield lets other connections be served before the rest of the input, of a client that
 // asks for more than its windows admit.
 func (s *session) yield() {
+	s.paused = true
 	s.conn.PauseRead()
-	s.conn.Post(func() {
-		if !s.paused && s.state == stateOpen {
-			s.conn.ResumeRead()
-		}
-	})
+	s.conn.Post(s.resume)
+}
+
+// resume reads on, if the client takes what it has us send.
+func (s *session) resume() {
+	if s.state == stateClosed || !s.paused || s.conn.Queued() >= pauseMark {
+		return
+	}
+	s.paused = false
+	if s.eof {
+		s.conn.Replace(s) // the end has to be told again, behind what was kept
+		return
+	}
+	s.conn.ResumeRead()
 }
 
 // readPreface reads what every connection begins with.
@@ -290,14 +300,7 @@ func (s *session) OnDrain() {
 		return
 	}
 	s.pump()
-	if s.paused && s.conn.Queued() < pauseMark {
-		s.paused = false
-		if s.eof {
-			s.conn.Replace(s) // the end has to be told again, behind what was kept
-			return
-		}
-		s.conn.ResumeRead()
-	}
+	s.resume()
 }
 
 // OnShed ends the connection with GOAWAY: its client holds more than there is memory
