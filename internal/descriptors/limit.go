@@ -16,7 +16,7 @@ func systemLimit() int64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
 		return unlimited
 	}
-	return int64(min(uint64(l.Cur), unlimited))
+	return int64(min(uint64(l.Cur), unlimited)) //nolint:unconvert // it is an int64 on FreeBSD
 }
 
 // inUse counts the descriptors that are open.
