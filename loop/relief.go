@@ -65,8 +65,7 @@ func (c *conn) Reserve(n int) {
 }
 
 func (c *conn) Heavy() bool {
-	e := c.loop.engine
-	return e.budget.Over() && c.memory() > e.meanHeld()
+	return c.loop.engine.Heavy(c.memory())
 }
 
 const (
@@ -127,7 +126,7 @@ func (q *sendQueue) held() (n int64) {
 
 // Heavy is as that of a Conn, for a Holder of held bytes. It may be called from any
 // goroutine.
-func (e *Engine) Heavy(held int64) bool { return e.budget.Over() && held > e.meanHeld() }
+func (e *Engine) Heavy(held int64) bool { return e.budget.Over() && held > 0 && held >= e.meanHeld() }
 
 // shedCounts are connections that were given up, by the reason.
 type shedCounts struct{ memory, idle atomic.Uint64 }
@@ -163,7 +162,7 @@ func (l *Loop) relieve() {
 	}
 }
 
-// heaviest returns who holds more than the mean over all clients, the greatest first.
+// heaviest returns who holds the mean over all clients or more, the greatest first.
 // A connection whose output is about to be sent does not hold it, and one that a Go
 // program has adopted is no client.
 func (l *Loop) heaviest() []holding {
@@ -183,7 +182,7 @@ func (l *Loop) heaviest() []holding {
 	}
 	l.lent.Store(lent)
 	mean := l.engine.meanHeld()
-	all = slices.DeleteFunc(all, func(h holding) bool { return h.bytes <= mean })
+	all = slices.DeleteFunc(all, func(h holding) bool { return h.bytes < mean || h.bytes == 0 })
 	slices.SortFunc(all, func(a, b holding) int { return cmp.Compare(b.bytes, a.bytes) })
 	return all
 }

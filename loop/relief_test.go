@@ -227,3 +227,20 @@ func TestPressureIsTold(t *testing.T) {
 		}
 	}
 }
+
+// That all hold the same saves nobody.
+func TestEqualHoldersAreShed(t *testing.T) {
+	closed := make(chan error, 100)
+	e := start(t, loop.Config{Loops: 1, BufferBudget: 4 << 20})
+	a := listen(t, e, loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{protocol{"hog", func(c loop.Conn) loop.Session {
+		return &hog{echoSession: echoSession{conn: c, closed: closed}, counts: true}
+	}}}})
+	for range 4 {
+		c := dial(t, a)
+		for range 4 { // 1 MiB
+			_, _ = c.Write([]byte("x"))
+		}
+	}
+	waitFor(t, "one is given up", func() bool { return len(closed) > 0 })
+	waitFor(t, "there is memory", func() bool { return e.Stats().BufferBytes < 4<<20/10*9 })
+}
