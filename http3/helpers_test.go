@@ -31,6 +31,7 @@ const patience = 20 * time.Second
 type server struct {
 	t    testing.TB
 	http *http3.Server
+	loop *loop.Engine
 	stop func() // gracefully; the engine's time for it is patience
 }
 
@@ -67,7 +68,7 @@ func serveOn(t testing.TB, lc loop.Config, cfg http3.Config, h asteri.HandlerFun
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &server{t: t, http: s, stop: eng.Stop}
+	return &server{t: t, http: s, loop: eng.Engine, stop: eng.Stop}
 }
 
 func (s *server) url(path string) string { return "https://" + s.http.Addr().String() + path }
