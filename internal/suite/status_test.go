@@ -152,7 +152,10 @@ func TestStatusActions(t *testing.T) {
 	act("action=scale-up").want(t, 202)
 	s.eventually("there are two", func() bool { return len(idle()) == 2 })
 	act("restart="+strconv.Itoa(before[0])).want(t, 202)
-	s.eventually("one was replaced", func() bool { now := idle(); return len(now) == 2 && now[0] != before[0] && now[1] != before[0] })
+	s.eventually("one was replaced", func() bool {
+		now := idle()
+		return len(now) == 2 && len(c.document().Workers) == 2 && now[0] != before[0] && now[1] != before[0]
+	})
 	act("restart="+strconv.Itoa(before[0])).want(t, 409)
 	act("action=scale-down").want(t, 202)
 	s.eventually("there is one", func() bool { return len(idle()) == 1 })
