@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -144,4 +145,5 @@ func (at *local) lengthLine(n int64) []byte {
 	return at.length
 }
 
-func (at *local) nanos() int64 { return at.loop.Now().UnixNano() }
+// nanos is the clock of deadlines.
+func (at *local) nanos() int64 { return int64(awake.At(at.loop.Now())) }

@@ -21,7 +21,7 @@ type session struct {
 	peer asteri.Peer
 
 	// Body deadlines. Time counts only while bytes are asked for.
-	bodySince  int64 // when the present wait began, Unix nanoseconds
+	bodySince  int64 // when the present wait began, by the clock of deadlines
 	bodyWaited time.Duration
 	discarded  int // body bytes dropped after the answer
 	waiting    int // bytes counted for the head of a request that is being answered

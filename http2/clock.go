@@ -8,7 +8,8 @@ import (
 	"github.com/asteri/asteri-loop/loop"
 )
 
-// clock holds a connection's deadlines. Each is a moment, 0 for none; a timer runs
+// clock holds a connection's deadlines. Each is a moment of the clock of deadlines in
+// nanoseconds, 0 for none; a timer runs
 // for the earliest, and one that was put off is found to be so when it runs out.
 type clock struct {
 	s        *session
@@ -31,7 +32,7 @@ const (
 	bodyTimer
 )
 
-func (c *clock) now() int64 { return c.s.at.Home.Now().UnixNano() }
+func (c *clock) now() int64 { return int64(c.s.at.Awake()) }
 
 // in returns the moment d from now, 0 if d is none.
 func (c *clock) in(d time.Duration) int64 {

@@ -26,7 +26,7 @@ type serverStream struct {
 	recvWindow int          // content that it may send
 	credit     int          // consumed and not yet given back to recvWindow
 	window     int          // how much may be on its way or not consumed
-	// windowSince is when recvWindow was last added to, Unix nanoseconds.
+	// windowSince is when recvWindow was last added to, as those of clock.
 	windowSince int64
 
 	priority httpfield.Priority
@@ -41,7 +41,7 @@ type serverStream struct {
 	stalled   int64
 	paced     bool      // pace says something
 	pace      pace.Pace // at which the client opens the stream's window
-	discardBy int64     // when to stop reading what nobody wants, Unix nanoseconds
+	discardBy int64     // when to stop reading what nobody wants, as those of clock
 }
 
 var _ stream.Wire = (*serverStream)(nil)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 )
 
 const roundTrip = 100 * time.Millisecond
@@ -111,7 +112,7 @@ func TestWindowStays(t *testing.T) {
 			}
 			c.upload(k, 1)
 			c.home.time = c.home.time.Add(test.while)
-			s.streams[1].windowSince = c.home.time.Add(-test.while).UnixNano()
+			s.streams[1].windowSince = int64(awake.Of(c.home.time.Add(-test.while)))
 			for i := range 6 {
 				must(t, c.WriteData(1, false, make([]byte, 16<<10)))
 				must(t, c.WriteData(1, false, make([]byte, 16<<10)))

@@ -7,18 +7,18 @@ import "time"
 // anew for each request.
 type clock struct {
 	timer *time.Timer
-	due   time.Time // when it runs out; zero if it does not run
+	due   time.Duration // when it runs out, by the clock of deadlines; 0 if it does not run
 
-	idle   time.Time // when the session has been idle for too long; zero: it is not idle
-	bodies bool      // content is awaited on some stream
-	step   time.Time
+	idle   time.Duration // when the session has been idle for too long; 0: it is not idle
+	bodies bool          // content is awaited on some stream
+	step   time.Duration
 	next   func()
 }
 
 // in has the clock looked at within d.
 func (c *clock) in(n *session, d time.Duration) {
-	due := n.at.Home.Now().Add(d)
-	if n.lost != nil || !c.due.IsZero() && !due.Before(c.due) {
+	due := n.at.Awake() + d
+	if n.lost != nil || c.due != 0 && due >= c.due {
 		return
 	}
 	c.due = due
@@ -31,7 +31,7 @@ func (c *clock) in(n *session, d time.Duration) {
 
 // after has fn called on the home after d, in place of an earlier one.
 func (c *clock) after(n *session, d time.Duration, fn func()) {
-	c.step, c.next = n.at.Home.Now().Add(d), fn
+	c.step, c.next = n.at.Awake()+d, fn
 	c.in(n, d)
 }
 
@@ -56,7 +56,7 @@ func (n *session) becomeIdle() {
 		return
 	}
 	if d := n.timeouts().KeepAlive; d > 0 {
-		n.clock.idle = n.at.Home.Now().Add(d)
+		n.clock.idle = n.at.Awake() + d
 		n.clock.in(n, d)
 	}
 }
@@ -72,13 +72,13 @@ func (n *session) awaitBody() {
 // tick is called when the timer has run out.
 func (n *session) tick() {
 	c := &n.clock
-	c.due = time.Time{}
+	c.due = 0
 	if n.lost != nil {
 		return
 	}
-	now := n.at.Home.Now()
+	now := n.at.Awake()
 	if c.next != nil {
-		if left := c.step.Sub(now); left > 0 {
+		if left := c.step - now; left > 0 {
 			c.in(n, left)
 		} else {
 			next := c.next
@@ -92,12 +92,12 @@ func (n *session) tick() {
 }
 
 // checkIdle announces the end to a client that has asked for nothing.
-func (n *session) checkIdle(now time.Time) {
+func (n *session) checkIdle(now time.Duration) {
 	c := &n.clock
 	switch {
-	case len(n.streams) > 0 || c.idle.IsZero() || n.stopping:
-	case now.Before(c.idle):
-		c.in(n, c.idle.Sub(now))
+	case len(n.streams) > 0 || c.idle == 0 || n.stopping:
+	case now < c.idle:
+		c.in(n, c.idle-now)
 	default:
 		n.shutdown()
 	}

@@ -290,7 +290,7 @@ func (n *session) leave(st *serverStream) {
 	delete(n.streams, st.id)
 	n.Reserve(-st.footprint)
 	if st.abandoned && !st.LetGo() {
-		n.loose = append(n.loose, loose{st, n.at.Home.Now().Add(looseTime)})
+		n.loose = append(n.loose, loose{st, n.at.Awake() + looseTime})
 		n.clock.in(n, looseCheck)
 	} else {
 		st.str.ReleaseStreamCredit()
@@ -305,7 +305,7 @@ func (n *session) leave(st *serverStream) {
 // otherwise a client could have any number of handlers at work at a time.
 type loose struct {
 	st    *serverStream
-	until time.Time // when it counts no longer: its handler may never say that it is done
+	until time.Duration // when it counts no longer: its handler may never say that it is done
 }
 
 const (
@@ -314,10 +314,10 @@ const (
 )
 
 // checkLoose releases the streams whose handlers are done.
-func (n *session) checkLoose(now time.Time) {
+func (n *session) checkLoose(now time.Duration) {
 	kept := n.loose[:0]
 	for _, l := range n.loose {
-		if l.st.LetGo() || now.After(l.until) {
+		if l.st.LetGo() || now > l.until {
 			l.st.str.ReleaseStreamCredit()
 		} else {
 			kept = append(kept, l)

@@ -11,10 +11,10 @@ import (
 // goodbye is how a session ends that has nothing to complain about, RFC 9114
 // section 5.2.
 type goodbye struct {
-	said    bool      // the last GOAWAY was sent
-	next    uint64    // and the first request that is not served
-	closing bool      // the last stream is done; what was sent is on its way,
-	until   time.Time // for which there is time until then
+	said    bool          // the last GOAWAY was sent
+	next    uint64        // and the first request that is not served
+	closing bool          // the last stream is done; what was sent is on its way,
+	until   time.Duration // for which there is time until then
 }
 
 // maxRequestID is the largest id of a request, which says only that the end is near.
@@ -53,7 +53,7 @@ func (n *session) sayGoodbye() {
 func (n *session) closeSoon() {
 	if !n.goodbye.closing {
 		n.goodbye.closing = true
-		n.goodbye.until = n.at.Home.Now().Add(quietTime)
+		n.goodbye.until = n.at.Awake() + quietTime
 		n.awaitQuiet()
 	}
 }
@@ -64,7 +64,7 @@ func (n *session) awaitQuiet() {
 	stats := n.conn.ConnectionStats()
 	probe := n.roundTrip() + 4*stats.MeanDeviation + ackDelay
 	n.clock.after(n, 2*probe, func() {
-		if n.conn.ConnectionStats().PacketsSent == stats.PacketsSent || n.at.Home.Now().After(n.goodbye.until) {
+		if n.conn.ConnectionStats().PacketsSent == stats.PacketsSent || n.at.Awake() > n.goodbye.until {
 			closeConn(n.conn, codeNo, "")
 			return
 		}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/poller"
 )
@@ -191,7 +192,7 @@ func (c *conn) setTimer(t int, d time.Duration) {
 	}
 	// Not from the start of the tick, which may be long past: a timer is
 	// never early.
-	at := ticksAfter(time.Since(c.loop.started), d)
+	at := ticksAfter(awake.Now()-c.loop.began, d)
 	c.timers[t] = at
 	c.wakeBy(at)
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/budget"
 	"github.com/asteri/asteri-loop/internal/descriptors"
 )
@@ -32,6 +33,7 @@ type Engine struct {
 	active    atomic.Int32 // loops that get new connections: the first so many
 	open      atomic.Int64 // accepted connections on all loops
 	startOnce sync.Once
+	release   func() // of the clock of deadlines
 	loopsDone sync.WaitGroup
 
 	mu        sync.Mutex
@@ -86,6 +88,7 @@ func (e *Engine) Budget() *budget.Budget { return e.budget }
 // work before.
 func (e *Engine) Start() {
 	e.startOnce.Do(func() {
+		e.release = awake.Keep()
 		e.loopsDone.Add(len(e.loops))
 		for _, l := range e.loops {
 			go l.run()
@@ -145,6 +148,7 @@ func (e *Engine) Close() error {
 		}
 	})
 	e.loopsDone.Wait()
+	e.release()
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/budget"
 	"github.com/asteri/asteri-loop/internal/sched"
 	"github.com/asteri/asteri-loop/poller"
@@ -27,7 +28,8 @@ type Loop struct {
 	events    []poller.Event
 	found     int // events of the last look that found any
 	patience  patience
-	started   time.Time
+	began     time.Duration // by the clock of deadlines, as all of the wheel is
+	elapsed   time.Duration // from then to the start of the tick
 	now       time.Time
 	wheel     wheel
 	chunks    chunks
@@ -85,10 +87,10 @@ func newLoop(id int, e *Engine) (*Loop, error) {
 		id: id, engine: e, log: e.cfg.Logger, poll: p,
 		events:  make([]poller.Event, 0, 256),
 		in:      make([]byte, readSize),
-		started: time.Now(),
+		began:   awake.Now(),
 		holders: make(map[Holder]struct{}),
 	}
-	l.now = l.started
+	l.now = time.Now()
 	l.chunks.budget = e.budget
 	return l, nil
 }
@@ -155,7 +157,7 @@ func (l *Loop) tick() {
 	l.runPosts()
 	l.shutdowns.round((*conn).shutdown)
 	l.again.round((*conn).offerAgain)
-	l.wheel.advance(ticks(l.now.Sub(l.started)/slotTime), (*conn).onWheel)
+	l.wheel.advance(ticks(l.elapsed/slotTime), (*conn).onWheel)
 	l.dirty.round((*conn).flush)
 	l.closeAborted()
 	l.settle()
@@ -202,6 +204,7 @@ func (l *Loop) idle() bool {
 func (l *Loop) look(d time.Duration) bool {
 	events, err := l.poll.Wait(l.events[:0], d)
 	l.now = time.Now()
+	l.elapsed = awake.At(l.now) - l.began
 	l.events = events
 	if len(events) > 0 {
 		l.found = len(events)
@@ -216,7 +219,7 @@ func (l *Loop) look(d time.Duration) bool {
 func (l *Loop) sleepTime() time.Duration {
 	d := time.Duration(-1)
 	if n := l.wheel.next(); n > 0 {
-		d = max(time.Duration(l.wheel.current+n)*slotTime-l.now.Sub(l.started), time.Millisecond)
+		d = max(time.Duration(l.wheel.current+n)*slotTime-l.elapsed, time.Millisecond)
 	}
 	if l.unrelieved && (d < 0 || d > reliefWait) {
 		d = reliefWait

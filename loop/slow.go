@@ -1,8 +1,6 @@
 package loop
 
 import (
-	"time"
-
 	"github.com/asteri/asteri-loop/internal/pace"
 )
 
@@ -13,10 +11,8 @@ type Unhurried interface {
 	Unhurried()
 }
 
-// began is the zero of the clock by which peers are judged. It does not go back.
-var began = time.Now()
-
-func (l *Loop) nanos() int64 { return int64(l.now.Sub(began)) + 1 }
+// nanos is the clock by which peers are judged: that of deadlines.
+func (l *Loop) nanos() int64 { return int64(l.elapsed) + 1 }
 
 // setBlocked waits for the peer to take bytes, but not for ever, and not for each one.
 func (c *conn) setBlocked() {

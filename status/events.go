@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 )
 
 // Bounds of streams of events.
@@ -27,7 +28,7 @@ type stream struct {
 	query  *logQuery     // of a tail
 	page   *pageView     // of the page's own events; nil for documents
 	cursor atomic.Uint64 // of the last record sent, or number of the last snapshot
-	sentAt atomic.Int64  // Unix nanoseconds
+	sentAt atomic.Int64  // by the clock of deadlines
 	posted atomic.Bool   // a frame is on its way to the exchange's home
 	gone   atomic.Bool
 
@@ -57,7 +58,7 @@ func (st *stream) send(frame []byte, wrote func()) {
 			st.gone.Store(true)
 			return
 		}
-		st.sentAt.Store(time.Now().UnixNano())
+		st.sentAt.Store(int64(awake.Now()))
 		if wrote != nil {
 			wrote()
 		}
@@ -71,7 +72,8 @@ func (st *stream) send(frame []byte, wrote func()) {
 	}
 }
 
-func (st *stream) sent() time.Time { return time.Unix(0, st.sentAt.Load()) }
+// silent is for how long nothing was sent.
+func (st *stream) silent() time.Duration { return awake.Now() - time.Duration(st.sentAt.Load()) }
 
 // streams are the listeners of one kind. A goroutine serves them all, which is there
 // only while they are.
@@ -97,7 +99,7 @@ func (l *streams) open(v *visit, st *stream) {
 		send(v, http.StatusServiceUnavailable, h, "too many listeners\n")
 		return
 	}
-	st.sentAt.Store(time.Now().UnixNano())
+	st.sentAt.Store(int64(awake.Now()))
 	v.OnCancel(func(error) { st.gone.Store(true) })
 	h := head("text/event-stream; charset=utf-8")
 	h.Add("X-Accel-Buffering", "no") // for proxies that collect responses

@@ -157,7 +157,7 @@ func (s *Monitor) publishLog(all []*stream) {
 		switch {
 		case len(frame) > 0:
 			st.send(frame, func() { st.cursor.Store(cursor) })
-		case time.Since(st.sent()) > tailIdle:
+		case st.silent() > tailIdle:
 			st.send([]byte(":\n\n"), nil)
 		}
 	}

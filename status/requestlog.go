@@ -11,6 +11,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/accesslog"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/perhome"
 )
 
@@ -29,7 +30,7 @@ type requestLog struct {
 	format *accesslog.Format
 	paces  *perhome.Values[requestPace]
 
-	watchedUntil atomic.Int64 // Unix nanoseconds
+	watchedUntil atomic.Int64 // by the clock of deadlines
 
 	othersMu sync.Mutex // for the pace of exchanges with another home
 
@@ -83,12 +84,13 @@ func (l *requestLog) add(r *asteri.Record) {
 }
 
 func (l *requestLog) addAt(p *requestPace, r *asteri.Record) {
-	var now int64
+	var at time.Time
 	if r.Request != nil {
-		now = r.Request.Received.UnixNano() + int64(r.Duration)
+		at = r.Request.Received.Add(r.Duration)
 	} else {
-		now = time.Now().UnixNano()
+		at = time.Now()
 	}
+	now := int64(awake.Of(at)) // the time of day may be set back
 	turn := &p.well
 	if r.Err != nil || r.Status >= 500 {
 		turn = &p.failed
@@ -101,7 +103,7 @@ func (l *requestLog) addAt(p *requestPace, r *asteri.Record) {
 		p.leftOut++
 		return
 	}
-	line := l.format.Append(make([]byte, 0, 512), r, time.Unix(0, now))
+	line := l.format.Append(make([]byte, 0, 512), r, at)
 	if p.leftOut > 0 {
 		line = appendMember(line, "left_out", p.leftOut)
 		p.leftOut = 0
@@ -124,7 +126,7 @@ func (l *requestLog) keep(line []byte) {
 
 // find is that of Log.
 func (l *requestLog) find(q *logQuery) (found []LogRecord, cursor uint64, lost bool) {
-	l.watchedUntil.Store(time.Now().Add(watchedFor).UnixNano())
+	l.watchedUntil.Store(int64(awake.Now() + watchedFor))
 	l.reading.Lock() // lines that are being taken apart come before later ones
 	defer l.reading.Unlock()
 	lines, dropped := l.take()
@@ -217,11 +219,14 @@ func appendMember(line []byte, name string, n uint64) []byte {
 }
 
 // pace lets a burst through, and then one in a while. It is when the turns that were
-// taken are used up, in Unix nanoseconds.
+// taken are used up, by the clock of deadlines.
 type pace int64
 
 func (p *pace) allows(now int64, every time.Duration) bool {
-	next := max(int64(*p), now)
+	next := now
+	if *p != 0 {
+		next = max(int64(*p), now)
+	}
 	if next-now > int64(requestBurst-1)*int64(every) {
 		*p = pace(min(next, now+requestBurst*int64(every))) // the pace was slower before
 		return false

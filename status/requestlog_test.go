@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
 )
 
@@ -99,7 +100,7 @@ func TestRequestLogIsSampled(t *testing.T) {
 	}
 
 	// Who looks on sees more.
-	l.watchedUntil.Store(at.Add(time.Hour).UnixNano())
+	l.watchedUntil.Store(int64(awake.Of(at.Add(time.Hour))))
 	for range 1000 {
 		well.Request.Received = well.Request.Received.Add(watchedEvery)
 		l.add(well)

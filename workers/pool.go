@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/spool"
 )
 
@@ -31,7 +32,7 @@ type Pool struct {
 // waiting is a place in the queue.
 type waiting struct {
 	call  *Call
-	until time.Time // zero: no limit
+	until time.Duration // by the clock of deadlines; zero: no limit
 }
 
 // Stats tells about the calls of a model.
@@ -119,7 +120,7 @@ func (p *Pool) admit(c *Call) bool {
 	}
 	w := waiting{call: c}
 	if p.options.QueueTimeout > 0 {
-		w.until = time.Now().Add(p.options.QueueTimeout)
+		w.until = awake.Now() + p.options.QueueTimeout
 	}
 	place := p.queue.PushBack(w)
 	p.expireLater()
@@ -231,19 +232,19 @@ func (p *Pool) displace(c *Call) (over bool, next *Call) {
 // are in order because all wait equally long.
 func (p *Pool) expireLater() {
 	if place := p.queue.Front(); place != nil && !p.expiring {
-		if until := place.Value.(waiting).until; !until.IsZero() {
+		if until := place.Value.(waiting).until; until != 0 {
 			p.expiring = true
-			time.AfterFunc(time.Until(until), p.expire)
+			time.AfterFunc(max(until-awake.Now(), 0), p.expire)
 		}
 	}
 }
 
 func (p *Pool) expire() {
 	var due []*Call
-	now := time.Now()
+	now := awake.Now()
 	p.mu.Lock()
 	p.expiring = false
-	for place := p.queue.Front(); place != nil && !place.Value.(waiting).until.After(now); place = p.queue.Front() {
+	for place := p.queue.Front(); place != nil && place.Value.(waiting).until <= now; place = p.queue.Front() {
 		due = append(due, p.queue.Remove(place).(waiting).call)
 	}
 	p.expireLater()

@@ -1,11 +1,13 @@
 package workers
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 )
 
 // ErrTimeout is why a call ends whose handler took longer than Options.Timeout:
@@ -34,7 +36,7 @@ type guard struct {
 	// The watchdog's mutex guards the above.
 
 	phase atomic.Int32
-	since atomic.Int64 // when the handler's present turn began, in Unix nanoseconds
+	since atomic.Int64 // when the handler's present turn began, by the clock of deadlines; 0: never
 }
 
 // Phases of a response.
@@ -92,7 +94,7 @@ func (w *watchdog) remove(c *Call) {
 }
 
 func (w *watchdog) look() {
-	now := time.Now()
+	now := awake.Now()
 	next := w.limit
 	var late []*Call
 	w.mu.Lock()
@@ -116,16 +118,16 @@ func (w *watchdog) look() {
 }
 
 // left returns the time that c has.
-func (w *watchdog) left(c *Call, now time.Time) time.Duration {
+func (w *watchdog) left(c *Call, now time.Duration) time.Duration {
 	switch phase := c.guard.phase.Load(); {
 	case phase == complete, phase == begun && !w.goesOn, c.waitsForPeer():
 		return w.limit
 	}
-	return w.limit - now.Sub(time.Unix(0, c.guard.since.Load()))
+	return w.limit - (now - time.Duration(c.guard.since.Load()))
 }
 
 // turn says that it is the handler's turn from now on.
-func (g *guard) turn() { g.since.Store(time.Now().UnixNano()) }
+func (g *guard) turn() { g.since.Store(cmp.Or(int64(awake.Now()), 1)) }
 
 // turnAgain is turn for a call that somebody watches.
 func (g *guard) turnAgain() {

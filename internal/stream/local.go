@@ -2,8 +2,10 @@ package stream
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -58,7 +60,10 @@ func (at *Local) observeTunnel(r asteri.Record) asteri.TunnelClosed {
 	return asteri.OpenTunnel(at.Settings.Observer, &r)
 }
 
-func (at *Local) nanos() int64 { return at.Home.Now().UnixNano() }
+// Awake returns the time by the clock of deadlines.
+func (at *Local) Awake() time.Duration { return awake.At(at.Home.Now()) }
+
+func (at *Local) nanos() int64 { return int64(at.Awake()) }
 
 // Names of fields that protocols write themselves, in lower case.
 var (

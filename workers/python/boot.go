@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/marshal"
 )
 
@@ -114,6 +115,7 @@ func (c *Config) hello(age int, check bool) []byte {
 func handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Duration, logs func([]byte) error) (Info, error) {
 	stop := context.AfterFunc(ctx, func() { _ = link.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	until := awake.Now() + timeout
 	if err := link.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return Info{}, err
 	}
@@ -124,7 +126,7 @@ func handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Du
 		return Info{}, err
 	}
 	for {
-		h, payload, err := readFrame(link, (*header).checkSize)
+		h, payload, err := readFrame(&bootLink{link, ctx, until}, (*header).checkSize)
 		if err != nil {
 			if ctx.Err() != nil {
 				return Info{}, ctx.Err()
@@ -142,6 +144,30 @@ func handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Du
 			}
 		default:
 			return Info{}, violation(fmt.Sprintf("frame of type %d before READY", h.kind))
+		}
+	}
+}
+
+// bootLink is a link whose deadline is one of the clock of deadlines.
+type bootLink struct {
+	*os.File
+	ctx   context.Context
+	until time.Duration
+}
+
+// Read goes on behind a deadline that has passed while this process was stopped.
+func (l *bootLink) Read(p []byte) (int, error) {
+	for {
+		n, err := l.File.Read(p)
+		left := l.until - awake.Now()
+		if n > 0 || left <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) || l.ctx.Err() != nil {
+			return n, err
+		}
+		if err := l.SetDeadline(time.Now().Add(left)); err != nil {
+			return 0, err
+		}
+		if l.ctx.Err() != nil { // it came in between, and its deadline is overwritten
+			return 0, os.ErrDeadlineExceeded
 		}
 	}
 }

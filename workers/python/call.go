@@ -26,7 +26,7 @@ type call struct {
 	// The dispatcher's.
 	place      place
 	worker     *worker
-	queuedAt   time.Time
+	queuedAt   time.Duration // by the clock of deadlines; 0: never
 	prev, next *call
 
 	// The link's, while the call is in its table, which table names.
@@ -117,7 +117,7 @@ func (c *call) recycle() {
 		return
 	}
 	c.x, c.req, c.home = nil, nil, nil
-	c.place, c.worker, c.queuedAt = nowhere, nil, time.Time{}
+	c.place, c.worker, c.queuedAt = nowhere, nil, 0
 	c.history.submitted = 0
 	c.history.taken.Store(0)
 	c.history.worker.Store(0)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 )
 
 // dispatcher decides which worker gets which call. It is shared by all loops
@@ -72,7 +73,7 @@ func (d *dispatcher) submit(c *call, from asteri.Executor) (w *worker, ok bool) 
 	if d.queue.n >= d.limit || d.closed {
 		return nil, false
 	}
-	c.queuedAt = time.Now()
+	c.queuedAt = awake.Now()
 	c.place = queued
 	d.queue.pushBack(c)
 	return nil, true
@@ -90,8 +91,8 @@ func (d *dispatcher) resubmit(c *call, from asteri.Executor) (w *worker, ok bool
 	if d.closed {
 		return nil, false
 	}
-	if c.queuedAt.IsZero() {
-		c.queuedAt = time.Now()
+	if c.queuedAt == 0 {
+		c.queuedAt = awake.Now()
 	}
 	c.place = queued
 	d.queue.pushFront(c)
@@ -250,13 +251,13 @@ func (d *dispatcher) remove(w *worker) {
 }
 
 // expire takes out of the queue what was put there before t.
-func (d *dispatcher) expire(t time.Time) []*call {
+func (d *dispatcher) expire(t time.Duration) []*call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var old []*call
 	for c := d.queue.head; c != nil; {
 		next := c.next
-		if c.queuedAt.Before(t) {
+		if c.queuedAt < t {
 			d.queue.remove(c)
 			c.place = nowhere
 			old = append(old, c)

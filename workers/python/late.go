@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/awake"
 )
 
 // Calls that take too long, and calls that wait behind a slow one.
@@ -32,6 +34,7 @@ func (l *link) startSweep() {
 // sweep answers the calls that have run out of time, and has the worker replaced.
 // Its other calls go on.
 func (l *link) sweep() {
+	l.forgive()
 	now := l.loop.Now()
 	var late []*call
 	for _, c := range l.calls.slots {
@@ -52,6 +55,21 @@ func (l *link) sweep() {
 	}
 	l.conn.SetTimer(timerLate, latePatience)
 	l.judgeLate()
+}
+
+// forgive gives calls the time again in which this process was stopped: their answers may
+// have come then.
+func (l *link) forgive() {
+	more := awake.Lost() - l.lost
+	if more == 0 {
+		return
+	}
+	l.lost += more
+	for _, c := range l.calls.slots {
+		if c != nil && !c.started.IsZero() {
+			c.started, c.lastFrame = c.started.Add(more), c.lastFrame.Add(more)
+		}
+	}
 }
 
 // isLate tells whether a call has run for longer than the timeout without a

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/awake"
 )
 
 // How workers end, and how the supervisor sees to it that they do.
@@ -23,7 +25,7 @@ func (s *supervisor) onBootFailed(w *worker, err error) {
 	case w.generation != s.generation:
 	case !s.everReady:
 		s.pool.firstReady(nil, err)
-		s.stop(time.Time{})
+		s.stop(0)
 	default:
 		s.pool.logBootError(w, err)
 		s.died(err.Error())
@@ -58,7 +60,7 @@ func (s *supervisor) onExited(w *worker) {
 		return
 	}
 	if wasReady && w.generation == s.generation {
-		if time.Since(w.readyAt) > steadyAfter {
+		if awake.Now()-w.readyAt > steadyAfter {
 			s.failures = 0
 		}
 		s.died("worker " + exit.String())
@@ -74,7 +76,7 @@ func (s *supervisor) died(why string) {
 	s.failures++
 	s.lastDeath = why
 	delay := backoff(s.failures)
-	s.spawnAt = time.Now().Add(delay)
+	s.spawnAt = awake.Now() + delay
 	if s.failures >= crashLoop {
 		s.pool.log.Error("workers keep dying", "in a row", s.failures, "last", why, "next start in", delay)
 	}
@@ -95,8 +97,8 @@ func backoff(failures int) time.Duration {
 // onLinkEnded gives a worker whose sockets have ended a moment to exit.
 func (s *supervisor) onLinkEnded(w *worker) {
 	s.pool.dispatcher.remove(w)
-	if w.is(stateReady) && w.killAt.IsZero() {
-		w.killAt = time.Now().Add(exitPatience)
+	if w.is(stateReady) && w.killAt == 0 {
+		w.killAt = awake.Now() + exitPatience
 	}
 }
 
@@ -153,7 +155,7 @@ func (s *supervisor) drain(w *worker) {
 		s.kill(w, exitStopped, "it is not wanted any more")
 	case stateReady:
 		w.state.Store(int32(stateDraining))
-		w.killAt = time.Now().Add(w.cfg.GracefulTimeout)
+		w.killAt = awake.Now() + w.cfg.GracefulTimeout
 		s.pool.dispatcher.remove(w)
 		w.post((*link).retire)
 	}
@@ -166,7 +168,7 @@ func (s *supervisor) kill(w *worker, why exitCause, reason string) {
 		return
 	}
 	w.cause, w.killed = why, reason
-	w.killAt = time.Now().Add(unkillableAfter)
+	w.killAt = awake.Now() + unkillableAfter
 	w.state.Store(int32(stateKilled))
 	s.pool.dispatcher.remove(w)
 	if booting {
@@ -184,7 +186,7 @@ const unkillableAfter = 10 * time.Second
 func (s *supervisor) giveUp(w *worker) {
 	w.log.Error("worker cannot be killed")
 	s.forget(w)
-	if !w.readyAt.IsZero() { // else there is no link
+	if w.readyAt != 0 { // else there is no link
 		w.post((*link).finish)
 	}
 }
@@ -198,11 +200,11 @@ func (s *supervisor) forget(w *worker) {
 
 // watch looks after what nobody tells the supervisor: workers that drain for too
 // long or give no sign of life, and requests that wait for too long.
-func (s *supervisor) watch(now time.Time) {
+func (s *supervisor) watch(now time.Duration) {
 	for _, w := range slices.Clone(s.workers) {
 		s.lastCall(w, now)
 		switch {
-		case w.killAt.IsZero() || now.Before(w.killAt):
+		case w.killAt == 0 || now < w.killAt:
 		case w.is(stateKilled):
 			s.giveUp(w)
 		default:
@@ -211,7 +213,7 @@ func (s *supervisor) watch(now time.Time) {
 	}
 	s.ping(now)
 	if t := s.config.QueueTimeout; t > 0 {
-		for _, c := range s.pool.dispatcher.expire(now.Add(-t)) {
+		for _, c := range s.pool.dispatcher.expire(now - t) {
 			c.toHome(nil, c.expired)
 		}
 	}
@@ -220,10 +222,10 @@ func (s *supervisor) watch(now time.Time) {
 	}
 }
 
-func (s *supervisor) steady(now time.Time) bool {
+func (s *supervisor) steady(now time.Duration) bool {
 	live := s.live(s.generation)
 	for _, w := range live {
-		if !w.is(stateReady) || now.Sub(w.readyAt) < steadyAfter {
+		if !w.is(stateReady) || now-w.readyAt < steadyAfter {
 			return false
 		}
 	}
@@ -233,17 +235,17 @@ func (s *supervisor) steady(now time.Time) bool {
 // ping asks workers for a sign of life, and kills those that give none: stopped
 // processes, or ones whose interpreter is blocked. They get twice the timeout, so
 // that a request which hangs with its process has its 504 before.
-func (s *supervisor) ping(now time.Time) {
+func (s *supervisor) ping(now time.Duration) {
 	limit := s.config.Timeout
-	if limit <= 0 || now.Before(s.pingAt) {
+	if limit <= 0 || now < s.pingAt {
 		return
 	}
-	s.pingAt = now.Add(min(limit/4, 10*time.Second))
+	s.pingAt = now + min(limit/4, 10*time.Second)
 	for _, w := range slices.Clone(s.workers) {
 		if !w.is(stateReady, stateDraining) {
 			continue
 		}
-		if silent := now.Sub(time.Unix(0, w.lastPong.Load())); silent > 2*limit {
+		if silent := now - time.Duration(w.lastPong.Load()); silent > 2*limit {
 			s.kill(w, exitUnresponsive, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
 			continue
 		}

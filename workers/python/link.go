@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -40,8 +41,9 @@ type link struct {
 	data    dataFrame
 	next    []*call
 
-	lastAnswers time.Time // when the last answers came
-	sweeping    bool      // the sweep timer runs
+	lastAnswers time.Time     // when the last answers came
+	sweeping    bool          // the sweep timer runs
+	lost        time.Duration // for how long this process had been stopped at the last sweep
 	late        lateCalls
 	relief      bool // RETIRE has come
 	retiring    bool // SHUTDOWN was sent
@@ -68,7 +70,7 @@ type dataFrame struct {
 }
 
 func newLink(w *worker, c loop.Conn) *link {
-	l := &link{worker: w, conn: c, loop: c.Loop(), log: w.log}
+	l := &link{worker: w, conn: c, loop: c.Loop(), log: w.log, lost: awake.Lost()}
 	l.enc.wsgi, l.enc.underscores = w.info.wsgi(), w.cfg.UnderscoreFields
 	l.calls.init(w.info.Capacity)
 	c.SetWaterMarks(linkHigh, linkLow)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
@@ -42,7 +43,7 @@ type Pool struct {
 	metrics     appMetrics
 	routes      routes
 
-	socketsWarned atomic.Int64 // when the log was last told that there are too many, in Unix seconds
+	socketsWarned atomic.Int64 // when the log was last told that there are too many, by the clock of deadlines; 0: never
 
 	readyOnce sync.Once
 	ready     chan struct{} // closed at the first READY, or failure
@@ -147,7 +148,7 @@ func (p *Pool) Scale(delta int) { p.supervisor.post(func(s *supervisor) { s.scal
 // that they have and exited; those left after the graceful timeout, or when ctx is
 // done, are killed. Requests that still wait are answered 503.
 func (p *Pool) Stop(ctx context.Context) {
-	deadline := time.Now().Add(p.config().GracefulTimeout)
+	deadline := awake.Now() + p.config().GracefulTimeout
 	p.supervisor.post(func(s *supervisor) { s.stop(deadline) })
 	select {
 	case <-p.supervisor.done:
@@ -158,10 +159,10 @@ func (p *Pool) Stop(ctx context.Context) {
 
 // Kill stops the pool at once and waits until no process is left.
 func (p *Pool) Kill() {
-	p.supervisor.post(func(s *supervisor) { s.stop(time.Time{}) })
+	p.supervisor.post(func(s *supervisor) { s.stop(0) })
 	<-p.supervisor.done
 	p.dispatcher.close()
-	for _, c := range p.dispatcher.expire(time.Now().Add(time.Hour)) {
+	for _, c := range p.dispatcher.expire(awake.Now() + time.Hour) {
 		c.toHome(nil, c.stopped)
 	}
 }

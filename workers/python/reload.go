@@ -1,9 +1,6 @@
 package python
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // reload is a generation that is being started.
 type reload struct {
@@ -18,7 +15,7 @@ func (s *supervisor) finishReload() {
 	r := s.reload
 	ready := s.live(r.generation)
 	for _, w := range ready {
-		if !w.is(stateReady) || !w.killAt.IsZero() { // its end is on its way, and ends the reload
+		if !w.is(stateReady) || w.killAt != 0 { // its end is on its way, and ends the reload
 			return
 		}
 	}
@@ -27,7 +24,7 @@ func (s *supervisor) finishReload() {
 	}
 	s.reload = nil
 	s.config, s.generation, s.wanted = r.config, r.generation, r.config.Workers
-	s.failures, s.spawnAt = 0, time.Time{}
+	s.failures, s.spawnAt = 0, 0
 	s.pool.current.Store(r.config)
 	s.pool.info.Store(&ready[0].info)
 	s.everReady = true

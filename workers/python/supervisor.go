@@ -7,10 +7,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
 )
 
-// supervisor keeps as many workers as are wanted. All of it belongs to one
+// supervisor keeps as many workers as are wanted. Its times are those of the clock of
+// deadlines. All of it belongs to one
 // goroutine; others give it functions by post.
 type supervisor struct {
 	pool *Pool
@@ -29,10 +31,10 @@ type supervisor struct {
 	everReady  bool
 	stopping   bool
 
-	failures  int       // deaths in a row
-	lastDeath string    // why
-	spawnAt   time.Time // not before
-	pingAt    time.Time
+	failures  int           // deaths in a row
+	lastDeath string        // why
+	spawnAt   time.Duration // not before
+	pingAt    time.Duration
 }
 
 func newSupervisor(p *Pool, cfg *Config) *supervisor {
@@ -57,7 +59,7 @@ func (s *supervisor) post(fn func(*supervisor)) {
 func (s *supervisor) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for watchAt := time.Now(); ; {
+	for watchAt := awake.Now(); ; {
 		select {
 		case <-s.signal:
 		case <-timer.C:
@@ -69,19 +71,17 @@ func (s *supervisor) run() {
 		for _, fn := range queue {
 			fn(s)
 		}
-		now := time.Now()
-		if !now.Before(watchAt) {
+		now := awake.Now()
+		if now >= watchAt {
 			s.watch(now)
-			watchAt = now.Add(time.Second)
+			watchAt = now + time.Second
 		}
 		if s.reconcile(now) {
 			return
 		}
 		// Events may make it sooner, and never put it off.
-		if next := now.Add(s.period()); next.Before(watchAt) {
-			watchAt = next
-		}
-		timer.Reset(time.Until(watchAt))
+		watchAt = min(watchAt, now+s.period())
+		timer.Reset(max(watchAt-awake.Now(), 0))
 	}
 }
 
@@ -94,16 +94,16 @@ func (s *supervisor) period() time.Duration {
 	if t := s.config.Timeout; t > 0 {
 		p = min(p, max(t/4, 50*time.Millisecond))
 	}
-	if d := time.Until(s.spawnAt); d > 0 {
+	if d := s.spawnAt - awake.Now(); d > 0 {
 		p = min(p, d)
 	}
 	for _, w := range s.workers {
 		switch {
-		case w.killAt.IsZero():
+		case w.killAt == 0:
 		case w.is(stateDraining) && !w.called:
-			p = min(p, max(time.Until(w.lastCallAt()), time.Millisecond))
+			p = min(p, max(w.lastCallAt()-awake.Now(), time.Millisecond))
 		default:
-			p = min(p, max(time.Until(w.killAt), time.Millisecond))
+			p = min(p, max(w.killAt-awake.Now(), time.Millisecond))
 		}
 	}
 	return p
@@ -111,7 +111,7 @@ func (s *supervisor) period() time.Duration {
 
 // reconcile starts and retires workers until they are those that are wanted. It
 // returns true when all is over.
-func (s *supervisor) reconcile(now time.Time) (over bool) {
+func (s *supervisor) reconcile(now time.Duration) (over bool) {
 	if s.stopping {
 		if len(s.workers) == 0 {
 			close(s.done)
@@ -145,11 +145,11 @@ func (s *supervisor) reconcile(now time.Time) (over bool) {
 
 // maySpawn tells whether a worker may be started now: after a death, not before
 // its delay is over, and then one at a time.
-func (s *supervisor) maySpawn(now time.Time, live []*worker) bool {
+func (s *supervisor) maySpawn(now time.Duration, live []*worker) bool {
 	if s.failures == 0 {
 		return true
 	}
-	return !anyStarting(live) && !now.Before(s.spawnAt)
+	return !anyStarting(live) && now >= s.spawnAt
 }
 
 func anyStarting(all []*worker) bool {
@@ -237,7 +237,7 @@ func (s *supervisor) onReady(w *worker) {
 		return
 	}
 	w.state.Store(int32(stateReady))
-	w.readyAt = time.Now()
+	w.readyAt = awake.Now()
 	w.log.Info("worker ready", "model", w.info.Model, "python", w.info.Python)
 	if w.generation == s.generation { // else it takes calls when its reload is finished
 		s.admit(w)
@@ -265,18 +265,18 @@ func (s *supervisor) scale(delta int) {
 
 // stop drains all workers; those that are left at the deadline are killed. A zero
 // deadline kills them at once.
-func (s *supervisor) stop(deadline time.Time) {
+func (s *supervisor) stop(deadline time.Duration) {
 	s.stopping = true
 	if s.reload != nil {
 		s.failReload(errStopped)
 	}
 	for _, w := range slices.Clone(s.workers) {
-		if deadline.IsZero() {
+		if deadline == 0 {
 			s.kill(w, exitStopped, "the server is stopping")
 			continue
 		}
 		s.drain(w)
-		if !w.killAt.IsZero() && deadline.Before(w.killAt) {
+		if w.killAt != 0 && deadline < w.killAt {
 			w.killAt = deadline
 		}
 	}

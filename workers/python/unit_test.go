@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/loop"
@@ -171,7 +172,7 @@ func TestDispatcherQueue(t *testing.T) {
 	if got := d.release(w, 1, time.Second, nil); len(got) != 1 || got[0] != calls[0] {
 		t.Error("calls do not keep their order")
 	}
-	if old := d.expire(time.Now().Add(time.Hour)); len(old) != 1 || old[0] != calls[2] || d.waiting() != 0 {
+	if old := d.expire(awake.Now() + time.Hour); len(old) != 1 || old[0] != calls[2] || d.waiting() != 0 {
 		t.Error("the last call did not expire")
 	}
 	d.remove(w)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
@@ -48,8 +49,8 @@ var errSocketsFull = &asteri.StatusError{
 
 // warnOfSockets lets the log know that handshakes are refused, now and then.
 func (p *Pool) warnOfSockets() {
-	now := time.Now().Unix()
-	if last := p.socketsWarned.Load(); now-last >= 60 && p.socketsWarned.CompareAndSwap(last, now) {
+	now := int64(awake.Now())
+	if last := p.socketsWarned.Load(); (last == 0 || now-last >= int64(time.Minute)) && p.socketsWarned.CompareAndSwap(last, now) {
 		p.log.Warn("WebSockets are refused: every worker has as many open as it may; see --websocket-connections",
 			"each", p.config().WebSocketConnections)
 	}

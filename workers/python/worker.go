@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -33,7 +34,7 @@ type worker struct {
 
 	served   atomic.Uint64
 	term     uint64       // how many requests it serves until it is relieved; 0: any number
-	lastPong atomic.Int64 // unix nanoseconds
+	lastPong atomic.Int64 // by the clock of deadlines
 
 	// The dispatcher's.
 	room       room
@@ -43,15 +44,15 @@ type worker struct {
 	// The supervisor's.
 	generation int
 	state      atomic.Int32 // workerState; others may read it
-	readyAt    time.Time
-	killAt     time.Time // when a draining worker is killed
-	killed     string    // why it was, if it was
-	cause      exitCause // the same, to be counted
-	called     bool      // its clients were sent away, shortly before killAt
-	surplus    bool      // it drains because fewer workers are wanted
-	replaced   bool      // it drains because it had to be replaced
-	due        bool      // it is to be relieved
-	leaving    bool      // and serves until the other is ready that is being started for it
+	readyAt    time.Duration
+	killAt     time.Duration // when a draining worker is killed; 0: not
+	killed     string        // why it was, if it was
+	cause      exitCause     // the same, to be counted
+	called     bool          // its clients were sent away, shortly before killAt
+	surplus    bool          // it drains because fewer workers are wanted
+	replaced   bool          // it drains because it had to be replaced
+	due        bool          // it is to be relieved
+	leaving    bool          // and serves until the other is ready that is being started for it
 }
 
 type workerState int32
@@ -144,7 +145,7 @@ func (w *worker) adopt() error {
 	var err error
 	w.control, err = newControl(w.proc.control, controlEvents{
 		recalled:   func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
-		pong:       func() { w.lastPong.Store(time.Now().UnixNano()) },
+		pong:       func() { w.lastPong.Store(int64(awake.Now())) },
 		descriptor: func(stream uint32) { w.post(func(l *link) { l.onDescriptor(stream) }) },
 		stacks: func(threads map[string]string) {
 			w.stacks.answer(threads)
@@ -162,7 +163,7 @@ func (w *worker) adopt() error {
 	if err != nil {
 		return w.bootFailed(err)
 	}
-	w.lastPong.Store(time.Now().UnixNano())
+	w.lastPong.Store(int64(awake.Now()))
 	err = w.loop.Adopt(fd, func(c loop.Conn) loop.Session {
 		w.link = newLink(w, c)
 		w.pool.supervisor.post(func(s *supervisor) { s.onReady(w) })

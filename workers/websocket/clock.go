@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 )
 
 // Connections have one deadline each, and many connections share a timer: that of
@@ -25,7 +26,7 @@ type home struct {
 	scratch  []byte // for frames; what is written is copied
 	packed   []byte // for compressed messages
 
-	start   time.Time
+	start   time.Duration // by the clock of deadlines
 	current ticks
 	wheel   [slots]*Conn
 	count   int
@@ -40,7 +41,7 @@ func (s *Server) homeOf(e asteri.Executor) *home {
 	if h, ok := s.homes.Load(e); ok {
 		return h.(*home)
 	}
-	h := &home{executor: e, start: time.Now(), turns: turns{room: turnWork}}
+	h := &home{executor: e, start: awake.Now(), turns: turns{room: turnWork}}
 	h.timer = time.AfterFunc(time.Hour, func() { e.Post(h.advance) })
 	h.timer.Stop()
 	s.homes.Store(e, h)
@@ -49,7 +50,7 @@ func (s *Server) homeOf(e asteri.Executor) *home {
 
 // after returns the first tick that is d or more from now.
 func (h *home) after(d time.Duration) ticks {
-	return ticks((time.Since(h.start)+d+slotTime-1)/slotTime) + 1
+	return ticks((awake.Now()-h.start+d+slotTime-1)/slotTime) + 1
 }
 
 // set gives c a deadline in place of the one it has.
@@ -88,7 +89,7 @@ func (h *home) remove(c *Conn) {
 
 func (h *home) wake(at ticks) {
 	h.wakeAt = at
-	h.timer.Reset(time.Until(h.start.Add(time.Duration(at) * slotTime)))
+	h.timer.Reset(h.start + time.Duration(at)*slotTime - awake.Now())
 }
 
 // advance moves the wheel to the present and lets connections know whose deadline
@@ -96,7 +97,7 @@ func (h *home) wake(at ticks) {
 // no other.
 func (h *home) advance() {
 	h.wakeAt = 0
-	for now := ticks(time.Since(h.start) / slotTime); h.current < now && h.count > 0; {
+	for now := ticks((awake.Now() - h.start) / slotTime); h.current < now && h.count > 0; {
 		h.current++
 		for c := h.wheel[h.current%slots]; c != nil; c = h.wheel[h.current%slots] {
 			h.remove(c)
@@ -108,7 +109,7 @@ func (h *home) advance() {
 		}
 	}
 	if h.count == 0 {
-		h.current = max(h.current, ticks(time.Since(h.start)/slotTime))
+		h.current = max(h.current, ticks((awake.Now()-h.start)/slotTime))
 		return
 	}
 	for at := h.current + 1; ; at++ {

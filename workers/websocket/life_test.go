@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
 	"github.com/asteri/asteri-loop/internal/ws"
 	"github.com/asteri/asteri-loop/internal/wstest"
@@ -53,7 +54,7 @@ func TestCloseIsNotAnswered(t *testing.T) {
 
 // Deadlines beyond the wheel's horizon, and many at once.
 func TestClock(t *testing.T) {
-	h := &home{start: time.Now().Add(-time.Hour), timer: time.AfterFunc(time.Hour, func() {})}
+	h := &home{start: awake.Now() - time.Hour, timer: time.AfterFunc(time.Hour, func() {})}
 	defer h.timer.Stop()
 	h.current = ticks(time.Hour / slotTime)
 	conns := make([]Conn, 1000)

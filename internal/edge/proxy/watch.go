@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/awake"
 )
 
 // watch ends a request whose server stands still for too long. It knows whose turn it
@@ -18,8 +20,8 @@ type watch struct {
 	cancel context.CancelCauseFunc
 
 	mu    sync.Mutex
-	timer *time.Timer // nil without a limit
-	since time.Time   // when the server's turn began
+	timer *time.Timer   // nil without a limit
+	since time.Duration // when the server's turn began, by the clock of deadlines
 	// awaited and reading are what the server is to do, asking what the client is to
 	// do first. Once the response has begun the server may leave content unread.
 	awaited bool // begin its response
@@ -38,7 +40,7 @@ func isLate(ctx context.Context) bool { return errors.Is(context.Cause(ctx), err
 // stopped.
 func newWatch(parent context.Context, limit time.Duration) (context.Context, *watch) {
 	ctx, cancel := context.WithCancelCause(parent)
-	w := &watch{limit: limit, cancel: cancel, since: time.Now(), awaited: true}
+	w := &watch{limit: limit, cancel: cancel, since: awake.Now(), awaited: true}
 	if limit > 0 {
 		w.timer = time.AfterFunc(limit, w.look)
 	}
@@ -55,7 +57,7 @@ func (w *watch) turn(change func()) {
 	switch {
 	case w.timer == nil:
 	case w.serversTurn():
-		w.since = time.Now()
+		w.since = awake.Now()
 		w.timer.Reset(w.limit)
 	default:
 		w.timer.Stop()
@@ -65,7 +67,11 @@ func (w *watch) turn(change func()) {
 // look runs when the timer has fired, perhaps for a turn that is over.
 func (w *watch) look() {
 	w.mu.Lock()
-	late := w.serversTurn() && time.Since(w.since) >= w.limit
+	left := w.limit - (awake.Now() - w.since)
+	late := w.serversTurn() && left <= 0
+	if w.serversTurn() && !late { // this process was stopped meanwhile
+		w.timer.Reset(left)
+	}
 	w.mu.Unlock()
 	if late {
 		w.cancel(errLate)

@@ -16,7 +16,7 @@ from time import monotonic
 
 from .errors import LinkClosed
 from .link import after, frame
-from .threads import Thread
+from .threads import Thread, acquire
 
 CANCEL, RECALL, RECALLED, PING, PONG, STACK, STACKS, FD, STOP = 128, 129, 130, 131, 132, 133, 134, 135, 136
 
@@ -207,7 +207,7 @@ class Control:
                 if stream in self._descriptors:
                     return self._descriptors.pop(stream)
             # Several threads may wait: one that another's descriptor woke, or that missed its own, looks again soon.
-            self._arrived.acquire(True, 0.05)
+            acquire(self._arrived, 0.05)
             if monotonic() > deadline:
                 raise OSError("the request's body file did not arrive")
 

@@ -12,7 +12,7 @@ import asteri_metrics
 
 from .link import frame
 from .memory import Memory
-from .threads import Thread
+from .threads import Thread, acquire
 
 METRICS, MEMORY = 137, 138
 
@@ -59,7 +59,7 @@ class Reports:
     def _run(self):
         while True:
             self._bell.acquire()
-            if self._ending.acquire(True, _PERIOD):
+            if acquire(self._ending, _PERIOD):
                 return
             try:
                 self.send()

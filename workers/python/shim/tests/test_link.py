@@ -5,12 +5,14 @@ import random
 import socket
 import sys
 import threading
+import time
 import unittest
+import unittest.mock
 from marshal import dumps, loads
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from asteri_worker import control, errors, link, logs  # noqa: E402
+from asteri_worker import control, errors, link, logs, threads  # noqa: E402
 from asteri_worker.control import Intake  # noqa: E402
 from asteri_worker.errors import LinkClosed  # noqa: E402
 from asteri_worker.link import after, frame  # noqa: E402
@@ -184,6 +186,21 @@ class Bounds(unittest.TestCase):
             told = control._readable(stacks)
             self.assertTrue(0 < len(told) <= 500)
             self.assertLess(len(dumps(told, 4)), 4 << 20)
+
+
+class Waits(unittest.TestCase):
+    """Of locks, on a Python whose own wait by the monotonic clock, and on one whose do not."""
+
+    def test_in_time_and_in_vain(self):
+        for steady in (True, False):
+            with self.subTest(steady=steady), unittest.mock.patch.object(threads, "_STEADY", steady):
+                lock = threading.Lock()
+                self.assertTrue(threads.acquire(lock, 0))
+                began = time.monotonic()
+                self.assertFalse(threads.acquire(lock, 0.05))
+                self.assertGreaterEqual(time.monotonic() - began, 0.049)
+                threading.Timer(0.02, lock.release).start()
+                self.assertTrue(threads.acquire(lock, 20))
 
 
 class Recalls(unittest.TestCase):
