@@ -2,6 +2,7 @@ package archtest
 
 import (
 	"go/ast"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,6 +32,28 @@ func TestNoInitFunctions(t *testing.T) {
 				t.Errorf("%s: func init", f.position(fn))
 			}
 		}
+	}
+}
+
+// A number of nanoseconds since 1970 has lost what makes a difference of times hold when
+// the time of day is set. Deadlines are by internal/awake; these are none.
+func TestDeadlinesAreNotOfTheTimeOfDay(t *testing.T) {
+	allowed := []string{
+		"internal/trace/message.go",              // what spans say
+		"internal/edge/static/file.go",           // an entity tag
+		"status/flights.go",                      // which request is meant
+		"internal/suite/", "examples/", "bench/", // not the server
+	}
+	for _, f := range load(t).files {
+		if f.test || slices.ContainsFunc(allowed, func(p string) bool { return strings.HasPrefix(f.path, p) }) {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "UnixNano" {
+				t.Errorf("%s: UnixNano", f.position(n))
+			}
+			return true
+		})
 	}
 }
 
