@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -53,7 +54,11 @@ func clockOverlay(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	source := filepath.Join(runtime.GOROOT(), "src", "runtime")
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", err
+	}
+	source := filepath.Join(strings.TrimSpace(string(goroot)), "src", "runtime")
 	name, was, is := "timestub.go", "sec, nsec = walltime()\n", "sec, nsec = walltime()\n\tif stepClock != nil {\n\t\tsec += *stepClock\n\t}\n"
 	if runtime.GOARCH == "amd64" {
 		name, was = "time_linux_amd64.s", "MOVQ\t16(SP), AX\t// realtime sec\n"
