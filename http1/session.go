@@ -24,7 +24,7 @@ type session struct {
 	bodySince  int64 // when the present wait began, by the clock of deadlines
 	bodyWaited time.Duration
 	discarded  int // body bytes dropped after the answer
-	waiting    int // bytes counted for the head of a request that is being answered
+	occupied   int // bytes counted for the head of a request that is being answered
 
 	phase    phase
 	timer    timerKind
@@ -179,8 +179,8 @@ func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 	switch {
 	case !x.over:
 		x.kept = true
-		s.waiting = cap(x.arena)
-		s.conn.Reserve(s.waiting)
+		s.occupied = cap(x.arena)
+		s.conn.Reserve(s.occupied)
 	case x.reusable():
 		s.at.putExchange(x)
 	}
@@ -274,10 +274,7 @@ func (s *session) refuse(h *head, refusal *asteri.StatusError) {
 func (s *session) exchangeOver(x *exchange) {
 	s.x = nil
 	s.discarded = 0
-	if s.waiting > 0 {
-		s.conn.Reserve(-s.waiting)
-		s.waiting = 0
-	}
+	s.vacate()
 	switch {
 	case s.phase == phaseOver:
 		return
@@ -306,6 +303,14 @@ func (s *session) exchangeOver(x *exchange) {
 		s.inputEnded()
 	}
 	s.arm()
+}
+
+// vacate takes back what was counted for the head of a request.
+func (s *session) vacate() {
+	if s.occupied > 0 {
+		s.conn.Reserve(-s.occupied)
+		s.occupied = 0
+	}
 }
 
 // inputEnded is called when the peer has half-closed and all that it sent has
@@ -382,7 +387,7 @@ func (s *session) OnClose(cause error) {
 	s.head = nil
 	if x := s.x; x != nil {
 		s.x = nil
-		s.conn.Reserve(-s.waiting)
+		s.vacate()
 		x.lost(onloop.Gone(cause))
 	}
 }

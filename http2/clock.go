@@ -9,8 +9,8 @@ import (
 )
 
 // clock holds a connection's deadlines. Each is a moment of the clock of deadlines in
-// nanoseconds, 0 for none; a timer runs
-// for the earliest, and one that was put off is found to be so when it runs out.
+// nanoseconds, 0 for none; a timer runs for the earliest, and one that was put off is
+// found to be so when it runs out.
 type clock struct {
 	s        *session
 	running  int64 // when mainTimer runs out; 0: it does not run

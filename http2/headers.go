@@ -206,7 +206,8 @@ func (s *session) endRequest(b *headerBlock) error {
 	case s.state == stateClosed:
 		st.lose(errConnection)
 	default:
-		st.enterTable()
+		s.streams[st.id] = st
+		st.Occupy()
 	}
 	return nil
 }

@@ -21,7 +21,6 @@ type serverStream struct {
 
 	queue      stream.Queue // content that waits
 	counted    int          // how much of it the session's backlog counts
-	footprint  int          // bytes counted for the stream itself, while it is in the table
 	sendWindow int          // content that the client takes on this stream; may be negative
 	recvWindow int          // content that it may send
 	credit     int          // consumed and not yet given back to recvWindow
@@ -319,24 +318,12 @@ func (st *serverStream) forget(ours bool) {
 	s.gone.add(st.id, ours)
 	if s.streams[st.id] == st {
 		delete(s.streams, st.id)
-		st.leaveTable()
+		st.Vacate()
 	}
 	s.worked = true
 	if !s.inData { // which settles at its end
 		s.settle()
 	}
-}
-
-// enterTable makes the stream one of the session's, and leaveTable none of them any more.
-func (st *serverStream) enterTable() {
-	st.s.streams[st.id] = st
-	st.footprint = st.Footprint()
-	st.Reserve(st.footprint)
-}
-
-func (st *serverStream) leaveTable() {
-	st.Reserve(-st.footprint)
-	st.footprint = 0
 }
 
 // drop closes the stream and frees what it has queued.

@@ -270,7 +270,7 @@ func (s *session) close(more bool) {
 func (s *session) loseStreams(cause error) {
 	for _, st := range s.streams {
 		st.lose(cause)
-		st.leaveTable()
+		st.Vacate()
 	}
 	clear(s.streams)
 }

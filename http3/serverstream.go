@@ -34,7 +34,6 @@ type serverStream struct {
 
 	// home
 	out       output
-	footprint int  // bytes counted for the stream itself
 	serving   bool // the handler is being called for the first time
 	reading   bool // the reader is at work
 	sent      bool // all was given to QUIC

@@ -266,8 +266,7 @@ func (n *session) enter(st *serverStream) error {
 	n.setBusy(true)
 	n.next = max(n.next, id+4)
 	n.streams[st.id] = st
-	st.footprint = st.Footprint()
-	n.Reserve(st.footprint)
+	st.Occupy()
 	st.setPriority(n.priorityOf(st))
 	return nil
 }
@@ -288,7 +287,7 @@ func (n *session) priorityOf(st *serverStream) (p httpfield.Priority, said bool)
 // no handler is at work on it any more.
 func (n *session) leave(st *serverStream) {
 	delete(n.streams, st.id)
-	n.Reserve(-st.footprint)
+	st.Vacate()
 	if st.abandoned && !st.LetGo() {
 		n.loose = append(n.loose, loose{st, n.at.Awake() + looseTime})
 		n.clock.in(n, looseCheck)

@@ -127,11 +127,8 @@ func (a *acceptor) rest(errno unix.Errno) {
 // place gives an accepted descriptor to the loop that shall own it.
 func (a *acceptor) place(fd int) {
 	e := a.loop.engine
-	descriptors.Connected(1)
-	open, limit := e.open.Add(1), int64(e.cfg.MaxConnections)
-	e.makeRoom()
-	if open > limit && limit > 0 {
-		a.turnAway(fd, refusedTotal)
+	if !e.enter() {
+		closeFD(fd)
 		return
 	}
 	info := ConnInfo{Network: a.listener.network, SocketPath: a.listener.path, Accepted: a.loop.now}
@@ -143,10 +140,12 @@ func (a *acceptor) place(fd int) {
 	if !a.listener.isProxy(info.Remote.Addr()) { // whose client is known only by its header
 		var ok bool
 		if info.counted, ok = e.clients.enter(info.Remote.Addr()); !ok {
-			a.turnAway(fd, refusedAddress)
+			e.turnAway(refusedAddress)
+			closeFD(fd)
 			return
 		}
 	}
+	descriptors.Connected(1)
 	l := a.choose()
 	// Counted before it arrives there, so that a burst spreads.
 	l.stats.connections.Add(1)
@@ -158,15 +157,6 @@ func (a *acceptor) place(fd int) {
 	if !l.Post(func() { l.open(fd, a.listener, info, false) }) {
 		closeFD(fd) // the loop has ended, and nobody waits for its counts
 	}
-}
-
-// turnAway closes a connection that was counted as open.
-func (a *acceptor) turnAway(fd int, why refusal) {
-	e := a.loop.engine
-	e.open.Add(-1)
-	descriptors.Connected(-1)
-	e.refused.add(why)
-	closeFD(fd)
 }
 
 // choose returns the loop for a new connection. Where the system spreads

@@ -41,8 +41,9 @@ type Config struct {
 	BufferBudget int64
 	// OnPressure, if not nil, is told when more than seven tenths of BufferBudget
 	// are used, and when it is less than half again: a good time to have the
-	// collector run more often, and less. It is called on a goroutine of its own.
-	OnPressure func(high bool)
+	// collector run more often, and less. held is how many bytes that is. It is
+	// called on a goroutine of its own.
+	OnPressure func(high bool, held int64)
 	// MaxConnections bounds accepted connections. Near it, those that have been
 	// idle for the longest make room; beyond it new ones are closed at once.
 	// Default: none but the system's.

@@ -11,6 +11,23 @@ import (
 // make room for new ones: those first that have been silent the longest. Otherwise
 // whoever opens enough of them would keep everybody else out.
 
+// enter counts a connection, unless it is one too many.
+func (e *Engine) enter() bool {
+	open, limit := e.open.Add(1), int64(e.cfg.MaxConnections)
+	e.makeRoom()
+	if limit > 0 && open > limit {
+		e.turnAway(refusedTotal)
+		return false
+	}
+	return true
+}
+
+// turnAway takes back the count of a connection that is refused.
+func (e *Engine) turnAway(why refusal) {
+	e.open.Add(-1)
+	e.refused.add(why)
+}
+
 // roomStep returns how many connections are made free, ahead of need, at a time: a look
 // at all of them is then paid by many new ones.
 func roomStep(limit int64) int64 { return max(limit/32, min(limit/4, 8), 1) }

@@ -150,9 +150,7 @@ func (l *Loop) tick() {
 		ev := l.events[len(l.events)-1]
 		l.events = l.events[:len(l.events)-1]
 		l.dispatch(ev)
-		if l.pressed {
-			l.relieve()
-		}
+		l.relieve()
 	}
 	l.runPosts()
 	l.shutdowns.round((*conn).shutdown)
@@ -161,9 +159,7 @@ func (l *Loop) tick() {
 	l.dirty.round((*conn).flush)
 	l.closeAborted()
 	l.settle()
-	if l.pressed {
-		l.relieve()
-	}
+	l.relieve()
 	l.stats.ticks.Add(1)
 	if l.engine.cfg.Adaptive {
 		l.measure()
@@ -251,9 +247,7 @@ func (l *Loop) runPosts() {
 		l.running[l.runningAt] = nil
 		l.runningAt++
 		fn()
-		if l.pressed {
-			l.relieve()
-		}
+		l.relieve()
 	}
 }
 

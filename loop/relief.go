@@ -102,20 +102,20 @@ func (e *Engine) watchPressure() {
 func (e *Engine) tellPressure() {
 	e.pressureMu.Lock() // so that the last call has the last word
 	defer e.pressureMu.Unlock()
-	e.cfg.OnPressure(e.pressure.Load())
+	e.cfg.OnPressure(e.pressure.Load(), e.budget.Used())
 }
 
 // memory returns the bytes that the connection keeps in memory.
 func (c *conn) memory() int64 {
-	n := c.reserved + int64(cap(c.kept)) + c.out.held()
+	n := c.reserved + int64(cap(c.kept)) + c.out.memory()
 	if c.layer != nil {
-		n += c.layer.wire.held() + int64(c.layer.view.counted)
+		n += c.layer.wire.memory() + int64(c.layer.view.counted)
 	}
 	return n
 }
 
-// held returns the memory of the bytes in q.
-func (q *sendQueue) held() (n int64) {
+// memory returns the memory of the bytes in q.
+func (q *sendQueue) memory() (n int64) {
 	for k := q.head; k != nil; k = k.next {
 		if k.file == nil {
 			n += int64(cap(k.data))
@@ -138,10 +138,17 @@ type holding struct {
 	holder Holder
 }
 
-// relieve gives up connections until the budget is no longer over, or none is left
-// that holds more than the mean. It is called between events, never within a
-// session's call.
+// relieve gives up connections if the budget is over. It is called between events, never
+// within a session's call.
 func (l *Loop) relieve() {
+	if l.pressed {
+		l.giveUp()
+	}
+}
+
+// giveUp gives up connections until the budget is no longer over, or none is left that
+// holds the mean.
+func (l *Loop) giveUp() {
 	l.pressed = false
 	l.chunks.settle()
 	b := l.engine.budget

@@ -211,7 +211,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 // The program is told that memory is short, and that it is not any more.
 func TestPressureIsTold(t *testing.T) {
 	told := make(chan bool, 10)
-	e := start(t, loop.Config{Loops: 1, BufferBudget: 1 << 20, OnPressure: func(high bool) { told <- high }})
+	e := start(t, loop.Config{Loops: 1, BufferBudget: 1 << 20, OnPressure: func(high bool, _ int64) { told <- high }})
 	a := listen(t, e, loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{echo()}})
 	c := dial(t, a)
 	for _, step := range []struct {

@@ -35,15 +35,12 @@ func (e *Engine) Attach(s Service) error {
 // counted as refused, if it is one too many. release is to be called once when it is
 // over. Both may be called from any goroutine.
 func (e *Engine) Admit(addr netip.Addr) (release func(), ok bool) {
-	if limit := e.cfg.MaxConnections; e.open.Add(1) > int64(limit) && limit > 0 {
-		e.open.Add(-1)
-		e.refused.add(refusedTotal)
+	if !e.enter() {
 		return nil, false
 	}
 	counted, ok := e.clients.enter(addr)
 	if !ok {
-		e.open.Add(-1)
-		e.refused.add(refusedAddress)
+		e.turnAway(refusedAddress)
 		return nil, false
 	}
 	return func() {

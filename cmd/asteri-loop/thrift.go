@@ -11,11 +11,11 @@ import (
 // system at its leisure. It then runs sooner, and the process is held to the budget, a
 // tenth, and what is used beside. That costs little, since buffers hold no pointers.
 // Who has set GOGC lower, or GOMEMLIMIT, has that.
-func thrift(budget int64) func(short bool) {
+func thrift(budget int64) func(short bool, held int64) {
 	const sooner = 20 // percent
 	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(-1)
 	debug.SetGCPercent(percent)
-	return func(short bool) {
+	return func(short bool, held int64) {
 		if !short {
 			debug.SetGCPercent(percent)
 			debug.SetMemoryLimit(limit)
@@ -25,7 +25,7 @@ func thrift(budget int64) func(short bool) {
 			debug.SetGCPercent(min(percent, sooner))
 		}
 		if limit == math.MaxInt64 {
-			debug.SetMemoryLimit(besides(budget/10*7) + budget/10*11)
+			debug.SetMemoryLimit(besides(held) + budget/10*11)
 		}
 	}
 }

@@ -23,6 +23,8 @@ type Exchange struct {
 	arena []byte // what req's slices point into, beside its header's memory
 	in    intake
 
+	occupied int // bytes counted by Occupy
+
 	// The response.
 	started   bool
 	begun     time.Time // when it started, if it was not given whole
@@ -137,10 +139,20 @@ func (x *Exchange) Release() bool {
 // maxSpare bounds the memory that an exchange may keep for the next request.
 const maxSpare = 16 << 10
 
-// Footprint returns about how many bytes a stream takes with its request, while it
-// waits for its handler or its client. A protocol counts them.
-func (x *Exchange) Footprint() int { return footprint + cap(x.arena) }
+// Occupy counts the memory that a stream takes with its request, from when it waits
+// for its handler or its client until Vacate.
+func (x *Exchange) Occupy() {
+	x.occupied = footprint + cap(x.arena)
+	x.Reserve(x.occupied)
+}
 
+// Vacate takes back what Occupy counted, if it did.
+func (x *Exchange) Vacate() {
+	x.Reserve(-x.occupied)
+	x.occupied = 0
+}
+
+// footprint is about how many bytes that is beside the head of the request.
 const footprint = 3 << 10
 
 // Over tells whether the exchange has ended: all of the response is queued, or none

@@ -93,7 +93,7 @@ func TestBodySizeDefault(t *testing.T) {
 	for _, args := range [][]string{app("wsgi_probe:app", "sync"), app("wsgi_probe:app", "gthread", "--threads", "2"), app("wsgi_probe:app", "gevent"),
 		app("asgi_probe:app", "asgi"), app("tornado_app:app", "tornado"), app("tornado_app:app", "gtornado")} {
 		s := start(t, append(args, "--certfile", cert, "--keyfile", key, "--protocols", "http,https")...)
-		for _, scheme := range []string{"http", "https", "h2", "h2c", "h3"} {
+		for _, scheme := range versions {
 			c := s.over(t, scheme)
 			body, rest := io.Pipe() // nothing of it comes
 			defer rest.Close()

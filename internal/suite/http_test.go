@@ -111,7 +111,7 @@ func TestDeadlines(t *testing.T) {
 func TestNoKeepAlive(t *testing.T) {
 	t.Parallel()
 	s := start(t, app("websocket_app:app", "asgi", "--http-protocols", "h1,h2,h3", "--keep-alive", "0")...)
-	for _, scheme := range []string{"http", "https", "h2", "h2c", "h3"} {
+	for _, scheme := range versions {
 		c := s.over(t, scheme)
 		for range 3 {
 			c.get("/plain").want(t, 404)

@@ -54,28 +54,34 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// TestInheritedSocket serves on a descriptor that the parent opened, as systemd
-// and its like do.
-func TestInheritedSocket(t *testing.T) {
-	t.Parallel()
+// inheritable opens a listener for a server to inherit, until the test ends. socket is
+// what the system calls it.
+func inheritable(t *testing.T) (addr string, file *os.File, socket string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	file, err := listener.(*net.TCPListener).File()
-	if err != nil {
+	t.Cleanup(func() { listener.Close() })
+	if file, err = listener.(*net.TCPListener).File(); err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	t.Cleanup(func() { file.Close() })
 	// Asked for now: Fd makes the socket blocking, which must not happen to the server.
-	socket, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(file.Fd())))
-	if err != nil {
+	if socket, err = os.Readlink("/proc/self/fd/" + strconv.Itoa(int(file.Fd()))); err != nil {
 		t.Fatal(err)
 	}
+	return listener.Addr().String(), file, socket
+}
+
+// TestInheritedSocket serves on a descriptor that the parent opened, as systemd
+// and its like do.
+func TestInheritedSocket(t *testing.T) {
+	t.Parallel()
+	addr, file, socket := inheritable(t)
 	s := launchServer(t, launch{args: append([]string{"-l", "fd://3"}, app("wsgi_probe:app", "sync")...), files: []*os.File{file}})
 	s.awaitReady()
-	s.addr = listener.Addr().String()
+	s.addr = addr
 	s.over(t, "http").get("/pid").want(t, 200)
 	for _, pid := range s.workers() {
 		if holds(t, pid, socket) {

@@ -42,17 +42,22 @@ func (d *trickle) Read(p []byte) (int, error) {
 // HTTP.
 func TestSlowUploads(t *testing.T) {
 	t.Parallel()
-	s := startPaced(t)
-	for _, scheme := range []string{"http", "https", "h2", "h2c", "h3"} {
+	overAll(t, startPaced(t), func(t *testing.T, c *client) {
+		response, err := c.http.Do(c.request("POST", "/size", &trickle{left: 1000}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		equal(t, "status", response.StatusCode, http.StatusRequestTimeout)
+	})
+}
+
+// overAll runs check over all versions of HTTP beside each other.
+func overAll(t *testing.T, s *server, check func(*testing.T, *client)) {
+	for _, scheme := range versions {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			c := s.in(t).over(t, scheme)
-			response, err := c.http.Do(c.request("POST", "/size", &trickle{left: 1000}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer response.Body.Close()
-			equal(t, "status", response.StatusCode, http.StatusRequestTimeout)
+			check(t, s.in(t).over(t, scheme))
 		})
 	}
 }
@@ -60,18 +65,13 @@ func TestSlowUploads(t *testing.T) {
 // TestPatientClients: nobody is too slow who waits for the application.
 func TestPatientClients(t *testing.T) {
 	t.Parallel()
-	s := startPaced(t)
-	for _, scheme := range []string{"http", "https", "h2", "h2c", "h3"} {
-		t.Run(scheme, func(t *testing.T) {
-			t.Parallel()
-			c := s.in(t).over(t, scheme)
-			equal(t, "long poll", c.get("/poll").want(t, 200), "news")
-			equal(t, "events", c.get("/events").want(t, 200), "data: x\n\ndata: x\n\ndata: end\n\n")
-			body := bytes.Repeat([]byte("x"), 3<<20) // more than all windows
-			equal(t, "body of a late reader", c.do("POST", "/late", bytes.NewReader(body)).want(t, 200), strconv.Itoa(len(body)))
-			equal(t, "large response", len(c.get("/large").want(t, 200)), 800*65536)
-		})
-	}
+	overAll(t, startPaced(t), func(t *testing.T, c *client) {
+		equal(t, "long poll", c.get("/poll").want(t, 200), "news")
+		equal(t, "events", c.get("/events").want(t, 200), "data: x\n\ndata: x\n\ndata: end\n\n")
+		body := bytes.Repeat([]byte("x"), 3<<20) // more than all windows
+		equal(t, "body of a late reader", c.do("POST", "/late", bytes.NewReader(body)).want(t, 200), strconv.Itoa(len(body)))
+		equal(t, "large response", len(c.get("/large").want(t, 200)), 800*65536)
+	})
 }
 
 // TestSlowReaders: who takes a response by a few bytes a second does not keep its

@@ -5,7 +5,6 @@ package suite
 import (
 	"crypto/tls"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,20 +68,7 @@ func TestWorkersHaveWhatIsTheirs(t *testing.T) {
 	var files []*os.File
 	var sockets []string
 	for range 4 {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		file, err := listener.(*net.TCPListener).File()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		socket, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(file.Fd())))
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, file, socket := inheritable(t)
 		files, sockets = append(files, file), append(sockets, socket)
 	}
 	// Of the four only the third is listened on.

@@ -13,7 +13,7 @@ const (
 
 // turns is an executor's share of that work. It belongs to the executor.
 type turns struct {
-	room    int // bytes left in this turn
+	room    int // bytes left, until the next turn
 	waiting []turn
 	posted  bool // the next turn is on its way
 }
@@ -24,10 +24,10 @@ type turn struct {
 	fn   func(*Conn)
 }
 
-// worked takes n bytes from the room of this turn.
+// worked takes n bytes from the room. There is new room in the next turn, once it is
+// used up: short messages do not cost an event each.
 func (h *home) worked(n int) {
-	if n > 0 {
-		h.room -= n
+	if h.room -= n; h.room <= 0 {
 		h.nextTurn()
 	}
 }

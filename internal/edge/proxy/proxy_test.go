@@ -284,17 +284,7 @@ func TestBrokenResponses(t *testing.T) {
 	defer server.Close()
 	var log logtest.Text
 	base := front(t, Options{Target: server.URL, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	once := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // which asks no second time
-	for _, path := range []string{"/length", "/chunked"} {
-		res, err := once.Get(base + path)
-		if err != nil { // the reset may overtake the head
-			continue
-		}
-		if got, err := io.ReadAll(res.Body); err == nil {
-			t.Errorf("%s ends well: %q", path, got)
-		}
-		res.Body.Close()
-	}
+	wantCut(t, base, "/length", "/chunked")
 	if text := log.String(); strings.Count(text, "broke off its response") != 2 || strings.Contains(text, "httputil") {
 		t.Errorf("the log says:\n%s", text)
 	}
@@ -421,4 +411,20 @@ func TestMain(m *testing.M) {
 		os.Unsetenv(name)
 	}
 	os.Exit(m.Run())
+}
+
+// wantCut checks that the responses to GET requests do not end well.
+func wantCut(t *testing.T, base string, paths ...string) {
+	t.Helper()
+	once := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: enginetest.Patience} // which asks no second time
+	for _, path := range paths {
+		res, err := once.Get(base + path)
+		if err != nil { // the reset may overtake the head
+			continue
+		}
+		if got, err := io.ReadAll(res.Body); err == nil {
+			t.Errorf("%s ends well: %q", path, got)
+		}
+		res.Body.Close()
+	}
 }
