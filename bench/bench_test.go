@@ -54,6 +54,28 @@ func TestWantedKeepsWhatTargetsName(t *testing.T) {
 	}
 }
 
+// A case against an earlier binary has our servers in pairs, and one target each.
+func TestAgainstPairsOurServers(t *testing.T) {
+	c := cases[slices.IndexFunc(cases, func(c benchCase) bool { return c.id == "wsgi" })].against()
+	if len(c.servers) == 0 || len(c.servers) != 2*len(c.targets) {
+		t.Fatalf("servers %v, targets %v", c.servers, c.targets)
+	}
+	r := runner{place: peers.Place{Bin: "bin"}}
+	for i, target := range c.targets {
+		if c.servers[2*i] != target.Ours || c.servers[2*i+1] != target.Reference {
+			t.Errorf("servers %v, target %+v", c.servers[2*i:2*i+2], target)
+		}
+		now, at, err := r.peer(target.Ours)
+		before, was, errBefore := r.peer(target.Reference)
+		if err != nil || errBefore != nil || at.Bin == was.Bin || now.Name == before.Name {
+			t.Errorf("%s: %v, %v; binaries in %s and %s, called %s and %s", target.Ours, err, errBefore, at.Bin, was.Bin, now.Name, before.Name)
+		}
+	}
+	if _, _, err := r.peer("nothing" + earlier); err == nil {
+		t.Error("an unknown peer was found")
+	}
+}
+
 // Prepare must leave no placeholder, in commands and in configuration.
 func TestPrepareFillsEverything(t *testing.T) {
 	for _, p := range peers.All {

@@ -30,6 +30,7 @@ type options struct {
 	out      string
 	cases    string
 	binary   string
+	before   string
 	rounds   int
 	duration time.Duration
 	quick    bool
@@ -61,6 +62,12 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.before != "" {
+		for i, c := range chosen {
+			chosen[i] = c.against()
+		}
+		chosen = slices.DeleteFunc(chosen, func(c benchCase) bool { return len(c.servers) == 0 })
+	}
 	rep, err := compare(ctx, o, chosen, "go run ./bench "+strings.Join(args, " "))
 	if err != nil {
 		return err
@@ -81,6 +88,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.out, "out", "bench/results", "`folder` for results.md, results.json and results.svg")
 	f.StringVar(&o.cases, "case", "", "run only these cases, by `id,id...`; see -list")
 	f.StringVar(&o.binary, "asteri", "", "measure this asteri-loop `binary` instead of building ./cmd/asteri-loop")
+	f.StringVar(&o.before, "against", "", "compare our servers with this earlier `binary` of asteri-loop, and with no other server")
 	f.IntVar(&o.rounds, "rounds", 0, "samples of each server (default 5, with -quick 3)")
 	f.DurationVar(&o.duration, "duration", 0, "time of one load, whole seconds (default 4s, with -quick 2s)")
 	f.BoolVar(&o.quick, "quick", false, "fewer, shorter rounds, and only the cases and servers that targets name")
@@ -144,7 +152,7 @@ func compare(ctx context.Context, o options, chosen []benchCase, command string)
 		return report.Report{}, err
 	}
 	defer os.RemoveAll(tmp)
-	place, err := prepare(ctx, root, tmp, o.binary)
+	place, err := prepare(ctx, root, tmp, o)
 	if err != nil {
 		return report.Report{}, err
 	}

@@ -18,7 +18,7 @@ var programs = []string{
 
 // prepare builds the Go servers and makes a certificate. Everything lasting
 // lies in bench/.peers of the module at root; tmp is for this run.
-func prepare(ctx context.Context, root, tmp, binary string) (peers.Place, error) {
+func prepare(ctx context.Context, root, tmp string, o options) (peers.Place, error) {
 	kept := filepath.Join(root, "bench", ".peers")
 	at := peers.Place{
 		Dir:  filepath.Join(root, "bench", "peers"),
@@ -36,8 +36,16 @@ func prepare(ctx context.Context, root, tmp, binary string) (peers.Place, error)
 			return at, err
 		}
 	}
-	if err := testbed.Server(ctx, root, binary, filepath.Join(at.Bin, "asteri-loop")); err != nil {
+	if err := testbed.Server(ctx, root, o.binary, filepath.Join(at.Bin, "asteri-loop")); err != nil {
 		return at, err
+	}
+	if o.before != "" {
+		if err := os.MkdirAll(earlierBin(at.Bin), 0o755); err != nil {
+			return at, err
+		}
+		if err := testbed.Server(ctx, root, o.before, filepath.Join(earlierBin(at.Bin), "asteri-loop")); err != nil {
+			return at, err
+		}
 	}
 	if _, err := os.Stat(filepath.Join(at.Venv, "bin", "python")); err != nil {
 		slog.Warn("no Python peers: run bench/deps.sh", "missing", at.Venv)

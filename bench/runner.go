@@ -36,11 +36,11 @@ type runner struct {
 func (r runner) run(ctx context.Context, c benchCase) (report.Case, error) {
 	out := report.Case{ID: c.id, Title: c.title, Load: c.describe()}
 	for _, id := range c.wanted(r.all) {
-		p, err := peers.ByID(id)
+		p, _, err := r.peer(id)
 		if err != nil {
 			return out, err
 		}
-		out.Servers = append(out.Servers, report.Server{ID: id, Name: p.Name, Ours: strings.HasPrefix(id, "asteri-") && !strings.HasPrefix(id, "asteri-py-")})
+		out.Servers = append(out.Servers, report.Server{ID: id, Name: p.Name, Ours: ours(id)})
 	}
 	for round := range r.rounds {
 		order := make([]*report.Server, len(out.Servers))
@@ -81,11 +81,10 @@ func (c benchCase) describe() string {
 
 // sample starts a server, measures it once and stops it.
 func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, round int) (err error) {
-	p, err := peers.ByID(into.ID)
+	p, at, err := r.peer(into.ID)
 	if err != nil {
 		return err
 	}
-	at := r.place
 	if at.Tmp, err = os.MkdirTemp(r.place.Tmp, into.ID+"-"); err != nil {
 		return err
 	}
