@@ -2,8 +2,12 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/asteri/asteri-loop/bench/peers"
 	"github.com/asteri/asteri-loop/bench/report"
@@ -39,6 +43,61 @@ func (c benchCase) against() benchCase {
 		c.targets = append(c.targets, report.Target{Ours: id, Metric: metric, Reference: id + earlier, Limit: slower})
 	}
 	return c
+}
+
+// inPairs tells whether a case is measured with both servers of a pair running: they
+// are loaded in turns of a second, so that a machine whose speed changes meets both alike.
+func (r runner) inPairs(c benchCase) bool {
+	return len(c.scrape) == 0 && !c.idle && len(c.servers) > 1 && c.servers[1] == c.servers[0]+earlier
+}
+
+// runPairs measures a case in pairs, and judges it.
+func (r runner) runPairs(ctx context.Context, c benchCase, out *report.Case) error {
+	for i := 0; i < len(out.Servers); i += 2 {
+		now, before := &out.Servers[i], &out.Servers[i+1]
+		for round := 0; round < r.rounds && now.Problem == ""; round++ {
+			if err := r.pair(ctx, c, now, before, round); err != nil {
+				now.Problem = err.Error()
+				slog.Warn("no sample", "case", c.id, "server", now.ID, "round", round+1, "error", err)
+			}
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range c.targets {
+		out.Verdicts = append(out.Verdicts, out.Judge(t))
+	}
+	return nil
+}
+
+// pair measures a server and its earlier self for a round, both started afresh.
+func (r runner) pair(ctx context.Context, c benchCase, now, before *report.Server, round int) (err error) {
+	pair := []*report.Server{now, before}
+	servers, sums := make([]*server, 2), make([]spent, 2)
+	for i, s := range pair {
+		if servers[i], err = r.begin(ctx, c, s); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, servers[i].stop()) }()
+		if _, err := r.gen.Run(ctx, c.load, servers[i].url(), warmUp); err != nil {
+			return servers[i].Explain(err)
+		}
+	}
+	for turn := range 2 * int(r.duration/time.Second) {
+		i := (turn + turn/2 + round) % 2 // A B B A
+		if err := r.load(ctx, c, servers[i], time.Second, &sums[i]); err != nil {
+			return servers[i].Explain(err)
+		}
+	}
+	for i, s := range pair {
+		got, err := sums[i].sample(ctx, servers[i])
+		if err != nil {
+			return servers[i].Explain(err)
+		}
+		keep(c, s, got, round)
+	}
+	return nil
 }
 
 // peer finds a server of a case and where it runs.

@@ -42,6 +42,10 @@ func (r runner) run(ctx context.Context, c benchCase) (report.Case, error) {
 		}
 		out.Servers = append(out.Servers, report.Server{ID: id, Name: p.Name, Ours: ours(id)})
 	}
+	if r.inPairs(c) {
+		err := r.runPairs(ctx, c, &out)
+		return out, err
+	}
 	for round := range r.rounds {
 		order := make([]*report.Server, len(out.Servers))
 		for i := range out.Servers {
@@ -81,19 +85,11 @@ func (c benchCase) describe() string {
 
 // sample starts a server, measures it once and stops it.
 func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, round int) (err error) {
-	p, at, err := r.peer(into.ID)
-	if err != nil {
-		return err
-	}
-	if at.Tmp, err = os.MkdirTemp(r.place.Tmp, into.ID+"-"); err != nil {
-		return err
-	}
-	s, err := start(ctx, p, at, c)
+	s, err := r.begin(ctx, c, into)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	into.Command = s.shown(at)
 	measure := r.underLoad
 	switch {
 	case len(c.scrape) > 0:
@@ -105,14 +101,35 @@ func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, ro
 	if err != nil {
 		return s.Explain(err)
 	}
-	got.Round = round + 1
-	into.Samples = append(into.Samples, got)
-	logSample(c, s.peer, got)
+	keep(c, into, got, round)
 	return nil
 }
 
-func logSample(c benchCase, p peers.Peer, got report.Sample) {
-	log := slog.With("case", c.id, "server", p.ID, "round", got.Round)
+// begin starts a server of a case.
+func (r runner) begin(ctx context.Context, c benchCase, into *report.Server) (*server, error) {
+	p, at, err := r.peer(into.ID)
+	if err != nil {
+		return nil, err
+	}
+	if at.Tmp, err = os.MkdirTemp(r.place.Tmp, into.ID+"-"); err != nil {
+		return nil, err
+	}
+	s, err := start(ctx, p, at, c)
+	if err == nil {
+		into.Command = s.shown(at)
+	}
+	return s, err
+}
+
+// keep adds a sample of a round, which counts from 0.
+func keep(c benchCase, into *report.Server, got report.Sample, round int) {
+	got.Round = round + 1
+	into.Samples = append(into.Samples, got)
+	logSample(c, into.ID, got)
+}
+
+func logSample(c benchCase, id string, got report.Sample) {
+	log := slog.With("case", c.id, "server", id, "round", got.Round)
 	if len(c.scrape) > 0 {
 		log.Info("sample", "scrape_p99_ms", fmt.Sprintf("%.1f", report.Scrape.Of(got)), "rate", int(got.Rate), "bad", got.Bad)
 		return
@@ -129,33 +146,63 @@ func (r runner) underLoad(ctx context.Context, c benchCase, s *server) (report.S
 	if _, err := r.gen.Run(ctx, c.load, s.url(), warmUp); err != nil {
 		return report.Sample{}, err
 	}
-	before, err := proctree.CPU(s.PID)
-	if err != nil {
+	var sum spent
+	if err := r.load(ctx, c, s, r.duration, &sum); err != nil {
 		return report.Sample{}, err
 	}
-	res, err := r.gen.Run(ctx, c.load, s.url(), r.duration)
+	return sum.sample(ctx, s)
+}
+
+// spent is what one or more loads of a server came to.
+type spent struct {
+	load.Result
+	server time.Duration // CPU time of its process tree
+	loads  int
+}
+
+// load loads s for d and adds to sum.
+func (r runner) load(ctx context.Context, c benchCase, s *server, d time.Duration, sum *spent) error {
+	before, err := proctree.CPU(s.PID)
 	if err != nil {
-		return report.Sample{}, err
+		return err
+	}
+	res, err := r.gen.Run(ctx, c.load, s.url(), d)
+	if err != nil {
+		return err
 	}
 	after, err := proctree.CPU(s.PID)
 	if err != nil {
-		return report.Sample{}, err
+		return err
 	}
-	if res.Good == 0 {
-		return report.Sample{}, fmt.Errorf("no good response, %d errors", res.Bad)
+	sum.server += after - before
+	sum.loads++
+	sum.Good += res.Good
+	sum.Bad += res.Bad
+	sum.Elapsed += res.Elapsed
+	sum.CPU += res.CPU
+	sum.P50 += res.P50
+	sum.P99 += res.P99
+	return nil
+}
+
+// sample is what was spent, if the server is still well. Percentiles are those of a
+// load on average.
+func (sum *spent) sample(ctx context.Context, s *server) (report.Sample, error) {
+	if sum.Good == 0 {
+		return report.Sample{}, fmt.Errorf("no good response, %d errors", sum.Bad)
 	}
 	if err := s.check(ctx); err != nil {
 		return report.Sample{}, fmt.Errorf("after the load: %w", err)
 	}
 	micros := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 	return report.Sample{
-		CPU:       micros(after-before) / float64(res.Good),
-		Rate:      float64(res.Good) / res.Elapsed.Seconds(),
-		Good:      res.Good,
-		Bad:       res.Bad,
-		P50:       micros(res.P50),
-		P99:       micros(res.P99),
-		ClientCPU: micros(res.CPU) / float64(res.Good),
+		CPU:       micros(sum.server) / float64(sum.Good),
+		Rate:      float64(sum.Good) / sum.Elapsed.Seconds(),
+		Good:      sum.Good,
+		Bad:       sum.Bad,
+		P50:       micros(sum.P50) / float64(sum.loads),
+		P99:       micros(sum.P99) / float64(sum.loads),
+		ClientCPU: micros(sum.CPU) / float64(sum.Good),
 	}, nil
 }
 
