@@ -27,6 +27,24 @@ var (
 	pieces  sync.Pool
 )
 
+// raws are buffers of pieceRoom bytes for what writing goroutines are given: what one
+// client does not read another one may be sent before the collector has been there.
+var raws sync.Pool
+
+func takeRaw() []byte {
+	if p, ok := raws.Get().(*[pieceRoom]byte); ok {
+		return p[:0]
+	}
+	return make([]byte, 0, pieceRoom)
+}
+
+// giveRaw takes back what takeRaw has returned, if b is such a buffer.
+func giveRaw(b []byte) {
+	if cap(b) == pieceRoom {
+		raws.Put((*[pieceRoom]byte)(b[:pieceRoom]))
+	}
+}
+
 func takeStream() *serverStream {
 	if st, ok := streams.Get().(*serverStream); ok {
 		return st

@@ -15,7 +15,7 @@ type output struct {
 	raw     []byte // header sections, which go before the queue
 	corked  bool   // raw waits for the end of the present event
 	direct  int    // bytes given to QUIC since it was last known to have sent all
-	writing int    // bytes that a writing goroutine has; 0: there is none
+	writing int    // memory of what a writing goroutine has; 0: there is none
 	counted int    // bytes of the queue that the session's backlog counts
 }
 
@@ -26,6 +26,7 @@ const (
 	// pieceMax is what a writing goroutine is given, and writeStep what it writes
 	// within StallTimeout.
 	pieceMax  = 64 << 10
+	pieceRoom = pieceMax + 1<<10 // with the headers of its frames
 	writeStep = 8 << 10
 	// writerStack is about what the goroutine itself takes.
 	writerStack = 8 << 10
@@ -172,8 +173,8 @@ func (st *serverStream) pump() bool {
 	b := st.next()
 	if len(b) > 0 && !st.direct(b) {
 		o.raw = nil // b is the goroutine's
-		o.writing = len(b)
-		st.session.Reserve(len(b) + writerStack)
+		o.writing = cap(b)
+		st.session.Reserve(o.writing + writerStack)
 		go st.write(b, st.Tunnelled())
 		return true
 	}
@@ -189,6 +190,9 @@ func (st *serverStream) pump() bool {
 // section if nothing else is left.
 func (st *serverStream) next() []byte {
 	o, at := &st.out, st.session.at
+	if o.queue.Len() > directMax && cap(o.raw) < pieceRoom { // it will be a goroutine's
+		o.raw = append(takeRaw(), o.raw...)
+	}
 	for len(o.raw) < pieceMax {
 		p := o.queue.Peek(pieceMax - len(o.raw))
 		if len(p) == 0 {
@@ -235,6 +239,7 @@ func (st *serverStream) write(b []byte, tunnelled bool) {
 		}
 	}
 	var err error
+	piece := b
 	for len(b) > 0 && err == nil {
 		if stall > 0 {
 			_ = st.str.SetWriteDeadline(now().Add(stall))
@@ -244,6 +249,7 @@ func (st *serverStream) write(b []byte, tunnelled bool) {
 		b = b[n:]
 	}
 	_ = st.str.SetWriteDeadline(time.Time{})
+	giveRaw(piece)
 	st.post(func() { st.wrote(err) })
 }
 

@@ -154,7 +154,7 @@ func (l *Loop) tick() {
 	}
 	l.runPosts()
 	l.shutdowns.round((*conn).shutdown)
-	l.again.round((*conn).offerAgain)
+	l.again.roundWithin(&share{}, (*conn).offerAgain)
 	l.wheel.advance(ticks(l.elapsed/slotTime), (*conn).onWheel)
 	l.dirty.round((*conn).flush)
 	l.closeAborted()
@@ -237,12 +237,14 @@ func (l *Loop) dispatch(ev poller.Event) {
 	}
 }
 
+// runPosts runs what was posted before the tick, or begins with it and goes on in the
+// next one.
 func (l *Loop) runPosts() {
 	if l.runningAt == len(l.running) {
 		l.poll.Awake() // first: what is posted after it wakes the next wait
 		l.running, l.runningAt = l.mail.take(), 0
 	}
-	for l.runningAt < len(l.running) {
+	for within := (share{}); l.runningAt < len(l.running) && !within.over(); {
 		fn := l.running[l.runningAt]
 		l.running[l.runningAt] = nil
 		l.runningAt++

@@ -2,8 +2,7 @@ package loop
 
 import "sync"
 
-// posts is the loop's mailbox: functions from other goroutines, run in order,
-// all that are there once a tick.
+// posts is the loop's mailbox: functions from other goroutines, run in order.
 type posts struct {
 	mu    sync.Mutex
 	queue []func()

@@ -65,7 +65,8 @@ func (c *conn) Reserve(n int) {
 }
 
 func (c *conn) Heavy() bool {
-	return c.loop.engine.Heavy(c.memory())
+	e := c.loop.engine
+	return e.budget.Over() && e.Heavy(c.memory())
 }
 
 const (

@@ -29,10 +29,10 @@ type Decoder struct {
 	lent     bool   // buf was given out with the last event
 	text     textCheck
 	control  *[]byte // a control frame's payload so far, if it came in parts
-	buf      *[]byte // the message so far, if it came in parts or is compressed
+	buf      *buffer // the message so far, if it came in parts or is compressed
 
 	unpacker *decompressor // of the message in buf, which has come whole
-	unpacked *[]byte       // what it has made of it
+	unpacked *buffer       // what it has made of it
 	worked   int           // bytes that the last call unpacked
 	idle     int           // frames that the last call read and that said nothing
 }
@@ -156,7 +156,7 @@ func (d *Decoder) room() int {
 	if d.buf == nil {
 		return limit
 	}
-	return limit - len(*d.buf)
+	return limit - len(d.buf.p)
 }
 
 func (d *Decoder) onControl(part []byte) Event {
@@ -210,12 +210,12 @@ func (d *Decoder) inflate() (Event, error) {
 
 // unpack decompresses the next piece of a message.
 func (d *Decoder) unpack() (Event, error) {
-	from := len(*d.unpacked)
+	from := len(d.unpacked.p)
 	if from > 0 { // most messages are shorter
-		d.unpacked = grow(d.unpacked, unpackStep)
+		d.unpacked = d.unpacked.grow(unpackStep, d.Limit+unpackStep)
 	}
-	out, complete, err := d.Inflater.step(d.unpacker, *d.unpacked, d.Limit, unpackStep)
-	*d.unpacked = out
+	out, complete, err := d.Inflater.step(d.unpacker, d.unpacked.p, d.Limit, unpackStep)
+	d.unpacked.p = out
 	d.worked = len(out) - from
 	switch {
 	case err != nil:
@@ -228,7 +228,7 @@ func (d *Decoder) unpack() (Event, error) {
 	case d.message == Text && !d.text.complete():
 		return Event{}, errText
 	}
-	giveBuffer(d.buf)
+	d.buf.giveBack()
 	d.buf = d.unpacked
 	d.unpacked = nil
 	d.unpacker.giveBack()
@@ -256,20 +256,20 @@ func (d *Decoder) lend() Event {
 	op := d.message
 	d.message = Continuation
 	d.lent = true
-	return Event{op, *d.buf}
+	return Event{op, d.buf.p}
 }
 
 func (d *Decoder) keep(part []byte) {
 	if d.buf == nil {
 		d.buf = takeBuffer()
 	}
-	d.buf = grow(d.buf, len(part))
-	*d.buf = append(*d.buf, part...)
+	d.buf = d.buf.grow(len(part), len(d.buf.p)+d.room()+len(endTail))
+	d.buf.p = append(d.buf.p, part...)
 }
 
 func (d *Decoder) release() {
 	d.lent = false
-	giveBuffer(d.buf)
+	d.buf.giveBack()
 	d.buf = nil
 }
 
@@ -277,10 +277,10 @@ func (d *Decoder) release() {
 func (d *Decoder) Held() int {
 	n := 0
 	if d.buf != nil {
-		n = cap(*d.buf)
+		n = d.buf.memory()
 	}
 	if d.unpacker != nil {
-		n += cap(*d.unpacked) + unpackerSize
+		n += d.unpacked.memory() + unpackerSize
 	}
 	return n
 }
@@ -297,7 +297,7 @@ func (d *Decoder) Rest() {
 func (d *Decoder) Discard() {
 	if d.unpacker != nil {
 		d.unpacker.giveBack()
-		giveBuffer(d.unpacked)
+		d.unpacked.giveBack()
 		d.unpacker, d.unpacked = nil, nil
 	}
 	if d.buf != nil {

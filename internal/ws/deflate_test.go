@@ -24,8 +24,8 @@ func samples() [][]byte {
 }
 
 // inflate unpacks a message in steps.
-func inflate(z *Inflater, wire *[]byte, limit int) (out []byte, err error) {
-	r := z.begin(wire)
+func inflate(z *Inflater, wire []byte, limit int) (out []byte, err error) {
+	r := z.begin(&buffer{p: wire})
 	defer r.giveBack()
 	for complete := false; err == nil && !complete; {
 		out, complete, err = z.step(r, out, limit, 1<<10)
@@ -47,7 +47,7 @@ func TestDeflate(t *testing.T) {
 				} else {
 					wire = out.Append(nil, message, true)
 				}
-				got, err := inflate(in, &wire, len(message))
+				got, err := inflate(in, wire, len(message))
 				if err != nil || !bytes.Equal(got, message) {
 					t.Fatalf("takeover %t, %d bits, message %d: got %d bytes, %v", takeover, bits, i, len(got), err)
 				}
@@ -103,7 +103,7 @@ func TestInflateOthers(t *testing.T) {
 		{"empty", "\x00", ""},
 	} {
 		wire := []byte(c.wire)
-		got, err := inflate(z, &wire, 100)
+		got, err := inflate(z, wire, 100)
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: got %q, %v", c.name, got, err)
 		}
@@ -112,7 +112,7 @@ func TestInflateOthers(t *testing.T) {
 		"reserved block": "\x06", "cut": "\xf2\x48\xcd", "many last blocks": strings.Repeat("\x03\x00", 1000) + "\x00",
 	} {
 		p := []byte(wire)
-		if got, err := inflate(z, &p, 1<<20); err != errDeflated {
+		if got, err := inflate(z, p, 1<<20); err != errDeflated {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
 	}
@@ -263,7 +263,7 @@ func FuzzInflate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		const limit = 1 << 16
 		in := bytes.Clone(wire)
-		got, err := inflate(newInflater(15, false), &in, limit)
+		got, err := inflate(newInflater(15, false), in, limit)
 		if err != nil {
 			return
 		}

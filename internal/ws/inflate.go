@@ -52,10 +52,10 @@ var decompressors = sync.Pool{New: func() any {
 
 // begin returns a decompressor for the message in buf, to which it appends what is
 // needed for an end. buf must not change until the decompressor is given back.
-func (z *Inflater) begin(buf *[]byte) *decompressor {
-	*buf = append(*buf, endTail...)
+func (z *Inflater) begin(buf *buffer) *decompressor {
+	buf.p = append(buf.p, endTail...)
 	r := decompressors.Get().(*decompressor)
-	r.in.Reset(*buf)
+	r.in.Reset(buf.p)
 	r.begun = 0
 	r.restart(z.context.text)
 	return r

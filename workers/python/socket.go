@@ -7,6 +7,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/internal/region"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
@@ -37,8 +38,9 @@ type socket struct {
 const (
 	socketWindow = bodyWindow
 	messageCost  = 16
-	// messagePiece is the longest piece of a message in one item.
-	messagePiece = 1 << 20
+	// messagePiece is the longest piece of a message in one item: a batch that it
+	// is in keeps its buffer.
+	messagePiece = 256 << 10
 )
 
 var _ websocket.LateHandler = (*socket)(nil)
@@ -221,8 +223,11 @@ func (l *link) crowdSockets(on bool) {
 // message adds a message to the batch. from is the executor of the caller.
 func (l *link) message(s *socket, kind websocket.Kind, p []byte, from asteri.Executor) {
 	if from != asteri.Executor(l.loop) {
-		p = bytes.Clone(p)
-		l.loop.Post(func() { l.message(s, kind, p, l.loop) })
+		p, giveBack := copied(p)
+		l.loop.Post(func() {
+			l.message(s, kind, p, l.loop)
+			giveBack()
+		})
 		return
 	}
 	if l.closed {
@@ -242,6 +247,16 @@ func (l *link) message(s *socket, kind websocket.Kind, p []byte, from asteri.Exe
 	}
 	appendMessage(l.beginItem(s), kind, p)
 	l.soonMessages()
+}
+
+// copied returns a copy of p, beside the heap if it is long, and what gives it back.
+func copied(p []byte) (q []byte, giveBack func()) {
+	if len(p) > maxBatch {
+		if q = region.Take(len(p)); q != nil {
+			return append(q, p...), func() { region.Give(q) }
+		}
+	}
+	return bytes.Clone(p), func() {}
 }
 
 func (l *link) soonMessages() {

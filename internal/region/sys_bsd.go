@@ -1,0 +1,12 @@
+//go:build darwin || freebsd
+
+package region
+
+import "golang.org/x/sys/unix"
+
+const (
+	noReserve = 0
+	discarded = unix.MADV_FREE
+)
+
+func advise([]byte) {}
