@@ -70,13 +70,14 @@ func (s *Monitor) hushed(r *asteri.Record) *asteri.Record {
 
 // tells tells whether the token is in p, as it is or percent-encoded.
 func (s *Monitor) tells(p []byte) bool {
-	if len(p) < len(s.opts.Token) || s.opts.Token == "" {
+	token := s.opts.Token
+	if len(p) < len(token) || token == "" {
 		return false
 	}
-	if bytes.Contains(p, []byte(s.opts.Token)) {
+	if bytes.Contains(p, []byte(token)) {
 		return true
 	}
-	return bytes.IndexByte(p, '%') >= 0 && bytes.Contains(unescape(p), []byte(s.opts.Token))
+	return bytes.IndexByte(p, '%') >= 0 && bytes.Contains(unescape(p), []byte(token))
 }
 
 // unescape decodes what is percent-encoded, and leaves what only looks so.

@@ -120,8 +120,9 @@ func New(o Options) *Monitor {
 	s := &Monitor{
 		opts: o, keys: newKeys(o.Token), prefix: o.Path + "/",
 		work: jobs.NewPool(2), stacks: jobs.NewPool(2),
-		samples: newSampler(o.Counts), requests: newRequestLog(o.Homes), flights: newFlights(o.Homes),
+		samples: newSampler(o.Counts), flights: newFlights(o.Homes),
 	}
+	s.requests = newRequestLog(o.Homes, s.hushed)
 	s.loops.homes = o.Homes
 	s.attempts.start = time.Now()
 	s.events = newStreams(eventPeriod, s.publish)
@@ -178,7 +179,7 @@ func (s *Monitor) Close() {
 
 // ExchangeDone implements asteri.Observer.
 func (s *Monitor) ExchangeDone(r *asteri.Record) {
-	s.requests.add(s.hushed(r)) // which are shown
+	s.requests.add(r)
 	s.flights.end(r)
 }
 
