@@ -70,6 +70,7 @@ func (st *serverStream) post(fn func()) bool { return st.session.at.Home.Post(fn
 
 // serve hands the request to the handler. It is the first that the home hears of it.
 func (st *serverStream) serve() {
+	st.session.came()
 	st.reading = !st.headEnds && !st.unread
 	if err := st.session.enter(st); err != nil {
 		st.left = true
@@ -122,6 +123,7 @@ func (st *serverStream) refuseStream(err error) {
 	}
 	st.cancel(streamCode(err, codeRequestIncomplete))
 	st.post(func() {
+		n.came()
 		st.str.ReleaseStreamCredit()
 		n.at.Observe(asteri.Record{Peer: st.Request().Peer, Err: err})
 		n.failed(err)

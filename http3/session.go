@@ -27,6 +27,7 @@ type session struct {
 	who      atomic.Pointer[identity]
 	accepted atomic.Uint64 // the lowest id that no stream has had
 	memory   atomic.Int64  // bytes that are held for the client
+	coming   chan struct{} // has something for each request on its way home
 
 	// home
 	streams  map[quic.StreamID]*serverStream
@@ -58,10 +59,15 @@ type earlyPriority struct {
 // maxWaiting bounds how many of these are kept.
 const maxWaiting = 32
 
+// maxComing is how many requests of a connection are on their way home at a time, from
+// when their streams are accepted: a client that sends a hundred at once takes turns with
+// the others.
+const maxComing = 16
+
 // newSession greets the client: our control stream comes first, so that the client
 // has the settings before it asks, and nobody has to wait for it.
 func newSession(s *Server, conn *quic.Conn, at *local) (*session, error) {
-	n := &session{server: s, conn: conn, at: at, streams: make(map[quic.StreamID]*serverStream)}
+	n := &session{server: s, conn: conn, at: at, streams: make(map[quic.StreamID]*serverStream), coming: make(chan struct{}, maxComing)}
 	n.resets = purse.New(purse.ForResets(s.cfg.MaxConcurrentStreams), now())
 	var err error
 	if n.control, err = conn.OpenUniStream(); err != nil {
@@ -140,6 +146,11 @@ func (n *session) handshake(ctx context.Context) bool {
 
 func (n *session) acceptRequests(ctx context.Context) {
 	for {
+		select {
+		case n.coming <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 		str, err := n.conn.AcceptStream(ctx)
 		if err != nil {
 			return
@@ -253,6 +264,9 @@ func (n *session) snapshot() []*serverStream {
 	}
 	return all
 }
+
+// came says that a request has come home, or will not.
+func (n *session) came() { <-n.coming }
 
 // enter takes a new request in. It returns an error if it is not to be served.
 func (n *session) enter(st *serverStream) error {

@@ -10,12 +10,21 @@ package region
 
 import (
 	"os"
+	"slices"
 	"sync"
+)
+
+// What a few free regions keep of their memory, so that buffers of usual messages are not
+// taken from the system and given back with each.
+const (
+	warmRegions = 8
+	warmBytes   = 256 << 10
 )
 
 var (
 	mu   sync.Mutex
-	free = map[int][][]byte{} // by size
+	cold = map[int][][]byte{} // free ones without memory, by size
+	warm [][]byte             // free ones that keep warmBytes at most
 )
 
 // Take returns an empty slice with room for size bytes, or more: whole pages. It
@@ -25,22 +34,39 @@ func Take(size int) []byte {
 	size = (size + page - 1) / page * page
 	mu.Lock()
 	defer mu.Unlock()
-	if all := free[size]; len(all) > 0 {
-		b := all[len(all)-1]
-		free[size] = all[:len(all)-1]
-		return b
+	for i, b := range warm {
+		if cap(b) == size {
+			warm = slices.Delete(warm, i, i+1)
+			return b
+		}
+	}
+	if all := cold[size]; len(all) > 0 {
+		cold[size] = all[:len(all)-1]
+		return all[len(all)-1]
 	}
 	return reserve(size)
 }
 
-// Give takes back what Take has returned, with any length. The bytes are lost.
+// Give takes back what Take has returned, with as many bytes as were written, which are
+// lost.
 func Give(b []byte) {
-	b = b[:cap(b)]
-	discard(b)
+	keep := keepable(b)
+	if len(b) > keep {
+		discard(b[keep:cap(b)])
+	}
 	mu.Lock()
 	defer mu.Unlock()
-	free[len(b)] = append(free[len(b)], b[:0])
+	if warm = append(warm, b[:0]); len(warm) <= warmRegions {
+		return
+	}
+	oldest := warm[0]
+	warm = slices.Delete(warm, 0, 1)
+	discard(oldest[:keepable(oldest)])
+	cold[cap(oldest)] = append(cold[cap(oldest)], oldest)
 }
+
+// keepable is how much of a free region may have memory.
+func keepable(b []byte) int { return min(warmBytes, cap(b)) }
 
 // Occupied returns about how much memory a region takes of which n bytes were written.
 func Occupied(n int) int {

@@ -16,12 +16,12 @@ type buffer struct {
 }
 
 const (
-	minBuffer = 4 << 10 // what is smaller grows by itself, and is with the first of them
-	maxBuffer = 1 << 20 // what is greater lies in a region
+	minBuffer = 4 << 10   // what is smaller grows by itself, and is with the first of them
+	maxBuffer = 128 << 10 // what is greater lies in a region
 )
 
 // buffers are kept by the power of two that they have room for, from minBuffer on.
-var buffers [9]sync.Pool
+var buffers [6]sync.Pool
 
 // class returns the index of the smallest buffers with room for n bytes.
 func class(n int) int { return bits.Len(uint(max(n, minBuffer)-1)) - bits.Len(minBuffer-1) }
@@ -38,7 +38,7 @@ func (b *buffer) giveBack() {
 	n := cap(b.p)
 	switch {
 	case b.region != nil:
-		region.Give(b.region)
+		region.Give(b.region[:min(len(b.p), cap(b.region))])
 	case n <= maxBuffer:
 		b.p = b.p[:0]
 		buffers[max(bits.Len(uint(n))-bits.Len(minBuffer), 0)].Put(b)

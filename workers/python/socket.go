@@ -253,7 +253,8 @@ func (l *link) message(s *socket, kind websocket.Kind, p []byte, from asteri.Exe
 func copied(p []byte) (q []byte, giveBack func()) {
 	if len(p) > maxBatch {
 		if q = region.Take(len(p)); q != nil {
-			return append(q, p...), func() { region.Give(q) }
+			q = append(q, p...)
+			return q, func() { region.Give(q) }
 		}
 	}
 	return bytes.Clone(p), func() {}
