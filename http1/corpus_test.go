@@ -231,7 +231,11 @@ func statuses(t testing.TB, out []byte, requests []*seen) (list []int) {
 		if err != nil {
 			t.Fatalf("invalid response: %v in %q", err, out)
 		}
-		if _, err := io.ReadAll(resp.Body); err != nil {
+		content, err := io.ReadAll(resp.Body)
+		if len(content) == 0 && i >= len(requests) {
+			err = nil // what was refused was a HEAD
+		}
+		if err != nil {
 			t.Fatalf("invalid content: %v in %q", err, out)
 		}
 		if resp.StatusCode == 101 {
