@@ -11,7 +11,10 @@
 // Exchange.Post is the one door for other goroutines.
 package asteri
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 // Handler answers exchanges.
 //
@@ -19,7 +22,8 @@ import "io"
 // answers at once, or it keeps the exchange and answers later from a callback
 // or a function given to Exchange.Post. A handler that returns without having
 // answered has kept the exchange, and must see to it that Finish or Abort is
-// called in the end.
+// called in the end; Timeouts.Handler is the deadline for that. If it panics, in
+// ServeExchange or in a callback, the exchange is aborted with a *PanicError.
 type Handler interface {
 	ServeExchange(x Exchange)
 }
@@ -70,7 +74,9 @@ type Exchange interface {
 	ReadBody(sink BodySink)
 
 	// Consumed gives back n bytes of the body window: at most BodyWindow
-	// bytes are delivered to the sink and not yet consumed at any time.
+	// bytes are delivered to the sink and not yet consumed at any time. A
+	// handler that gives back none holds its client up, and is given up itself
+	// after Timeouts.Handler. ReadAll sees to it by itself.
 	Consumed(n int)
 
 	// Inform sends an interim (1xx) response, except 101. It may be called
@@ -80,9 +86,12 @@ type Exchange interface {
 
 	// Start begins the final response: status is 200 to 599. The session
 	// copies h (nil is an empty one), chooses the framing, and adds Date and
-	// Server where they are absent. It returns a *ResponseError and sends
-	// nothing if the header cannot be sent as it is: bytes outside the
-	// field grammar, a second Content-Length, a connection-specific field.
+	// Server where they are absent. It returns a *ResponseError if the header
+	// cannot be sent as it is: bytes outside the field grammar, a second
+	// Content-Length, a connection-specific field; or if the response has
+	// begun already. The mistake is logged and the exchange aborted, so that
+	// the client of a handler which does not look at the error is answered too:
+	// by 500, or by a reset within a response.
 	Start(status int, h *Header) error
 
 	// Write queues a copy of p as response content and returns how many
@@ -110,7 +119,8 @@ type Exchange interface {
 	Finish(trailer *Header) error
 
 	// Respond answers in one call: Start with h and a Content-Length of
-	// len(body), Write, Finish. h must not hold a Content-Length.
+	// len(body), Write, Finish. h must not hold a Content-Length. Whatever it
+	// returns, the exchange has ended.
 	Respond(status int, h *Header, body []byte) error
 
 	// Upgrade ends HTTP on this connection (or stream) and returns the
@@ -138,8 +148,14 @@ type Exchange interface {
 
 	// Abort ends the exchange without a clean end: an error response if
 	// nothing was sent yet (the status of a *StatusError cause, else 500),
-	// a reset of the connection or stream otherwise.
+	// a reset of the connection or stream otherwise. A *ResponseError is logged.
 	Abort(cause error)
+
+	// SetTimeout sets for how long the handler may keep the client waiting for
+	// its response to begin, in place of Timeouts.Handler, which says what
+	// counts. A negative d is for ever, 0 the default. The time that has passed
+	// since the request came, or the client last had to act, counts already.
+	SetTimeout(d time.Duration)
 
 	// Post runs fn on the exchange's executor. It may be called from any
 	// goroutine. It returns false, and fn will not run, once the exchange

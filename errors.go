@@ -17,6 +17,8 @@ var (
 	ErrClientGone = errors.New("client disconnected")
 	// ErrStopping: the server's time for a graceful stop is over.
 	ErrStopping = errors.New("server is stopping")
+	// ErrTimeout: a handler has kept its exchange for longer than it may: 504.
+	ErrTimeout error = &StatusError{Code: http.StatusGatewayTimeout, Reason: "the handler did not answer in time"}
 	// ErrAmbiguousPath refuses a request that is Ambiguous where that matters: 400.
 	ErrAmbiguousPath error = &StatusError{Code: http.StatusBadRequest, Reason: "path hides dot segments"}
 )

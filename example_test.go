@@ -47,6 +47,19 @@ func Example() {
 	// stopped: <nil>
 }
 
+// A handler that needs the content of its request. What is longer than a megabyte is
+// answered 413 by itself.
+func ExampleReadAll() {
+	app := asteri.HandlerFunc(func(x asteri.Exchange) {
+		asteri.ReadAll(x, 1<<20, func(body []byte, err error) {
+			if err == nil {
+				_ = x.Respond(200, nil, fmt.Appendf(nil, "%d bytes\n", len(body)))
+			}
+		})
+	})
+	_ = http1.Protocol(app)
+}
+
 // A server that answers some routes in Go and leaves the rest to a Python
 // application. The application is a file here; mostly it is a "module:attr".
 func Example_python() {

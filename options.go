@@ -46,6 +46,13 @@ type Timeouts struct {
 	// KeepAlive is for the next request to begin, or the first one. Default
 	// 2 s; closed.
 	KeepAlive time.Duration
+	// Handler is for a handler that has kept its exchange, while its client can do
+	// nothing but wait: for the response to begin, or for content that was
+	// delivered to be consumed. Of a client that sends nothing more, and has perhaps
+	// left, a response that has begun and a tunnel must go on within that time, too.
+	// It is found between one and two times Handler later. Default 60 s; 504, or a
+	// reset. Exchange.SetTimeout sets another one.
+	Handler time.Duration
 }
 
 // Settings are what every protocol needs to serve exchanges. Protocol
@@ -71,7 +78,7 @@ type Settings struct {
 	// Observer may be nil.
 	Observer Observer
 	// Logger takes what an operator should know: application mistakes,
-	// panics. Refused requests go to the Observer only.
+	// panics. Refused requests go to the Observer only. Default slog.Default().
 	Logger *slog.Logger
 }
 
@@ -113,7 +120,7 @@ func NewSettings(h Handler, opts ...Option) Settings {
 	s.Limits = s.Limits.withDefaults()
 	s.Timeouts = s.Timeouts.withDefaults()
 	if s.Logger == nil {
-		s.Logger = slog.New(slog.DiscardHandler)
+		s.Logger = slog.Default()
 	}
 	return s
 }
@@ -134,6 +141,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	t.ResponseRate = pick(t.ResponseRate, 240, 0)
 	t.RateGrace = pick(t.RateGrace, 5*time.Second, 0)
 	t.KeepAlive = pick(t.KeepAlive, 2*time.Second, 0)
+	t.Handler = pick(t.Handler, time.Minute, 0)
 	return t
 }
 

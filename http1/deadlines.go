@@ -1,8 +1,12 @@
 package http1
 
 import (
+	"cmp"
+	"log/slog"
 	"time"
 
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -23,8 +27,10 @@ const readTimer loop.Timer = 0
 // OnTimer enforces the deadline that the timer stands for.
 func (s *session) OnTimer(loop.Timer) {
 	kind := s.timer
-	s.timer = timerNone
+	s.timer, s.timerFor = timerNone, 0
 	switch kind {
+	case timerNone:
+		s.checkHandler()
 	case timerKeepAlive:
 		s.close(false)
 	case timerHeader:
@@ -45,6 +51,9 @@ func (s *session) arm() {
 	case s.phase == phaseOver:
 	case s.paused:
 		s.timer = timerNone
+		if s.x != nil {
+			s.watchHandler(s.x.turn.Limit(t.Handler))
+		}
 	case s.phase == phaseBody && (s.x == nil || s.x.sink != nil):
 		s.armBody()
 	case s.phase != phaseHead:
@@ -59,8 +68,71 @@ func (s *session) arm() {
 }
 
 func (s *session) startTimer(k timerKind, d time.Duration) {
-	s.timer = k
+	s.timer, s.timerFor = k, d
 	s.conn.SetTimer(readTimer, d) // stops it if there is no such deadline
+}
+
+// watchHandler has a handler looked at that keeps its exchange. The timer that was left
+// to run out mostly does for that.
+func (s *session) watchHandler(limit time.Duration) {
+	if s.timer == timerNone && limit > 0 && (s.timerFor <= 0 || s.timerFor > limit) {
+		s.startTimer(timerNone, limit)
+	}
+}
+
+// checkHandler ends the exchange of a handler whose turn it has been for too long.
+func (s *session) checkHandler() {
+	x := s.x
+	if x == nil {
+		return
+	}
+	limit, waits := x.whoseTurn()
+	if limit <= 0 {
+		return
+	}
+	at := s.at
+	done := x.sent + s.body.received - int64(x.window)
+	if left := x.turn.Look(limit, awake.At(at.loop.Now()), awake.Of(x.req.Received), done, waits); left > 0 {
+		s.startTimer(timerNone, left)
+		return
+	}
+	if x.started && s.eof {
+		x.expire(asteri.ErrClientGone)
+		return
+	}
+	at.settings.Logger.Error("request timed out", x.req.LogAttr(), slog.Any("error", asteri.ErrTimeout))
+	x.expire(asteri.ErrTimeout)
+}
+
+// whoseTurn returns how long the handler may take for what it has to do, 0 if nobody
+// waits for it. waits says that it is the client's turn, perhaps for a while.
+func (x *exchange) whoseTurn() (limit time.Duration, waits bool) {
+	s := x.session
+	general := s.at.settings.Timeouts.Handler
+	reads := s.phase == phaseBody && x.sink != nil
+	switch {
+	case reads && x.window < asteri.BodyWindow:
+		return cmp.Or(x.turn.Limit(general), general), true // until all has come
+	case !x.started:
+		limit = x.turn.Limit(general)
+		if limit <= 0 && s.eof { // until it has begun, which may go on then
+			return general, true
+		}
+		return limit, false
+	case reads:
+		return x.turn.Limit(general), s.conn.Queued() > 0
+	case s.eof:
+		return general, s.conn.Queued() > 0
+	}
+	return 0, false
+}
+
+// expire ends the exchange of a handler that does not.
+func (x *exchange) expire(cause error) {
+	x.keepAlive = false
+	x.cause = cause // as in fail
+	defer x.cancel(cause)
+	x.Abort(cause)
 }
 
 // armBody waits for the next bytes of a body, unless they have come too slowly.

@@ -2,7 +2,6 @@ package http1
 
 import (
 	"errors"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +49,7 @@ type exchange struct {
 	onDrain  func()
 	cause    error // why nobody waits for the answer any more
 	told     bool  // onCancel knows
+	turn     guard.Turn
 }
 
 var (
@@ -137,6 +137,7 @@ func (x *exchange) reset() {
 	x.status = 0
 	x.content, x.sent = 0, 0
 	x.cause = nil
+	x.turn = guard.Turn{}
 }
 
 // reusable tells whether nobody can have kept x: see asteri.Exchange.
@@ -173,10 +174,14 @@ func (x *exchange) Post(fn func()) bool {
 }
 
 // Reserve counts memory against the connection.
-func (x *exchange) Reserve(n int) { x.session.conn.Reserve(n) }
+func (x *exchange) Reserve(n int) {
+	guard.Owned(x.home)
+	x.session.conn.Reserve(n)
+}
 
 // OnCancel sets the function to call when nobody waits any more.
 func (x *exchange) OnCancel(fn func(cause error)) {
+	guard.Owned(x.home)
 	x.kept = true
 	x.onCancel = fn
 	x.told = false
@@ -206,6 +211,7 @@ func (x *exchange) tellCause() {
 // never above the high-water mark since it was last short counts as short: the
 // loop announces only the fall from there.
 func (x *exchange) OnDrain(fn func()) {
+	guard.Owned(x.home)
 	if x.over {
 		return
 	}
@@ -225,9 +231,11 @@ func (x *exchange) drained() {
 
 // Abort ends the exchange without a clean end.
 func (x *exchange) Abort(cause error) {
+	guard.Owned(x.home)
 	if x.over {
 		return
 	}
+	guard.Mistake(x.session.at.settings.Logger, cause, &x.req)
 	if x.started {
 		s := x.session
 		s.phase = phaseOver
@@ -248,8 +256,8 @@ func (x *exchange) Abort(cause error) {
 func (x *exchange) fail(cause *asteri.StatusError) {
 	x.keepAlive = false
 	x.cause = cause // from here on, so that x is not released before it is told
+	defer x.cancel(cause)
 	x.respondError(cause, cause)
-	x.cancel(cause)
 }
 
 func (x *exchange) respondError(refusal *asteri.StatusError, cause error) {
@@ -289,8 +297,8 @@ func (x *exchange) lost(cause error) {
 	x.markOver()
 	x.observe(&x.header, cause)
 	x.cause = cause // as in fail
+	defer x.cancel(cause)
 	x.failBody(cause)
-	x.cancel(cause)
 }
 
 func (x *exchange) markOver() {
@@ -307,7 +315,7 @@ func (x *exchange) becomes(t *tunnel, h *asteri.Header) {
 	if at := x.session.at; at.settings.Observer != nil {
 		var r asteri.Record
 		x.describe(&r, h, nil)
-		t.closed = asteri.OpenTunnel(at.settings.Observer, &r)
+		t.closed = guard.Open(at.settings.Observer, &r, at.settings.Logger)
 	}
 	x.session.exchangeOver(x)
 	x.failBody(asteri.ErrClosed)
@@ -318,7 +326,7 @@ func (x *exchange) observe(h *asteri.Header, err error) {
 	at := x.session.at
 	if at.settings.Observer != nil {
 		x.describe(&at.record, h, err)
-		at.settings.Observer.ExchangeDone(&at.record)
+		guard.Observe(at.settings.Observer, &at.record, at.settings.Logger)
 	}
 }
 
@@ -341,10 +349,9 @@ func (x *exchange) describe(r *asteri.Record, h *asteri.Header, err error) {
 	}
 }
 
-// mistake ends the exchange for a mistake of the application, which is logged:
-// whoever could handle the error has finished.
+// mistake ends the exchange for a mistake of the application: its handler perhaps does
+// not look at the error.
 func (x *exchange) mistake(err error) error {
-	x.session.at.settings.Logger.Error("application error", slog.Any("error", err), x.req.LogAttr())
 	x.Abort(err)
 	return err
 }

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
@@ -20,5 +21,19 @@ func (x *exchange) callHandler() {
 func (x *exchange) crashed(err *asteri.PanicError) {
 	x.session.at.settings.Logger.Error("handler panicked", slog.Any("value", err.Value), x.req.LogAttr(), slog.String("stack", string(err.Stack)))
 	x.kept = true
+	if x.over {
+		return
+	}
 	x.Abort(err)
+	x.cancel(err) // what else the handler has going on for it
+}
+
+// SetTimeout sets how long the handler may keep the exchange. A limit that is shorter
+// than what the timer was set to is looked at sooner.
+func (x *exchange) SetTimeout(d time.Duration) {
+	guard.Owned(x.home)
+	x.turn.SetLimit(d)
+	if s := x.session; s != nil && s.x == x {
+		s.watchHandler(d)
+	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -83,6 +84,10 @@ func (at *local) takeExchange() *exchange {
 
 // putExchange takes back an exchange that nobody else refers to.
 func (at *local) putExchange(x *exchange) {
+	if guard.Debug {
+		guard.Poison(x.arena[:cap(x.arena)])
+		return
+	}
 	if len(at.spares) == 0 && cap(x.arena) <= maxSpare || len(at.spares) < maxSpares && cap(x.arena) <= maxSpareArena {
 		x.reset()
 		at.spares = append(at.spares, x)

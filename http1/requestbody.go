@@ -8,6 +8,7 @@ import (
 
 // ReadBody begins the delivery of the request body.
 func (x *exchange) ReadBody(sink asteri.BodySink) {
+	guard.Owned(x.home)
 	x.kept = true
 	switch {
 	case x.over:
@@ -47,6 +48,7 @@ func (x *exchange) endCause() error {
 
 // Consumed gives back a part of the body window.
 func (x *exchange) Consumed(n int) {
+	guard.Owned(x.home)
 	x.window -= n
 	if s := x.session; s != nil && s.x == x && s.phase == phaseBody && !s.inData && x.window < asteri.BodyWindow {
 		s.resume()
@@ -57,6 +59,7 @@ func (x *exchange) Consumed(n int) {
 func (x *exchange) deliver(p []byte) {
 	x.window += len(p)
 	x.call(guard.Call{Kind: guard.Body, Sink: x.sink, P: p})
+	guard.Poison(p)
 }
 
 // endBody and failBody make the last call of the sink.

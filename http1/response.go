@@ -5,11 +5,13 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // Inform sends an interim response.
 func (x *exchange) Inform(status int, h *asteri.Header) error {
+	guard.Owned(x.home)
 	switch {
 	case x.over:
 		return asteri.ErrClosed
@@ -40,13 +42,14 @@ func (x *exchange) Inform(status int, h *asteri.Header) error {
 
 // Start begins the final response.
 func (x *exchange) Start(status int, h *asteri.Header) error {
+	guard.Owned(x.home)
 	if err := x.mayStart(); err != nil {
-		return err
+		return x.mistake(err)
 	}
 	at := x.session.at
 	b, err := x.appendHead(at.buf[:0], status, h, httpfield.LengthUnknown)
 	if err != nil {
-		return err
+		return x.mistake(err)
 	}
 	x.started = true
 	x.begun = x.home.Now()
@@ -74,13 +77,14 @@ const oneWrite = 4 << 10
 
 // Respond answers with a body that is known as a whole.
 func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
+	guard.Owned(x.home)
 	if err := x.mayStart(); err != nil {
-		return err
+		return x.mistake(err)
 	}
 	at := x.session.at
 	b, err := x.appendHead(at.buf[:0], status, h, int64(len(body)))
 	if err != nil {
-		return err
+		return x.mistake(err)
 	}
 	x.started = true
 	x.left = 0
@@ -106,6 +110,7 @@ func (x *exchange) send(p []byte) (queued int) {
 
 // Write queues content.
 func (x *exchange) Write(p []byte) (queued int, err error) {
+	guard.Owned(x.home)
 	if err := x.account(int64(len(p))); err != nil {
 		return 0, err
 	}
@@ -146,9 +151,7 @@ func (x *exchange) account(n int64) error {
 	case !x.started:
 		return httpfield.Misuse("content before the response has begun")
 	case x.framing == frameLength && n > x.left:
-		err := httpfield.Misuse("more content than the Content-Length")
-		x.Abort(err)
-		return err
+		return x.mistake(httpfield.Misuse("more content than the Content-Length"))
 	}
 	x.content += n
 	if x.framing == frameLength {
@@ -159,6 +162,7 @@ func (x *exchange) account(n int64) error {
 
 // SendFile queues a part of a file as content.
 func (x *exchange) SendFile(f asteri.File, off, n int64) error {
+	guard.Owned(x.home)
 	err := error(httpfield.Misuse("file range of negative length"))
 	if n >= 0 {
 		err = x.account(n)
@@ -180,6 +184,7 @@ func (x *exchange) SendFile(f asteri.File, off, n int64) error {
 
 // Finish ends the response.
 func (x *exchange) Finish(trailer *asteri.Header) error {
+	guard.Owned(x.home)
 	switch {
 	case x.over:
 		return asteri.ErrClosed

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/loop"
@@ -28,7 +30,8 @@ type session struct {
 
 	phase    phase
 	timer    timerKind
-	inData   bool // within OnData, which settles everything at its end
+	timerFor time.Duration // what the timer was set to; 0: it does not run
+	inData   bool          // within OnData, which settles everything at its end
 	paused   bool
 	eof      bool // the peer sends no more
 	stopping bool // the server is draining
@@ -181,6 +184,7 @@ func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 		x.kept = true
 		s.occupied = cap(x.arena)
 		s.conn.Reserve(s.occupied)
+		s.watchHandler(x.turn.Limit(s.at.settings.Timeouts.Handler))
 	case x.reusable():
 		s.at.putExchange(x)
 	}
@@ -262,9 +266,9 @@ func (s *session) refuse(h *head, refusal *asteri.StatusError) {
 	s.conn.Write(b)
 	s.at.putBuf(b)
 	if s.at.settings.Observer != nil {
-		s.at.settings.Observer.ExchangeDone(&asteri.Record{
+		guard.Observe(s.at.settings.Observer, &asteri.Record{
 			Home: s.at.loop, Peer: &s.peer, Status: refusal.Code, BytesSent: int64(len(b)), Err: refusal,
-		})
+		}, s.at.settings.Logger)
 	}
 	s.close(true)
 }
@@ -331,6 +335,8 @@ func (s *session) OnEOF() {
 	first := !s.eof
 	s.eof = true
 	if s.x != nil && first {
+		s.x.turn.Begin(awake.At(s.at.loop.Now()))
+		s.watchHandler(s.at.settings.Timeouts.Handler)
 		s.x.cancel(asteri.ErrHalfClosed)
 	}
 	if !s.paused && s.phase != phaseOver {

@@ -3,6 +3,7 @@ package http1
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
@@ -14,6 +15,7 @@ import (
 // Upgrade ends HTTP on the connection with 101 (Switching Protocols). What the
 // client sent behind its request belongs to the tunnel.
 func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tunnel, error) {
+	guard.Owned(x.home)
 	if err := x.mayStart(); err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	s.at.putBuf(b)
 	s.startTimer(timerNone, 0)
 	s.phase = phaseOver
-	t := &tunnel{conn: s.conn, home: x.home, log: s.at.settings.Logger, path: string(x.req.Path), high: s.high, stopping: s.stopping}
+	t := &tunnel{conn: s.conn, home: x.home, log: s.at.settings.Logger, path: string(x.req.Path), high: s.high, stopping: s.stopping, limit: s.at.settings.Timeouts.Handler}
 	x.becomes(t, h)
 	s.conn.Replace(tunnelSession{t})
 	return t, nil
@@ -74,6 +76,8 @@ type tunnel struct {
 	over atomic.Bool
 
 	in, out int64               // bytes that came and were queued
+	limit   time.Duration       // how long the handler may be silent once the peer sends no more; 0: none
+	said    int64               // out when that was last looked at
 	closed  asteri.TunnelClosed // to be told of the end; may be nil
 
 	sink     asteri.BodySink
@@ -92,6 +96,7 @@ var _ asteri.Tunnel = (*tunnel)(nil)
 
 // Read sets the sink for incoming bytes.
 func (t *tunnel) Read(sink asteri.BodySink) {
+	guard.Owned(t.home)
 	switch {
 	case t.sink != nil:
 		t.handle(guard.Call{Kind: guard.Error, Sink: sink, Err: httpfield.Misuse("the tunnel is being read already")})
@@ -110,6 +115,7 @@ func (t *tunnel) Read(sink asteri.BodySink) {
 
 // Consumed gives back a part of the window.
 func (t *tunnel) Consumed(n int) {
+	guard.Owned(t.home)
 	t.window -= n
 	if t.window < asteri.BodyWindow {
 		t.resume()
@@ -118,6 +124,7 @@ func (t *tunnel) Consumed(n int) {
 
 // Write queues a copy of p.
 func (t *tunnel) Write(p []byte) (queued int, err error) {
+	guard.Owned(t.home)
 	if t.over.Load() {
 		return 0, asteri.ErrClosed
 	}
@@ -131,6 +138,7 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 
 // OnDrain sets the function to call when the queue is short.
 func (t *tunnel) OnDrain(fn func()) {
+	guard.Owned(t.home)
 	t.onDrain = fn
 	if !t.high {
 		t.home.Post(t.drained)
@@ -146,6 +154,7 @@ func (t *tunnel) drained() {
 
 // OnShutdown sets the function to call when the server drains.
 func (t *tunnel) OnShutdown(fn func()) {
+	guard.Owned(t.home)
 	t.onShutdown = fn
 	if t.stopping {
 		t.conn.Post(t.tellShutdown)
@@ -160,10 +169,14 @@ func (t *tunnel) tellShutdown() {
 }
 
 // Reserve counts memory against the connection.
-func (t *tunnel) Reserve(n int) { t.conn.Reserve(n) }
+func (t *tunnel) Reserve(n int) {
+	guard.Owned(t.home)
+	t.conn.Reserve(n)
+}
 
 // Close closes the tunnel once all is sent.
 func (t *tunnel) Close() {
+	guard.Owned(t.home)
 	if t.end(nil) {
 		t.conn.CloseWhenFlushed(!t.eof)
 		t.failInput(asteri.ErrClosed)
@@ -172,6 +185,7 @@ func (t *tunnel) Close() {
 
 // Abort resets the connection.
 func (t *tunnel) Abort(cause error) {
+	guard.Owned(t.home)
 	if t.end(cause) {
 		t.conn.Abort(cause)
 		t.failInput(cause)
@@ -191,9 +205,7 @@ func (t *tunnel) end(cause error) bool {
 	if t.over.Swap(true) {
 		return false
 	}
-	if t.closed != nil {
-		t.closed(t.in, t.out, cause)
-	}
+	guard.Closed(t.closed, t.in, t.out, cause, t.log)
 	return true
 }
 
@@ -261,6 +273,7 @@ func (t tunnelSession) OnData(in []byte) (consumed int, err error) {
 		t.window += n
 		t.in += int64(n)
 		t.handle(guard.Call{Kind: guard.Body, Sink: t.sink, P: in[consumed : consumed+n]})
+		guard.Poison(in[consumed : consumed+n])
 		consumed += n
 	}
 	return consumed, nil
@@ -269,6 +282,8 @@ func (t tunnelSession) OnData(in []byte) (consumed int, err error) {
 // OnEOF tells the sink that the peer half-closed, behind all that it sent.
 func (t tunnelSession) OnEOF() {
 	t.eof = true
+	t.said = t.out
+	t.conn.SetTimer(readTimer, t.limit)
 	if !t.paused {
 		t.endInput()
 	}
@@ -280,8 +295,16 @@ func (t tunnelSession) OnDrain() {
 	t.drained()
 }
 
-// OnTimer does not happen: a tunnel has no deadlines of its own.
-func (t tunnelSession) OnTimer(loop.Timer) {}
+// OnTimer gives up a peer that sends no more, and has perhaps left, if nothing was said
+// to it for long and nothing waits for it: it would stay for ever.
+func (t tunnelSession) OnTimer(loop.Timer) {
+	if t.out == t.said && t.conn.Queued() == 0 {
+		t.Abort(asteri.ErrClientGone)
+		return
+	}
+	t.said = t.out
+	t.conn.SetTimer(readTimer, t.limit)
+}
 
 // OnShutdown leaves the goodbye to the handler.
 func (t tunnelSession) OnShutdown() {

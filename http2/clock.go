@@ -22,6 +22,7 @@ type clock struct {
 	stall    int64 // for the window of the connection to open
 	goodbye  int64 // for the answer to our PING
 	look     int64 // at how fast the client opens windows that content waits for
+	handlers int64 // to look at handlers that keep their exchanges
 
 	paced bool      // pace says something
 	pace  pace.Pace // at which the client opens the window of the connection
@@ -244,11 +245,13 @@ func (c *clock) check() {
 		s.sayGoodbye()
 	case late(c.look):
 		c.lookAround()
+	case late(c.handlers):
+		c.checkHandlers()
 	}
 	if s.state == stateClosed {
 		return
 	}
-	for _, at := range []int64{c.settings, c.block, c.idle, c.stall, c.goodbye, c.look} {
+	for _, at := range []int64{c.settings, c.block, c.idle, c.stall, c.goodbye, c.look, c.handlers} {
 		c.watch(at)
 	}
 	for _, st := range s.snapshot() {
@@ -256,6 +259,24 @@ func (c *clock) check() {
 			st.reset(codeCancel, asteri.ErrClientGone)
 		} else {
 			c.watch(st.stalled)
+		}
+	}
+}
+
+// watchHandlers has handlers looked at within d: one of them may be late then.
+func (c *clock) watchHandlers(d time.Duration) {
+	if at := c.in(d); at != 0 && (c.handlers == 0 || at < c.handlers) {
+		c.handlers = at
+		c.watch(at)
+	}
+}
+
+// checkHandlers ends exchanges whose handlers are late.
+func (c *clock) checkHandlers() {
+	c.handlers = 0
+	for _, st := range c.s.snapshot() {
+		if !st.closed {
+			c.watchHandlers(st.CheckHandler())
 		}
 	}
 }

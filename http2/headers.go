@@ -208,6 +208,7 @@ func (s *session) endRequest(b *headerBlock) error {
 	default:
 		s.streams[st.id] = st
 		st.Occupy()
+		s.clock.watchHandlers(st.Patience())
 	}
 	return nil
 }

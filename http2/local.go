@@ -87,7 +87,7 @@ func (at *local) takeStream() *serverStream {
 
 // putStream takes back a stream that nobody else refers to.
 func (at *local) putStream(st *serverStream) {
-	if len(at.streams) < maxSpare {
+	if st.Retire() && len(at.streams) < maxSpare {
 		at.streams = append(at.streams, st)
 	}
 }

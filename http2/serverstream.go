@@ -258,6 +258,9 @@ func (st *serverStream) Reserve(n int) { st.s.conn.Reserve(n) }
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.s.clock.watchBodies(st.s.at.Settings.Timeouts.Body) }
 
+// Watch has the handler looked at.
+func (st *serverStream) Watch(d time.Duration) { st.s.clock.watchHandlers(d) }
+
 // Recycle has the stream used again, if it is closed, and no trailer is being read that
 // is for it.
 func (st *serverStream) Recycle() bool {
@@ -283,8 +286,20 @@ func (st *serverStream) allSent() {
 func (st *serverStream) inputEnded() {
 	st.inputDone = true
 	st.shrink()
+	if st.Tunnelled() {
+		st.Watch(st.Patience())
+	}
 	if st.sent {
 		st.forget(false)
+	}
+}
+
+// halfClosed is called when the client sends nothing more on its connection.
+func (st *serverStream) halfClosed() {
+	st.HalfClosed()
+	if !st.closed {
+		st.inputEnded()
+		st.Watch(st.Patience())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/internal/purse"
 	"github.com/asteri/asteri-loop/internal/stream"
@@ -268,11 +269,12 @@ func (s *session) close(more bool) {
 
 // loseStreams ends all streams for lack of a client.
 func (s *session) loseStreams(cause error) {
-	for _, st := range s.streams {
-		st.lose(cause)
-		st.Vacate()
-	}
+	all := s.snapshot()
 	clear(s.streams)
+	guard.Each(all, func(st *serverStream) {
+		defer st.Vacate()
+		st.lose(cause)
+	})
 }
 
 // OnEOF notes a half-close. Requests in flight are still answered.
@@ -284,12 +286,7 @@ func (s *session) OnEOF() {
 	if !s.eofTold {
 		s.eofTold = true
 		s.clock.noMoreWindows()
-		for _, st := range s.snapshot() {
-			st.HalfClosed()
-			if !st.closed {
-				st.inputEnded()
-			}
-		}
+		guard.Each(s.snapshot(), (*serverStream).halfClosed)
 	}
 	s.settle()
 }

@@ -1,6 +1,10 @@
 package http3
 
-import "time"
+import (
+	"time"
+
+	"github.com/asteri/asteri-loop/internal/guard"
+)
 
 // clock is a session's deadlines: the idle time, the bodies that are awaited, and a
 // step of the goodbye. One timer serves them all; it is let run out rather than set
@@ -11,6 +15,7 @@ type clock struct {
 
 	idle   time.Duration // when the session has been idle for too long; 0: it is not idle
 	bodies bool          // content is awaited on some stream
+	looks  time.Duration // when handlers that keep their exchanges are looked at; 0: not
 	step   time.Duration
 	next   func()
 }
@@ -88,6 +93,7 @@ func (n *session) tick() {
 	}
 	n.checkIdle(now)
 	n.checkBodies()
+	n.checkHandlers(now)
 	n.checkLoose(now)
 }
 
@@ -103,15 +109,44 @@ func (n *session) checkIdle(now time.Duration) {
 	}
 }
 
+// watchHandlers has handlers looked at within d: one of them may be late then.
+func (n *session) watchHandlers(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	if at := n.at.Awake() + d; n.clock.looks == 0 || at < n.clock.looks {
+		n.clock.looks = at
+		n.clock.in(n, d)
+	}
+}
+
+// checkHandlers ends exchanges whose handlers are late.
+func (n *session) checkHandlers(now time.Duration) {
+	c := &n.clock
+	switch {
+	case c.looks == 0:
+		return
+	case now < c.looks:
+		c.in(n, c.looks-now)
+		return
+	}
+	c.looks = 0
+	guard.Each(n.snapshot(), func(st *serverStream) {
+		if !st.closed {
+			n.watchHandlers(st.CheckHandler())
+		}
+	})
+}
+
 func (n *session) checkBodies() {
 	if !n.clock.bodies {
 		return
 	}
 	n.clock.bodies = false
-	for _, st := range n.snapshot() {
+	guard.Each(n.snapshot(), func(st *serverStream) {
 		if left := st.CheckBody(); left > 0 {
 			n.clock.bodies = true
 			n.clock.in(n, left)
 		}
-	}
+	})
 }

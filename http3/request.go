@@ -243,9 +243,11 @@ const pieceSize = 16 << 10
 // land delivers the piece at home.
 func (p *piece) land() {
 	st := p.st
+	defer func() { // also behind a sink that ends the goroutine
+		p.giveBack()
+		st.window.landed(0)
+	}()
 	st.received(p.data[:p.n])
-	p.giveBack()
-	st.window.landed(0)
 }
 
 // takePiece waits for room in the window.

@@ -84,11 +84,16 @@ func (st *serverStream) serve() {
 	if st.refusal == nil && st.session.server.engine.Heavy(st.session.Held()) {
 		st.refusal = httpfield.ErrMemory
 	}
+	defer st.served() // also by a handler that ends the goroutine
 	if st.refusal != nil {
 		st.Refuse(st.head, st.headEnds, st.refusal)
 	} else {
 		st.Serve(st.head, st.headEnds)
 	}
+}
+
+// served is called when the handler has returned.
+func (st *serverStream) served() {
 	heads.Put(st.head)
 	st.head = nil
 	st.serving = false
@@ -102,10 +107,13 @@ func (st *serverStream) serve() {
 	if !st.sent && !st.closed {
 		st.watch()
 	}
+	if !st.Over() {
+		st.Watch(st.Patience())
+	}
 	st.settle()
 	// One that was done at a stroke has no other goroutine, now or before, that
 	// still knows it; any other is left to the garbage collector.
-	if st.left && st.headEnds && !st.closed && st.Reusable() {
+	if st.left && st.headEnds && !st.closed && st.Reusable() && st.Retire() {
 		streams.Put(st)
 	}
 }
@@ -165,11 +173,19 @@ func (st *serverStream) received(p []byte) {
 
 // inputEnded is the reader's last word on a request that is complete.
 func (st *serverStream) inputEnded(trailer *asteri.Header) {
+	defer st.readerDone()
 	if !st.closed {
 		if err := st.ReceiveEnd(trailer); err != nil {
 			st.malformed(err)
 		}
 	}
+	if st.Tunnelled() {
+		st.Watch(st.Patience())
+	}
+}
+
+// readerDone is called when nothing more comes from the reader.
+func (st *serverStream) readerDone() {
 	st.reading = false
 	st.settle()
 }
@@ -178,6 +194,7 @@ func (st *serverStream) inputEnded(trailer *asteri.Header) {
 // and once all of the response is there, it goes on. Otherwise a client that resets its
 // request wants no answer (RFC 9114 section 4.1.1).
 func (st *serverStream) inputFailed(err error) {
+	defer st.readerDone()
 	var one streamError
 	_, byUs := isReset(err)
 	switch {
@@ -187,8 +204,6 @@ func (st *serverStream) inputFailed(err error) {
 	default:
 		st.leftByClient(err)
 	}
-	st.reading = false
-	st.settle()
 }
 
 // tunnels tells whether the stream has become a tunnel, whose exchange is over.
@@ -219,8 +234,8 @@ func (st *serverStream) lose(cause error) {
 	}
 	st.drop(cause)
 	st.abandoned = !st.Over()
+	defer st.settle()
 	st.Cancel(cause)
-	st.settle()
 }
 
 // drop closes the stream in both directions and frees what it has queued.
@@ -291,6 +306,9 @@ func (st *serverStream) Credit(n int) { st.window.give(n) }
 
 // Reserve counts memory against the connection.
 func (st *serverStream) Reserve(n int) { st.session.Reserve(n) }
+
+// Watch has the handler looked at.
+func (st *serverStream) Watch(d time.Duration) { st.session.watchHandlers(d) }
 
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.session.awaitBody() }

@@ -10,6 +10,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/purse"
 	"github.com/asteri/asteri-loop/internal/sched"
@@ -238,9 +239,7 @@ func (n *session) lose(cause error) {
 	n.at.loop.RemoveHolder(n)
 	n.clock.stop()
 	n.setBusy(false)
-	for _, st := range n.snapshot() {
-		st.lose(n.lost)
-	}
+	guard.Each(n.snapshot(), func(st *serverStream) { st.lose(n.lost) })
 }
 
 // setBusy tells the loops whether there is work on goroutines.

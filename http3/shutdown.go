@@ -6,6 +6,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/quicvarint"
+
+	"github.com/asteri/asteri-loop/internal/guard"
 )
 
 // goodbye is how a session ends that has nothing to complain about, RFC 9114
@@ -30,9 +32,7 @@ func (n *session) shutdown() {
 	n.stopping = true
 	n.sendControl(appendGoAway(nil, maxRequestID))
 	n.clock.after(n, 2*n.roundTrip(), n.sayGoodbye)
-	for _, st := range n.snapshot() {
-		st.Shutdown()
-	}
+	guard.Each(n.snapshot(), func(st *serverStream) { st.Shutdown() })
 }
 
 // sayGoodbye says which requests are served.

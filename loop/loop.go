@@ -123,6 +123,9 @@ func (l *Loop) TakeOwnership() (giveBack func()) {
 	return func() { l.owner.give(previous) }
 }
 
+// AssertOwner panics in a debug build unless the calling goroutine owns the loop.
+func (l *Loop) AssertOwner() { l.owner.check() }
+
 // run ticks until the loop is stopped. A session that ends the goroutine
 // (runtime.Goexit) ends only itself: the loop goes on, with all its state, on a
 // new goroutine.

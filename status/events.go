@@ -100,7 +100,12 @@ func (l *streams) open(v *visit, st *stream) {
 		return
 	}
 	st.sentAt.Store(int64(awake.Now()))
-	v.OnCancel(func(error) { st.gone.Store(true) })
+	// One that sends nothing more has left, or could not be told from one that has:
+	// nothing else would ever end its stream.
+	v.OnCancel(func(error) {
+		st.gone.Store(true)
+		_ = v.Finish(nil)
+	})
 	h := head("text/event-stream; charset=utf-8")
 	h.Add("X-Accel-Buffering", "no") // for proxies that collect responses
 	err := v.Start(http.StatusOK, h)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
 )
 
@@ -158,5 +159,24 @@ func TestLogStream(t *testing.T) {
 	exchangetest.Eventually(t, "the rest", func() bool { return len(events(t, y.Content())) > 0 })
 	if got := events(t, y.Content()); len(got) != 1 || !strings.Contains(got[0][1], "bad after") {
 		t.Errorf("%q", got)
+	}
+}
+
+// A client that sends nothing more has left, as far as anybody can tell: its stream
+// ends, and its connection with it.
+func TestStreamsEndWithTheirClients(t *testing.T) {
+	m := newMonitor(t, Options{Log: NewLog()})
+	h := m.Handler(application)
+	e := exchangetest.NewExecutor(t)
+	for _, target := range []string{"/asteri-status/events", "/asteri-status/events?as=html", "/asteri-status/logs/stream"} {
+		x := query{target: target, fields: bearerToken}.exchange(t, e)
+		x.Serve(h)
+		x.Cancel(asteri.ErrHalfClosed)
+		if !x.Ended() {
+			t.Errorf("%s goes on", target)
+		}
+		if got := x.Wait(); got.Status != 200 || got.Err != nil {
+			t.Errorf("%s: %d, %v", target, got.Status, got.Err)
+		}
 	}
 }

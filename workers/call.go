@@ -57,6 +57,7 @@ type Call struct {
 func (c *Call) init(x asteri.Exchange, log *slog.Logger, co *coroutine) {
 	c.stream.init(x, co)
 	c.x, c.log = x, log
+	x.SetTimeout(-1) // the model has its own
 }
 
 // newCall makes a call whose handler will run on a goroutine. It is called on

@@ -168,6 +168,7 @@ type fixedExchange struct {
 }
 
 func (x *fixedExchange) Home() asteri.Executor    { return x.home }
+func (x *fixedExchange) SetTimeout(time.Duration) {}
 func (x *fixedExchange) Request() *asteri.Request { return &x.req }
 func (x *fixedExchange) Respond(int, *asteri.Header, []byte) error {
 	x.n++

@@ -61,13 +61,15 @@ type Options struct {
 	// and gthread, where it holds a worker, also to go on with it. Waiting for
 	// the client does not count. Then the client is answered 504 and the
 	// call's context is done; the goroutine cannot be ended, so another takes
-	// its place, and it counts as Late until it returns. Default none.
+	// its place, and it counts as Late until it returns. Default 60 s; negative
+	// for no limit. It stands in place of asteri.Timeouts.Handler.
 	Timeout time.Duration
 	// ResponseSpoolMax is how many bytes of one response may wait in a
 	// temporary file for a slow client, for sync and gthread, so that the
 	// worker is free. Default 1 GiB; negative for none.
 	ResponseSpoolMax int64
-	// Logger takes the panics of handlers. Default none.
+	// Logger takes the panics of handlers, and calls that time out. Default
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -82,8 +84,11 @@ func (o Options) withDefaults() Options {
 	if o.QueueTimeout == 0 {
 		o.QueueTimeout = 30 * time.Second
 	}
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute
+	}
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+		o.Logger = slog.Default()
 	}
 	return o
 }

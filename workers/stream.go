@@ -95,7 +95,14 @@ func (s *stream) ask(fn func() error) (err error) {
 		if skip {
 			return
 		}
+		returned := false
+		defer func() {
+			if !returned { // the exchange logs how, and nobody else would tell who waits
+				s.fail(asteri.ErrClosed)
+			}
+		}()
 		e := fn()
+		returned = true
 		s.mu.Lock()
 		err, done = e, true
 		s.mu.Unlock()

@@ -12,12 +12,12 @@ import (
 
 // ErrTimeout is why a call ends whose handler took longer than Options.Timeout:
 // the client gets 504 (Gateway Timeout), or a reset if the response had begun.
-var ErrTimeout error = &asteri.StatusError{Code: 504, Reason: "the handler did not answer in time"}
+var ErrTimeout = asteri.ErrTimeout
 
 // watchdog finds the calls of a model that take too long. All have the same
 // limit, and one timer serves them all.
 type watchdog struct {
-	limit time.Duration // 0: nobody is watched
+	limit time.Duration // not positive: nobody is watched
 	// goesOn says that a response, once begun, must also go on: its handler
 	// holds a worker.
 	goesOn bool

@@ -53,7 +53,7 @@ func (d *demonstration) Reload(_ context.Context, cfg *config.Config) error {
 		Threads:           cfg.Threads,
 		WorkerConnections: cfg.WorkerConnections,
 		QueueSize:         cfg.QueueSize,
-		Timeout:           cfg.Timeout,
+		Timeout:           limit(cfg.Timeout),
 		ResponseSpoolMax:  limit(cfg.ResponseSpoolMax),
 		Logger:            d.log.Logger,
 	}, d.sockets)

@@ -23,6 +23,7 @@ type observedExchange struct {
 
 func (x *observedExchange) Request() *asteri.Request { return &x.request }
 func (x *observedExchange) Home() asteri.Executor    { return x.home }
+func (x *observedExchange) SetTimeout(time.Duration) {}
 
 // Respond is the end of the exchange.
 func (x *observedExchange) Respond(status int, _ *asteri.Header, body []byte) error {

@@ -35,8 +35,8 @@ var layers = map[string]layer{
 	// A protocol meets the others only through loop, and handlers only
 	// through the contract.
 	"http1": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/onloop"}},
-	"http2": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/onloop", "internal/stream"}},
-	"http3": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/stream"}},
+	"http2": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/onloop", "internal/stream"}},
+	"http3": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/stream"}},
 
 	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool"}},
 	"status":  {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/perhome", "internal/stats"}},

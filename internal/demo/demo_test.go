@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
@@ -214,6 +215,7 @@ type answered struct {
 
 func (x *answered) Request() *asteri.Request                  { return &x.req }
 func (x *answered) Home() asteri.Executor                     { return x.home }
+func (x *answered) SetTimeout(time.Duration)                  {}
 func (x *answered) Respond(int, *asteri.Header, []byte) error { return nil }
 
 func TestPlaintextOnTheLoopDoesNotAllocate(t *testing.T) {

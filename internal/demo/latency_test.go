@@ -151,6 +151,7 @@ func (s *sleeper) Request() *asteri.Request {
 
 func (s *sleeper) Home() asteri.Executor    { return s.home }
 func (s *sleeper) Post(fn func()) bool      { return s.home.Post(fn) }
+func (s *sleeper) SetTimeout(time.Duration) {}
 func (s *sleeper) OnCancel(func(err error)) {}
 
 func (s *sleeper) Respond(int, *asteri.Header, []byte) error {

@@ -22,6 +22,7 @@ func native(r *routes) asteri.Handler {
 		case send:
 			startSend(x, to.n)
 		case sleep:
+			x.SetTimeout(-1) // it is maxSleep at most
 			after(x, time.Duration(to.n)*time.Millisecond, func() {
 				_ = x.Respond(slept.status, slept.header, slept.body)
 			})

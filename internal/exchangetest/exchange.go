@@ -39,6 +39,7 @@ type Exchange struct {
 	kept        bool
 	result      Result
 	reserved    atomic.Int64
+	timeout     time.Duration
 	ended       atomic.Bool
 	done        chan struct{} // closed when the exchange has ended
 }
@@ -181,26 +182,36 @@ func (x *Exchange) Start(status int, h *asteri.Header) error {
 	if x.ended.Load() {
 		return asteri.ErrClosed
 	}
-	if x.started {
-		return &asteri.ResponseError{Reason: "response started twice"}
+	length, err := x.judge(h)
+	if err != nil {
+		x.Abort(err)
+		return err
 	}
-	length := int64(-1)
+	x.start(status, h, length)
+	return nil
+}
+
+// judge returns the length that a header announces, or what is wrong with it.
+func (x *Exchange) judge(h *asteri.Header) (length int64, err error) {
+	if x.started {
+		return 0, &asteri.ResponseError{Reason: "response started twice"}
+	}
+	length = -1
 	for _, f := range h.Fields() {
 		switch {
 		case bytes.ContainsAny(f.Name, " :\r\n") || bytes.ContainsAny(f.Value, "\r\n\x00"):
-			return &asteri.ResponseError{Reason: "field outside the grammar", Name: string(f.Name)}
+			return 0, &asteri.ResponseError{Reason: "field outside the grammar", Name: string(f.Name)}
 		case asteri.EqualFold(f.Name, "connection"), asteri.EqualFold(f.Name, "transfer-encoding"):
-			return &asteri.ResponseError{Reason: "connection-specific field", Name: string(f.Name)}
+			return 0, &asteri.ResponseError{Reason: "connection-specific field", Name: string(f.Name)}
 		case asteri.EqualFold(f.Name, "content-length"):
 			n, err := strconv.ParseInt(string(f.Value), 10, 64)
 			if err != nil || n < 0 || length >= 0 {
-				return &asteri.ResponseError{Reason: "bad Content-Length", Name: string(f.Name)}
+				return 0, &asteri.ResponseError{Reason: "bad Content-Length", Name: string(f.Name)}
 			}
 			length = n
 		}
 	}
-	x.start(status, h, length)
-	return nil
+	return length, nil
 }
 
 func (x *Exchange) start(status int, h *asteri.Header, length int64) {
@@ -323,6 +334,19 @@ func (x *Exchange) Abort(cause error) {
 		x.start(status, nil, 0)
 	}
 	x.end(cause)
+}
+
+// SetTimeout notes a limit; Timeout returns it.
+func (x *Exchange) SetTimeout(d time.Duration) {
+	x.check("SetTimeout")
+	x.timeout = d
+}
+
+// Timeout returns what the handler has set by SetTimeout.
+func (x *Exchange) Timeout() (d time.Duration) {
+	x.t.Helper()
+	x.exec.Do(func() { d = x.timeout })
+	return d
 }
 
 // Post runs fn on the executor.

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"errors"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +47,7 @@ type Exchange struct {
 	onDrain   func()
 	cause     error // why nobody waits for the answer any more
 	tunnelled *tunnel
+	turn      guard.Turn
 }
 
 var (
@@ -75,6 +75,7 @@ func (x *Exchange) Init(at *Local, wire Wire, proto asteri.Proto, peer *asteri.P
 	x.status = 0
 	x.content, x.headBytes = 0, 0
 	x.cause = nil
+	x.turn = guard.Turn{}
 	if at.Settings.Observer != nil {
 		x.header.Reset()
 	}
@@ -136,6 +137,15 @@ func (x *Exchange) Release() bool {
 	return true
 }
 
+// Retire tells whether x, which nobody keeps, may serve another request. In a debug
+// build it may not, and slices that a handler has kept nevertheless are destroyed.
+func (x *Exchange) Retire() (reuse bool) {
+	if guard.Debug {
+		guard.Poison(x.arena[:cap(x.arena)])
+	}
+	return !guard.Debug
+}
+
 // maxSpare bounds the memory that an exchange may keep for the next request.
 const maxSpare = 16 << 10
 
@@ -182,10 +192,14 @@ func (x *Exchange) Post(fn func()) bool {
 }
 
 // Reserve counts memory against the connection.
-func (x *Exchange) Reserve(n int) { x.wire.Reserve(n) }
+func (x *Exchange) Reserve(n int) {
+	guard.Owned(x.at.Home)
+	x.wire.Reserve(n)
+}
 
 // OnCancel sets the function to call when nobody waits any more.
 func (x *Exchange) OnCancel(fn func(cause error)) {
+	guard.Owned(x.at.Home)
 	x.kept = true
 	x.onCancel = fn
 	x.told = false
@@ -199,6 +213,7 @@ func (x *Exchange) OnCancel(fn func(cause error)) {
 // handler that waits for content that no more will.
 func (x *Exchange) HalfClosed() {
 	in := &x.in
+	x.turn.Begin(x.at.Awake())
 	switch {
 	case x.tunnelled != nil && !in.ended:
 		in.ended = true
@@ -225,8 +240,8 @@ func (x *Exchange) Cancel(cause error) {
 	x.markOver()
 	x.observe(&x.header, cause)
 	x.cause = cause // from here on, so that x is not released before it is told
+	defer x.cancelled(cause)
 	x.failBody(cause)
-	x.cancelled(cause)
 }
 
 // cancelled notes that nobody waits for the answer any more, or may not.
@@ -249,6 +264,7 @@ func (x *Exchange) tellCause() {
 // OnDrain sets the function to call when the queue is short. A queue that was
 // never above the high-water mark since it was last short counts as short.
 func (x *Exchange) OnDrain(fn func()) {
+	guard.Owned(x.at.Home)
 	if x.over {
 		return
 	}
@@ -298,10 +314,12 @@ func (x *Exchange) Shutdown() {
 
 // Abort ends the exchange without a clean end.
 func (x *Exchange) Abort(cause error) {
+	guard.Owned(x.at.Home)
 	if x.over {
 		x.letGo = true
 		return
 	}
+	guard.Mistake(x.at.Settings.Logger, cause, &x.req)
 	if x.started {
 		x.end(&x.header, cause)
 		x.wire.Reset(cause)
@@ -317,8 +335,8 @@ func (x *Exchange) Abort(cause error) {
 // fail ends the exchange for a reason that lies in the request.
 func (x *Exchange) fail(cause *asteri.StatusError) {
 	x.cause = cause // as in Cancel
+	defer x.cancelled(cause)
 	x.respondError(cause, cause)
-	x.cancelled(cause)
 }
 
 func (x *Exchange) respondError(refusal *asteri.StatusError, cause error) {
@@ -380,10 +398,9 @@ func (x *Exchange) outcome(h *asteri.Header, err error) asteri.Record {
 	return record
 }
 
-// mistake ends the exchange for a mistake of the application, which is logged:
-// whoever could handle the error has finished.
+// mistake ends the exchange for a mistake of the application: its handler perhaps does
+// not look at the error.
 func (x *Exchange) mistake(err error) error {
-	x.at.Settings.Logger.Error("application error", slog.Any("error", err), x.req.LogAttr())
 	x.Abort(err)
 	return err
 }

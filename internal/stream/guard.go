@@ -24,5 +24,9 @@ func (x *Exchange) crashed(err *asteri.PanicError) {
 		t.Abort(err)
 		return
 	}
+	if x.over {
+		return
+	}
 	x.Abort(err)
+	x.cancelled(err) // what else the handler has going on for it
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -47,7 +48,7 @@ func (at *Local) Observe(r asteri.Record) {
 	}
 	at.record = r
 	at.record.Home = at.Home
-	at.Settings.Observer.ExchangeDone(&at.record)
+	guard.Observe(at.Settings.Observer, &at.record, at.Settings.Logger)
 	at.record = asteri.Record{}
 }
 
@@ -57,7 +58,7 @@ func (at *Local) observeTunnel(r asteri.Record) asteri.TunnelClosed {
 		return nil
 	}
 	r.Home = at.Home
-	return asteri.OpenTunnel(at.Settings.Observer, &r)
+	return guard.Open(at.Settings.Observer, &r, at.Settings.Logger)
 }
 
 // Awake returns the time by the clock of deadlines.

@@ -40,6 +40,7 @@ func (in *intake) close(at *Local) {
 
 // ReadBody begins the delivery of the request body.
 func (x *Exchange) ReadBody(sink asteri.BodySink) {
+	guard.Owned(x.at.Home)
 	x.kept = true
 	in := &x.in
 	switch {
@@ -51,6 +52,9 @@ func (x *Exchange) ReadBody(sink asteri.BodySink) {
 		return
 	}
 	in.sink = sink
+	if !x.serving {
+		x.wire.Watch(x.Patience())
+	}
 	if in.closed {
 		x.failBody(asteri.ErrHalfClosed)
 		return
@@ -86,6 +90,7 @@ func (x *Exchange) endCause() error {
 
 // Consumed gives back a part of the body window.
 func (x *Exchange) Consumed(n int) {
+	guard.Owned(x.at.Home)
 	in := &x.in
 	in.window -= n
 	if in.closed {
@@ -139,10 +144,15 @@ func (x *Exchange) deliver(p []byte) {
 	in := &x.in
 	in.window += len(p)
 	in.inCall = true
+	defer x.afterCall(p) // also of a sink that ends the goroutine
 	x.call(guard.Call{Kind: guard.Body, Sink: in.sink, P: p})
-	in.inCall = false
-	if in.closed {
-		in.kept.Drop(x.at)
+}
+
+func (x *Exchange) afterCall(p []byte) {
+	guard.Poison(p)
+	x.in.inCall = false
+	if x.in.closed {
+		x.in.kept.Drop(x.at)
 	}
 }
 
@@ -182,6 +192,9 @@ func (x *Exchange) Receive(p []byte) error {
 func (x *Exchange) ReceiveEnd(trailer *asteri.Header) error {
 	in := &x.in
 	in.ended = true
+	if x.tunnelled != nil {
+		x.turn.Begin(x.at.Awake())
+	}
 	if announced := x.req.ContentLength; announced >= 0 && in.received < announced && !in.closed {
 		return httpfield.Malformed("less content than content-length")
 	}

@@ -5,11 +5,13 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // Inform sends an interim response.
 func (x *Exchange) Inform(status int, h *asteri.Header) error {
+	guard.Owned(x.at.Home)
 	switch {
 	case x.over:
 		return asteri.ErrClosed
@@ -146,11 +148,12 @@ func (x *Exchange) addID(h *asteri.Header) {
 
 // Start begins the final response.
 func (x *Exchange) Start(status int, h *asteri.Header) error {
+	guard.Owned(x.at.Home)
 	if err := x.mayStart(); err != nil {
-		return err
+		return x.mistake(err)
 	}
 	if err := x.makeHead(status, h, httpfield.LengthUnknown); err != nil {
-		return err
+		return x.mistake(err)
 	}
 	x.begun = x.at.Home.Now()
 	if x.at.Settings.Observer != nil {
@@ -162,11 +165,12 @@ func (x *Exchange) Start(status int, h *asteri.Header) error {
 
 // Respond answers with a body that is known as a whole.
 func (x *Exchange) Respond(status int, h *asteri.Header, body []byte) error {
+	guard.Owned(x.at.Home)
 	if err := x.mayStart(); err != nil {
-		return err
+		return x.mistake(err)
 	}
 	if err := x.makeHead(status, h, int64(len(body))); err != nil {
-		return err
+		return x.mistake(err)
 	}
 	x.sendWhole(body)
 	x.end(h, nil)
@@ -194,6 +198,7 @@ func (x *Exchange) stopReading() {
 
 // Write queues content.
 func (x *Exchange) Write(p []byte) (queued int, err error) {
+	guard.Owned(x.at.Home)
 	if err := x.account(int64(len(p))); err != nil {
 		return 0, err
 	}
@@ -212,9 +217,7 @@ func (x *Exchange) account(n int64) error {
 	case !x.started:
 		return httpfield.Misuse("content before the response has begun")
 	case x.fixed && n > x.left:
-		err := httpfield.Misuse("more content than the Content-Length")
-		x.Abort(err)
-		return err
+		return x.mistake(httpfield.Misuse("more content than the Content-Length"))
 	}
 	x.content += n
 	if x.fixed {
@@ -225,6 +228,7 @@ func (x *Exchange) account(n int64) error {
 
 // SendFile queues a part of a file as content.
 func (x *Exchange) SendFile(f asteri.File, off, n int64) error {
+	guard.Owned(x.at.Home)
 	err := error(httpfield.Misuse("file range of negative length"))
 	if n >= 0 {
 		err = x.account(n)
@@ -238,6 +242,7 @@ func (x *Exchange) SendFile(f asteri.File, off, n int64) error {
 
 // Finish ends the response.
 func (x *Exchange) Finish(trailer *asteri.Header) error {
+	guard.Owned(x.at.Home)
 	switch {
 	case x.over:
 		x.letGo = true

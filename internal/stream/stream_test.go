@@ -46,6 +46,7 @@ type wire struct {
 	queued int
 	credit int
 	awaits int
+	watch  time.Duration
 	closed bool
 	held   int
 }
@@ -84,6 +85,7 @@ func (w *wire) StopReading()                           { w.add("stop") }
 func (w *wire) Reset(cause error)                      { w.add("reset", cause.Error()) }
 func (w *wire) Credit(n int)                           { w.credit += n }
 func (w *wire) Await()                                 { w.awaits++ }
+func (w *wire) Watch(d time.Duration)                  { w.watch = d }
 func (w *wire) Recycle() bool                          { return w.closed }
 
 func (w *wire) take() string {

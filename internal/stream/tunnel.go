@@ -11,6 +11,7 @@ import (
 // Upgrade answers an extended CONNECT (RFC 8441, RFC 9220) with 200 and returns
 // the tunnel that the stream becomes.
 func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tunnel, error) {
+	guard.Owned(x.at.Home)
 	if err := x.mayStart(); err != nil {
 		return nil, err
 	}
@@ -63,6 +64,7 @@ var _ asteri.Tunnel = (*tunnel)(nil)
 
 // Read sets the sink for incoming bytes.
 func (t *tunnel) Read(sink asteri.BodySink) {
+	guard.Owned(t.x.at.Home)
 	x := t.x
 	switch {
 	case x.in.sink != nil:
@@ -81,6 +83,7 @@ func (t *tunnel) Consumed(n int) { t.x.Consumed(n) }
 
 // Write queues a copy of p.
 func (t *tunnel) Write(p []byte) (queued int, err error) {
+	guard.Owned(t.x.at.Home)
 	if t.over.Load() {
 		return 0, asteri.ErrClosed
 	}
@@ -90,6 +93,7 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 
 // OnDrain sets the function to call when the queue is short.
 func (t *tunnel) OnDrain(fn func()) {
+	guard.Owned(t.x.at.Home)
 	t.onDrain = fn
 	if !t.x.high {
 		t.x.at.Home.Post(t.tellDrained)
@@ -105,6 +109,7 @@ func (t *tunnel) tellDrained() {
 
 // OnShutdown sets the function to call when the server drains.
 func (t *tunnel) OnShutdown(fn func()) {
+	guard.Owned(t.x.at.Home)
 	t.onShutdown = fn
 	if t.x.stopping {
 		t.x.at.Home.Post(t.tellShutdown)
@@ -123,6 +128,7 @@ func (t *tunnel) Reserve(n int) { t.x.Reserve(n) }
 
 // Close ends the stream once all is sent.
 func (t *tunnel) Close() {
+	guard.Owned(t.x.at.Home)
 	if t.end(nil) {
 		t.x.wire.Send(nil, true)
 		t.x.stopReading()
@@ -132,6 +138,7 @@ func (t *tunnel) Close() {
 
 // Abort resets the stream.
 func (t *tunnel) Abort(cause error) {
+	guard.Owned(t.x.at.Home)
 	if t.end(cause) {
 		t.x.wire.Reset(cause)
 		t.x.failBody(cause)
@@ -158,9 +165,7 @@ func (t *tunnel) end(cause error) bool {
 	if t.over.Swap(true) {
 		return false
 	}
-	if t.closed != nil {
-		t.closed(t.x.in.received-t.before, t.out, cause)
-	}
+	guard.Closed(t.closed, t.x.in.received-t.before, t.out, cause, t.x.at.Settings.Logger)
 	return true
 }
 

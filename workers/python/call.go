@@ -2,7 +2,6 @@ package python
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -103,6 +102,7 @@ func (p *Pool) newCall(x asteri.Exchange) *call {
 		c.onCancel = c.cancelled
 	}
 	c.pool, c.x, c.req, c.home = p, x, x.Request(), x.Home()
+	x.SetTimeout(-1) // the dispatcher and the supervisor have their own
 	return c
 }
 
@@ -266,14 +266,11 @@ func (c *call) abort(cause error) {
 // refuse answers with an error status.
 func (c *call) refuse(err *asteri.StatusError) { c.abort(err) }
 
-// giveUp aborts the exchange because of the application's mistake, and tells the
-// worker that nobody wants the rest.
+// giveUp aborts the exchange because of the application's mistake, which the exchange
+// logs, and tells the worker that nobody wants the rest.
 func (c *call) giveUp(err error) {
 	if c.over {
 		return
-	}
-	if c.logMistake(err) {
-		err = &asteri.StatusError{Code: http.StatusInternalServerError, Reason: err.Error()}
 	}
 	c.letGo(err)
 }
@@ -294,16 +291,6 @@ func (c *call) finish(trailer *asteri.Header) {
 		return
 	}
 	c.end()
-}
-
-// logMistake logs err if it is the application's, and tells whether it is.
-func (c *call) logMistake(err error) bool {
-	var mistake *asteri.ResponseError
-	if !errors.As(err, &mistake) {
-		return false
-	}
-	c.pool.log.Error("the application's response cannot be sent", slog.Any("error", mistake), c.req.LogAttr())
-	return true
 }
 
 // answer sends a whole response.

@@ -206,7 +206,6 @@ func (r *rawSocket) passContent(p []byte) {
 	queued, err := x.Write(p)
 	switch {
 	case err != nil:
-		r.call.logMistake(err)
 		x.Abort(err)
 		r.close()
 	case r.left == 0:

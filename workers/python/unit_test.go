@@ -48,6 +48,7 @@ func (x *recorder) OnDrain(fn func())                         { x.onDrain = fn }
 func (x *recorder) OnCancel(func(error))                      {}
 func (x *recorder) Post(fn func()) bool                       { return x.home.Post(fn) }
 func (x *recorder) Reserve(int)                               {}
+func (x *recorder) SetTimeout(time.Duration)                  {}
 
 func (x *recorder) Home() asteri.Executor { return x.home }
 

@@ -116,7 +116,6 @@ func (c *call) accept(s *socket, subprotocol string, h *head) {
 	c.account()
 	conn, err := c.pool.sockets.Accept(c.x, s, websocket.Response{Subprotocol: subprotocol, Header: h.header})
 	if err != nil {
-		c.logMistake(err)
 		c.end()
 		s.lost()
 		return

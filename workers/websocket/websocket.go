@@ -92,7 +92,7 @@ type Options struct {
 	// it does not like are answered 403. Default: a page of this very host, and
 	// clients that are no browser.
 	CheckOrigin func(r *asteri.Request) bool
-	// Logger takes mistakes of applications. Default: nowhere.
+	// Logger takes mistakes of applications. Default slog.Default().
 	Logger *slog.Logger
 }
 
@@ -107,7 +107,7 @@ func (o Options) withDefaults() Options {
 		o.CheckOrigin = sameOrigin
 	}
 	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+		o.Logger = slog.Default()
 	}
 	return o
 }

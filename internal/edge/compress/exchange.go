@@ -1,6 +1,7 @@
 package compress
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"sync/atomic"
@@ -55,7 +56,7 @@ func (x *exchange) served() {
 // Start begins the response, coded or not.
 func (x *exchange) Start(status int, h *asteri.Header) error {
 	if x.over || x.begun {
-		return x.Exchange.Start(status, h) // which says what is wrong
+		return x.ended(x.Exchange.Start(status, h)) // which says what is wrong
 	}
 	k := readFacts(h)
 	verdict, c := x.judge(status, &k, k.length)
@@ -71,7 +72,7 @@ func (x *exchange) Start(status int, h *asteri.Header) error {
 		if c != nil {
 			x.handler.release(c)
 		}
-		return err
+		return x.ended(err)
 	}
 	x.begun = true
 	switch {
@@ -102,7 +103,7 @@ func (x *exchange) judge(status int, k *facts, length int64) (verdict, *coder) {
 // Respond answers in one call.
 func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
 	if x.over || x.begun || h.Has("Content-Length") {
-		return x.Exchange.Respond(status, h, body)
+		return x.ended(x.Exchange.Respond(status, h, body))
 	}
 	k := readFacts(h)
 	verdict, c := x.judge(status, &k, int64(len(body)))
@@ -120,17 +121,16 @@ func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
 	case x.Request().Method == http.MethodHead:
 		x.handler.release(c)
 		if err := x.Exchange.Start(status, h); err != nil {
-			return err
+			return x.ended(err)
 		}
 		return x.ended(x.Exchange.Finish(nil))
 	case len(body) > c.pool.inline:
 		return x.respondLarge(status, h, body, c)
 	}
 	defer x.handler.release(c)
-	if _, err := c.Write(body); err != nil {
-		return err
-	}
-	if err := c.Close(); err != nil {
+	_, err := c.Write(body)
+	if err = cmp.Or(err, c.Close()); err != nil {
+		x.Abort(err)
 		return err
 	}
 	return x.ended(x.Exchange.Respond(status, h, c.out))
@@ -139,7 +139,7 @@ func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
 func (x *exchange) respondLarge(status int, h *asteri.Header, body []byte, c *coder) error {
 	if err := x.Exchange.Start(status, h); err != nil {
 		x.handler.release(c)
-		return err
+		return x.ended(err)
 	}
 	x.begun = true
 	x.stream = newStream(x, c, int64(len(body)), false)
@@ -149,12 +149,10 @@ func (x *exchange) respondLarge(status int, h *asteri.Header, body []byte, c *co
 	return x.Finish(nil)
 }
 
-// ended notes that the handler's part is over if there was no error.
+// ended notes that the exchange below has ended, well or not.
 func (x *exchange) ended(err error) error {
-	if err == nil {
-		x.over = true
-		x.closed.Store(true)
-	}
+	x.over = true
+	x.closed.Store(true)
 	return err
 }
 

@@ -108,6 +108,7 @@ func New(o Options) (*Handler, error) {
 	}
 	h.pool = workers.Gevent(workers.HandlerFunc(h.serve), workers.Options{
 		WorkerConnections: o.MaxConns, QueueSize: o.QueueSize, QueueTimeout: o.Timeout, Logger: o.Logger,
+		Timeout: -1, // the watch knows whose turn it is
 	})
 	return h, nil
 }
