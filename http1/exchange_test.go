@@ -149,7 +149,9 @@ func TestHeadersThatAreRefused(t *testing.T) {
 			if err := x.Start(200, h); !errors.As(err, &refused) {
 				t.Errorf("%q: %q is taken: %v", f.Name, f.Value, err)
 			}
-			must(t, x.Respond(500, nil, []byte("instead")))
+			if err := x.Respond(200, nil, nil); !errors.Is(err, asteri.ErrClosed) {
+				t.Errorf("the exchange goes on: %v", err)
+			}
 		})
 		if strings.Count(out, "HTTP/1.1 ") != 1 || !strings.HasPrefix(out, "HTTP/1.1 500 ") {
 			t.Errorf("%q: %q: sent %q", f.Name, f.Value, out)
@@ -165,21 +167,30 @@ func TestCallsThatAreRefused(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
+	for _, status := range []int{0, 100, 101, 199, 600, 1000, -1} {
+		answer(t, get, func(x asteri.Exchange) { want(t, x.Start(status, nil)) })
+	}
 	answer(t, get, func(x asteri.Exchange) {
-		for _, status := range []int{0, 100, 101, 199, 600, 1000, -1} {
-			want(t, x.Start(status, nil))
-		}
+		want(t, x.Respond(200, fields("Content-Length", "2"), []byte("hi")))
+	})
+	for _, again := range []func(x asteri.Exchange) error{
+		func(x asteri.Exchange) error { return x.Start(200, nil) },
+		func(x asteri.Exchange) error { return x.Respond(200, nil, nil) },
+	} {
+		answer(t, get, func(x asteri.Exchange) {
+			must(t, x.Start(200, nil))
+			want(t, again(x))
+		})
+	}
+	answer(t, get, func(x asteri.Exchange) {
 		for _, status := range []int{0, 99, 101, 200} {
 			want(t, x.Inform(status, nil))
 		}
 		want(t, x.Inform(103, fields("Content-Length", "1")))
 		want(t, x.Inform(103, fields("X", "\n")))
-		want(t, x.Respond(200, fields("Content-Length", "2"), []byte("hi")))
 		_, err := x.Write([]byte("early"))
 		want(t, err)
 		must(t, x.Start(200, nil))
-		want(t, x.Start(200, nil))
-		want(t, x.Respond(200, nil, nil))
 		want(t, x.Inform(103, nil))
 		must(t, x.Finish(nil))
 		for _, err := range []error{x.Finish(nil), x.Start(200, nil), x.Inform(103, nil)} {

@@ -258,6 +258,9 @@ func (st *serverStream) Reserve(n int) { st.s.conn.Reserve(n) }
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.s.clock.watchBodies(st.s.at.Settings.Timeouts.Body) }
 
+// Room returns how many bytes the client may send.
+func (st *serverStream) Room() int { return st.recvWindow }
+
 // Watch has the handler looked at.
 func (st *serverStream) Watch(d time.Duration) { st.s.clock.watchHandlers(d) }
 

@@ -307,6 +307,9 @@ func (st *serverStream) Credit(n int) { st.window.give(n) }
 // Reserve counts memory against the connection.
 func (st *serverStream) Reserve(n int) { st.session.Reserve(n) }
 
+// Room is not known: QUIC has the windows.
+func (st *serverStream) Room() int { return asteri.BodyWindow }
+
 // Watch has the handler looked at.
 func (st *serverStream) Watch(d time.Duration) { st.session.watchHandlers(d) }
 

@@ -64,9 +64,8 @@ func TestCallbacksThatDoNotReturn(t *testing.T) {
 				for range 5 {
 					receive(t, "OnCancel is called", cancelled)
 				}
-				c := s.client()
 				for range 5 {
-					s.leave(c, "/cancel")
+					s.leave(s.client(), "/cancel")
 				}
 				s.wantLogged("handler panicked")
 				s.want(s.client(), "/", nil, answer{200, "ok"})

@@ -70,6 +70,9 @@ type Wire interface {
 	// Credit says that n bytes of content were consumed: the client may send as
 	// many more on this stream. Bytes that nobody consumes are never credited.
 	Credit(n int)
+	// Room returns how many bytes of content the client may send before more is
+	// consumed, as far as the protocol knows.
+	Room() int
 	// Await says that bytes of content are awaited from now on: CheckBody is
 	// to be called within the Body timeout.
 	Await()

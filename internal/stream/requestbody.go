@@ -244,11 +244,17 @@ func (x *Exchange) clock() {
 		in.waited += time.Duration(x.at.nanos() - in.since)
 		in.since = 0
 	}
-	if in.sink == nil || in.ended || in.closed || x.tunnelled != nil || in.window >= asteri.BodyWindow || in.kept.Len() > 0 {
+	if in.sink == nil || in.ended || in.closed || x.tunnelled != nil || x.full() || in.kept.Len() > 0 {
 		return
 	}
 	in.since = x.at.nanos()
 	x.wire.Await()
+}
+
+// full tells whether the client has sent all that it may until the handler consumes.
+func (x *Exchange) full() bool {
+	in := &x.in
+	return in.window >= asteri.BodyWindow || in.window > 0 && x.wire.Room() <= 0
 }
 
 // tooSlow tells whether content has come at less than the least rate, over all

@@ -85,6 +85,7 @@ func (w *wire) StopReading()                           { w.add("stop") }
 func (w *wire) Reset(cause error)                      { w.add("reset", cause.Error()) }
 func (w *wire) Credit(n int)                           { w.credit += n }
 func (w *wire) Await()                                 { w.awaits++ }
+func (w *wire) Room() int                              { return asteri.BodyWindow }
 func (w *wire) Watch(d time.Duration)                  { w.watch = d }
 func (w *wire) Recycle() bool                          { return w.closed }
 
@@ -263,13 +264,24 @@ func TestNoTunnelUnasked(t *testing.T) {
 }
 
 func TestMisuse(t *testing.T) {
+	var mistake *asteri.ResponseError
+	for name, answer := range map[string]func(x asteri.Exchange) error{
+		"status 99":  func(x asteri.Exchange) error { return x.Start(99, nil) },
+		"status 600": func(x asteri.Exchange) error { return x.Respond(600, nil, nil) },
+	} {
+		w, _ := begin(t, "GET", true, func(x asteri.Exchange) {
+			if err := answer(x); !errors.As(err, &mistake) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+		if got := w.take(); !strings.HasPrefix(got, "head :status=500 ") {
+			t.Errorf("%s: sent %s", name, got)
+		}
+	}
 	var x asteri.Exchange
 	w, _ := begin(t, "GET", true, func(got asteri.Exchange) { x = got })
-	var mistake *asteri.ResponseError
 	for name, err := range map[string]error{
 		"write before the start": func() error { _, err := x.Write(nil); return err }(),
-		"status 99":              x.Start(99, nil),
-		"status 600":             x.Respond(600, nil, nil),
 		"inform 200":             x.Inform(200, nil),
 		"inform with a length":   x.Inform(103, func() *asteri.Header { h := new(asteri.Header); h.Add("content-length", "1"); return h }()),
 		"upgrade of a GET":       func() error { _, err := x.Upgrade(asteri.UpgradeRaw, nil); return err }(),

@@ -74,7 +74,7 @@ func (x *Exchange) whoseTurn() (limit time.Duration, waits bool) {
 		return general, x.wire.Queued() > 0
 	case x.over:
 		return 0, false
-	case reads && !in.ended && in.window < asteri.BodyWindow:
+	case reads && !in.ended && !x.full():
 		return cmp.Or(x.turn.Limit(general), general), true // until all has come
 	case !x.started:
 		limit = x.turn.Limit(general)
@@ -82,7 +82,7 @@ func (x *Exchange) whoseTurn() (limit time.Duration, waits bool) {
 			return general, true
 		}
 		return limit, false
-	case reads && in.window >= asteri.BodyWindow:
+	case reads && x.full():
 		return x.turn.Limit(general), x.wire.Queued() > 0
 	case x.halfClosed():
 		return general, x.wire.Queued() > 0
