@@ -144,6 +144,13 @@ var servingSettings = []*setting{
 		Help: "The number of requests that may wait for a worker, or for their turn at a server behind a URL mount. Those beyond it get 503.",
 		at:   func(c *Config) value { return number(&c.QueueSize, 1, 1<<20) },
 	}, {
+		Name: "retry", Flags: []string{"retry"}, Group: groupWorkers, Meta: "WHICH", Default: "idempotent",
+		Help: "What becomes of requests whose worker died before it answered. idempotent: those with GET, HEAD, PUT, DELETE, OPTIONS or TRACE are given to another worker, once, unless they have killed the first one; the others get 502. off: all get 502, for applications in which such a request must not be run twice.",
+		Live: true,
+		at: func(c *Config) value {
+			return choice(&c.Retry, map[string]string{"on": "idempotent", "true": "idempotent", "false": "off"}, "idempotent", "off")
+		},
+	}, {
 		Name: "response_spool_max", Flags: []string{"response-spool-max"}, Group: groupWorkers, Meta: "SIZE", Default: "1GiB",
 		Help: "How much of one response may wait in a temporary file for a slow client, so that the worker is free.",
 		Live: true,

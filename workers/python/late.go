@@ -14,14 +14,19 @@ import (
 
 // lateCalls is the state of a link whose worker has calls that timed out.
 type lateCalls struct {
+	recalling    bool // the worker was asked which of them it has begun with
 	asked        bool // for the worker's stacks, which have not come
 	explained    bool // they have come
 	patienceOver bool
 }
 
-// latePatience is how long a worker with late calls may take to tell where it is,
-// and to give back what it has not started.
-const latePatience = 500 * time.Millisecond
+const (
+	// latePatience is how long a worker with late calls may take to tell where it is,
+	// and to give back what it has not started.
+	latePatience = 500 * time.Millisecond
+	// lateRecall is how long clients of late calls wait for their answer meanwhile.
+	lateRecall = 100 * time.Millisecond
+)
 
 func (l *link) startSweep() {
 	if l.sweeping || l.calls.open == 0 || l.worker.cfg.Timeout <= 0 {
@@ -31,18 +36,11 @@ func (l *link) startSweep() {
 	l.conn.SetTimer(timerSweep, min(max(l.worker.cfg.Timeout/16, 50*time.Millisecond), 200*time.Millisecond))
 }
 
-// sweep answers the calls that have run out of time, and has the worker replaced.
-// Its other calls go on.
+// sweep has a worker replaced that has calls which have run out of time. Those of them
+// that it has not begun with go to another one, the others are answered. The rest goes on.
 func (l *link) sweep() {
 	l.forgive()
-	now := l.loop.Now()
-	var late []*call
-	for _, c := range l.calls.slots {
-		if c != nil && !c.abandoned && l.isLate(c, now) {
-			late = append(late, c)
-		}
-	}
-	if len(late) == 0 {
+	if l.late.recalling || len(l.overdue()) == 0 {
 		return
 	}
 	// First, so that no client that has its 504 is sent to this worker again.
@@ -50,8 +48,30 @@ func (l *link) sweep() {
 	// Before their calls are cancelled, and may go on somewhere else.
 	l.worker.control.stack(0)
 	l.late.asked = true
-	for _, c := range late {
-		l.abandon(c, now)
+	if l.ask(l.calls.all(nil), mostRecalled) {
+		l.late.recalling = true
+		l.conn.SetTimer(timerLate, lateRecall)
+		return
+	}
+	l.abandonLate()
+}
+
+// overdue returns the calls that are late.
+func (l *link) overdue() (late []*call) {
+	now := l.loop.Now()
+	for _, c := range l.calls.slots {
+		if c != nil && !c.abandoned && l.isLate(c, now) {
+			late = append(late, c)
+		}
+	}
+	return late
+}
+
+// abandonLate answers the late calls: the worker has begun with them, or does not say.
+func (l *link) abandonLate() {
+	l.late.recalling = false
+	for _, c := range l.overdue() {
+		l.abandon(c, l.loop.Now())
 	}
 	l.conn.SetTimer(timerLate, latePatience)
 	l.judgeLate()
@@ -128,22 +148,60 @@ func (l *link) onStacks(threads map[string]string) {
 
 // recall asks the worker for up to n calls that it has not started, for each once: it
 // gives it back or has begun with it. Those whose bodies are under way stay, and those
-// whose clients have left, which the worker drops.
+// whose clients have left, which the worker drops. A worker that starts all that it gets
+// is asked for any, others for those that wait by what the front knows.
 func (l *link) recall(n int) {
-	var ids []uint32
-	if !l.closed {
-		for _, c := range l.calls.waiting {
-			if len(ids) < n && !c.begun && !c.body.stream && !c.asked && !c.left {
-				c.asked = true
-				ids = append(ids, c.id)
-			}
-		}
-	}
-	if len(ids) == 0 {
+	if l.closed {
 		l.takeBack(nil)
 		return
 	}
-	l.worker.control.recall(ids)
+	l.openInbox() // they may be there still
+	from := l.calls.waiting
+	if l.calls.capacity >= manyCalls {
+		from = l.calls.all(nil)
+	}
+	if !l.ask(from, n) {
+		l.takeBack(nil)
+	}
+}
+
+// ask sends a RECALL for up to n of the calls in from. It returns false if there is none to
+// be asked for.
+func (l *link) ask(from []*call, n int) bool {
+	var ids []uint32
+	for _, c := range from {
+		if len(ids) < min(n, mostRecalled) && !c.begun && !c.body.stream && !c.asked && !c.left {
+			c.asked = true
+			ids = append(ids, c.id)
+		}
+	}
+	if len(ids) > 0 {
+		l.worker.control.recall(ids)
+	}
+	return len(ids) > 0
+}
+
+// probe asks the worker whether it still reads its link. The answer says that it has begun
+// with all that it was sent before.
+func (l *link) probe() {
+	if l.closed || l.probing {
+		return
+	}
+	l.openInbox()
+	l.probing = true
+	l.frame(frameProbe, 0, 0, nil)
+	l.probedAt = l.calls.lastID
+}
+
+// onProbed handles the answer.
+func (l *link) onProbed() error {
+	if !l.probing {
+		return violation("PROBED that was not asked for")
+	}
+	l.probing = false
+	l.next = l.worker.pool.dispatcher.probed(l.worker, l.calls.lastID != l.probedAt, l.next[:0])
+	l.sendNext()
+	return nil
 }
 
 // onRecalled handles the answer to a RECALL. What a worker gives back it has not begun
@@ -163,6 +221,9 @@ func (l *link) onRecalled(ids []uint32) {
 		back = append(back, c)
 	}
 	l.takeBack(back)
+	if l.late.recalling {
+		l.abandonLate()
+	}
 }
 
 // takeBack has calls that the worker has not started go elsewhere, whatever their method.
@@ -183,7 +244,9 @@ func (l *link) retire() {
 	}
 	l.openInbox()
 	l.flush()
-	l.recall(l.calls.open)
+	if !l.ask(l.calls.all(nil), mostRecalled) {
+		l.takeBack(nil)
+	}
 	l.retireSockets()
 	l.retireRawSockets()
 	l.frame(frameShutdown, 0, 0, nil)

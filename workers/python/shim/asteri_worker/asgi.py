@@ -30,7 +30,7 @@ def single(app):
 
 def http_scope(request, root, state):
     """The scope of one request; `root` is the root path without a slash at its end."""
-    _, method, scheme, version, raw_path, query, headers, client, server, _, _ = request
+    _, method, scheme, version, raw_path, query, headers, client, server = request[:9]
     # A number: the search for a byte is several times as fast as that for bytes.
     path = (unquote_to_bytes(raw_path) if _PERCENT in raw_path else raw_path).decode("utf-8", "replace")
     if root and path != root and not path.startswith(root + "/"):
@@ -86,9 +86,17 @@ class Cycle:
         self.body = [body] if body else []
         self.end_untold = True  # receive() has not said yet that the body is complete
 
-    async def run(self, app, scope):
+    async def run(self, app, request, root):
         """The application's task."""
-        memory, sample = self.server.memory, None
+        server = self.server
+        try:
+            server.take(request)
+        except ValueError:  # its client has left, or another worker is to run it
+            server.forget(self)
+            return
+        scope = http_scope(request, root, server.state)
+        del request  # it would be kept for as long as the call runs
+        memory, sample = server.memory, None
         memory.started += 1
         now = monotonic()
         if now >= memory.due:

@@ -83,8 +83,15 @@ class Socket(Cycle):
         self.sent = self.granted = self.unacknowledged = 0
         self.inbox = []  # messages, text as str
 
-    async def run(self, app, scope):
+    async def run(self, app, request, root):
         """The application's task."""
+        try:
+            self.server.take(request)
+        except ValueError:  # its client has left, or another worker is to run it
+            self.server.forget(self)
+            return
+        scope = websocket_scope(request, root, self.server.state)
+        del request  # it would be kept for as long as the socket is open
         try:
             await app(scope, self.receive, self.send)
         except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:

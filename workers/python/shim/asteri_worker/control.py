@@ -31,8 +31,8 @@ _DESCRIPTOR_WAIT = 10.0  # seconds between a request and the descriptor that it 
 class Intake:
     """The requests that were read from the link and have not been started, and what fd 4 says about them.
 
-    popleft() on `waiting` is what starts a request. It is atomic, so a recall that removes the same tuple first wins and
-    one that comes later finds nothing: the hot path needs no lock. The lock orders batches with recalls.
+    popleft() or remove() on `waiting` is what starts a request. It is atomic, so a recall that removes the same tuple first
+    wins and one that comes later finds nothing: the hot path needs no lock. The lock orders batches with recalls.
     """
 
     def __init__(self):

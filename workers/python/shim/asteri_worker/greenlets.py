@@ -15,7 +15,7 @@ from greenlet import greenlet
 from .control import thread_stacks
 from .errors import LinkClosed
 from .host import ThreadHost
-from .link import LoopLink
+from .link import PROBED, LoopLink, frame
 from .wsgi import Gateway
 
 _READ, _WRITE = 1, 2
@@ -58,6 +58,7 @@ class GreenletHost(ThreadHost):
         self._context = copy_context()
         self._runner = None  # the greenlet that takes requests
         self._busy = False  # the runner is in a call
+        self._probed = False  # a PROBE is to be answered once all that waits was begun
         self._idle = []  # greenlets that wait to be the runner
         self._greenlets = []  # all of them: as many as calls ever waited at once
         self.on_finished = None  # called when SHUTDOWN came and every call has ended; set before start()
@@ -117,6 +118,8 @@ class GreenletHost(ThreadHost):
             try:
                 request = start()
             except IndexError:
+                if self._probed:
+                    self.probed()
                 self.link.flush()
                 to_hub()
                 continue
@@ -139,6 +142,11 @@ class GreenletHost(ThreadHost):
     def _finish_if_done(self):
         if self.closing and not (self.running or self.intake.waiting):
             self.on_finished()
+
+    def probed(self):
+        self._probed = bool(self.intake.waiting)
+        if not self._probed:
+            self.link.put(frame(PROBED, 0))  # who reads flushes, and who runs
 
     new_lock = staticmethod(allocate_lock)
 

@@ -161,6 +161,8 @@ def _bring_back(loop, task):
 
 
 class GreenServer(TornadoServer):
+    begins_later = True
+
     def waiting_stacks(self):
         found = super().waiting_stacks()
         for frames in self.loop.waiting_frames():
@@ -169,6 +171,14 @@ class GreenServer(TornadoServer):
                 found[stream] = "".join(traceback.format_list(traceback.StackSummary.extract((f, f.f_lineno) for f in frames)))
         return found
 
-    def start(self, connection, context):
+    def start(self, connection, context, request):
         # As a callback of its own: a handler may wait while it is made, and the reading of the link must not.
-        self.loop.call_soon(connection.begin, context=context)
+        self.loop.call_soon(self._start, connection, request, context=context)
+
+    def _start(self, connection, request):
+        try:
+            self.take(request)
+        except ValueError:  # its client has left, or another worker is to run it
+            self.forget(connection)
+            return
+        connection.begin()

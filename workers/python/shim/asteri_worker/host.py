@@ -2,7 +2,7 @@
 from _thread import allocate_lock
 from time import monotonic
 
-from .link import REQUESTS, SHUTDOWN, WINDOW, read_u32
+from .link import PROBE, PROBED, REQUESTS, SHUTDOWN, WINDOW, frame, read_u32
 from .memory import route_of
 
 _DEPARTED = 1000  # how many streams that were not running are remembered
@@ -50,6 +50,13 @@ class Host:
                     self.wake(response)
             elif kind == SHUTDOWN:
                 self.closing = True
+            elif kind == PROBE:
+                self.probed()
+
+    def probed(self):
+        """Tells the front that what it has sent is taken: with as many threads as requests, each has one that will run it."""
+        self.link.put(frame(PROBED, 0))
+        self.link.nudge()
 
     def cancel(self, stream, hard):
         """The client of a running stream left. A half-closed one still reads, so only a hard CANCEL counts."""

@@ -4,7 +4,7 @@ import traceback
 
 from .control import thread_stacks
 from .errors import LinkClosed
-from .link import BODY, BROKEN, DONE, END, MESSAGES, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
+from .link import BODY, BROKEN, DONE, END, MESSAGES, PROBE, PROBED, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
 
 
 def new_loop(kind):
@@ -53,10 +53,15 @@ class LoopServer:
     A cycle has stream, answer, ended, lingers, and on_body, on_window, on_cancel. Subclasses start cycles.
     """
 
+    # begin() leaves it to a later callback to run anything of the application, and that takes the request out of the
+    # intake: until then it can be given back, since a callback before it may block the loop.
+    begins_later = False
+
     def __init__(self, worker, loop):
         self.loop = loop
         self.control = worker.control
         self.intake = worker.control.intake
+        self.take = self.intake.waiting.remove  # of the first one, mostly: no search. ValueError: it is not to run
         self.link = worker.attach(LoopLink(worker.sock, self._want_write, self.nudge))
         self.log = worker.log
         self.memory = worker.reports.measure()
@@ -106,6 +111,8 @@ class LoopServer:
                 self.on_messages(payload)
             elif kind == SHUTDOWN:
                 self._close()
+            elif kind == PROBE:
+                self.queue(frame(PROBED, 0))  # behind the first steps of what was begun
             else:
                 cycle = self.cycles.get(stream)
                 if cycle is not None:
@@ -118,6 +125,11 @@ class LoopServer:
         intake = self.intake
         for stream in intake.add(batch):
             self._dropped(stream)
+        if self.begins_later:
+            for request in batch:
+                self.begin(request)
+            self.flush_soon()
+            return
         start, begin, left = intake.waiting.popleft, self.begin, len(intake.waiting)
         while left:
             try:

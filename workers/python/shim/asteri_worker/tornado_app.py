@@ -372,7 +372,7 @@ class TornadoServer(LoopServer):
         self._opening = []  # connections that hold a head back until the end of the iteration
 
     def begin(self, request):
-        root = self._root
+        root, taken = self._root, request
         if len(request) == 12:  # that of a trusted proxy goes before that of the settings
             request, root = request[:11], request[11]
         connection = Connection(self, request, root)
@@ -385,9 +385,9 @@ class TornadoServer(LoopServer):
         # A context of its own: what a handler's initialize() sets must not reach the next request.
         context = self._context.copy()
         context.run(about, request[6])
-        self.start(connection, context)
+        self.start(connection, context, taken)
 
-    def start(self, connection, context):
+    def start(self, connection, context, request):
         context.run(connection.begin)
 
     def ended(self, cycle):

@@ -3,8 +3,8 @@ import threading
 from queue import SimpleQueue
 
 from .. import loader, loops
-from ..asgi import Cycle, Lifespan, http_scope, single
-from ..asgi_websocket import Messages, Socket, deliver, websocket_scope
+from ..asgi import Cycle, Lifespan, single
+from ..asgi_websocket import Messages, Socket, deliver
 from ..errors import LinkClosed
 from ..host import ThreadHost
 from ..libraries import require_loop
@@ -53,6 +53,8 @@ async def _serve_asgi(worker, loop):
 
 
 class Server(loops.LoopServer):
+    begins_later = True
+
     def __init__(self, worker, loop, app):
         super().__init__(worker, loop)
         self._app = app
@@ -65,21 +67,17 @@ class Server(loops.LoopServer):
         stream = request[0]
         root = self._root
         if len(request) == 12:  # that of a trusted proxy goes before that of the settings
-            request, root = request[:11], request[11].decode("utf-8", "replace")
+            root = request[11].decode("utf-8", "replace")
         about(request[6])  # the task begins with this context
         if request[2][0] == "w":
-            self._begin_websocket(stream, request, root)
-            return
-        cycle = self.cycles[stream] = Cycle(self, request)
-        if stream in self.intake.leaving:
-            cycle.left = True
-        cycle.task = self._create_task(cycle.run(self._app, http_scope(request, root, self.state)))
-
-    def _begin_websocket(self, stream, request, root):
-        socket = self.cycles[stream] = Socket(self, request)
-        if stream in self.intake.leaving:
-            socket.on_cancel(False)
-        socket.task = self._create_task(socket.run(self._app, websocket_scope(request, root, self.state)))
+            cycle = self.cycles[stream] = Socket(self, request)
+            if stream in self.intake.leaving:
+                cycle.on_cancel(False)
+        else:
+            cycle = self.cycles[stream] = Cycle(self, request)
+            if stream in self.intake.leaving:
+                cycle.left = True
+        cycle.task = self._create_task(cycle.run(self._app, request, root))
 
     def on_messages(self, payload):
         deliver(self.cycles, payload)
