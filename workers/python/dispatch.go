@@ -180,7 +180,7 @@ func (d *dispatcher) release(w *worker, n int, took time.Duration, next []*call)
 // call waits behind another while a worker is free.
 func (r *room) adapt(n int, took time.Duration) {
 	switch {
-	case r.capacity >= manyCalls || n == 0:
+	case r.capacity >= manyCalls || n == 0 || took == unknownTime:
 	case took <= quickAnswer*time.Duration(n):
 		r.credit = min(r.credit+n, maxCredit)
 	default:

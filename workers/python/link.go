@@ -293,7 +293,7 @@ func (l *link) remove(c *call) {
 }
 
 // release tells the dispatcher that n calls are over and sends those that take
-// their place. took is the time that the worker spent on them, 0 if unknown.
+// their place. took is the time that the worker spent on them, or unknownTime.
 func (l *link) release(n int, took time.Duration) {
 	if n == 0 {
 		return
@@ -302,6 +302,9 @@ func (l *link) release(n int, took time.Duration) {
 	l.next = l.worker.pool.dispatcher.release(l.worker, n, took, l.next[:0])
 	l.sendNext()
 }
+
+// unknownTime is that of calls which tell nothing of how quick their worker is.
+const unknownTime = time.Duration(-1)
 
 func (l *link) sendNext() {
 	next := l.next

@@ -433,7 +433,10 @@ func (l *link) onDone(c *call) {
 	l.begins(c)
 	l.worker.control.drop(c.id)
 	l.remove(c)
-	took := l.loop.Now().Sub(c.started)
+	took := unknownTime // of one that was cancelled before it was started
+	if !c.started.IsZero() {
+		took = l.loop.Now().Sub(c.started)
+	}
 	l.release(1, took)
 	pid := l.worker.proc.pid
 	c.toHome(l.loop, func() { c.returned(unanswered, pid) })
