@@ -123,7 +123,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.MaxRequestsJitter, 0, 1<<30) },
 	}, {
 		Name: "timeout", Short: "t", Flags: []string{"timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
-		Help: "The time that the application has for a request. When it has passed the client gets 504 and the worker is replaced. A server behind a URL mount may stand still for so long, at any point of a request. 0 is no limit.",
+		Help: "The time that the application has for a request. When it has passed the client gets 504, and RequestTimeout is raised in the application; a worker in which that does not end the request is replaced. A server behind a URL mount may stand still for so long, at any point of a request. 0 is no limit.",
 		Live: true,
 		at:   func(c *Config) value { return duration(&c.Timeout, 0, longest) },
 	}, {

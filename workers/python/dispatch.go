@@ -246,7 +246,7 @@ func (d *dispatcher) fill(w *worker, next []*call) []*call {
 func (d *dispatcher) add(w *worker) []*call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if w.removed {
+	if w.removed || w.takesCalls {
 		return nil
 	}
 	d.admit(w)
@@ -265,6 +265,13 @@ func (d *dispatcher) remove(w *worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w.removed = true
+	d.dismiss(w)
+}
+
+// suspend gives w no more calls until it is added again.
+func (d *dispatcher) suspend(w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.dismiss(w)
 }
 

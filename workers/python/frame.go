@@ -46,6 +46,8 @@ const (
 	frameStop     frameType = 136
 	frameMetrics  frameType = 137
 	frameMemory   frameType = 138
+
+	frameInterrupt frameType = 139
 )
 
 // Flags.

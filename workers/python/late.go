@@ -16,14 +16,15 @@ import (
 type lateCalls struct {
 	recalling    bool // the worker was asked which of them it has begun with
 	asked        bool // for the worker's stacks, which have not come
-	explained    bool // they have come
-	patienceOver bool
+	suspended    bool // the worker gets no calls, and may have more if it heeds in time
+	patienceOver bool // it did not: it is replaced
 }
 
 const (
-	// latePatience is how long a worker with late calls may take to tell where it is,
-	// and to give back what it has not started.
-	latePatience = 500 * time.Millisecond
+	// latePatience is how long a worker with late calls may take to tell where it is, and
+	// to heed the exceptions that are raised in those calls. A second is what clearing up
+	// after one may take.
+	latePatience = time.Second
 	// lateRecall is how long clients of late calls wait for their answer meanwhile.
 	lateRecall = 100 * time.Millisecond
 )
@@ -36,19 +37,21 @@ func (l *link) startSweep() {
 	l.conn.SetTimer(timerSweep, min(max(l.worker.cfg.Timeout/16, 50*time.Millisecond), 200*time.Millisecond))
 }
 
-// sweep has a worker replaced that has calls which have run out of time. Those of them
-// that it has not begun with go to another one, the others are answered. The rest goes on.
+// sweep has the late calls of a worker ended. Those that it has not begun with go to another
+// one; the others are answered, and an exception is raised in them. A worker in which that
+// does not end them is replaced. The rest goes on in either case.
 func (l *link) sweep() {
 	l.forgive()
 	if l.late.recalling || len(l.overdue()) == 0 {
 		return
 	}
 	// First, so that no client that has its 504 is sent to this worker again.
-	l.worker.retire("a request took too long")
+	l.worker.pool.dispatcher.suspend(l.worker)
 	// Before their calls are cancelled, and may go on somewhere else.
 	l.worker.control.stack(0)
 	l.late.asked = true
-	if l.ask(l.calls.all(nil), mostRecalled) {
+	l.openInbox()
+	if !l.late.suspended && l.ask(l.calls.all(nil), mostRecalled) {
 		l.late.recalling = true
 		l.conn.SetTimer(timerLate, lateRecall)
 		return
@@ -70,11 +73,22 @@ func (l *link) overdue() (late []*call) {
 // abandonLate answers the late calls: the worker has begun with them, or does not say.
 func (l *link) abandonLate() {
 	l.late.recalling = false
+	var ids []uint32
 	for _, c := range l.overdue() {
+		ids = append(ids, c.id)
 		l.abandon(c, l.loop.Now())
 	}
-	l.conn.SetTimer(timerLate, latePatience)
-	l.judgeLate()
+	if len(ids) == 0 {
+		if !l.late.suspended { // none was begun with
+			l.resume()
+		}
+		return
+	}
+	l.worker.control.interrupt(ids, fmt.Sprintf("the request took longer than --timeout, which is %v", l.worker.cfg.Timeout))
+	if !l.late.suspended {
+		l.late.suspended = true
+		l.conn.SetTimer(timerLate, latePatience)
+	}
 }
 
 // forgive gives calls the time again in which this process was stopped: their answers may
@@ -117,12 +131,41 @@ func (l *link) abandon(c *call, now time.Time) {
 	c.toHome(l.loop, func() { c.timedOut(begun) })
 }
 
-// judgeLate kills the worker when nothing but late calls is left in it.
-func (l *link) judgeLate() {
-	if l.calls.abandoned == 0 || l.closed {
+// unheeded is called when late calls have had their time.
+func (l *link) unheeded() {
+	if !l.late.suspended || l.closed {
 		return
 	}
-	if !l.late.patienceOver && !(l.late.explained && l.calls.open == l.calls.abandoned) {
+	l.late.suspended, l.late.patienceOver = false, true
+	l.worker.retire("a request took too long, and did not end when it was interrupted")
+	l.judgeLate()
+}
+
+// heeded is called when late calls have ended in time.
+func (l *link) heeded() {
+	l.log.Warn("a request that took too long was interrupted, and its worker goes on")
+	l.resume()
+}
+
+// resume gives the worker calls again.
+func (l *link) resume() {
+	l.late.suspended = false
+	l.conn.SetTimer(timerLate, 0)
+	deliverAll(l.worker.pool.dispatcher.add(l.worker), nil)
+}
+
+// judgeLate kills the worker when nothing but late calls is left in it.
+func (l *link) judgeLate() {
+	if l.closed {
+		return
+	}
+	if l.calls.abandoned == 0 {
+		if l.late.suspended {
+			l.heeded()
+		}
+		return
+	}
+	if !l.late.patienceOver {
 		return
 	}
 	for _, c := range l.calls.slots {
@@ -142,8 +185,6 @@ func (l *link) onStacks(threads map[string]string) {
 	for name, stack := range threads {
 		l.log.Error("stack of a worker with a request that took too long", "thread", name, "stack", strings.TrimRight(stack, "\n"))
 	}
-	l.late.explained = true
-	l.judgeLate()
 }
 
 // recall asks the worker for up to n calls that it has not started, for each once: it

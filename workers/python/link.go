@@ -62,8 +62,8 @@ type link struct {
 // Timers of a link.
 const (
 	timerSweep loop.Timer = iota // looks for calls that take too long
-	timerExit                    // the process has exited, the link has not ended
-	timerLate                    // a worker with late calls has had time to explain itself
+	timerEnd                     // the worker's clients were sent away; then: the process has exited, the link has not ended
+	timerLate                    // a worker with late calls has had time to end them
 )
 
 // dataFrame is a DATA frame of which not all bytes have come.
@@ -388,15 +388,19 @@ func (l *link) OnTimer(t loop.Timer) {
 		l.sweeping = false
 		l.sweep()
 		l.startSweep()
-	case timerExit:
-		l.finish()
-	case timerLate:
-		if l.late.recalling {
-			l.abandonLate()
-			return
+	case timerEnd:
+		if l.exited {
+			l.finish()
+		} else {
+			l.interruptAll()
 		}
-		l.late.patienceOver = true
-		l.judgeLate()
+	case timerLate:
+		switch {
+		case l.late.recalling:
+			l.abandonLate()
+		default:
+			l.unheeded()
+		}
 	}
 }
 

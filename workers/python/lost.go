@@ -32,7 +32,7 @@ func (l *link) processExited() {
 	case l.closed, l.eof:
 		l.finish()
 	default:
-		l.conn.SetTimer(timerExit, exitGrace)
+		l.conn.SetTimer(timerEnd, exitGrace)
 	}
 }
 

@@ -14,11 +14,13 @@ from greenlet import greenlet
 
 from .control import thread_stacks
 from .errors import LinkClosed
-from .host import ThreadHost
+from .host import Host, ThreadHost
+from .interrupts import RequestTimeout, in_application
 from .link import PROBED, LoopLink, frame
 from .wsgi import Gateway
 
 _READ, _WRITE = 1, 2
+_NOBODY = -1  # no stream
 
 
 class Posts:
@@ -66,7 +68,28 @@ class GreenletHost(ThreadHost):
     def start(self):
         self._readable.start(self._on_readable)
 
+    def abandon(self):
+        """The child has all greenlets, and what they wait for may come there too. Nothing comes from the front."""
+        super().abandon()
+        self.forked = getattr(gevent.getcurrent(), "stream", _NOBODY) or _NOBODY
+        self._readable.stop()
+        self._writable.stop()
+        self.on_finished = lambda: None
+
+    def current(self, frame):
+        return getattr(gevent.getcurrent(), "stream", 0)
+
+    def interrupt(self, stream):
+        self._post(self._throw, stream)  # to one that waits
+        return Host.interrupt(self, stream)
+
     # In the hub. Nothing here may block; switching to a greenlet is what a hub does.
+
+    def _throw(self, stream):
+        for runner in self._greenlets:
+            if runner.stream == stream and in_application(runner.gr_frame) and self.interrupts.take(stream):
+                runner.throw(RequestTimeout)
+                return
 
     def _on_readable(self):
         try:

@@ -11,9 +11,10 @@ from time import monotonic
 from tornado import httputil, iostream, web
 
 from .errors import message_of, traceback_of
-from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, flat, frame, start_frame, window_frame
+from .interrupts import entry
+from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, flat, frame, start_frame, status_code, window_frame
 from .logs import ERROR, report_failure
-from .loops import LoopServer, task_stack
+from .loops import LoopServer
 from .memory import route_of
 from .output import about
 from .tornado_stream import Loan
@@ -77,6 +78,7 @@ class Connection(httputil.HTTPConnection):
         if self.leaving:
             self.on_cancel(False)
 
+    @entry
     def _give_request(self, request):
         _, method, _, version, path, query, headers, client, server, body, _ = request
         root = self._root
@@ -100,13 +102,14 @@ class Connection(httputil.HTTPConnection):
                     self.delegate.finish()
                     return
                 body = b""
-        except Exception as error:
-            self._refuse(error)
+        except BaseException as error:
+            self.refuse(error)
             return
         if body:
             self._pieces.append(body)
         self.task = asyncio.ensure_future(self._feed(prepared))
 
+    @entry
     async def _feed(self, prepared):
         """Gives the body to a handler that takes it piece by piece."""
         unacknowledged, window = 0, self.server.body_window
@@ -129,9 +132,10 @@ class Connection(httputil.HTTPConnection):
                     unacknowledged = 0
             if not (self.finished or self.gone):
                 self.delegate.finish()
-        except Exception as error:
-            self._refuse(error)
+        except BaseException as error:
+            self.refuse(error)
 
+    @entry
     def _give(self, piece):
         self._received += len(piece)
         if self._received > self._most_body:
@@ -159,8 +163,10 @@ class Connection(httputil.HTTPConnection):
         if came is not None and not came.done():
             came.set_result(None)
 
-    def _refuse(self, error):
-        """The request did not reach a handler, or its body did not."""
+    def refuse(self, error):
+        """The request did not reach a handler, or its body did not, or the handler was left in a way that is not its
+        request's affair only."""
+        self.server.returned(error)
         if self.ended:
             return
         if isinstance(error, httputil.HTTPInputError) and not self.started:
@@ -207,17 +213,17 @@ class Connection(httputil.HTTPConnection):
             return _failed(self.server.loop.create_future())
         if isinstance(start_line, httputil.RequestStartLine):
             raise ValueError("a server does not send requests")
-        items = flat(list(headers.get_all()))
-        if start_line.code == 101:
+        items, code = flat(list(headers.get_all())), status_code(start_line.code)
+        if code == 101:
             if self._loan is None:
                 raise _no_upgrade()
             self._switched = True
             return self._loan.write_head(start_line, headers)
-        if 100 <= start_line.code < 200:
+        if code < 200:
             if not self.started:  # else it comes too late for anybody
-                self.server.queue(start_frame(INFORM, self.stream, start_line.code, items))
+                self.server.queue(start_frame(INFORM, self.stream, code, items))
             return self._resolved()
-        self._held = (start_line.code, items, bytes(chunk or b""))
+        self._held = (code, items, bytes(chunk or b""))
         self.server.hold(self)
         return self._resolved() if len(self._held[2]) <= self.server.response_window else self.open()
 
@@ -248,7 +254,7 @@ class Connection(httputil.HTTPConnection):
             if held is not None:
                 self._held = held
                 self.open()
-            if not self._pending:
+            if not (self._pending or self.ended):
                 self._send_end()
 
     def open(self):
@@ -256,7 +262,12 @@ class Connection(httputil.HTTPConnection):
         held, self._held = self._held, None
         if held is None or self.gone:
             return None
-        self.server.queue(start_frame(START, self.stream, held[0], held[1]))
+        try:
+            data = start_frame(START, self.stream, held[0], held[1])
+        except ValueError as error:  # more than a frame may have
+            self._end_badly(message_of(error), traceback_of(error))
+            return _failed(self.server.loop.create_future())
+        self.server.queue(data)
         self.started = True
         self._granted = self.server.response_window
         return self._send(held[2])
@@ -332,7 +343,7 @@ class Connection(httputil.HTTPConnection):
         self._end()
 
     def _end_badly(self, message, traceback=""):
-        self.finished = True
+        self.finished, self._held = True, None
         self._fail_pending()
         report_failure(self.server.queue, self.server.log, self.stream, self.started, message, traceback)
         self._end()
@@ -396,13 +407,22 @@ class TornadoServer(LoopServer):
             sample, method, path = cycle.measured
             self.memory.end(sample, route_of(method, path))
 
-    def waiting_stacks(self):
-        found = super().waiting_stacks()
+    def tasks(self):
+        found = super().tasks()
         for task in asyncio.all_tasks(self.loop):
-            stream = stream_of(task.get_coro().cr_frame)
+            stream = stream_of(getattr(task.get_coro(), "cr_frame", None))
             if stream:
-                found[stream] = task_stack(task)
+                found[stream] = task
         return found
+
+    def current(self, frame):
+        while frame is not None:
+            if stream_of(frame):
+                return stream_of(frame)
+            if frame.f_code in _PARTS:
+                return frame.f_locals["self"].stream
+            frame = frame.f_back
+        return 0
 
     def hold(self, connection):
         self._opening.append(connection)
@@ -415,9 +435,12 @@ class TornadoServer(LoopServer):
         super()._flush()
 
 
+_PARTS = {one.__code__ for one in (Connection._give_request, Connection._feed, Connection._give)}
+
+
 def stream_of(frame):
     """The stream whose handler runs in a coroutine's frame, or 0."""
-    if frame is None or frame.f_code is not web.RequestHandler._execute.__code__:
+    if frame is None or frame.f_code is not _execute.__code__:
         return 0
     return getattr(frame.f_locals["self"].request.connection, "stream", 0)
 
@@ -425,6 +448,7 @@ def stream_of(frame):
 async def serve(server_class, worker, loop):
     """Announces READY and serves until SHUTDOWN."""
     abort_truncated_responses()
+    keep_exits()
     server = server_class(worker, loop)
     worker.ready()
     await server.serve()
@@ -441,3 +465,24 @@ def abort_truncated_responses():
         send_error(self, status_code, **kwargs)
 
     web.RequestHandler.send_error = send_error_or_abort
+
+
+_execute = web.RequestHandler._execute  # what runs a handler
+
+
+def keep_exits():
+    """SystemExit and its like, which Tornado leaves alone, would end the event loop, and with it other clients' requests, or
+    the handler's task without a word."""
+    global _execute
+    execute = web.RequestHandler._execute
+
+    @entry
+    async def _execute(self, *args, **kwargs):
+        try:
+            await execute(self, *args, **kwargs)
+        except BaseException as error:
+            if not isinstance(self.request.connection, Connection):
+                raise
+            self.request.connection.refuse(error)
+
+    web.RequestHandler._execute = _execute

@@ -1,5 +1,6 @@
 """asgi: ASGI 3.0 on asyncio, a task a request. A WSGI application runs on a pool of threads beside the loop."""
 import threading
+from _thread import get_ident
 from queue import SimpleQueue
 
 from .. import loader, loops
@@ -104,10 +105,15 @@ class ThreadPool(ThreadHost):
         self.flush = self._nudge  # calls flush from their threads
         size = worker.capacity
         self.gateway = Gateway(worker.app, self, worker.hello, multithread=size > 1)
+        self._streams = {}  # thread identifier -> the stream that it runs
         self._turns = SimpleQueue()  # one True for each waiting request, then one False for each thread
         self._ended = loop.create_future()
         self._threads = [threading.Thread(target=self._run, name="wsgi-%d" % (n + 1), daemon=True) for n in range(size)]
         self._left = size
+
+    def abandon(self):
+        super().abandon()
+        self._call_from_thread = lambda *_: None  # the loop is its parent's: waking it would wake that one
 
     async def serve(self):
         for thread in self._threads:
@@ -136,16 +142,21 @@ class ThreadPool(ThreadHost):
                 self._turns.put(False)
 
     def _run(self):
-        waiting, call = self.intake.waiting, self.call
+        waiting, call, streams, ident = self.intake.waiting, self.call, self._streams, get_ident()
         while self._turns.get():
             while waiting:
                 try:
                     request = waiting.popleft()
                 except IndexError:
                     break
+                streams[ident] = request[0]
                 call(request, [])
+                del streams[ident]
                 self._nudge()
         self._call_from_thread(self._thread_ended)
+
+    def thread_of(self, stream):
+        return next((ident for ident, one in list(self._streams.items()) if one == stream), 0)
 
     def held(self, response):
         self._call_from_thread(self._linger, response.tail)
