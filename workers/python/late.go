@@ -151,7 +151,9 @@ func (l *link) heeded() {
 func (l *link) resume() {
 	l.late.suspended = false
 	l.conn.SetTimer(timerLate, 0)
-	deliverAll(l.worker.pool.dispatcher.add(l.worker), nil)
+	for _, c := range l.worker.pool.dispatcher.add(l.worker) {
+		l.deliver(c, nil)
+	}
 }
 
 // judgeLate kills the worker when nothing but late calls is left in it.

@@ -20,7 +20,7 @@ from greenlet import GreenletExit, greenlet
 
 from . import greenhub
 from .interrupts import RequestTimeout, in_application
-from .tornado_app import TornadoServer, stream_of
+from .tornado_server import TornadoServer, stream_of
 
 
 class _Deposed(BaseException):

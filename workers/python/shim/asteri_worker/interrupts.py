@@ -56,7 +56,7 @@ class Interrupts:
     def __init__(self, worker):
         self._worker = worker
         self._main = get_ident()
-        self._wanted = {}  # stream -> attempts left; whoever takes one out raises
+        self._wanted = set()  # streams; whoever takes one out raises
         self._bell = allocate_lock()
         self._bell.acquire()
         self._ending = False
@@ -71,12 +71,16 @@ class Interrupts:
     def want(self, streams, why):
         """The front asks for the end of calls; on the control thread."""
         RequestTimeout.why = why
-        self._wanted.update(dict.fromkeys(streams, _ATTEMPTS))
+        self._wanted.update(streams)
         self._ring()
 
     def take(self, stream):
-        """Whether the call of stream is to be ended, by who asks: it is asked for once."""
-        return self._wanted.pop(stream, None) is not None
+        """Whether the call of stream is to be ended, by who asks: one of those who do is told so."""
+        try:
+            self._wanted.remove(stream)
+        except KeyError:
+            return False
+        return True
 
     def signal(self):
         """Has the main thread look whether what it runs is to be ended."""
@@ -96,27 +100,24 @@ class Interrupts:
                 raise RequestTimeout
 
     def _run(self):
+        attempts = {}
         while True:
             self._bell.acquire()
-            while self._wanted:
-                if self._ending:
-                    return
+            while self._wanted and not self._ending:
                 sleep(_PAUSE)
-                for stream, left in list(self._wanted.items()):
-                    try:
-                        self._attempt(stream, left)
-                    except BaseException:  # of a thread that has no other reader
-                        self._wanted.pop(stream, None)
-                        sys.excepthook(*sys.exc_info())
+                attempts = {stream: attempts.get(stream, 0) + 1 for stream in list(self._wanted)}
+                for stream, number in attempts.items():
+                    if number > _ATTEMPTS or not self._attempt(stream):
+                        self._wanted.discard(stream)
             if self._ending:
                 return
 
-    def _attempt(self, stream, left):
-        if left and self._worker.host.interrupt(stream):
-            if self._wanted.get(stream) is not None:
-                self._wanted[stream] = left - 1
-        else:
-            self._wanted.pop(stream, None)
+    def _attempt(self, stream):
+        try:
+            return self._worker.host.interrupt(stream)
+        except BaseException:  # of a thread that has no other reader
+            sys.excepthook(*sys.exc_info())
+            return False
 
 
 def raise_in_thread(ident, expected):

@@ -86,6 +86,20 @@ class Descriptors(unittest.TestCase):
             self.assertEqual(len(front.call_with_file(b"x" * 100000).body), 100000)
 
 
+class Failures(unittest.TestCase):
+    def test_at_the_start(self):
+        for source in (
+            "raise ValueError('x' * (9 << 20))",
+            "class Mute(Exception):\n def __str__(self):\n  raise SystemExit\nraise Mute",
+            "class Meta(type):\n def __getattribute__(cls, name):\n  raise SystemExit\nclass Masked(Exception, metaclass=Meta):\n pass\nraise Masked",
+            "raise type('N' * (9 << 20), (Exception,), {})",
+            "error = SyntaxError('bad')\nerror.text, error.offset = 'x', 10**9\nraise error",
+        ):
+            with self.subTest(source=source), Front(source, "sync") as front:
+                self.assertEqual(front.failed and front.failed["phase"], "import")
+                self.assertLess(sum(map(len, front.failed.values())), 200000)
+
+
 class Polling(unittest.TestCase):
     def test_calls_of_receive_that_were_cancelled(self):
         with Front(POLLING, "asgi") as front:
