@@ -196,7 +196,7 @@ def app(environ, start_response):
     while environ["PATH_INFO"] == "/gate" and not os.path.exists(environ["QUERY_STRING"]):
         time.sleep(0.005)
     return [b"passed"]
-`, Config{Model: "sync", Workers: 1})
+`, Config{Model: "gthread", Threads: 1, Workers: 1})
 	path, open := s.gate()
 	running := s.async("GET", path)
 	s.waitFor("BUSY")

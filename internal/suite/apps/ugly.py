@@ -291,6 +291,8 @@ def make_tornado():
                 self.finish(b"whole")
             if path in FAULTS:
                 FAULTS[path]()
-            self.write(" ".join(NAMES) if path == "names" else "%d" % os.getpid())
+            # Tornado logs exceptions by Python's logging, which takes for ever for these, or fails.
+            names = [name for name in NAMES if not name.startswith(("group", "syntax", "lines"))]
+            self.write(" ".join(names) if path == "names" else "%d" % os.getpid())
 
     return web.Application([("/(.*)", Ugly)])

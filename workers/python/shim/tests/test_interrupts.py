@@ -162,8 +162,9 @@ class LastCall(unittest.TestCase):
         for path in ("/ignores", "/resists"):
             for loop in EVENT_LOOPS:
                 with self.subTest(path=path, loop=loop), Front(self.SOURCE, "asgi", loop=loop) as front:
-                    front.cancel(front.start(path))
+                    stream = front.start(path)
                     front.wait_file("in")
+                    front.cancel(stream)
                     ask(front)
                     if path == "/resists":
                         front.wait_file("shut")

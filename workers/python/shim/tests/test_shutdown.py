@@ -1,7 +1,7 @@
 """SHUTDOWN that comes at a bad moment."""
 import unittest
 
-from .front import SHUTDOWN, WSGI, Front, frame
+from .front import SHUTDOWN, STACK, STACKS, WSGI, Front, frame
 from .models import WSGI_MODELS
 
 # The main thread is held between its look at `closing` and its parking until the worker closes.
@@ -39,6 +39,10 @@ class Shutdown(unittest.TestCase):
                 stream = front.start("/")
                 front.wait(lambda: len(stream.body) == 262144, "a full window")
                 front.send(frame(SHUTDOWN, 0))
+                joining = model != "gthread"  # it waits for its threads then
+                while not joining:
+                    front.control_frame(STACK, 0)
+                    joining = " in join\n" in front.reply(STACKS)["MainThread"]
                 for _ in range(3):
                     front.grant(stream.number, 262144)
                 front.wait_done(stream)
