@@ -9,7 +9,8 @@ from .interrupts import RequestTimeout
 from .link import BODY, BROKEN, DONE, END, MESSAGES, PROBE, PROBED, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
 
 
-_LAST = 0.1  # seconds that tasks which are cancelled for the worker's end may take
+_LAST = 0.1  # seconds that tasks which are cancelled for the worker's end may take, shortly before it is killed
+_patience = 1.0  # seconds that those may take which are left when the loop ends
 
 
 def new_loop(kind):
@@ -46,7 +47,7 @@ def run(loop, coroutine):
         for task in left:
             task.cancel()
         if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+            loop.run_until_complete(asyncio.wait(left, timeout=_patience))
         loop.run_until_complete(loop.shutdown_asyncgens())
         set_current(None)
         loop.close()
@@ -269,6 +270,8 @@ class LoopServer:
     def _end_all(self, why):
         """The worker is about to be killed, and its application has been told that all clients have left. What does not
         heed that is cancelled, and not waited for much longer: the end of the application is to be in order."""
+        global _patience
+        _patience = _LAST
         for task in self.tasks().values():
             task.cancel(why)
         self.loop.call_later(_LAST, self._close, True)
