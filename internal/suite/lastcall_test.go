@@ -56,6 +56,7 @@ func TestStreamThatIgnoresTheEnd(t *testing.T) {
 			if path == "/ignores" { // the other one holds up the end of the loop
 				s.awaitLog(`worker finished worker_number=1 .*exited with status 0`)
 			}
+			equal(t, "exit status", s.wait(), 0)
 		})
 	}
 }
