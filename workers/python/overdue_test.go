@@ -105,7 +105,7 @@ func TestSlowAnswersAreNoStuckLoop(t *testing.T) {
 // do not run out of time with it.
 func TestTimeoutIsOfTheRequestThatRuns(t *testing.T) {
 	bothLoops(t, func(t *testing.T, loops int) {
-		s := serveFake(t, loops, Config{App: "stream", Workers: 1, Timeout: 300 * time.Millisecond})
+		s := serveFake(t, loops, Config{App: "stream", Workers: 1, Timeout: 300 * time.Millisecond, QueueTimeout: patience})
 		slow := s.async("GET", "/hang")
 		s.waitFor("BUSY")
 		var behind []<-chan clientReply

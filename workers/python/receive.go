@@ -438,8 +438,7 @@ func (l *link) onDone(c *call) {
 		took = l.loop.Now().Sub(c.started)
 	}
 	l.release(1, took)
-	pid := l.worker.proc.pid
-	c.toHome(l.loop, func() { c.returned(unanswered, pid) })
+	c.toHome(l.loop, func() { c.returned(unanswered, l.worker.proc.pid) })
 }
 
 // requestOf returns the request that a stream is about, or nil if that has ended.
