@@ -106,7 +106,7 @@ func TestQueueSize(t *testing.T) {
 	if got := <-statuses; got != 503 {
 		t.Errorf("%d", got)
 	}
-	p.signal(syscall.SIGINT)
+	p.signal(syscall.SIGQUIT)
 	for range cap(statuses) - 1 {
 		<-statuses
 	}
