@@ -121,6 +121,11 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 	if t.over.Load() {
 		return 0, asteri.ErrClosed
 	}
+	if t.high && t.conn.Full() {
+		t.log.Error("application error", slog.Any("error", httpfield.ErrQueueFull), "path", t.path)
+		t.Abort(httpfield.ErrQueueFull)
+		return 0, httpfield.ErrQueueFull
+	}
 	t.out += int64(len(p))
 	queued = t.conn.Write(p)
 	if queued >= asteri.HighWater {

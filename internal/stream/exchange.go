@@ -9,6 +9,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/poison"
 )
 
 // Exchange is one request and its response. The home's goroutine owns all of it
@@ -68,6 +69,7 @@ func (x *Exchange) Init(at *Local, wire Wire, proto asteri.Proto, peer *asteri.P
 		x.req.Scheme = "https"
 	}
 	x.req.Header.Reset()
+	x.arena = poison.Reuse(x.arena)
 	x.in = intake{}
 	x.in.kept.CountBy(wire)
 	x.started, x.over, x.high, x.stopping, x.letGo = false, false, false, false, false
@@ -186,6 +188,7 @@ func (x *Exchange) Reserve(n int) { x.wire.Reserve(n) }
 
 // OnCancel sets the function to call when nobody waits any more.
 func (x *Exchange) OnCancel(fn func(cause error)) {
+	x.check()
 	x.kept = true
 	x.onCancel = fn
 	x.told = false
@@ -249,6 +252,7 @@ func (x *Exchange) tellCause() {
 // OnDrain sets the function to call when the queue is short. A queue that was
 // never above the high-water mark since it was last short counts as short.
 func (x *Exchange) OnDrain(fn func()) {
+	x.check()
 	if x.over {
 		return
 	}
@@ -298,6 +302,7 @@ func (x *Exchange) Shutdown() {
 
 // Abort ends the exchange without a clean end.
 func (x *Exchange) Abort(cause error) {
+	x.check()
 	if x.over {
 		x.letGo = true
 		return

@@ -40,6 +40,7 @@ func (in *intake) close(at *Local) {
 
 // ReadBody begins the delivery of the request body.
 func (x *Exchange) ReadBody(sink asteri.BodySink) {
+	x.check()
 	x.kept = true
 	in := &x.in
 	switch {
@@ -86,6 +87,7 @@ func (x *Exchange) endCause() error {
 
 // Consumed gives back a part of the body window.
 func (x *Exchange) Consumed(n int) {
+	x.check()
 	in := &x.in
 	in.window -= n
 	if in.closed {

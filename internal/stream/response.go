@@ -10,6 +10,7 @@ import (
 
 // Inform sends an interim response.
 func (x *Exchange) Inform(status int, h *asteri.Header) error {
+	x.check()
 	switch {
 	case x.over:
 		return asteri.ErrClosed
@@ -146,6 +147,7 @@ func (x *Exchange) addID(h *asteri.Header) {
 
 // Start begins the final response.
 func (x *Exchange) Start(status int, h *asteri.Header) error {
+	x.check()
 	if err := x.mayStart(); err != nil {
 		return err
 	}
@@ -162,6 +164,7 @@ func (x *Exchange) Start(status int, h *asteri.Header) error {
 
 // Respond answers with a body that is known as a whole.
 func (x *Exchange) Respond(status int, h *asteri.Header, body []byte) error {
+	x.check()
 	if err := x.mayStart(); err != nil {
 		return err
 	}
@@ -194,14 +197,21 @@ func (x *Exchange) stopReading() {
 
 // Write queues content.
 func (x *Exchange) Write(p []byte) (queued int, err error) {
+	x.check()
 	if err := x.account(int64(len(p))); err != nil {
 		return 0, err
 	}
 	if len(p) == 0 || !x.hasBody {
 		return x.wire.Queued(), nil
 	}
+	if x.full() {
+		return 0, x.mistake(httpfield.ErrQueueFull)
+	}
 	return x.queued(x.wire.Send(p, false)), nil
 }
+
+// full tells whether as much is queued in memory as may be.
+func (x *Exchange) full() bool { return x.high && x.wire.Kept() >= x.at.maxQueued }
 
 // account counts n bytes of content, and ends the exchange if they are more than
 // the response announced.
@@ -225,8 +235,12 @@ func (x *Exchange) account(n int64) error {
 
 // SendFile queues a part of a file as content.
 func (x *Exchange) SendFile(f asteri.File, off, n int64) error {
-	err := error(httpfield.Misuse("file range of negative length"))
-	if n >= 0 {
+	x.check()
+	if f == nil {
+		return httpfield.ErrNoFile
+	}
+	err := httpfield.CheckRange(off, n)
+	if err == nil {
 		err = x.account(n)
 	}
 	if err != nil || n == 0 || !x.hasBody {
@@ -238,6 +252,7 @@ func (x *Exchange) SendFile(f asteri.File, off, n int64) error {
 
 // Finish ends the response.
 func (x *Exchange) Finish(trailer *asteri.Header) error {
+	x.check()
 	switch {
 	case x.over:
 		x.letGo = true

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
@@ -11,6 +12,7 @@ import (
 // Upgrade answers an extended CONNECT (RFC 8441, RFC 9220) with 200 and returns
 // the tunnel that the stream becomes.
 func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tunnel, error) {
+	x.check()
 	if err := x.mayStart(); err != nil {
 		return nil, err
 	}
@@ -83,6 +85,11 @@ func (t *tunnel) Consumed(n int) { t.x.Consumed(n) }
 func (t *tunnel) Write(p []byte) (queued int, err error) {
 	if t.over.Load() {
 		return 0, asteri.ErrClosed
+	}
+	if t.x.full() {
+		t.x.at.Settings.Logger.Error("application error", slog.Any("error", httpfield.ErrQueueFull), t.x.req.LogAttr())
+		t.Abort(httpfield.ErrQueueFull)
+		return 0, httpfield.ErrQueueFull
 	}
 	t.out += int64(len(p))
 	return t.x.queued(t.x.wire.Send(p, false)), nil
