@@ -122,7 +122,7 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 		return 0, asteri.ErrClosed
 	}
 	if t.high && t.conn.Full() {
-		t.log.Error("application error", slog.Any("error", httpfield.ErrQueueFull), "path", t.path)
+		t.log.Error("application error", "error", httpfield.ErrQueueFull, "path", t.path)
 		t.Abort(httpfield.ErrQueueFull)
 		return 0, httpfield.ErrQueueFull
 	}
