@@ -95,16 +95,19 @@ type Exchange interface {
 	Start(status int, h *Header) error
 
 	// Write queues a copy of p as response content and returns how many
-	// bytes wait to be sent to the client. A handler that finds more than
-	// HighWater queued should wait for OnDrain. Writing more than the
-	// Content-Length aborts the exchange and returns a *ResponseError.
+	// bytes wait to be sent to the client. A handler that finds HighWater or
+	// more queued should wait for OnDrain: one that writes on until
+	// loop.Config.MaxQueued is reached aborts the exchange and gets a
+	// *ResponseError. So does one that writes more than the Content-Length.
 	// Content written in answer to HEAD, or for a status without content,
 	// is counted and dropped.
 	Write(p []byte) (queued int, err error)
 
 	// SendFile queues n bytes of f from offset off as response content.
 	// It takes over f and closes it once it is sent or dropped, also when
-	// it returns an error.
+	// it returns an error: a *ResponseError if f is nil, n or off is negative,
+	// or there is more than the Content-Length. A file that turns out to be
+	// shorter aborts the exchange.
 	SendFile(f File, off, n int64) error
 
 	// OnDrain sets the function to call, once, when the queue has fallen

@@ -68,7 +68,6 @@ func Example_python() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	engine.Start() // the loops also carry the links to the workers
 	pool, err := python.Start(engine, python.Config{App: file, Model: "gthread", Workers: 2, Threads: 4})
 	if err != nil {
 		log.Fatal(err)
@@ -92,14 +91,14 @@ func Example_python() {
 	show("http://" + listener.Addr().String() + "/ping")
 	show("http://" + listener.Addr().String() + "/cart")
 
-	engine.Drain() // first the clients, then the workers, then the loops
+	err = engine.Drain() // first the clients, then the workers, then the loops
 	pool.Stop(ctx)
-	fmt.Println("stopped:", engine.Close())
+	fmt.Println("stopped:", err, engine.Close())
 	os.RemoveAll(filepath.Dir(file))
 	// Output:
 	// 200 Go answers /ping
 	// 200 Python answers /cart
-	// stopped: <nil>
+	// stopped: <nil> <nil>
 }
 
 const shop = `

@@ -8,6 +8,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/poison"
 	"github.com/asteri/asteri-loop/internal/urlpath"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -129,7 +130,7 @@ func (x *exchange) reset() {
 	x.session = nil
 	x.req.Peer = nil
 	x.req.Header.Reset()
-	x.arena = x.arena[:0]
+	x.arena = poison.Reuse(x.arena)
 	x.header.Reset()
 	x.over = false
 	x.started = false

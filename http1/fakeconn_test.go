@@ -147,6 +147,8 @@ func (c *fakeConn) SendFile(f loop.File, off, n int64) int {
 }
 
 func (c *fakeConn) Queued() int                            { return c.queued }
+func (c *fakeConn) Full() bool                             { return false }
+func (c *fakeConn) Congested() bool                        { return c.queued >= loop.HighWater }
 func (c *fakeConn) SetWaterMarks(high, low int)            {}
 func (c *fakeConn) PauseRead()                             { c.paused = true }
 func (c *fakeConn) ResumeRead()                            { c.paused = false }

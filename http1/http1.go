@@ -54,14 +54,15 @@ func (p *protocol) Name() string { return "http/1.1" }
 var http2Preface = []byte("PRI * HTTP/2.0\r\n")
 
 // Match takes connections that negotiated HTTP/1, and all connections without
-// ALPN, except those that turn out to begin with the preface of HTTP/2.
+// ALPN, except those that turn out to begin with the preface of HTTP/2. It leaves those
+// of which nothing has come to others, if there are any.
 func (p *protocol) Match(alpn string, head []byte) loop.Verdict {
 	switch alpn {
 	case "http/1.1", "http/1.0":
 		return loop.Yes
 	case "":
 		n := min(len(head), len(http2Preface))
-		if n == 0 || !bytes.Equal(head[:n], http2Preface[:n]) {
+		if !bytes.Equal(head[:n], http2Preface[:n]) {
 			return loop.Yes
 		}
 		if n < len(http2Preface) {

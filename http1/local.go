@@ -8,6 +8,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/poison"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -85,7 +86,7 @@ func (at *local) takeExchange() *exchange {
 // putExchange takes back an exchange that nobody else refers to.
 func (at *local) putExchange(x *exchange) {
 	if guard.Debug {
-		guard.Poison(x.arena[:cap(x.arena)])
+		x.arena = poison.Reuse(x.arena)
 		return
 	}
 	if len(at.spares) == 0 && cap(x.arena) <= maxSpare || len(at.spares) < maxSpares && cap(x.arena) <= maxSpareArena {

@@ -4,6 +4,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/poison"
 )
 
 // ReadBody begins the delivery of the request body.
@@ -59,7 +60,7 @@ func (x *exchange) Consumed(n int) {
 func (x *exchange) deliver(p []byte) {
 	x.window += len(p)
 	x.call(guard.Call{Kind: guard.Body, Sink: x.sink, P: p})
-	guard.Poison(p)
+	poison.Fill(p)
 }
 
 // endBody and failBody make the last call of the sink.

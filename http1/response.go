@@ -114,6 +114,9 @@ func (x *exchange) Write(p []byte) (queued int, err error) {
 	if err := x.account(int64(len(p))); err != nil {
 		return 0, err
 	}
+	if x.session.high && x.session.conn.Full() {
+		return 0, x.mistake(httpfield.ErrQueueFull)
+	}
 	switch {
 	case len(p) == 0 || x.framing == frameNone:
 		return x.session.conn.Queued(), nil
@@ -163,8 +166,11 @@ func (x *exchange) account(n int64) error {
 // SendFile queues a part of a file as content.
 func (x *exchange) SendFile(f asteri.File, off, n int64) error {
 	guard.Owned(x.home)
-	err := error(httpfield.Misuse("file range of negative length"))
-	if n >= 0 {
+	if f == nil {
+		return httpfield.ErrNoFile
+	}
+	err := httpfield.CheckRange(off, n)
+	if err == nil {
 		err = x.account(n)
 	}
 	if err != nil || n == 0 || x.framing == frameNone {

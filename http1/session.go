@@ -54,7 +54,10 @@ const (
 // keep the connection. Beyond it, closing is cheaper for both sides.
 const maxDiscard = 256 << 10
 
-var _ loop.Shedder = (*session)(nil)
+var (
+	_ loop.Shedder  = (*session)(nil)
+	_ loop.Watchful = (*session)(nil)
+)
 
 func newSession(c loop.Conn, at *local) *session {
 	s := &session{conn: c, at: at}
@@ -383,6 +386,10 @@ func (s *session) OnShed() {
 		x.fail(httpfield.ErrMemory)
 	}
 }
+
+// Watchful implements loop.Watchful: clients are timed by what they owe, and handlers
+// by who calls them.
+func (s *session) Watchful() {}
 
 // Idle tells whether no request is under way.
 func (s *session) Idle() bool { return s.x == nil && s.head == nil && s.phase == phaseHead }

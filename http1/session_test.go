@@ -66,7 +66,7 @@ func TestMatch(t *testing.T) {
 		{"http/1.1", "", loop.Yes},
 		{"http/1.0", "", loop.Yes},
 		{"h2", "", loop.No},
-		{"", "", loop.Yes},
+		{"", "", loop.Maybe},
 		{"", "GET / HT", loop.Yes},
 		{"", "P", loop.Maybe},
 		{"", "PO", loop.Yes},

@@ -471,3 +471,49 @@ func TestPeer(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// A handler that writes on though its client does not read gets an error, and so does
+// one that sends what is no file; neither takes more memory than it may.
+func TestMistakesWithOutput(t *testing.T) {
+	const most = 1 << 20
+	for name, attempt := range map[string]func(x asteri.Exchange) error{
+		"too much queued": func(x asteri.Exchange) error {
+			for n := 0; n < 4*most; n += 64 << 10 {
+				if _, err := x.Write(make([]byte, 64<<10)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"no file":         func(x asteri.Exchange) error { return x.SendFile(nil, 0, 1) },
+		"negative offset": func(x asteri.Exchange) error { return x.SendFile(closedFile{}, -1, 1) },
+		"negative length": func(x asteri.Exchange) error { return x.SendFile(closedFile{}, 0, -1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan error, 1)
+			e := enginetest.Start(t, loop.Config{Loops: 1, MaxQueued: most})
+			addr := e.Listen(http1.Protocol(asteri.HandlerFunc(func(x asteri.Exchange) {
+				_ = x.Start(200, nil)
+				err := attempt(x)
+				x.Abort(err)
+				got <- err
+			}))).String()
+			c := dial(t, addr)
+			send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			var mistake *asteri.ResponseError
+			if err := receive(t, got, "outcome"); !errors.As(err, &mistake) {
+				t.Errorf("it was told %v", err)
+			}
+			if n := e.Stats().Loops[0].Panics; n != 0 {
+				t.Errorf("%d panics", n)
+			}
+		})
+	}
+}
+
+// closedFile is a file of which nothing is read.
+type closedFile struct{}
+
+func (closedFile) Fd() uintptr                       { return 1 << 30 }
+func (closedFile) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
+func (closedFile) Close() error                      { return nil }

@@ -9,6 +9,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/onloop"
+	"github.com/asteri/asteri-loop/internal/poison"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -127,6 +128,11 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 	guard.Owned(t.home)
 	if t.over.Load() {
 		return 0, asteri.ErrClosed
+	}
+	if t.high && t.conn.Full() {
+		t.log.Error("application error", "error", httpfield.ErrQueueFull, "path", t.path)
+		t.Abort(httpfield.ErrQueueFull)
+		return 0, httpfield.ErrQueueFull
 	}
 	t.out += int64(len(p))
 	queued = t.conn.Write(p)
@@ -273,7 +279,7 @@ func (t tunnelSession) OnData(in []byte) (consumed int, err error) {
 		t.window += n
 		t.in += int64(n)
 		t.handle(guard.Call{Kind: guard.Body, Sink: t.sink, P: in[consumed : consumed+n]})
-		guard.Poison(in[consumed : consumed+n])
+		poison.Fill(in[consumed : consumed+n])
 		consumed += n
 	}
 	return consumed, nil

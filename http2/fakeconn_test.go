@@ -57,6 +57,7 @@ type home struct {
 }
 
 func (h *home) Now() time.Time { return h.time }
+func (h *home) MaxQueued() int { return 1 << 30 }
 
 func (h *home) Post(fn func()) bool {
 	h.mu.Lock()
@@ -186,6 +187,8 @@ func (c *fakeConn) SendFile(f loop.File, _, _ int64) int {
 }
 
 func (c *fakeConn) Queued() int                            { return len(c.queue) }
+func (c *fakeConn) Full() bool                             { return false }
+func (c *fakeConn) Congested() bool                        { return len(c.queue) >= c.high }
 func (c *fakeConn) SetWaterMarks(high, low int)            { c.high, c.low = high, low }
 func (c *fakeConn) PauseRead()                             { c.paused = true }
 func (c *fakeConn) ResumeRead()                            { c.paused = false }

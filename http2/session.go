@@ -68,7 +68,10 @@ const (
 	stateClosed              // the session has let go of the connection
 )
 
-var _ loop.Shedder = (*session)(nil)
+var (
+	_ loop.Shedder  = (*session)(nil)
+	_ loop.Watchful = (*session)(nil)
+)
 
 // The send queue of a connection is kept between these marks, in bytes, so that
 // what is urgent does not wait behind what is not. pauseMark is where a client is
@@ -312,6 +315,10 @@ func (s *session) OnShed() {
 
 // Idle tells whether no stream is open.
 func (s *session) Idle() bool { return len(s.streams) == 0 && len(s.left) == 0 && s.block == nil }
+
+// Watchful implements loop.Watchful: clients are timed by what they owe, and handlers
+// by who calls them.
+func (s *session) Watchful() {}
 
 // OnClose ends what the connection's end leaves without a client.
 func (s *session) OnClose(cause error) {

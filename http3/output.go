@@ -121,6 +121,9 @@ func (st *serverStream) SendTrailer(trailer *asteri.Header) {
 // Queued returns how many bytes wait to be sent.
 func (st *serverStream) Queued() int { return st.waiting() }
 
+// Kept implements stream.Wire.
+func (st *serverStream) Kept() int { return st.out.queue.Kept() }
+
 // waiting returns how many bytes wait to be sent, and counts them. Where a
 // connection's streams hold much together, each is called long earlier.
 func (st *serverStream) waiting() int {

@@ -35,17 +35,19 @@ func (l *Loop) addAcceptor(a *acceptor) error {
 }
 
 // remove takes what the system has accepted already, so that nobody who was let
-// in is turned away, and closes the descriptor.
+// in is turned away, and closes the descriptor, also if a session ends the goroutine.
 func (a *acceptor) remove() {
 	if a.removed {
 		return
 	}
+	defer func() {
+		a.removed = true
+		_ = a.loop.poll.Remove(a.fd)
+		a.loop.dropSlot(a.token)
+		closeFD(a.fd)
+	}()
 	for !a.loop.stopped && a.accept() {
 	}
-	a.removed = true
-	_ = a.loop.poll.Remove(a.fd)
-	a.loop.dropSlot(a.token)
-	closeFD(a.fd)
 }
 
 // accept takes a bounded number of connections and tells whether there may be
@@ -124,27 +126,38 @@ func (a *acceptor) rest(errno unix.Errno) {
 	})
 }
 
-// place gives an accepted descriptor to the loop that shall own it.
+// place gives an accepted descriptor to the loop that shall own it. What the
+// configuration has it ask may fail: that costs this connection, which nobody owns yet.
 func (a *acceptor) place(fd int) {
+	defer a.loop.recoverTick()
 	e := a.loop.engine
 	if !e.enter() {
 		closeFD(fd)
 		return
 	}
+	placed := false
+	defer func() {
+		if !placed {
+			e.open.Add(-1)
+			closeFD(fd)
+		}
+	}()
 	info := ConnInfo{Network: a.listener.network, SocketPath: a.listener.path, Accepted: a.loop.now}
 	if info.Network == "tcp" {
 		acceptedNoDelay(fd)
 		info.Remote = addrPort(&a.from)
-		info.local = a.listener.local
+		if info.local = a.listener.local; !info.local.IsValid() {
+			info.local = localAddr(fd)
+		}
 	}
 	if !a.listener.isProxy(info.Remote.Addr()) { // whose client is known only by its header
 		var ok bool
 		if info.counted, ok = e.clients.enter(info.Remote.Addr()); !ok {
-			e.turnAway(refusedAddress)
-			closeFD(fd)
+			e.refused.add(refusedAddress)
 			return
 		}
 	}
+	placed = true
 	descriptors.Connected(1)
 	l := a.choose()
 	// Counted before it arrives there, so that a burst spreads.
@@ -204,21 +217,27 @@ func (l *Loop) open(fd int, ln *Listener, info ConnInfo, early bool) {
 	c := l.attach(fd, accepted, info)
 	l.current = c
 	ln.greet(c)
-	l.current = nil
+	c.watchIdle()
 	c.joinDrain()
 	if early && c.state == stateOpen {
 		c.receive()
 	}
 	c.updateInterest()
+	l.current = nil
 }
 
 // Adopt makes a connected stream socket a connection of this loop, with the
-// session that start returns. The loop owns fd from now on, also when Adopt
-// fails. Adopted sockets are not counted, drained or timed as clients are: they
-// live until their session closes them, or the engine stops. Adopt may be called
-// from any goroutine; start runs on the loop. A socket that cannot be watched then
-// is closed, which the session hears as of any other end.
+// session that start returns, which must not be nil. The loop owns fd from now on, also
+// when Adopt fails: with ErrStopped, a *MisuseError if start is nil, or what the system
+// says. Adopted sockets are not counted, drained, timed or bounded in their output as
+// clients are: they live until their session closes them, or the engine stops. Adopt may
+// be called from any goroutine; start runs on the loop, once the engine runs. A socket
+// that cannot be watched then is closed, which the session hears as of any other end.
 func (l *Loop) Adopt(fd int, start func(Conn) Session) error {
+	if start == nil {
+		closeFD(fd)
+		return &MisuseError{"Loop.Adopt", "the function that starts the session must not be nil"}
+	}
 	if err := unix.SetNonblock(fd, true); err != nil {
 		closeFD(fd)
 		return err
@@ -226,8 +245,9 @@ func (l *Loop) Adopt(fd int, start func(Conn) Session) error {
 	ok := l.Post(func() {
 		c := l.attach(fd, adopted, ConnInfo{Network: "link", Accepted: l.now})
 		l.current = c
-		c.session = start(c)
-		l.current = nil
+		if c.session = start(c); c.session == nil {
+			misused("Loop.Adopt", "the function that starts the session must not return nil")
+		}
 		c.updateInterest()
 	})
 	if !ok {

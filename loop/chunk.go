@@ -95,6 +95,7 @@ func (p *chunks) settle() {
 type sendQueue struct {
 	head, tail *chunk
 	size       int // bytes, files included
+	inFiles    int // of these
 }
 
 func (q *sendQueue) empty() bool { return q.head == nil }
@@ -115,6 +116,7 @@ func (q *sendQueue) write(pool *chunks, p []byte) {
 
 func (q *sendQueue) writeFile(f File, off, n int64) {
 	q.size += int(n)
+	q.inFiles += int(n)
 	q.push(&chunk{file: f, off: off, left: n})
 }
 
@@ -155,5 +157,5 @@ func (q *sendQueue) drop(pool *chunks) {
 	for q.head != nil {
 		q.pop(pool)
 	}
-	q.size = 0
+	q.size, q.inFiles = 0, 0
 }

@@ -25,15 +25,27 @@ type Config struct {
 	MinWriteRate int
 	// WriteGrace is the shortest time over which that is judged. Default 5 s.
 	WriteGrace time.Duration
+	// IdleTimeout is how long an accepted connection may be idle: nothing comes or
+	// goes, and the session has set no timer. It ends then with IdleExpired. It does
+	// not concern sessions that are Watchful or Unhurried. Default 10 min; negative:
+	// for ever.
+	IdleTimeout time.Duration
+	// MaxQueued bounds the output that an accepted connection keeps in memory for
+	// a peer that does not take it, in bytes; what waits in files does not count. A
+	// Write that finds as many queued ends the connection with QueueFull, so a single
+	// one may be larger. At least 1 MiB; less is taken for that. Default: an eighth
+	// of BufferBudget.
+	MaxQueued int
 	// HandshakeTimeout is how long a TLS handshake, or the first bytes by
-	// which the protocol is recognized, may take. Default 10 s.
+	// which the protocol is recognized, may take. Default 10 s, also for what is
+	// negative.
 	HandshakeTimeout time.Duration
 	// MaxHandshakes bounds unfinished TLS handshakes, waiting ones included;
 	// one address may have a quarter of them. Those beyond are closed.
 	// Default 4096.
 	MaxHandshakes int
-	// GracefulTimeout is how long Run waits for connections to finish after
-	// its context is done. Default 30 s.
+	// GracefulTimeout is how long Drain, and Run after its context is done, wait
+	// for connections to finish. Default 30 s; negative: not at all.
 	GracefulTimeout time.Duration
 	// BufferBudget bounds the bytes of memory that are held for all clients
 	// together. From nine tenths on, those who hold the most are given up.
@@ -53,7 +65,8 @@ type Config struct {
 	// closed at once. Default: none.
 	MaxConnectionsPerAddress int
 	// Exempt, if not nil, tells which addresses that does not concern, such as
-	// those of proxies. It is called from all loops.
+	// those of proxies. It is called from all loops, and must not block. A
+	// connection for which it panics is closed.
 	Exempt func(netip.Addr) bool
 	// Logger takes what an operator should know. Default: nowhere.
 	Logger *slog.Logger
@@ -66,10 +79,12 @@ func (c Config) withDefaults() Config {
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 30*time.Second)
 	c.MinWriteRate = cmp.Or(c.MinWriteRate, 240)
 	c.WriteGrace = cmp.Or(max(c.WriteGrace, 0), 5*time.Second)
-	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.HandshakeTimeout = cmp.Or(max(c.HandshakeTimeout, 0), 10*time.Second)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 10*time.Minute)
 	c.GracefulTimeout = cmp.Or(c.GracefulTimeout, 30*time.Second)
 	c.MaxHandshakes = cmp.Or(c.MaxHandshakes, 4096)
 	c.BufferBudget = cmp.Or(c.BufferBudget, 1<<30)
+	c.MaxQueued = max(cmp.Or(c.MaxQueued, int(c.BufferBudget/8)), minQueued)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -86,11 +101,8 @@ const (
 	// inputBound is how many bytes the loop keeps for a paused session
 	// before it stops reading.
 	inputBound = 64 << 10
-	// highWater and lowWater are the marks of the send queue in bytes, unless
-	// the session sets its own; they equal those of package asteri, which
-	// this package cannot name.
-	highWater = 256 << 10
-	lowWater  = 64 << 10
+	// minQueued is the least that MaxQueued may be.
+	minQueued = 1 << 20
 	// acceptBatch bounds the connections accepted from one listener a tick.
 	acceptBatch = 64
 	// acceptPause is how long accepting rests when descriptors have run out.

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +70,7 @@ const (
 	timerRate                     // one that takes them slowly
 	timerHandshake
 	timerLinger
+	timerIdle // one that is silent
 	numTimers
 )
 
@@ -95,8 +97,7 @@ var _ Conn = (*conn)(nil)
 // attach makes a connection of a connected non-blocking socket. The poller does
 // not know it yet: see updateInterest.
 func (l *Loop) attach(fd int, kind connKind, info ConnInfo) *conn {
-	c := &conn{loop: l, fd: fd, kind: kind, info: info, high: highWater, low: lowWater}
-	c.info.fd = fd
+	c := &conn{loop: l, fd: fd, kind: kind, info: info, high: HighWater, low: LowWater}
 	c.active = l.wheel.current
 	c.token = l.addSlot(c, nil)
 	return c
@@ -112,11 +113,25 @@ func (c *conn) Queued() int {
 	return c.out.size
 }
 
-func (c *conn) SetWaterMarks(high, low int) { c.high, c.low = high, low }
+func (c *conn) Congested() bool { return c.wasHigh && c.state == stateOpen }
+
+func (c *conn) SetWaterMarks(high, low int) {
+	c.loop.owner.check()
+	if low <= 0 || low > high {
+		misused("Conn.SetWaterMarks", "0 < low <= high does not hold for high = %d, low = %d", high, low)
+	}
+	c.high, c.low = high, low
+	switch queued := c.Queued(); {
+	case queued >= high:
+		c.wasHigh = true
+	case c.wasHigh && queued < low:
+		c.markDirty() // OnDrain is due
+	}
+}
 
 func (c *conn) Write(p []byte) int {
 	c.loop.owner.check()
-	if !c.takesOutput() {
+	if !c.takesOutput() || c.out.size >= c.loop.maxQueued && c.overfilled() {
 		return c.Queued()
 	}
 	c.out.write(&c.loop.chunks, p)
@@ -125,6 +140,12 @@ func (c *conn) Write(p []byte) int {
 
 func (c *conn) SendFile(f File, off, n int64) int {
 	c.loop.owner.check()
+	switch {
+	case f == nil:
+		misused("Conn.SendFile", "the file must not be nil")
+	case off < 0:
+		misused("Conn.SendFile", "the offset must not be negative, as %d is", off)
+	}
 	if !c.takesOutput() || n <= 0 {
 		f.Close()
 		return c.Queued()
@@ -133,6 +154,21 @@ func (c *conn) SendFile(f File, off, n int64) int {
 		c.out.writeFile(f, off, n)
 	}
 	return c.wrote()
+}
+
+func (c *conn) Full() bool {
+	return c.kind == accepted && c.out.size-c.out.inFiles >= c.loop.maxQueued
+}
+
+// overfilled ends the connection if it is full: the session does not heed Congested.
+func (c *conn) overfilled() bool {
+	if !c.Full() {
+		return false
+	}
+	c.Abort(QueueFull)
+	c.loop.log.Error("a session writes on though its peer does not read: the connection is ended. Sessions stop while Conn.Congested, until OnDrain",
+		"session", fmt.Sprintf("%T", c.session), "remote", c.info.Remote, "queued", c.out.size)
+	return true
 }
 
 func (c *conn) takesOutput() bool { return c.state == stateOpen && !c.endsOutput }
@@ -179,6 +215,9 @@ func (c *conn) offerSoon() {
 
 func (c *conn) SetTimer(t Timer, d time.Duration) {
 	c.loop.owner.check()
+	if t >= NumTimers {
+		misused("Conn.SetTimer", "timers are 0 to %d: there is none %d", NumTimers-1, t)
+	}
 	if c.state == stateClosed {
 		return
 	}
@@ -208,6 +247,7 @@ func (c *conn) wakeBy(at ticks) {
 // onWheel runs the timers that are due and puts the connection back into the
 // wheel for the others.
 func (c *conn) onWheel() {
+	c.loop.current = c
 	now := c.loop.wheel.current
 	for t := range c.timers {
 		// Read here and not by range, which would copy: the call for one
@@ -218,7 +258,6 @@ func (c *conn) onWheel() {
 		c.timers[t] = 0
 		switch {
 		case c.state == stateClosed:
-			return
 		case t == timerStall:
 			c.stalled()
 		case t == timerRate:
@@ -227,15 +266,16 @@ func (c *conn) onWheel() {
 			c.Abort(HandshakeFailed)
 		case t == timerLinger:
 			c.close(Flushed)
+		case t == timerIdle:
+			c.checkIdle()
 		case c.state == stateOpen && c.session != nil:
-			c.loop.current = c
 			c.session.OnTimer(Timer(t))
-			c.loop.current = nil
 		}
 	}
 	if c.state != stateClosed {
 		c.scheduleWheel()
 	}
+	c.loop.current = nil
 }
 
 func (c *conn) scheduleWheel() {
@@ -252,11 +292,18 @@ func (c *conn) scheduleWheel() {
 
 func (c *conn) Replace(s Session) {
 	c.loop.owner.check()
+	if s == nil {
+		misused("Conn.Replace", "the session must not be nil: CloseWhenFlushed and Abort end a connection")
+	}
+	if c.fd < 0 {
+		return // its end has been told
+	}
 	c.session = s
 	c.paused = false
 	c.eofTold = false
 	c.offerSoon()
 	c.joinDrain()
+	c.watchIdle()
 }
 
 func (c *conn) CloseWhenFlushed(linger bool) {
@@ -293,59 +340,14 @@ func (c *conn) Abort(cause error) {
 	c.close(cause)
 }
 
-// close makes the connection closed. The session hears of it at the end of the
-// tick, never from within one of its own calls.
-func (c *conn) close(cause error) {
-	if c.state == stateClosed {
-		return
-	}
-	c.state = stateClosed
-	c.gone.Store(true)
-	c.cause = cause
-	c.loop.wheel.remove(c)
-	if c.watched && (c.fileJob || !poller.CloseRemoves) {
-		_ = c.loop.poll.Remove(c.fd) // fails only if it was not registered, which is as good
-	}
-	c.loop.dropSlot(c.token)
-	c.loop.closing.add(c)
-}
-
-func (c *conn) finishClose() {
-	if c.fileJob || c.fd < 0 {
-		return // the file pool still uses fd, and its end comes back here; or it has come in this very tick
-	}
-	c.dropInput()
-	c.out.drop(&c.loop.chunks)
-	if c.layer != nil {
-		c.layer.close(c)
-	}
-	sysClose(c.fd)
-	c.fd, c.info.fd = -1, -1
-	if c.kind == accepted {
-		c.loop.lasting.closed(c.loop.now.Sub(c.info.Accepted))
-		c.info.uncount(c.loop.engine)
-		c.spokenEnds()
-		c.loop.connectionClosed()
-	}
-	if s := c.session; s != nil {
-		c.session = nil
-		s.OnClose(c.cause)
-	}
-}
-
-func (c *conn) dropInput() {
-	if c.kept != nil {
-		c.loop.chunks.reserved -= int64(cap(c.kept))
-		c.kept, c.keptFrom = nil, 0
-	}
-}
-
 func (c *conn) Post(fn func()) bool {
+	if fn == nil {
+		misused("Conn.Post", "the function must not be nil")
+	}
 	return !c.gone.Load() && c.loop.Post(func() {
 		if c.state != stateClosed {
 			c.loop.current = c
 			fn()
-			c.loop.current = nil
 		}
 	})
 }

@@ -47,7 +47,7 @@ func (e *Engine) makeRoom() {
 	e.roomFrom.Store(int64(len(e.loops)))
 	for _, l := range e.loops {
 		share := (step*l.stats.connections.Load() + open - 1) / max(open, 1)
-		if !l.Post(func() { l.dropIdle(int(share)); e.madeRoom() }) {
+		if !l.Post(func() { defer e.madeRoom(); l.dropIdle(int(share)) }) {
 			e.madeRoom()
 		}
 	}
@@ -67,10 +67,12 @@ func (l *Loop) dropIdle(n int) {
 	}
 	var idle []*conn
 	for i := range l.slots {
-		if c := l.slots[i].conn; c != nil && c.kind == accepted && c.idle() {
+		c := l.slots[i].conn
+		if l.current = c; c != nil && c.kind == accepted && c.idle() {
 			idle = append(idle, c)
 		}
 	}
+	l.current = nil
 	slices.SortFunc(idle, func(a, b *conn) int {
 		return cmp.Or(cmp.Compare(a.active, b.active), a.info.Accepted.Compare(b.info.Accepted))
 	})

@@ -4,25 +4,75 @@ package loop
 // 5.1). No other protocol here begins with it.
 const tlsRecordHandshake = 0x16
 
-// greet gives a new connection its session: at once if only one protocol comes
-// into question, else one that finds out from the first bytes.
+// greet gives a new connection its session: that of the protocol that takes it at
+// once, else one that finds out from the first bytes.
 func (ln *Listener) greet(c *conn) {
+	c.speaks("")
 	if ln.cfg.ProxyProtocol != ProxyOff {
-		c.speaks("")
 		c.session = newProxyReader(c, ln) // its header comes before all else
 		return
 	}
 	c.session = ln.firstSession(c)
 }
 
+// firstSession is for a connection of which nothing is known. At a listener with TLS its
+// first byte tells what is next.
 func (ln *Listener) firstSession(c *conn) Session {
-	if ln.cfg.TLS == nil && len(ln.cfg.Protocols) == 1 {
-		c.speaks(ln.cfg.Protocols[0].Name())
-		return ln.cfg.Protocols[0].NewSession(c)
+	if ln.cfg.TLS == nil {
+		return ln.sessionFor(c, ln.cfg.Protocols, "")
 	}
-	c.speaks("")
+	return ln.detect(c, false)
+}
+
+// sessionFor returns the session of the protocol that takes the connection before
+// anything has come, or one that waits for more.
+func (ln *Listener) sessionFor(c *conn, candidates []Protocol, alpn string) Session {
+	p, wait := decide(candidates, alpn, nil)
+	switch {
+	case p != nil:
+		return c.sessionOf(p)
+	case wait:
+		return ln.detect(c, true)
+	}
+	c.loop.engine.refused.add(refusedUnrecognized)
+	c.Abort(Unrecognized)
+	return &detector{greeting: greeting{conn: c, listener: ln}} // to be told of the end
+}
+
+// decide asks the candidates about a connection, as Protocol.Match says. If none gets it
+// yet, wait tells whether one may.
+func decide(candidates []Protocol, alpn string, head []byte) (taker Protocol, wait bool) {
+	for _, p := range candidates {
+		switch v := p.Match(alpn, head); v {
+		case No:
+		case Yes, Maybe:
+			if taker != nil {
+				return nil, true
+			}
+			if taker = p; v == Yes {
+				return taker, false
+			}
+		default:
+			misusedBy(p, "Match", "returns No, Yes or Maybe, and not %d", v)
+		}
+	}
+	return taker, false
+}
+
+// sessionOf starts the session of the protocol that has got the connection.
+func (c *conn) sessionOf(p Protocol) Session {
+	c.speaks(p.Name())
+	s := p.NewSession(c)
+	if s == nil {
+		misusedBy(p, "NewSession", "returns a session, and not nil: Conn.Abort refuses a connection")
+	}
+	return s
+}
+
+// detect returns a session that waits for bytes by which to tell.
+func (ln *Listener) detect(c *conn, past bool) Session {
 	c.setTimer(int(detectTimer), c.loop.engine.cfg.HandshakeTimeout)
-	return &detector{greeting: greeting{conn: c, listener: ln}}
+	return &detector{greeting: greeting{conn: c, listener: ln}, secured: past}
 }
 
 // greeting is what the loop's own sessions for a new connection have in common.
@@ -33,6 +83,9 @@ type greeting struct {
 }
 
 const detectTimer Timer = 0
+
+// Watchful implements loop.Watchful: what is waited for has HandshakeTimeout.
+func (g *greeting) Watchful() {}
 
 // Idle says that a client loses nothing by the end of the connection.
 func (g *greeting) Idle() bool { return true }
@@ -76,26 +129,19 @@ func (d *detector) OnData(in []byte) (int, error) {
 		}
 		candidates = cfg.Plain
 	}
-	return 0, d.choose(candidates, "", in)
+	return 0, d.choose(candidates, in)
 }
 
-// choose replaces the detector by the session of the first protocol that does
-// not refuse.
-func (d *detector) choose(candidates []Protocol, alpn string, head []byte) error {
-	for _, p := range candidates {
-		switch p.Match(alpn, head) {
-		case Yes:
-			d.conn.SetTimer(detectTimer, 0)
-			d.conn.speaks(p.Name())
-			d.conn.Replace(p.NewSession(d.conn))
-			d.conn.joinDrain()
-			return nil
-		case Maybe:
-			if len(head) >= inputBound {
-				return d.unrecognized()
-			}
-			return nil
-		}
+// choose replaces the detector by the session of the protocol that takes the connection.
+func (d *detector) choose(candidates []Protocol, head []byte) error {
+	p, wait := decide(candidates, "", head)
+	switch {
+	case p != nil:
+		d.conn.SetTimer(detectTimer, 0)
+		d.conn.Replace(d.conn.sessionOf(p))
+		return nil
+	case wait && len(head) < inputBound:
+		return nil
 	}
 	return d.unrecognized()
 }

@@ -47,9 +47,7 @@ func (c *conn) shutdown() {
 		return
 	}
 	c.drainTold = true
-	c.loop.current = c
 	c.session.OnShutdown()
-	c.loop.current = nil
 }
 
 func (l *Loop) checkDrained() {

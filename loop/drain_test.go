@@ -55,11 +55,16 @@ func TestBacklogIsServedAtDrain(t *testing.T) {
 	}
 }
 
-// refusing is a protocol that nobody speaks.
+// refusing is a protocol that nobody speaks, as their first bytes tell.
 type refusing struct{}
 
-func (refusing) Name() string                      { return "none" }
-func (refusing) Match(string, []byte) loop.Verdict { return loop.No }
+func (refusing) Name() string { return "none" }
+func (refusing) Match(_ string, head []byte) loop.Verdict {
+	if len(head) == 0 {
+		return loop.Maybe
+	}
+	return loop.No
+}
 func (refusing) NewSession(loop.Conn) loop.Session { return nil }
 
 // A handshake that has begun is finished by a draining server, and the session

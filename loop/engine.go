@@ -1,9 +1,7 @@
 package loop
 
 import (
-	"context"
 	"errors"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +31,7 @@ type Engine struct {
 	active    atomic.Int32 // loops that get new connections: the first so many
 	open      atomic.Int64 // accepted connections on all loops
 	startOnce sync.Once
+	started   atomic.Bool
 	release   func() // of the clock of deadlines
 	loopsDone sync.WaitGroup
 
@@ -40,10 +39,14 @@ type Engine struct {
 	listeners []*Listener
 	services  []Service
 	stopping  bool
-	stopOnce  sync.Once
+
+	closeOnce sync.Once
+	closed    chan struct{} // closed when Close is called
+	closeErr  error
 }
 
-// ErrStopped is returned by calls on an engine that is draining or closed.
+// ErrStopped is returned by calls on an engine that is draining or closed, and by
+// Run if Close has ended it.
 var ErrStopped = errors.New("loop: engine is stopped")
 
 // New makes an engine. Its loops run from Start or Run on.
@@ -51,7 +54,7 @@ func New(cfg Config) (*Engine, error) {
 	// The runtime makes the poller behind its timers when it needs the first
 	// one, and ends the process if there is no descriptor left for it.
 	time.AfterFunc(time.Hour, func() {}).Stop()
-	e := &Engine{cfg: cfg.withDefaults()}
+	e := &Engine{cfg: cfg.withDefaults(), closed: make(chan struct{})}
 	descriptors.Reserve(0) // so that what is open now is known not to be a client's
 	e.budget = budget.New(e.cfg.BufferBudget)
 	e.files = newFilePool()
@@ -85,83 +88,17 @@ func (e *Engine) Active() int { return int(e.active.Load()) }
 func (e *Engine) Budget() *budget.Budget { return e.budget }
 
 // Start starts the loops. Run does so too; Start is for those who give the loops
-// work before.
+// work before. Calls after the first do nothing: an engine that was closed does not
+// start again. It may be called from any goroutine.
 func (e *Engine) Start() {
 	e.startOnce.Do(func() {
+		e.started.Store(true)
 		e.release = awake.Keep()
 		e.loopsDone.Add(len(e.loops))
 		for _, l := range e.loops {
 			go l.run()
 		}
 	})
-}
-
-// Run serves until ctx is done, then drains: listeners are closed, sessions
-// finish what they have begun. It returns when all connections are closed, at
-// the latest after GracefulTimeout, and stops the loops.
-func (e *Engine) Run(ctx context.Context) error {
-	e.Start()
-	<-ctx.Done()
-	e.Drain()
-	return e.Close()
-}
-
-// Drain closes the listeners, has each session finish what it has begun, and
-// waits until accepted connections are closed, and services drained; those that
-// are left after GracefulTimeout are aborted. Adopted sockets and the loops live on
-// until Close.
-func (e *Engine) Drain() {
-	e.Start()
-	e.stopListening()
-	ctx, cancel := context.WithTimeout(context.Background(), max(e.cfg.GracefulTimeout, 0))
-	defer cancel()
-	var services sync.WaitGroup
-	services.Go(func() { e.drainServices(ctx) })
-	defer services.Wait()
-	drained := make(chan struct{}, len(e.loops))
-	for _, l := range e.loops {
-		if !l.Post(func() { l.drain(func() { drained <- struct{}{} }) }) {
-			drained <- struct{}{}
-		}
-	}
-	for range e.loops {
-		select {
-		case <-drained:
-		case <-ctx.Done():
-			for _, l := range e.loops {
-				l.Post(func() { l.abortAccepted(DrainExpired) })
-			}
-			return
-		}
-	}
-}
-
-// Close stops the loops at once and releases everything. Connections that are
-// open are aborted.
-func (e *Engine) Close() error {
-	e.Start() // a loop that never ran is ended by its own goroutine too
-	e.stopListening()
-	err := e.closeServices()
-	e.stopOnce.Do(func() {
-		for _, l := range e.loops {
-			l.Post(func() { l.stopped = true })
-		}
-	})
-	e.loopsDone.Wait()
-	e.release()
-	return err
-}
-
-// stopListening closes the listeners and refuses further ones. The loops must run.
-func (e *Engine) stopListening() {
-	e.mu.Lock()
-	e.stopping = true
-	listeners := e.listeners
-	e.listeners = nil
-	e.mu.Unlock()
-	for _, ln := range listeners {
-		ln.close()
-	}
 }
 
 // Stats are counts of an engine at one moment.
@@ -229,13 +166,4 @@ func (e *Engine) leastLoaded() *Loop {
 		}
 	}
 	return best
-}
-
-// Local returns the address that the client connected to, for TCP: that of the
-// socket, or what a PROXY header says.
-func (i *ConnInfo) Local() netip.AddrPort {
-	if !i.local.IsValid() && i.Network == "tcp" {
-		i.local = localAddr(i.fd)
-	}
-	return i.local
 }

@@ -284,7 +284,10 @@ func TestDrainIsBounded(t *testing.T) {
 	c := dial(t, a)
 	c.Write([]byte("x"))
 	io.ReadFull(c, make([]byte, 1))
-	e.Drain()
+	var late *loop.DrainError
+	if err := e.Drain(); !errors.As(err, &late) || *late != (loop.DrainError{Connections: 1}) {
+		t.Errorf("Drain returned %v", err)
+	}
 	if err := <-closed; !errors.Is(err, loop.DrainExpired) {
 		t.Errorf("closed with %v", err)
 	}

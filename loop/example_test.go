@@ -20,11 +20,9 @@ func (repeater) NewSession(c loop.Conn) loop.Session { return &repeaterSession{c
 // repeaterSession is one connection. All its methods run on its loop.
 type repeaterSession struct{ conn loop.Conn }
 
-// enough is when to stop reading from a client that does not read itself.
-const enough = 256 << 10
-
 func (s *repeaterSession) OnData(in []byte) (int, error) {
-	if s.conn.Write(in) > enough {
+	s.conn.Write(in)
+	if s.conn.Congested() { // by a client that does not read itself
 		s.conn.PauseRead() // OnDrain will follow
 	}
 	return len(in), nil

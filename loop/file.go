@@ -43,13 +43,14 @@ func (p *filePool) run(job func()) {
 // writeWarm queues n bytes of f, at most warmPiece, as bytes, and closes f, if they
 // can be had at once.
 func (q *sendQueue) writeWarm(pool *chunks, f File, off int64, n int) bool {
+	fd := int(f.Fd())
 	t := q.tail
 	fresh := t == nil || t.file != nil || cap(t.data)-len(t.data) < n
 	if fresh {
 		t = pool.get(n)
 	}
 	have := len(t.data)
-	if readWarm(int(f.Fd()), t.data[have:have+n], off) < n {
+	if readWarm(fd, t.data[have:have+n], off) < n {
 		if fresh {
 			pool.put(t)
 		}
@@ -92,10 +93,10 @@ func (c *conn) sendFileHead() int {
 // page cache holds them.
 func (c *conn) warmHead(q *sendQueue) bool {
 	k := q.head
-	n := int(min(k.left, warmPiece))
+	n, fd := int(min(k.left, warmPiece)), int(k.file.Fd())
 	data := c.loop.chunks.get(n)
 	room := data.data[:n]
-	if readWarm(int(k.file.Fd()), room, k.off) < n {
+	if readWarm(fd, room, k.off) < n {
 		c.loop.chunks.put(data)
 		return false
 	}
@@ -113,6 +114,7 @@ func (c *conn) fileSent(n int, short bool, err error) {
 		k.off += int64(n)
 		k.left -= int64(n)
 		c.out.size -= n
+		c.out.inFiles -= n
 		c.progress(n)
 		if k.left == 0 {
 			c.out.pop(&c.loop.chunks)
@@ -140,6 +142,9 @@ func (c *conn) readFileHead(q *sendQueue) {
 	c.startJob(func() func() {
 		piece := make([]byte, n)
 		read, err := file.ReadAt(piece, off)
+		if read < 0 || read > len(piece) {
+			misusedBy(file, "ReadAt", "returns how many bytes it has read, 0 to %d, and not %d", len(piece), read)
+		}
 		return func() { c.fileRead(q, piece[:read], err) }
 	})
 }
@@ -164,12 +169,20 @@ func (c *conn) startJob(work func() (done func())) {
 	l := c.loop
 	l.fileJobs++
 	l.engine.files.run(func() {
-		done := work()
-		l.Post(func() { c.endJob(done) })
+		failure := &PanicError{}
+		done := func() { c.Abort(failure) }
+		defer func() { // reading may panic, or end the goroutine
+			if failure.Value = recover(); failure.Value != nil {
+				logPanic(l.log, "a file panicked as it was read", failure.Value, "loop", l.id)
+			}
+			l.Post(func() { c.endJob(done) })
+		}()
+		done = work()
 	})
 }
 
 func (c *conn) endJob(done func()) {
+	c.loop.current = c
 	c.fileJob = false
 	c.loop.fileJobs--
 	if c.state == stateClosed {
@@ -193,13 +206,13 @@ func (q *sendQueue) headRead(pool *chunks, data *chunk) {
 	n := int64(len(data.data))
 	k.off += n
 	k.left -= n
-	data.next = k
+	q.inFiles -= int(n)
+	q.head, data.next = data, k
 	if k.left == 0 {
 		data.next, k.next = k.next, nil
 		if q.tail == k {
 			q.tail = data
 		}
-		pool.put(k)
+		pool.put(k) // which may fail
 	}
-	q.head = data
 }

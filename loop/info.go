@@ -7,7 +7,7 @@ import (
 )
 
 // ConnInfo tells about a connection. It does not change after the session has
-// been made.
+// been made, and may then be read from any goroutine.
 type ConnInfo struct {
 	// Network is "tcp" or "unix", or "link" for an adopted socket.
 	Network string
@@ -25,7 +25,11 @@ type ConnInfo struct {
 	// Accepted is when the connection was taken from the listener.
 	Accepted time.Time
 
-	fd      int
 	local   netip.AddrPort
 	counted bool // as a connection of Remote
 }
+
+// Local returns the address that the client connected to, for TCP: that of the
+// socket, or what a PROXY header says. It may be called from any goroutine, also after
+// the connection's end.
+func (i *ConnInfo) Local() netip.AddrPort { return i.local }

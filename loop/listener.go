@@ -2,11 +2,12 @@ package loop
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,13 +32,16 @@ type ListenConfig struct {
 	// Reserved is for a listener of the operator's: its connections are accepted
 	// also when clients have all the descriptors that they may have.
 	Reserved bool
-	// Protocols are what is spoken, in order of preference.
+	// Protocols are what is spoken, in order of preference: see Protocol.Match
+	// for how one of them is chosen.
 	Protocols []Protocol
-	// TLS, if not nil, is asked for the configuration of each handshake;
-	// Protocols are then spoken inside TLS. NextProtos should name them.
+	// TLS, if not nil, is asked for the configuration of each handshake, on the
+	// connection's loop; Protocols are then spoken inside TLS. NextProtos should
+	// name them.
 	TLS func() *tls.Config
 	// Plain, with TLS, are the protocols for peers that do not begin with a
-	// TLS handshake. Such peers are refused if it is empty.
+	// TLS handshake, as their first byte tells. Such peers are refused if it is
+	// empty. Without TLS it must be.
 	Plain []Protocol
 }
 
@@ -58,17 +62,19 @@ type Listener struct {
 func (ln *Listener) Addr() net.Addr { return ln.addr }
 
 // Listen listens on addr for plain connections that speak one of the protocols.
-// See ListenConfig.Addr for its form.
+// See ListenConfig.Addr for its form, and ListenWith for errors.
 func (e *Engine) Listen(addr string, protocols ...Protocol) error {
 	_, err := e.ListenWith(ListenConfig{Addr: addr, Protocols: protocols})
 	return err
 }
 
 // ListenWith listens as cfg says. The address is bound when it returns; an
-// engine that runs accepts from it at once.
+// engine that runs accepts from it at once. The error is a *MisuseError for a
+// configuration that makes no sense, an *AddrError for an address that does not, else
+// ErrStopped or what the system says; the last three are wrapped.
 func (e *Engine) ListenWith(cfg ListenConfig) (*Listener, error) {
-	if len(cfg.Protocols) == 0 {
-		return nil, errors.New("loop: listener without protocols")
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
 	if cfg.Backlog <= 0 {
 		cfg.Backlog = 2048
@@ -83,6 +89,19 @@ func (e *Engine) ListenWith(cfg ListenConfig) (*Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
 	}
 	return ln, nil
+}
+
+// check tells what cannot be meant.
+func (cfg *ListenConfig) check() error {
+	switch {
+	case len(cfg.Protocols) == 0:
+		return &MisuseError{"Engine.ListenWith", "Protocols must name at least one"}
+	case slices.Contains(cfg.Protocols, nil), slices.Contains(cfg.Plain, nil):
+		return &MisuseError{"Engine.ListenWith", "a protocol must not be nil"}
+	case cfg.TLS == nil && len(cfg.Plain) > 0:
+		return &MisuseError{"Engine.ListenWith", "Plain is for listeners with TLS: without it Protocols are spoken in plain"}
+	}
+	return nil
 }
 
 // start gives the descriptors to the loops.
@@ -108,19 +127,16 @@ func (ln *Listener) start(e *Engine, fds []int) error {
 	return nil
 }
 
-// close ends the listener on every loop, and waits for it. The loops must run.
-func (ln *Listener) close() {
-	done := make(chan struct{}, len(ln.acceptors))
-	waiting := 0
+// close ends the listener on every loop. accepting is done when it has ended there. The
+// loops must run.
+func (ln *Listener) close(accepting *sync.WaitGroup) {
 	for _, a := range ln.acceptors {
-		if a.loop.Post(func() { a.remove(); done <- struct{}{} }) {
-			waiting++
+		accepting.Add(1)
+		if !a.loop.Post(func() { defer accepting.Done(); a.remove() }) {
+			accepting.Done()
 		}
 	}
 	ln.removeFile()
-	for range waiting {
-		<-done
-	}
 }
 
 // bind makes the listening descriptors: one, or one for each loop.

@@ -22,6 +22,10 @@ type Loop struct {
 	mail   posts
 	owner  owner
 
+	goroutine atomic.Int64 // on which it runs; 0 when it does not
+	maxQueued int
+	idleLimit ticks // 0: none
+
 	// What follows belongs to the loop's goroutine.
 	slots     []slot
 	freeSlots []uint32
@@ -43,7 +47,7 @@ type Loop struct {
 	closing    turns // aborted: to be closed at the end of the tick
 	shutdowns  turns // to be told that the server is draining
 	unfinished bool  // a session's failure cut the last tick short
-	current    *conn // whose session is being called
+	current    *conn // whose turn it is: it ends if what is called fails
 	holders    map[Holder]struct{}
 	pressed    bool      // the budget is over: somebody is to be given up
 	relieved   time.Time // when that was last tried in vain
@@ -52,6 +56,7 @@ type Loop struct {
 	drainState drainState
 	lasting    lasting
 	stopped    bool
+	torn       bool // and all is released
 
 	proxyWarned time.Time // when the log was last told of a proxy's mistake
 
@@ -85,10 +90,12 @@ func newLoop(id int, e *Engine) (*Loop, error) {
 	}
 	l := &Loop{
 		id: id, engine: e, log: e.cfg.Logger, poll: p,
-		events:  make([]poller.Event, 0, 256),
-		in:      make([]byte, readSize),
-		began:   awake.Now(),
-		holders: make(map[Holder]struct{}),
+		events:    make([]poller.Event, 0, 256),
+		in:        make([]byte, readSize),
+		began:     awake.Now(),
+		holders:   make(map[Holder]struct{}),
+		maxQueued: e.cfg.MaxQueued,
+		idleLimit: idleTicks(e.cfg.IdleTimeout),
 	}
 	l.now = time.Now()
 	l.chunks.budget = e.budget
@@ -105,9 +112,20 @@ func (l *Loop) Budget() *budget.Budget { return l.engine.budget }
 // Now returns the time at the start of the tick.
 func (l *Loop) Now() time.Time { return l.now }
 
-// Post runs fn on the loop's goroutine, in its next tick. It may be called from
-// any goroutine. It returns false, and fn will not run, once the loop has ended.
+// MaxQueued returns Config.MaxQueued as it is in force. It may be called from any goroutine.
+func (l *Loop) MaxQueued() int { return l.maxQueued }
+
+// Running tells whether the loop runs: its engine was started and has not ended. It may
+// be called from any goroutine.
+func (l *Loop) Running() bool { return l.engine.started.Load() && !l.mail.hasEnded() }
+
+// Post runs fn on the loop's goroutine, in its next tick, which comes once the engine
+// runs. It may be called from any goroutine. It returns false, and fn will not run, once
+// the loop has ended. It panics if fn is nil.
 func (l *Loop) Post(fn func()) bool {
+	if fn == nil {
+		misused("Loop.Post", "the function must not be nil")
+	}
 	if !l.mail.add(fn) {
 		return false
 	}
@@ -123,26 +141,31 @@ func (l *Loop) TakeOwnership() (giveBack func()) {
 	return func() { l.owner.give(previous) }
 }
 
-// AssertOwner panics in a debug build unless the calling goroutine owns the loop.
-func (l *Loop) AssertOwner() { l.owner.check() }
+// CheckOwner panics in a debug build if the calling goroutine does not own the loop: it is
+// for those whose calls belong to a loop and do not touch a Conn. In release builds it
+// does nothing.
+func (l *Loop) CheckOwner() { l.owner.check() }
 
 // run ticks until the loop is stopped. A session that ends the goroutine
 // (runtime.Goexit) ends only itself: the loop goes on, with all its state, on a
 // new goroutine.
 func (l *Loop) run() {
 	defer func() {
-		if !l.stopped {
+		if !l.torn {
+			defer func() { go l.run() }() // also if the logger ends the goroutine, too
 			l.crashed("a session ended the loop's goroutine", nil)
-			go l.run()
 			return
 		}
+		l.goroutine.Store(0)
 		l.engine.loopsDone.Done()
 	}()
+	l.goroutine.Store(goroutineID())
 	l.owner.take()
 	for !l.stopped {
 		l.tick()
 	}
 	l.teardown()
+	l.torn = true
 }
 
 // tick waits for events and handles one round of everything.
@@ -234,7 +257,9 @@ func (l *Loop) dispatch(ev poller.Event) {
 	s := &l.slots[i]
 	switch {
 	case s.conn != nil:
+		l.current = s.conn
 		s.conn.onReady(ev.Ready)
+		l.current = nil
 	case s.acceptor != nil:
 		s.acceptor.accept()
 	}
@@ -252,6 +277,7 @@ func (l *Loop) runPosts() {
 		l.running[l.runningAt] = nil
 		l.runningAt++
 		fn()
+		l.current = nil // whose it was
 		l.relieve()
 	}
 }
@@ -261,31 +287,6 @@ func (l *Loop) closeAborted() {
 	for !l.closing.empty() {
 		l.closing.round((*conn).finishClose)
 	}
-}
-
-// recoverTick confines a panic to the connection whose session raised it.
-func (l *Loop) recoverTick() {
-	if v := recover(); v != nil {
-		l.crashed("a session panicked", v)
-	}
-}
-
-func (l *Loop) crashed(what string, v any) {
-	l.stats.panics.Add(1)
-	l.unfinished = true
-	c := l.current
-	l.current = nil
-	l.logPanic(what, v)
-	if c != nil {
-		c.Abort(&PanicError{v})
-	}
-}
-
-// logPanic may be called from any goroutine.
-func (l *Loop) logPanic(what string, v any) {
-	buf := make([]byte, 16<<10)
-	buf = buf[:runtime.Stack(buf, false)]
-	l.log.Error(what, "loop", l.id, "panic", v, "stack", string(buf))
 }
 
 // addSlot finds a free place in the table and returns its token.

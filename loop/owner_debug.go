@@ -2,12 +2,7 @@
 
 package loop
 
-import (
-	"bytes"
-	"runtime"
-	"strconv"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // owner asserts in debug builds that a loop's state is touched only by who
 // holds the loop: its goroutine, or a coroutine that it handed itself over to.
@@ -23,9 +18,5 @@ func (o *owner) check() {
 	}
 }
 
-func goroutineID() int64 {
-	var buf [64]byte
-	fields := bytes.Fields(buf[:runtime.Stack(buf[:], false)])
-	id, _ := strconv.ParseInt(string(fields[1]), 10, 64)
-	return id
-}
+// mine tells whether the calling goroutine holds the loop.
+func (o *owner) mine() bool { return o.goroutine.Load() == goroutineID() }

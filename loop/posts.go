@@ -31,6 +31,12 @@ func (p *posts) take() []func() {
 	return taken
 }
 
+func (p *posts) hasEnded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
 // end refuses further functions and returns those that will not run.
 func (p *posts) end() []func() {
 	p.mu.Lock()

@@ -81,7 +81,10 @@ func (r *proxyReader) adopt(h *proxyproto.Header) {
 		info.Anonymous = true
 		return
 	}
-	info.Remote, info.local = h.Source, h.Destination
+	info.Remote = h.Source
+	if h.Destination.IsValid() {
+		info.local = h.Destination
+	}
 }
 
 // proceed hands the connection on as if it had just come, with the bytes behind

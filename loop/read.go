@@ -3,6 +3,7 @@ package loop
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/asteri/asteri-loop/internal/poison"
 	"github.com/asteri/asteri-loop/poller"
 )
 
@@ -112,9 +113,7 @@ func (c *conn) tellEOF() {
 		return
 	}
 	c.eofTold = !c.paused
-	c.loop.current = c
 	c.session.OnEOF()
-	c.loop.current = nil
 }
 
 // deliver offers bytes to the session until it wants no more, and returns what
@@ -122,13 +121,15 @@ func (c *conn) tellEOF() {
 func (c *conn) deliver(in []byte) []byte {
 	for len(in) > 0 && !c.paused && c.state == stateOpen {
 		s := c.session
-		c.loop.current = c
 		n, err := s.OnData(in)
-		c.loop.current = nil
 		if err != nil {
 			c.Abort(err)
 			return nil
 		}
+		if uint(n) > uint(len(in)) {
+			misusedBy(s, "OnData", "returns how many bytes it has consumed, 0 to %d, and not %d", len(in), n)
+		}
+		poison.Fill(in[:n])
 		in = in[n:]
 		if n == 0 && c.session == s {
 			break // it waits for more

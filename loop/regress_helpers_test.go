@@ -4,11 +4,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -206,4 +209,26 @@ func pattern(n int) []byte {
 		p[i] = byte(x >> 24)
 	}
 	return p
+}
+
+// expectSize reads exactly n bytes.
+func expectSize(t testing.TB, c io.Reader, n int) {
+	t.Helper()
+	if got, err := io.CopyN(io.Discard, c, int64(n)); err != nil {
+		t.Fatalf("read %d bytes of %d: %v", got, n, err)
+	}
+}
+
+// pair returns two ends of a connection, one to be adopted.
+func pair(t testing.TB) (fd int, other net.Conn) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	must(t, err)
+	f := os.NewFile(uintptr(fds[1]), "pair")
+	defer f.Close()
+	other, err = net.FileConn(f)
+	must(t, err)
+	must(t, other.SetDeadline(time.Now().Add(patience)))
+	t.Cleanup(func() { other.Close() })
+	return fds[0], other
 }

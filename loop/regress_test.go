@@ -511,7 +511,11 @@ func TestDrainExpires(t *testing.T) {
 	send(t, c, "?")
 	awaited(t, queued, "answer")
 	cancel()
-	must(t, awaited(t, done, "end of Run"))
+	err = awaited(t, done, "end of Run")
+	var late *loop.DrainError
+	if !errors.As(err, &late) || late.Connections != 1 || !errors.Is(err, loop.DrainExpired) {
+		t.Errorf("Run returned %v", err)
+	}
 	if cause := awaited(t, closed, "end of the session"); !errors.Is(cause, loop.DrainExpired) {
 		t.Errorf("the session ended with %v", cause)
 	}

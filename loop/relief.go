@@ -38,9 +38,13 @@ type Holder interface {
 	OnShed()
 }
 
-// AddHolder makes h known, for as long as its connection lasts: until RemoveHolder.
+// AddHolder makes h, which must not be nil, known for as long as its connection lasts:
+// until RemoveHolder.
 func (l *Loop) AddHolder(h Holder) {
 	l.owner.check()
+	if h == nil {
+		misused("Loop.AddHolder", "the holder must not be nil")
+	}
 	l.holders[h] = struct{}{}
 }
 
@@ -103,6 +107,7 @@ func (e *Engine) watchPressure() {
 func (e *Engine) tellPressure() {
 	e.pressureMu.Lock() // so that the last call has the last word
 	defer e.pressureMu.Unlock()
+	defer recoverFrom(e.cfg.Logger, "Config.OnPressure panicked")
 	e.cfg.OnPressure(e.pressure.Load(), e.budget.Used())
 }
 
@@ -186,7 +191,7 @@ func (l *Loop) heaviest() []holding {
 		}
 	}
 	for h := range l.holders {
-		all = append(all, holding{bytes: h.Held(), holder: h})
+		all = append(all, holding{bytes: l.heldBy(h), holder: h})
 	}
 	l.lent.Store(lent)
 	mean := l.engine.meanHeld()
@@ -208,7 +213,7 @@ func (e *Engine) meanHeld() int64 {
 func (l *Loop) shed(h holding) {
 	l.engine.shed.memory.Add(1)
 	if h.holder != nil {
-		h.holder.OnShed()
+		l.askHolder(h.holder, h.holder.OnShed)
 	} else {
 		h.conn.shed()
 	}
@@ -216,16 +221,34 @@ func (l *Loop) shed(h holding) {
 	l.chunks.settle()
 }
 
+// heldBy asks a holder. One that fails is not asked again, so that it is not in the way
+// of others.
+func (l *Loop) heldBy(h Holder) (held int64) {
+	l.askHolder(h, func() { held = h.Held() })
+	return held
+}
+
+func (l *Loop) askHolder(h Holder, ask func()) {
+	answered := false
+	defer func() {
+		if !answered {
+			delete(l.holders, h)
+		}
+	}()
+	ask()
+	answered = true
+}
+
 // shed gives up the connection.
 func (c *conn) shed() {
 	if s, ok := c.session.(Shedder); ok && c.state == stateOpen {
 		c.loop.current = c
 		s.OnShed()
-		c.loop.current = nil
 	}
 	if c.state == stateOpen || c.state != stateClosed && c.memory() > shedRest {
 		c.Abort(Shed)
 	}
+	c.loop.current = nil
 }
 
 // relieveOthers has the other loops look for who is to be given up.

@@ -60,7 +60,7 @@ func TestGreatestHoldersAreShed(t *testing.T) {
 			hogs := protocol{"hog", func(c loop.Conn) loop.Session {
 				return &hog{echoSession: echoSession{conn: c, closed: closed}, counts: counts}
 			}}
-			e := start(t, loop.Config{Loops: 2, BufferBudget: budget})
+			e := start(t, loop.Config{Loops: 2, BufferBudget: budget, MaxQueued: budget}) // what one may queue is not the point here
 			bad := listen(t, e, loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{hogs}})
 			good := listen(t, e, loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{echo()}})
 			honest := dial(t, good)

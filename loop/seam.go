@@ -4,11 +4,13 @@
 //
 // A connection belongs to one loop for its whole life, and every call in either
 // direction between a Session and its Conn runs on that loop's goroutine. The
-// exceptions are named: Conn.Post, Loop.Post and Loop.ID.
+// exceptions are named: Conn.Post, ConnInfo, and what says so of a Loop.
+//
+// Whoever breaks a rule of the package is told by a *MisuseError. A session that panics
+// loses its connection, and nothing else.
 package loop
 
 import (
-	"fmt"
 	"io"
 	"time"
 )
@@ -18,11 +20,24 @@ type Protocol interface {
 	// Name is the ALPN name of the protocol, for example "http/1.1".
 	Name() string
 	// Match looks at a new connection: alpn is what TLS negotiated, or
-	// empty; head is what has arrived of a connection without ALPN. The
-	// first protocol of a listener, in their order, that does not say No
-	// decides.
+	// empty; head is what has arrived of a connection without ALPN, which
+	// has not been consumed. It keeps neither.
+	//
+	// Every protocol of a listener is asked about every connection, in their
+	// order, as soon as that is accepted or its TLS handshake is done: with an
+	// empty head, and with more whenever more has come, as long as nobody has the
+	// connection. The first that does not say No decides: with Yes it gets the
+	// connection, with Maybe the connection waits for more bytes, unless all
+	// others have said No: then there is nothing to tell it from, and it gets the
+	// connection, too. If all say No, or the bytes by which to tell do not come
+	// within Config.HandshakeTimeout, it ends with Unrecognized.
+	//
+	// So a protocol whose server speaks first says Yes to an empty head. It gets
+	// every connection then, unless one in front of it says Maybe, which would be
+	// waited for in vain: it has a listener of its own.
 	Match(alpn string, head []byte) Verdict
-	// NewSession starts a session. Data comes by OnData after it returns.
+	// NewSession starts a session, which must not be nil. Data comes by OnData
+	// after it returns.
 	NewSession(c Conn) Session
 }
 
@@ -40,19 +55,21 @@ const (
 
 // Session is a protocol's state for one connection.
 type Session interface {
-	// OnData takes received bytes: all that were not consumed so far. It
-	// returns how many it consumed; the loop keeps the rest and offers it
-	// again together with what comes next. in is valid until OnData
+	// OnData takes received bytes: all that were not consumed so far, one at
+	// least. It returns how many it consumed, 0 to len(in); the loop keeps the rest
+	// and offers it again together with what comes next. in is valid until OnData
 	// returns. A session that does not consume everything bounds what it
 	// leaves: it pauses reading, or ends the connection. An error aborts the
 	// connection with it as the cause.
 	OnData(in []byte) (consumed int, err error)
 	// OnEOF says that the peer sends no more. A session that has paused
 	// reading is told at once, since whoever it works for has perhaps left,
-	// and a second time after it resumed and was offered the last bytes.
+	// and a second time after it resumed and was offered the last bytes. The
+	// connection stays open for what is still to be sent until the session closes
+	// it; one that does nothing loses it after Config.IdleTimeout.
 	OnEOF()
-	// OnDrain says that the queue, having been above the high-water mark, has
-	// fallen below the low-water mark.
+	// OnDrain says that the queue, having reached the high-water mark (see
+	// Conn.Congested), has fallen below the low-water mark.
 	OnDrain()
 	// OnTimer says that timer t has run out.
 	OnTimer(t Timer)
@@ -78,19 +95,41 @@ type File interface {
 	Close() error
 }
 
+// HighWater and LowWater are the marks of the send queue, in bytes, unless the session
+// sets its own: see Conn.Congested. They equal those of package asteri, which this
+// package cannot name.
+const (
+	HighWater = 256 << 10
+	LowWater  = 64 << 10
+)
+
 // Conn is the loop's side of a connection.
 type Conn interface {
 	// Write queues a copy of p and returns how many bytes are queued. The
-	// queue is sent once a tick.
+	// queue is sent once a tick. A session that goes on writing though its peer
+	// does not read ends with QueueFull: see Config.MaxQueued. It stops while
+	// Congested.
 	Write(p []byte) (queued int)
-	// SendFile queues n bytes of f from offset off. It takes over f and
-	// closes it when it is sent or dropped.
+	// SendFile queues n bytes of f, which must not be nil, from offset off, which
+	// must not be negative. It takes over f and closes it when it is sent or
+	// dropped. If the file has fewer bytes the connection is aborted with
+	// io.ErrUnexpectedEOF.
 	SendFile(f File, off, n int64) (queued int)
-	// Queued returns how many bytes are queued.
+	// Queued returns how many bytes are queued, those of files included.
 	Queued() int
-	// SetWaterMarks sets at which number of queued bytes the queue is long, and
+	// Congested tells whether the queue has reached the high-water mark and has
+	// not fallen below the low-water mark since: OnDrain will then be called,
+	// unless the connection ends before. A session that waits for OnDrain, or
+	// pauses reading until then, asks this; in front of a queue that is shorter
+	// it would wait for ever.
+	Congested() bool
+	// Full tells whether as much is queued in memory as Config.MaxQueued allows, so
+	// that a Write would end the connection.
+	Full() bool
+	// SetWaterMarks sets from which number of queued bytes on the queue is long, and
 	// below which it is short again, as OnDrain reports. A protocol that chooses
-	// itself what to send next keeps the queue short. Default 256 and 64 KiB.
+	// itself what to send next keeps the queue short. 0 < low <= high. Default
+	// HighWater and LowWater.
 	SetWaterMarks(high, low int)
 	// PauseRead stops OnData and, once the loop's own bounds are reached,
 	// reading, so that the peer feels it. An end of the connection is still
@@ -108,17 +147,22 @@ type Conn interface {
 	// Heavy tells whether memory is used up and this connection holds more than the
 	// others on average: it is about to be given up, and nothing new is begun for it.
 	Heavy() bool
-	// SetTimer starts timer t, or starts it anew; d <= 0 stops it. Timers
-	// are coarse: they run out up to 50 ms late, never early.
+	// SetTimer starts timer t, 0 to NumTimers-1, or starts it anew; d <= 0 stops
+	// it. Timers are coarse: they run out up to 50 ms late, never early.
 	SetTimer(t Timer, d time.Duration)
 	// Info tells about the connection.
 	Info() *ConnInfo
 	// Loop returns the loop that owns the connection.
 	Loop() *Loop
-	// Replace hands the connection over to s. Bytes that the present session
-	// has not consumed are offered to s in the same tick. The replaced session
-	// gets no further call, not even OnClose. While the server drains, s is
-	// told so by OnShutdown, whether or not its predecessor was.
+	// Replace hands the connection over to s, which must not be nil and may be the
+	// present session. Bytes that the present session has not consumed are offered
+	// to s in the same tick, never from within this call, and reading goes on if it
+	// was paused; so is an end of the input, by OnEOF, behind them. What is queued
+	// is sent first. Timers that are set, and the water marks, stay as they are. The
+	// replaced session gets no further call, not even OnClose. While the server
+	// drains, s is told so by OnShutdown, whether or not its predecessor was. On a
+	// connection that is closed, s is only told its end, by OnClose, and if that has
+	// been told already, nothing.
 	Replace(s Session)
 	// CloseWhenFlushed closes the connection once the queue is sent.
 	// Received bytes are dropped from now on. linger says that the peer may
@@ -134,9 +178,9 @@ type Conn interface {
 	// sees a reset. OnClose is called with cause, before the loop's next tick;
 	// if a file is just being sent, as soon as that piece is done.
 	Abort(cause error)
-	// Post runs fn on the loop unless the connection is closed by then. It
-	// may be called from any goroutine. It returns false, and fn will not
-	// run, if the connection is closed already.
+	// Post runs fn, which must not be nil, on the loop unless the connection is
+	// closed by then. It may be called from any goroutine. It returns false, and fn
+	// will not run, if the connection is closed already.
 	Post(fn func()) bool
 }
 
@@ -165,6 +209,10 @@ const (
 	// Shed: the connection was given up, because it held more memory than others
 	// and there was too little, or was idle and there were too many.
 	Shed
+	// IdleExpired: nothing came or went for IdleTimeout.
+	IdleExpired
+	// QueueFull: the session wrote though MaxQueued was reached.
+	QueueFull
 )
 
 // Error names the cause.
@@ -188,12 +236,10 @@ func (e Ending) Error() string {
 		return "too many connections"
 	case Shed:
 		return "given up for lack of memory or descriptors"
+	case IdleExpired:
+		return "nothing came or went for too long"
+	case QueueFull:
+		return "more was written than may be queued for a peer that does not take it"
 	}
 	return "connection ended"
 }
-
-// PanicError is the cause with which a connection ends whose session panicked.
-type PanicError struct{ Value any }
-
-// Error names the value.
-func (e *PanicError) Error() string { return fmt.Sprintf("session panicked: %v", e.Value) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 // Service is a protocol that does not come as byte streams to the engine's
@@ -19,8 +20,12 @@ type Service interface {
 	Close() error
 }
 
-// Attach makes s a part of the engine: Run, Drain and Close see to it too.
+// Attach makes s a part of the engine: Run, Drain and Close see to it too. It returns
+// ErrStopped if the engine drains or is closed, and a *MisuseError for nil.
 func (e *Engine) Attach(s Service) error {
+	if s == nil {
+		return &MisuseError{"Engine.Attach", "the service must not be nil"}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopping {
@@ -38,11 +43,21 @@ func (e *Engine) Admit(addr netip.Addr) (release func(), ok bool) {
 	if !e.enter() {
 		return nil, false
 	}
+	admitted := false
+	defer func() {
+		if v := recover(); v != nil {
+			logPanic(e.cfg.Logger, "Config.Exempt panicked", v)
+		}
+		if !admitted {
+			e.open.Add(-1)
+		}
+	}()
 	counted, ok := e.clients.enter(addr)
 	if !ok {
-		e.turnAway(refusedAddress)
+		e.refused.add(refusedAddress)
 		return nil, false
 	}
+	admitted = true
 	return func() {
 		e.open.Add(-1)
 		if counted {
@@ -54,24 +69,54 @@ func (e *Engine) Admit(addr netip.Addr) (release func(), ok bool) {
 // Crowded tells whether half of the connections that the client at addr may have
 // are taken. A service whose clients can forge their address has further ones prove
 // it, so that nobody can use up the other half in another's name.
-func (e *Engine) Crowded(addr netip.Addr) bool { return e.clients.crowded(addr) }
-
-// drainServices drains all services beside each other.
-func (e *Engine) drainServices(ctx context.Context) {
-	var drained sync.WaitGroup
-	for _, s := range e.attached() {
-		drained.Go(func() { s.Drain(ctx) })
-	}
-	drained.Wait()
+func (e *Engine) Crowded(addr netip.Addr) (crowded bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			logPanic(e.cfg.Logger, "Config.Exempt panicked", v)
+			crowded = true
+		}
+	}()
+	return e.clients.crowded(addr)
 }
 
+// drainServices drains all services beside each other, and returns how many were not
+// done in time.
+func (e *Engine) drainServices(ctx context.Context) (late int) {
+	var drained sync.WaitGroup
+	var cutOff atomic.Int32
+	for _, s := range e.attached() {
+		drained.Add(1)
+		go func() {
+			defer drained.Done()
+			defer recoverFrom(e.cfg.Logger, "a service panicked as it was to drain")
+			s.Drain(ctx)
+			if ctx.Err() != nil {
+				cutOff.Add(1)
+			}
+		}()
+	}
+	drained.Wait()
+	return int(cutOff.Load())
+}
+
+// closeServices ends all services, and returns the first error.
 func (e *Engine) closeServices() (err error) {
 	for _, s := range e.attached() {
-		if closing := s.Close(); err == nil {
+		if closing := e.closeService(s); err == nil {
 			err = closing
 		}
 	}
 	return err
+}
+
+func (e *Engine) closeService(s Service) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			logPanic(e.cfg.Logger, "a service panicked as it was to end", v)
+			err = &PanicError{v}
+		}
+	}()
+	return s.Close()
 }
 
 func (e *Engine) attached() []Service {

@@ -33,6 +33,9 @@ const (
 func (c *conn) startTLS(ln *Listener, head []byte) error {
 	e := c.loop.engine
 	cfg := ln.cfg.TLS() // before anything is counted: it may panic
+	if cfg == nil {
+		misused("ListenConfig.TLS", "must not return nil")
+	}
 	if !e.shakes.begin(c.info.Remote.Addr()) {
 		e.refused.add(refusedHandshake)
 		return Overloaded
@@ -45,8 +48,9 @@ func (c *conn) startTLS(ln *Listener, head []byte) error {
 	c.setTimer(timerHandshake, e.cfg.HandshakeTimeout)
 	layer := c.layer
 	go func() {
-		err := view.handshake(layer.conn)
-		c.loop.Post(func() { layer.handshaken(c, err) })
+		var err error = &PanicError{} // unless the handshake returns
+		defer func() { c.loop.Post(func() { layer.handshaken(c, err) }) }()
+		err = view.handshake(layer.conn)
 	}()
 	return nil
 }
@@ -74,35 +78,13 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 	c.loop.engine.handshakes.done(&state)
 	c.paused = false
 	c.loop.current = c
-	err = t.choose(c, state.NegotiatedProtocol)
-	c.loop.current = nil
-	if err != nil {
-		c.Abort(err)
-		return
-	}
+	c.session = t.listener.sessionFor(c, t.listener.cfg.Protocols, state.NegotiatedProtocol)
+	c.watchIdle()
 	// A request that came with the client's Finished is inside t.conn
 	// already, and no event will announce it.
 	t.pump(c)
 	c.updateInterest()
 	c.joinDrain()
-}
-
-// choose gives the connection its session.
-func (t *tlsLayer) choose(c *conn, alpn string) error {
-	protocols := t.listener.cfg.Protocols
-	if alpn == "" && len(protocols) > 1 {
-		c.session = &detector{greeting: greeting{conn: c, listener: t.listener}, secured: true}
-		c.setTimer(int(detectTimer), c.loop.engine.cfg.HandshakeTimeout)
-		return nil
-	}
-	for _, p := range protocols {
-		if alpn == "" || p.Match(alpn, nil) == Yes {
-			c.speaks(p.Name())
-			c.session = p.NewSession(c)
-			return nil
-		}
-	}
-	return Unrecognized
 }
 
 // receive reads from the socket, and from there into the session.

@@ -52,7 +52,7 @@ func (v *tlsView) handshake(tc *tls.Conn) (err error) {
 	defer v.shakes.release()
 	defer func() { // a callback of the configuration may panic
 		if p := recover(); p != nil {
-			v.c.loop.logPanic("a TLS callback panicked", p)
+			logPanic(v.c.loop.log, "a TLS callback panicked", p)
 			err = &PanicError{p}
 		}
 	}()

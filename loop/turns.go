@@ -24,7 +24,9 @@ func (t *turns) roundWithin(s *share, turn func(*conn)) {
 	for end := len(t.conns); t.next < end && !s.over(); {
 		c := t.conns[t.next]
 		t.next++
+		c.loop.current = c
 		turn(c)
+		c.loop.current = nil
 	}
 	left := copy(t.conns, t.conns[t.next:])
 	clear(t.conns[left:]) // a closed connection must not stay in memory

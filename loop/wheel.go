@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -24,8 +25,10 @@ type wheel struct {
 	count   int
 }
 
-// ticksAfter converts a duration from now to the first tick that is not early.
+// ticksAfter converts a duration from now to the first tick that is not early. One of
+// centuries is cut short.
 func ticksAfter(sinceStart time.Duration, d time.Duration) ticks {
+	d = min(d, math.MaxInt64/2)
 	return ticks((sinceStart + d + slotTime - 1) / slotTime)
 }
 

@@ -90,9 +90,7 @@ func (c *conn) afterFlush() {
 	}
 	if c.wasHigh && c.Queued() < c.low && c.state == stateOpen {
 		c.wasHigh = false
-		c.loop.current = c
 		c.session.OnDrain()
-		c.loop.current = nil
 	}
 	if c.endsOutput && !c.outputEnded && c.state == stateOpen && c.Queued() == 0 && !c.fileJob {
 		c.endOutput()

@@ -122,7 +122,7 @@ func (s *server) open() (err error) {
 	if s.engine, err = newEngine(s.cfg, s.logs); err != nil {
 		return err
 	}
-	s.engine.Start() // workers are connected to running loops
+	s.engine.Start()
 	if s.app, err = newApplication(s.engine, s.cfg, s.logs); err != nil {
 		return err
 	}

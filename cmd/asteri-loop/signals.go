@@ -121,7 +121,9 @@ func (s *server) shutdown(sig os.Signal, signals *signals) {
 	}
 	go func() {
 		defer close(drained)
-		s.engine.Drain()
+		if err := s.engine.Drain(); err != nil {
+			s.logs.Warn("Not everybody could be answered", "error", err)
+		}
 		s.app.Stop(ctx)
 	}()
 	for {

@@ -62,9 +62,8 @@ func serve(ctx context.Context, log *slog.Logger, listen, certfile, keyfile stri
 		return err
 	}
 	defer engine.Close()
-	engine.Start()
 
-	// The pool's links to its workers live on the engine's loops.
+	// The pool's links to its workers live on the engine's loops, which it starts.
 	application, err := python.Start(engine, config)
 	if err != nil {
 		return err
@@ -86,7 +85,10 @@ func serve(ctx context.Context, log *slog.Logger, listen, certfile, keyfile stri
 	log.Info("listening", "address", listener.Addr())
 
 	<-ctx.Done()
-	engine.Drain() // clients are answered what they have asked, then the workers end by themselves
+	if err := engine.Drain(); err != nil { // clients are answered what they have asked
+		log.Warn("not everybody could be answered", "error", err)
+	}
+	// Then the workers end by themselves.
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), gracefulTimeout)
 	defer cancel()
 	application.Stop(stopping)

@@ -49,7 +49,7 @@ var layers = map[string]layer{
 	"internal/httpfield": {imports: []string{root, "internal"}},
 	"internal/stream":    {imports: []string{root, "internal", "internal/guard", "internal/httpfield"}},
 	// And what they have in common on the reactor's connections.
-	"internal/onloop": {imports: []string{root, "loop"}},
+	"internal/onloop": {imports: []string{root, "loop", "internal", "internal/httpfield"}},
 	// What stands between a handler and its exchange.
 	"internal/spool": {imports: []string{root, "internal"}},
 	// Observers of exchanges, and what they keep apart by home.

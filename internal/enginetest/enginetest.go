@@ -36,6 +36,7 @@ func Start(t testing.TB, cfg loop.Config) *Engine {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	eng.Start()
 	go func() { done <- eng.Run(ctx) }()
 	stop := sync.OnceFunc(func() {
 		cancel()

@@ -4,19 +4,12 @@ package guard
 
 import "github.com/asteri/asteri-loop"
 
-// Debug says that this is a debug build: what handlers may not keep is destroyed.
+// Debug says that this is a debug build: no exchange serves twice.
 const Debug = true
-
-// Poison overwrites what nobody may look at any more.
-func Poison(p []byte) {
-	for i := range p {
-		p[i] = 0xDB
-	}
-}
 
 // Owned panics unless the calling goroutine is that of the executor.
 func Owned(home asteri.Executor) {
-	if o, ok := home.(interface{ AssertOwner() }); ok {
-		o.AssertOwner()
+	if o, ok := home.(interface{ CheckOwner() }); ok {
+		o.CheckOwner()
 	}
 }

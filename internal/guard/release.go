@@ -7,8 +7,5 @@ import "github.com/asteri/asteri-loop"
 // Debug says that this is no debug build; see debug.go.
 const Debug = false
 
-// Poison does nothing in release builds.
-func Poison([]byte) {}
-
 // Owned does nothing in release builds.
 func Owned(asteri.Executor) {}

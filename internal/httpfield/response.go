@@ -104,6 +104,23 @@ func Misuse(reason string) *asteri.ResponseError {
 	return &asteri.ResponseError{Reason: reason}
 }
 
+// Mistakes with what is sent that all protocols know.
+var (
+	// ErrQueueFull ends the response of a handler that writes on though its client does
+	// not read: loop.Config.MaxQueued.
+	ErrQueueFull error = Misuse("content beyond what may be queued for a client that does not read: a handler waits for OnDrain from HighWater on")
+	// ErrNoFile refuses a file that is nil.
+	ErrNoFile error = Misuse("file that is nil")
+)
+
+// CheckRange refuses what is no range of a file.
+func CheckRange(off, n int64) error {
+	if off < 0 || n < 0 {
+		return Misuse("file range of negative offset or length")
+	}
+	return nil
+}
+
 // MisuseOf is Misuse for a field.
 func MisuseOf(reason string, name []byte) *asteri.ResponseError {
 	return &asteri.ResponseError{Reason: reason, Name: string(name)}

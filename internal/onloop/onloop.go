@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -35,6 +36,8 @@ func Gone(cause error) error {
 		return asteri.ErrClientGone
 	case errors.Is(cause, loop.DrainExpired):
 		return asteri.ErrStopping
+	case errors.Is(cause, loop.QueueFull):
+		return httpfield.ErrQueueFull // it is not the client's doing
 	}
 	return fmt.Errorf("%w: %w", asteri.ErrClientGone, cause)
 }

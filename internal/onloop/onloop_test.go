@@ -37,8 +37,19 @@ func TestGone(t *testing.T) {
 			t.Errorf("%v is told as %v", cause, err)
 		}
 	}
+	var mistake *asteri.ResponseError
+	if err := onloop.Gone(loop.QueueFull); !errors.As(err, &mistake) || errors.Is(err, asteri.ErrClientGone) {
+		t.Errorf("what the handler has done is told as %v", err)
+	}
 	if !errors.Is(onloop.Gone(reset), reset) {
 		t.Error("the cause is lost")
+	}
+}
+
+// Sessions and handlers go by the same marks.
+func TestMarksAreTheSame(t *testing.T) {
+	if loop.HighWater != asteri.HighWater || loop.LowWater != asteri.LowWater {
+		t.Error("package loop has other marks than package asteri")
 	}
 }
 

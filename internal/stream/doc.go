@@ -61,6 +61,8 @@ type Wire interface {
 	SendTrailer(trailer *asteri.Header)
 	// Queued returns how many bytes of the stream wait to be sent.
 	Queued() int
+	// Kept returns how many of them are in memory, and not in files.
+	Kept() int
 	// StopReading says that nobody wants the rest of the request. It is called
 	// once the response is queued as a whole, which is sent nevertheless.
 	StopReading()
@@ -90,4 +92,7 @@ type Home interface {
 	// Now returns the time at the start of the present event, which is
 	// precise enough for deadlines and cheap.
 	Now() time.Time
+	// MaxQueued returns how many bytes of a response are kept in memory for a client
+	// that does not read.
+	MaxQueued() int
 }

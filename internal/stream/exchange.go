@@ -8,6 +8,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/poison"
 )
 
 // Exchange is one request and its response. The home's goroutine owns all of it
@@ -68,6 +69,7 @@ func (x *Exchange) Init(at *Local, wire Wire, proto asteri.Proto, peer *asteri.P
 		x.req.Scheme = "https"
 	}
 	x.req.Header.Reset()
+	x.arena = poison.Reuse(x.arena)
 	x.in = intake{}
 	x.in.kept.CountBy(wire)
 	x.started, x.over, x.high, x.stopping, x.letGo = false, false, false, false, false
@@ -141,7 +143,7 @@ func (x *Exchange) Release() bool {
 // build it may not, and slices that a handler has kept nevertheless are destroyed.
 func (x *Exchange) Retire() (reuse bool) {
 	if guard.Debug {
-		guard.Poison(x.arena[:cap(x.arena)])
+		x.arena = poison.Reuse(x.arena)
 	}
 	return !guard.Debug
 }

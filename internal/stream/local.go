@@ -29,6 +29,8 @@ type Local struct {
 	record asteri.Record
 	chunks *chunk // free
 	free   int    // how many
+
+	maxQueued int
 }
 
 // NewLocal returns the Local of home. The protocol has seen to it that s.Server and
@@ -36,7 +38,7 @@ type Local struct {
 func NewLocal(s *asteri.Settings, home Home) *Local {
 	return &Local{
 		Settings: s, Home: home, server: []byte(s.Server), altSvc: []byte(s.AltSvc),
-		idName: httpfield.AppendLower(nil, []byte(s.RequestIDField)),
+		idName: httpfield.AppendLower(nil, []byte(s.RequestIDField)), maxQueued: home.MaxQueued(),
 	}
 }
 

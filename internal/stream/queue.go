@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"io"
+	"runtime/debug"
 	"sync"
 
 	"github.com/asteri/asteri-loop"
@@ -65,6 +66,7 @@ type Queue struct {
 	memory     Reserver
 	head, tail *chunk
 	size       int // bytes, files included
+	inFiles    int // of these
 	loading    bool
 	ended      bool
 	trailer    *asteri.Header
@@ -75,6 +77,9 @@ func (q *Queue) CountBy(m Reserver) { q.memory = m }
 
 // Len returns how many bytes are queued.
 func (q *Queue) Len() int { return q.size }
+
+// Kept returns how many bytes are in memory.
+func (q *Queue) Kept() int { return q.size - q.inFiles }
 
 // Ended tells whether the queue holds all to its end, which End has said.
 func (q *Queue) Ended() bool { return q.ended }
@@ -104,6 +109,7 @@ func (q *Queue) Write(at *Local, p []byte) {
 // WriteFile queues n bytes of f from offset off, and takes over f.
 func (q *Queue) WriteFile(f asteri.File, off, n int64) {
 	q.size += int(n)
+	q.inFiles += int(n)
 	q.push(&chunk{file: f, off: off, left: n})
 }
 
@@ -143,8 +149,15 @@ func (q *Queue) Load(at *Local, loads *Loads, done func(error)) {
 	sched.Begin()
 	go func() {
 		defer sched.End()
-		n, err := file.ReadAt(piece, off)
-		at.Home.Post(func() { q.loaded(at, k, &chunk{data: piece[:n], loads: loads}, err, done) })
+		n, err := 0, error(&asteri.PanicError{}) // unless ReadAt returns
+		defer func() {
+			if v := recover(); v != nil {
+				err = &asteri.PanicError{Value: v, Stack: debug.Stack()}
+			}
+			at.Home.Post(func() { q.loaded(at, k, &chunk{data: piece[:n], loads: loads}, err, done) })
+		}()
+		read, failure := file.ReadAt(piece, off)
+		n, err = len(piece[:read]), failure
 	}()
 }
 
@@ -167,6 +180,7 @@ func (q *Queue) loaded(at *Local, k, piece *chunk, err error, done func(error)) 
 	q.memory.Reserve(cap(piece.data))
 	k.off += int64(len(piece.data))
 	k.left -= int64(len(piece.data))
+	q.inFiles -= len(piece.data)
 	q.head, piece.next = piece, k
 	if k.left == 0 {
 		piece.next = k.next

@@ -7,6 +7,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/pace"
+	"github.com/asteri/asteri-loop/internal/poison"
 )
 
 // intake is what the client sends after the head: content for a handler, or the
@@ -149,7 +150,7 @@ func (x *Exchange) deliver(p []byte) {
 }
 
 func (x *Exchange) afterCall(p []byte) {
-	guard.Poison(p)
+	poison.Fill(p)
 	x.in.inCall = false
 	if x.in.closed {
 		x.in.kept.Drop(x.at)

@@ -205,8 +205,14 @@ func (x *Exchange) Write(p []byte) (queued int, err error) {
 	if len(p) == 0 || !x.hasBody {
 		return x.wire.Queued(), nil
 	}
+	if x.queueFull() {
+		return 0, x.mistake(httpfield.ErrQueueFull)
+	}
 	return x.queued(x.wire.Send(p, false)), nil
 }
+
+// queueFull tells whether as much is queued in memory as may be.
+func (x *Exchange) queueFull() bool { return x.high && x.wire.Kept() >= x.at.maxQueued }
 
 // account counts n bytes of content, and ends the exchange if they are more than
 // the response announced.
@@ -229,8 +235,11 @@ func (x *Exchange) account(n int64) error {
 // SendFile queues a part of a file as content.
 func (x *Exchange) SendFile(f asteri.File, off, n int64) error {
 	guard.Owned(x.at.Home)
-	err := error(httpfield.Misuse("file range of negative length"))
-	if n >= 0 {
+	if f == nil {
+		return httpfield.ErrNoFile
+	}
+	err := httpfield.CheckRange(off, n)
+	if err == nil {
 		err = x.account(n)
 	}
 	if err != nil || n == 0 || !x.hasBody {

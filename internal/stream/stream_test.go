@@ -26,6 +26,7 @@ type home struct {
 }
 
 func (h *home) Now() time.Time      { return h.time }
+func (h *home) MaxQueued() int      { return 1 << 30 }
 func (h *home) Post(fn func()) bool { h.posts <- fn; return true }
 
 func (h *home) run() {
@@ -81,6 +82,7 @@ func (w *wire) Send(p []byte, end bool) int {
 func (w *wire) SendFile(f asteri.File, _, _ int64) int { w.add("file"); f.Close(); return w.queued }
 func (w *wire) SendTrailer(h *asteri.Header)           { w.add("trailer", string(h.At(0).Name)) }
 func (w *wire) Queued() int                            { return w.queued }
+func (w *wire) Kept() int                              { return w.queued }
 func (w *wire) StopReading()                           { w.add("stop") }
 func (w *wire) Reset(cause error)                      { w.add("reset", cause.Error()) }
 func (w *wire) Credit(n int)                           { w.credit += n }
@@ -459,3 +461,56 @@ func TestManyFilesTakeLittleMemory(t *testing.T) {
 		t.Errorf("%d bytes are left, %d are counted", *used, loads)
 	}
 }
+
+// A handler that writes on though its client does not read loses the stream, and one that
+// sends what is no file is told so.
+func TestMistakesWithOutput(t *testing.T) {
+	var mistake *asteri.ResponseError
+	w, _ := begin(t, "GET", true, func(x asteri.Exchange) {
+		_ = x.Start(200, nil)
+		for _, err := range []error{x.SendFile(nil, 0, 1)} {
+			if !errors.As(err, &mistake) {
+				t.Errorf("it was told %v", err)
+			}
+		}
+		x.(*Exchange).wire.(*wire).queued = 1 << 30
+		if _, err := x.Write([]byte("the last that may be queued")); err != nil {
+			t.Error(err)
+		}
+		if _, err := x.Write([]byte("too much")); !errors.As(err, &mistake) {
+			t.Errorf("it was told %v", err)
+		}
+	})
+	if got := w.take(); !strings.Contains(got, "reset") || strings.Contains(got, "too much") {
+		t.Errorf("on the wire: %s", got)
+	}
+}
+
+// A file that fails as it is read ends its response, and nothing else.
+func TestFailureInAFile(t *testing.T) {
+	for how, fail := range map[string]func(){"panic": func() { panic("broken") }, "goexit": runtime.Goexit} {
+		t.Run(how, func(t *testing.T) {
+			s := asteri.NewSettings(asteri.HandlerFunc(nil))
+			hm := &home{posts: make(chan func(), 10), time: time.Unix(1700000000, 0)}
+			at := NewLocal(&s, hm)
+			var q Queue
+			q.CountBy(new(wire))
+			q.WriteFile(failing{fail}, 0, 100)
+			var got error
+			q.Load(at, new(Loads), func(err error) { got = err })
+			(<-hm.posts)()
+			var failed *asteri.PanicError
+			if !errors.As(got, &failed) {
+				t.Errorf("it ended with %v", got)
+			}
+			q.Drop(at)
+		})
+	}
+}
+
+// failing is a file that fails when it is read.
+type failing struct{ fail func() }
+
+func (failing) Fd() uintptr                         { return 1 << 30 }
+func (f failing) ReadAt([]byte, int64) (int, error) { f.fail(); return 0, nil }
+func (failing) Close() error                        { return nil }

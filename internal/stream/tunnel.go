@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
@@ -86,6 +87,11 @@ func (t *tunnel) Write(p []byte) (queued int, err error) {
 	guard.Owned(t.x.at.Home)
 	if t.over.Load() {
 		return 0, asteri.ErrClosed
+	}
+	if t.x.queueFull() {
+		t.x.at.Settings.Logger.Error("application error", slog.Any("error", httpfield.ErrQueueFull), t.x.req.LogAttr())
+		t.Abort(httpfield.ErrQueueFull)
+		return 0, httpfield.ErrQueueFull
 	}
 	t.out += int64(len(p))
 	return t.x.queued(t.x.wire.Send(p, false)), nil

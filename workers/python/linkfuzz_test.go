@@ -18,6 +18,8 @@ type deadConn struct {
 func (c *deadConn) Write(p []byte) int                   { c.written += len(p); return 0 }
 func (c *deadConn) SendFile(f loop.File, _, _ int64) int { f.Close(); return 0 }
 func (c *deadConn) Queued() int                          { return 0 }
+func (c *deadConn) Full() bool                           { return false }
+func (c *deadConn) Congested() bool                      { return false }
 func (c *deadConn) SetWaterMarks(int, int)               {}
 func (c *deadConn) PauseRead()                           {}
 func (c *deadConn) ResumeRead()                          {}

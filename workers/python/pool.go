@@ -17,15 +17,16 @@ import (
 )
 
 // Engine is what a pool needs of a loop.Engine: its loops, of which the first
-// Active ones get the workers' links.
+// Active ones get the workers' links, and which Start has run if they do not yet.
 type Engine interface {
+	Start()
 	Loops() []*loop.Loop
 	Active() int
 }
 
 // Pool is a set of supervised worker processes that run one application. It is an
-// asteri.Handler. The loops of its engine must run from before its start to after
-// its stop.
+// asteri.Handler. The loops of its engine must run to after its stop: it is stopped
+// before the engine is closed.
 type Pool struct {
 	engine     Engine
 	log        *slog.Logger
@@ -67,8 +68,14 @@ var (
 // with its successor beside it.
 const perWorker = 12
 
-// Start starts the workers and returns without waiting for them: see Ready.
+// Start starts the workers and returns without waiting for them: see Ready. It starts the
+// engine, too, if that was not done before, since workers are connected to loops that run.
+// It returns loop.ErrStopped if the engine is closed.
 func Start(engine Engine, cfg Config) (*Pool, error) {
+	engine.Start()
+	if !engine.Loops()[0].Running() {
+		return nil, loop.ErrStopped
+	}
 	cfg = cfg.withDefaults()
 	p := newPool(&cfg)
 	p.engine = engine

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/leakcheck"
+	"github.com/asteri/asteri-loop/loop"
 )
 
 // Boot, death, reload and stop, with fake workers.
@@ -445,5 +448,32 @@ func TestCheckFake(t *testing.T) {
 	cfg.App = "fail"
 	if _, err = Check(context.Background(), cfg); err == nil {
 		t.Error("no error")
+	}
+}
+
+// A pool starts the engine that its workers need, and does not start on one that is closed.
+func TestStartBeforeTheEngine(t *testing.T) {
+	leakcheck.Check(t)
+	eng, err := loop.New(loop.Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{TempDir: t.TempDir()}
+	fake(&cfg)
+	pool, err := Start(eng, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := pool.Ready(ctx); err != nil {
+		t.Error(err)
+	}
+	pool.Kill()
+	if err := eng.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Start(eng, cfg); !errors.Is(err, loop.ErrStopped) {
+		t.Errorf("on an engine that is closed: %v", err)
 	}
 }
