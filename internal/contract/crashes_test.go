@@ -93,6 +93,7 @@ func TestCancelIsToldBehindASinkThatDoesNotReturn(t *testing.T) {
 				go func() {
 					_, _ = feed.Write([]byte("some"))
 					cancel()
+					_ = feed.CloseWithError(ctx.Err()) // a client that has been cut off waits for its content
 				}()
 				if resp, err := s.client().Do(req); err == nil {
 					resp.Body.Close()

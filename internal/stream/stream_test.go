@@ -167,7 +167,7 @@ func TestSinkThatActs(t *testing.T) {
 			x.ReadBody(got)
 		})
 		big := bytes.Repeat([]byte("0123456789"), 30000) // more than a window at once
-		if err := w.Receive(big); err != nil {
+		if err := w.Receive(bytes.Clone(big)); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.ReceiveEnd(nil); err != nil {
