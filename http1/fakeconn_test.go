@@ -48,6 +48,7 @@ var idleLoop = sync.OnceValue(func() *loop.Loop {
 
 func newFakeConn(h asteri.Handler, opts ...asteri.Option) *fakeConn {
 	c := &fakeConn{loop: idleLoop()}
+	c.loop.TakeOwnership() // each test has a goroutine of its own
 	c.info.Network = "tcp"
 	c.info.Remote = netip.MustParseAddrPort("192.0.2.1:4711")
 	c.session = Protocol(h, opts...).NewSession(c)
@@ -65,6 +66,7 @@ func (c *fakeConn) feed(p []byte) {
 }
 
 func (c *fakeConn) offer() {
+	c.loop.TakeOwnership()
 	for len(c.kept) > 0 && c.open() && !c.paused {
 		s := c.session
 		n, err := s.OnData(c.kept)

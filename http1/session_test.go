@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -140,7 +141,7 @@ func TestExchangesAreReusedOnlyIfNobodyKeptThem(t *testing.T) {
 			}))
 			c.feed([]byte(get))
 			c.feed([]byte(get))
-			if got := k.got[0] == k.got[1]; got != tt.reused {
+			if got := k.got[0] == k.got[1]; got != (tt.reused && !guard.Debug) {
 				t.Errorf("reused %v", got)
 			}
 			if !tt.reused && k.got[0].Post(func() {}) {
