@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
 	"github.com/asteri/asteri-loop/internal/leakcheck"
 	"github.com/asteri/asteri-loop/internal/logtest"
@@ -79,7 +80,7 @@ func serve(t *testing.T, loops int, cfg Config) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.stop)
-	ln, err := s.eng.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(s.pool)}})
+	ln, err := s.eng.ListenWith(loop.ListenConfig{Addr: "127.0.0.1:0", Protocols: []loop.Protocol{http1.Protocol(s.pool, asteri.WithLogger(logger))}})
 	if err != nil {
 		t.Fatal(err)
 	}
