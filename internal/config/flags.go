@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -54,7 +55,7 @@ func parseArgs(args []string) (assignments, error) {
 			}
 		}
 	}
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(joinSwitches(args)); err != nil {
 		return nil, explain(err)
 	}
 	switch rest := flags.Args(); {
@@ -66,6 +67,29 @@ func parseArgs(args []string) (assignments, error) {
 		return into, into.put(find("app"), Origin{CommandLine, "APP"}, rest[0])
 	}
 	return into, nil
+}
+
+// joinSwitches joins a switch with the on or off behind it, which would be taken for the
+// application otherwise.
+func joinSwitches(args []string) []string {
+	var joined []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			return append(joined, args[i:]...)
+		}
+		if name, ok := strings.CutPrefix(arg, "--"); ok && isSwitch(name) && i+1 < len(args) && (args[i+1] == "on" || args[i+1] == "off") {
+			i++
+			arg += "=" + args[i]
+		}
+		joined = append(joined, arg)
+	}
+	return joined
+}
+
+func isSwitch(name string) bool {
+	name = strings.ReplaceAll(name, "_", "-")
+	return slices.ContainsFunc(settings, func(s *setting) bool { return s.Meta == "" && slices.Contains(s.Flags, name) })
 }
 
 // letter returns the letter for option i of s, or nothing.
