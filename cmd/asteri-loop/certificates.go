@@ -18,7 +18,7 @@ func (s *server) warnOfCertificates() {
 		case !v.Until.After(now):
 			s.logs.Error("A certificate has expired: clients refuse it", "certificate", v.Name, "expired", until)
 		case v.From.After(now):
-			s.logs.Error("A certificate is not valid yet: clients refuse it", "certificate", v.Name, "valid from", v.From.UTC().Format("2006-01-02 15:04:05 MST"))
+			s.logs.Error("A certificate is not valid yet: clients refuse it", "certificate", v.Name, "valid_from", v.From.UTC().Format("2006-01-02 15:04:05 MST"))
 		case v.Ends(now):
 			s.logs.Warn("A certificate expires soon", "certificate", v.Name, "expires", until)
 		}

@@ -53,7 +53,7 @@ func (c *Config) warnOfEnvironments() {
 		}
 		named := i == 0 && env == os.Getenv("VIRTUAL_ENV")
 		if _, missing := os.Stat(env); named || !errors.Is(missing, fs.ErrNotExist) {
-			c.Logger.Warn("A virtual environment cannot be used", "environment", env, "named by VIRTUAL_ENV", named, "error", err)
+			c.Logger.Warn("A virtual environment cannot be used", "environment", env, "named_by_virtual_env", named, "error", err)
 		}
 	}
 }

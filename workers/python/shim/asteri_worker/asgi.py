@@ -301,7 +301,9 @@ class Cycle:
 
     def _failed(self, error):
         self.server.returned(error)
-        if self.told and not self.complete:
+        if isinstance(error, RequestTimeout) and not (self.gone or self.complete):
+            self._give_up()  # the front has answered, and has said why
+        elif self.told and not self.complete:
             if not is_departure(error):
                 self.server.log(WARNING, "the application failed after its client had left", self.stream, error=error)
             if not self.gone:
