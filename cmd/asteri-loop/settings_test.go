@@ -226,7 +226,7 @@ func TestTLSVersionAndCiphers(t *testing.T) {
 }
 
 func TestLogLevel(t *testing.T) {
-	p := launch(t, t.TempDir(), nil, "-b", "127.0.0.1:0", "--log-level", "warning")
+	p := launch(t, t.TempDir(), nil, "-b", "127.0.0.1:0", "--log-level", "warning", "--protocols", "https")
 	p.await("[WARNING] No --certfile")
 	if strings.Contains(p.log.String(), "[INFO]") {
 		t.Error("what is less important must not be logged")

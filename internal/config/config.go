@@ -111,7 +111,9 @@ type Config struct {
 	LoggerLevels []string
 	// LogFormat is "text" or "json".
 	LogFormat string
-	LogSyslog bool
+	// CaptureOutput has what the application prints be logged.
+	CaptureOutput bool
+	LogSyslog     bool
 	// LogSyslogTo and LogSyslogFacility are as package syslog parses them.
 	LogSyslogTo, LogSyslogPrefix, LogSyslogFacility string
 	DisableRedirectAccessToSyslog                   bool

@@ -82,7 +82,7 @@ func parseKnown(args []string, into assignments) (bad []error, rest []string, er
 			}
 		}
 	}
-	err = flags.Parse(args)
+	err = flags.Parse(joinSwitches(args))
 	return bad, flags.Args(), err
 }
 
@@ -123,6 +123,29 @@ func takeApp(rest []string, into assignments) error {
 		return into.put(find("app"), Origin{CommandLine, "APP"}, rest[0])
 	}
 	return nil
+}
+
+// joinSwitches joins a switch with the on or off behind it, which would be taken for the
+// application otherwise.
+func joinSwitches(args []string) []string {
+	var joined []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			return append(joined, args[i:]...)
+		}
+		if name, ok := strings.CutPrefix(arg, "--"); ok && isSwitch(name) && i+1 < len(args) && (args[i+1] == "on" || args[i+1] == "off") {
+			i++
+			arg += "=" + args[i]
+		}
+		joined = append(joined, arg)
+	}
+	return joined
+}
+
+func isSwitch(name string) bool {
+	name = strings.ReplaceAll(name, "_", "-")
+	return slices.ContainsFunc(settings, func(s *setting) bool { return s.Meta == "" && slices.Contains(s.Flags, name) })
 }
 
 // letter returns the letter for option i of s, or nothing.

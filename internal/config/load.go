@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,6 +100,7 @@ func Load(in Input) (*Config, error) {
 		return nil, err
 	}
 	c.File = file
+	c.warnOfGunicorn(in)
 	return c, c.complete()
 }
 
@@ -122,6 +124,17 @@ func words(args []string) []string {
 		}
 	}
 	return args
+}
+
+// warnOfGunicorn says which settings of gunicorn's are there that are not read: who comes
+// from it would take them for granted.
+func (c *Config) warnOfGunicorn(in Input) {
+	if slices.ContainsFunc(in.Environ, func(kv string) bool { v, ok := strings.CutPrefix(kv, "GUNICORN_CMD_ARGS="); return ok && v != "" }) {
+		c.Warnings = append(c.Warnings, "environment variable GUNICORN_CMD_ARGS is not used: give its options on the command line, or as ASTERI_ variables")
+	}
+	if _, err := os.Stat(filepath.Join(in.Dir, "gunicorn.conf.py")); err == nil {
+		c.Warnings = append(c.Warnings, "gunicorn.conf.py is not used: its settings, and what else there is, can be in asteri.toml")
+	}
 }
 
 // wantsHelp returns what the command line asks for that a mistake elsewhere should not

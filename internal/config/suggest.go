@@ -18,7 +18,7 @@ var gunicorns = []counsel{
 	{"user u", "start the server as that user, as systemd does with User="},
 	{"group g", "start the server in that group, as systemd does with Group="},
 	{"initgroups", "start the server as a user with these groups, as systemd does with User="},
-	{"capture-output enable-stdio-inheritance R", "leave it out: what the application prints is always in the log"},
+	{"enable-stdio-inheritance R", "use --capture-output off"},
 	{"worker-tmp-dir", "leave it out: no worker is watched by a file"},
 	{"tmp-upload-dir", "set the environment variable TMPDIR"},
 	{"name proc-name n", "leave it out: processes have the names of their programs"},

@@ -77,6 +77,7 @@ func Start(engine Engine, cfg Config) (*Pool, error) {
 		return nil, loop.ErrStopped
 	}
 	cfg = cfg.withDefaults()
+	cfg.warnOfEnvironments()
 	p := newPool(&cfg)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
@@ -131,6 +132,7 @@ func (p *Pool) Ready(ctx context.Context) (Info, error) {
 // present workers serve on. QueueSize, TempDir and Logger stay as they are.
 func (p *Pool) Reload(ctx context.Context, cfg Config) error {
 	cfg = cfg.withDefaults()
+	cfg.warnOfEnvironments()
 	result := make(chan error, 1)
 	p.supervisor.post(func(s *supervisor) { s.startReload(&cfg, result) })
 	select {
@@ -200,6 +202,7 @@ func (p *Pool) WebSockets() websocket.Stats { return p.sockets.Stats() }
 // application can be imported and run as configured. The error is a *BootError.
 func Check(ctx context.Context, cfg Config) (Info, error) {
 	cfg = cfg.withDefaults()
+	cfg.warnOfEnvironments()
 	p := newPool(&cfg)
 	defer p.dispatcher.close()
 	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}

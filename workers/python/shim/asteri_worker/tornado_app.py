@@ -40,6 +40,7 @@ class Connection(httputil.HTTPConnection):
     broken = None  # why the response must not end cleanly
     delegate = None
     task = None
+    waits = None  # the request, while it may still be given back
     _held = None  # (status, headers, body): a head that may still become a whole answer
     _loan = None  # of the client's socket, for a request that offers an upgrade
     _switched = _detached = False  # 101 was written on it; the application has it
@@ -184,6 +185,8 @@ class Connection(httputil.HTTPConnection):
                 self._end()
             return
         if hard:
+            if not self.server.claim(self):
+                return
             self.gone = True
         elif self._request is not None:
             self.leaving = True
@@ -195,7 +198,7 @@ class Connection(httputil.HTTPConnection):
             elif callback is not None:
                 callback()
         except Exception as error:
-            self.server.log(ERROR, traceback_of(error), self.stream)
+            self.server.log(ERROR, "the application failed after its client had left", self.stream, error=error)
         if hard:
             self._more = False
             self._pieces.clear()
@@ -342,7 +345,7 @@ class Connection(httputil.HTTPConnection):
     def _end_badly(self, message, traceback=""):
         self.finished, self._held = True, None
         self._fail_pending()
-        report_failure(self.server.queue, self.server.log, self.stream, self.started, message, traceback)
+        report_failure(self.server.queue, self.stream, self.started, message, traceback)
         self._end()
 
     def _fail_pending(self):
