@@ -56,6 +56,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		GracefulTimeout:      cfg.GracefulTimeout,
 		BootTimeout:          cfg.BootTimeout,
 		QueueSize:            cfg.QueueSize,
+		NoRetry:              cfg.Retry == "off",
 		Interpreter:          interpreter(cfg.Python),
 		Chdir:                cfg.Chdir,
 		PythonPath:           cfg.PythonPath,
@@ -68,6 +69,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		ResponseSpoolMax:     limit(cfg.ResponseSpoolMax),
 		ServerSoftware:       software(),
 		RequestIDField:       cfg.RequestID,
+		KeepOutput:           !cfg.CaptureOutput,
 		WebSocket:            websocketOptions(cfg, l),
 		Logger:               l.Logger,
 	}
@@ -113,7 +115,7 @@ func (a *pythonApp) Describe() []description {
 	}
 	if info, err := a.Pool.Ready(context.Background()); err == nil { // which now does not wait
 		d.Interface, d.Model, d.Why = info.Interface, info.Model, info.Why
-		d.Runtime = info.Implementation + " " + info.Python
+		d.Runtime = info.Implementation + " " + info.Python + " (" + info.Interpreter + ")"
 	}
 	return []description{d}
 }
@@ -171,7 +173,7 @@ func checkPython(cfg *config.Config, l *logs) error {
 	if err != nil {
 		return explainBoot(l.Logger, err)
 	}
-	l.Info("The application can be served", "app", cfg.App, "interface", info.Interface, "model", info.Model, "python", info.Python)
+	l.Info("The application can be served", "app", cfg.App, "interface", info.Interface, "model", info.Model, "python", info.Python, "interpreter", info.Interpreter)
 	return nil
 }
 

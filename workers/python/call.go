@@ -28,6 +28,7 @@ type call struct {
 	worker     *worker
 	queuedAt   time.Duration // by the clock of deadlines; 0: never
 	prev, next *call
+	trial      *trial // that it is on
 
 	// The link's, while the call is in its table, which table names.
 	table     atomic.Pointer[callTable]
@@ -169,12 +170,15 @@ func (c *call) refuseSocket() {
 const retryAfter = 1
 
 // resubmit asks for another worker: this one has not run the call.
-func (c *call) resubmit() {
+func (c *call) resubmit() { c.again(nil) }
+
+// again asks for another worker, on trial if t is not nil.
+func (c *call) again(t *trial) {
 	if c.over {
 		return
 	}
 	c.dropRaw()
-	w, ok := c.pool.dispatcher.resubmit(c, c.home)
+	w, ok := c.pool.dispatcher.resubmit(c, c.home, t)
 	switch {
 	case !ok:
 		c.stopped()
@@ -184,16 +188,19 @@ func (c *call) resubmit() {
 }
 
 // workerLost is called when the worker has gone and the call had not returned.
-// begun says that a response had begun, or that the application had failed.
-func (c *call) workerLost(begun bool) {
+// begun says that a response had begun, or that the application had failed; how, what the
+// call may have had to do with it.
+func (c *call) workerLost(begun bool, how loss) {
 	switch {
 	case c.settled() || c.spoken():
-	case !begun && c.repeatable():
-		c.retried = true
-		c.pool.counts.retried.Add(1)
-		c.resubmit()
 	case begun:
 		c.abort(errWorkerLost)
+	case how.blamed:
+		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died of this request"})
+	case c.repeatable():
+		c.retried = true
+		c.pool.counts.retried.Add(1)
+		c.again(how.trial)
 	default:
 		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died before it answered"})
 	}
@@ -211,7 +218,7 @@ var errWorkerLost = errors.New("the worker died in the middle of its response")
 func (c *call) repeatable() bool {
 	switch c.req.Method {
 	case "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE":
-		return !c.retried && c.bodyLink == nil
+		return !c.retried && c.bodyLink == nil && !c.pool.config().NoRetry
 	}
 	return false
 }
@@ -241,8 +248,13 @@ func (c *call) cancelled(cause error) {
 		c.abort(cause)
 	case wasQueued:
 		// Most likely the client has gone. In case it has not, it is told.
-		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "the client closed its side while the request waited for a worker", RetryAfter: retryAfter})
+		c.refuse(errLeftQueue)
 	}
+}
+
+var errLeftQueue = &asteri.StatusError{
+	Code: http.StatusServiceUnavailable, Reason: "the client closed its side while the request waited for a worker", RetryAfter: retryAfter,
+	Err: asteri.ErrHalfClosed,
 }
 
 // end says that the exchange has its outcome, and lets go of what the call held.
@@ -346,31 +358,34 @@ func (c *call) respondInParts(a *answer) {
 	c.finish(nil)
 }
 
-// failed is called when the application raised. traceback is empty if its response
-// had begun.
-func (c *call) failed(message, traceback string, pid int) {
-	if c.settled() && !c.tunnels() {
-		return
+// failed is called when the application raised, or broke the rules. log is the
+// worker's.
+func (c *call) failed(log *slog.Logger, f failure) {
+	if f.traceback != "" || !c.settled() || c.tunnels() {
+		log.Error("the application failed", f.attrs(c.req.LogAttr())...)
 	}
-	attrs := []any{"error", message, c.req.LogAttr(), "pid", pid}
-	if traceback != "" {
-		attrs = append(attrs, "traceback", traceback)
-	}
-	c.pool.log.Error("the application failed", attrs...)
-	if c.spoken() {
+	if c.settled() || c.spoken() {
 		return
 	}
 	c.abort(&asteri.StatusError{Code: http.StatusInternalServerError, Reason: "the application failed"})
 }
 
+// gaveUp is called when the application has ended without all of a response, having
+// been told that its client has left.
+func (c *call) gaveUp() {
+	if !c.settled() && !c.spoken() {
+		c.abort(asteri.ErrHalfClosed)
+	}
+}
+
 // returned is called when the application's call has returned.
-func (c *call) returned(unanswered bool, pid int) {
+func (c *call) returned(log *slog.Logger, unanswered bool) {
 	switch {
-	case c.spoken():
+	case c.spoken() || c.settled():
 	case unanswered:
-		c.failed("the application returned without a response", "", pid)
+		c.failed(log, failure{message: "the application returned without a response"})
 	case c.reply != nil:
-		c.failed("the application returned before the end of its response", "", pid)
+		c.failed(log, failure{message: "the application returned before the end of its response"})
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +24,19 @@ func (p *fakeProcess) start(r fakeRequest, headers ...any) {
 	p.send(frameStart, 0, r.stream, []any{200, headers})
 }
 
+// killed ends the process from outside, as far as anybody can tell.
+func (p *fakeProcess) killed() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	time.Sleep(time.Hour)
+}
+
+// begins tells the test, if it asked by a file's name, that it has begun with a request.
+func (p *fakeProcess) begins(r fakeRequest) {
+	if filepath.IsAbs(r.query) {
+		_ = os.WriteFile(r.query+begunFile, nil, 0o600)
+	}
+}
+
 // run does what the path says.
 func (p *fakeProcess) run(r fakeRequest) {
 	n, _ := strconv.Atoi(r.query)
@@ -29,12 +44,22 @@ func (p *fakeProcess) run(r fakeRequest) {
 	switch r.path {
 	case "/die":
 		os.Exit(9)
+	case "/killed":
+		p.killed()
+	case "/crash": // when a file exists
+		for {
+			if _, err := os.Stat(r.query); err == nil {
+				os.Exit(9)
+			}
+			time.Sleep(time.Millisecond)
+		}
 	case "/sleep":
 		time.Sleep(time.Duration(n) * time.Millisecond)
 		p.answer(r, 200, "slept")
 	case "/say":
 		p.answer(r, 200, r.query)
 	case "/gate": // waits until a file exists
+		p.begins(r)
 		for {
 			if _, err := os.Stat(r.query); err == nil {
 				break
@@ -43,6 +68,7 @@ func (p *fakeProcess) run(r fakeRequest) {
 		}
 		p.answer(r, 200, "passed")
 	case "/hang":
+		p.begins(r)
 		time.Sleep(time.Hour)
 	case "/body":
 		p.readBody(r)
@@ -70,7 +96,7 @@ func (p *fakeProcess) run(r fakeRequest) {
 	case "/abort":
 		p.start(r)
 		p.data(r, 10, 0)
-		p.send(frameAbort, 0, r.stream, []any{"it broke"})
+		p.send(frameAbort, 0, r.stream, []any{"it broke", "Traceback (fake)"})
 		done()
 	case "/nothing":
 		done()

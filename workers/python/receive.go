@@ -23,7 +23,9 @@ func (l *link) onFrame(h header, payload []byte) error {
 	case frameReceived:
 		return l.onMessages(payload)
 	case frameLog:
-		return l.worker.logRecords(&l.walker, payload, l.requestOf)
+		return l.worker.logRecords(&l.walker, payload, l.aboutOf)
+	case frameProbed:
+		return l.onProbed()
 	case frameRetire:
 		if !l.relief {
 			l.relief = true
@@ -56,7 +58,7 @@ func (l *link) onFrame(h header, payload []byte) error {
 	case frameWindow:
 		return l.onWindow(c, payload)
 	case frameAbort, frameError:
-		return l.onFailure(c, h.kind, payload)
+		return l.onFailure(c, h, payload)
 	case frameDone:
 		l.onDone(c)
 		return nil
@@ -158,7 +160,7 @@ func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err err
 	if !c.started.IsZero() && c.started.Before(now) {
 		*took = min(*took, now.Sub(c.started))
 	}
-	c.begun = true
+	l.begins(c)
 	c.touched(now)
 	c.complete = true
 	if !lingers {
@@ -253,7 +255,7 @@ func (l *link) onStart(c *call, payload []byte) error {
 	if c.begun {
 		return violation("a second START")
 	}
-	c.begun = true
+	l.begins(c)
 	*h = h.clone()
 	c.toHome(l.loop, func() { c.start(l, h) })
 	return nil
@@ -395,50 +397,16 @@ func (l *link) onWindow(c *call, payload []byte) error {
 	return nil
 }
 
-// onFailure handles ABORT and ERROR.
-func (l *link) onFailure(c *call, kind frameType, payload []byte) error {
-	n := int64(1)
-	if kind == frameError {
-		n = 2
-	}
-	if err := l.tuple(payload, n, len(payload)); err != nil {
-		return err
-	}
-	var text [2]string
-	for i := range n {
-		var v marshal.Value
-		if err := l.walker.Next(&v); err != nil {
-			return err
-		}
-		if v.Kind != marshal.Str {
-			return violation("message is not a str")
-		}
-		text[i] = string(bytes.ToValidUTF8(v.Data, []byte("\uFFFD")))
-	}
-	if err := l.walker.End(); err != nil {
-		return err
-	}
-	c.begun, c.complete = true, true // there is nothing to be tried again
-	pid := l.worker.proc.pid
-	c.toHome(l.loop, func() { c.failed(text[0], text[1], pid) })
-	return nil
-}
-
 // onDone frees the call's room.
 func (l *link) onDone(c *call) {
 	unanswered := !c.begun
+	l.begins(c)
 	l.worker.control.drop(c.id)
 	l.remove(c)
-	took := l.loop.Now().Sub(c.started)
-	l.release(1, took)
-	pid := l.worker.proc.pid
-	c.toHome(l.loop, func() { c.returned(unanswered, pid) })
-}
-
-// requestOf returns the request that a stream is about, or nil if that has ended.
-func (l *link) requestOf(stream uint32) *asteri.Request {
-	if c := l.calls.get(stream); c != nil {
-		return c.req
+	took := unknownTime // of one that was cancelled before it was started
+	if !c.started.IsZero() {
+		took = l.loop.Now().Sub(c.started)
 	}
-	return nil
+	l.release(1, took)
+	c.toHome(l.loop, func() { c.returned(l.log, unanswered) })
 }

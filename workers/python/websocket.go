@@ -65,8 +65,8 @@ func (l *link) onAccept(c *call, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	c.begun = true
-	s := &socket{link: l, id: c.id, home: c.home, window: responseWindow, retiring: l.retiring, crowded: l.crowded}
+	l.begins(c)
+	s := &socket{link: l, id: c.id, home: c.home, about: c.req.LogAttr(), window: responseWindow, retiring: l.retiring, crowded: l.crowded}
 	l.remove(c)
 	l.calls.addSocket(s)
 	s.counted = l.worker.pool.dispatcher.addSocket(l.worker)

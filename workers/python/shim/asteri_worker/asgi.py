@@ -5,11 +5,13 @@ import stat
 from time import monotonic
 from urllib.parse import quote, unquote_to_bytes
 
-from .errors import ClientDisconnected, Failure, message_of, traceback_of
+from .errors import ClientDisconnected, Failure, kind_of, message_of, traceback_of
+from .interrupts import RequestTimeout, entry
 from .link import (
-    DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, start_frame, value_frame, window_frame,
+    DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, plain_headers, start_frame, status_code,
+    value_frame, window_frame,
 )
-from .logs import ERROR, INFO, report_failure
+from .logs import ERROR, INFO, WARNING, report_departure, report_failure
 from .memory import route_of
 
 # 2.3, although send() raises OSError as 2.4 has it: told 2.4, Starlette leaves it to send() to notice that the client has
@@ -22,6 +24,7 @@ _EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "ht
 def single(app):
     """An ASGI 2 application (a call with the scope gives a coroutine function) as an ASGI 3 one."""
 
+    @entry
     async def adapter(scope, receive, send):
         await app(scope)(receive, send)
 
@@ -30,7 +33,7 @@ def single(app):
 
 def http_scope(request, root, state):
     """The scope of one request; `root` is the root path without a slash at its end."""
-    _, method, scheme, version, raw_path, query, headers, client, server, _, _ = request
+    _, method, scheme, version, raw_path, query, headers, client, server = request[:9]
     # A number: the search for a byte is several times as fast as that for bytes.
     path = (unquote_to_bytes(raw_path) if _PERCENT in raw_path else raw_path).decode("utf-8", "replace")
     if root and path != root and not path.startswith(root + "/"):
@@ -65,6 +68,8 @@ class Cycle:
     trailers = False  # the application announced trailers
     started = False  # START was queued
     left = False  # the client closed its sending side, or altogether
+    told = False  # the application knows that
+    unheard = False  # and has ended for that: nothing of it is sent
     body_sent = False  # the body is whole; trailers may follow
     trailer_items = ()
     sent = granted = unacknowledged = 0
@@ -86,9 +91,18 @@ class Cycle:
         self.body = [body] if body else []
         self.end_untold = True  # receive() has not said yet that the body is complete
 
-    async def run(self, app, scope):
+    @entry
+    async def run(self, app, request, root):
         """The application's task."""
-        memory, sample = self.server.memory, None
+        server = self.server
+        try:
+            server.take(request)
+        except ValueError:  # its client has left, or another worker is to run it
+            server.forget(self)
+            return
+        scope = http_scope(request, root, server.state)
+        del request  # it would be kept for as long as the call runs
+        memory, sample = server.memory, None
         memory.started += 1
         now = monotonic()
         if now >= memory.due:
@@ -97,15 +111,13 @@ class Cycle:
         memory.running += 1
         try:
             await app(scope, self.receive, self.send)
-        except asyncio.CancelledError as error:
-            self._failed(error)  # somebody cancelled the task from inside the application
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            # Also those two: raised from a task they would end the event loop and with it other clients' requests.
+        except BaseException as error:
+            # Of whatever kind: SystemExit, raised from a task, would end the event loop and with it other clients' requests,
+            # and others would end the task without a word to the front.
             self._failed(error)
         else:
             if not self.complete and not self.gone:
-                self._end_badly("the application returned %s" % (
-                    "without a response" if self.status is None else "before its response was complete"))
+                self._returned()
         self._leave()
         self.server.ended(self)
         memory.running -= 1
@@ -126,6 +138,7 @@ class Cycle:
             if self.body or (self.end_untold and not self.more):
                 return self._take_body()
             if (self.left and not self.more) or self.gone or self.complete:
+                self.told = self.left or self.gone
                 return {"type": "http.disconnect"}
             await self._wait()
 
@@ -162,9 +175,10 @@ class Cycle:
 
     def _wait(self):
         """A Future that is done when anything about the stream has changed. One for each caller: an application may have
-        several tasks in receive and send, and cancels each on its own."""
+        several tasks in receive and send, and cancels each on its own, or the same one again and again, as one that polls
+        for the client's departure does. Those that were cancelled go when the next one comes."""
         future = self.server.loop.create_future()
-        self.waiting = (*self.waiting, future)
+        self.waiting = (*[one for one in self.waiting if not one.done()], future)
         return future
 
     def _wake(self):
@@ -178,6 +192,9 @@ class Cycle:
     async def send(self, message):
         kind = message["type"]
         if self.gone and kind != "http.response.start":
+            self.told = True
+            if self.unheard:
+                return
             raise ClientDisconnected
         if kind == "http.response.body" and self.status is not None and not self.complete:
             body = message.get("body", b"")
@@ -193,7 +210,9 @@ class Cycle:
             else:
                 await self._stream(body, not more)
         elif kind == "http.response.start" and self.status is None:
-            status = message["status"]
+            status = status_code(message["status"])
+            if self.told and status >= 500:
+                self._give_up()  # a framework's answer to what its application has raised
             self.headers = flat_iterable(message.get("headers", ()))
             if message.get("trailers", False):
                 self.trailers, self.plain = True, False
@@ -230,6 +249,7 @@ class Cycle:
             if room <= 0:
                 await self._wait()
                 if self.gone:
+                    self.told = True
                     raise ClientDisconnected
                 continue
             part, rest = rest[:room], rest[room:]
@@ -266,7 +286,11 @@ class Cycle:
         if len(self.trailer_items) > 2 * MOST_FIELDS:
             raise ValueError("more than %d trailer fields" % MOST_FIELDS)
         if not message.get("more_trailers", False):
-            self.server.queue(value_frame(TRAILERS, self.stream, self.trailer_items))
+            try:
+                data = value_frame(TRAILERS, self.stream, self.trailer_items)
+            except ValueError:
+                data = value_frame(TRAILERS, self.stream, plain_headers(self.trailer_items))
+            self.server.queue(data)
             self._complete()
 
     def _complete(self):
@@ -276,16 +300,45 @@ class Cycle:
     # endings
 
     def _failed(self, error):
-        if self.gone:
-            if not isinstance(error, (OSError, asyncio.CancelledError)):
-                self.server.log(ERROR, traceback_of(error), self.stream)
+        self.server.returned(error)
+        if isinstance(error, RequestTimeout) and not (self.gone or self.complete):
+            self._give_up()  # the front has answered, and has said why
+        elif self.told and not self.complete:
+            if not is_departure(error):
+                self.server.log(WARNING, "the application failed after its client had left", self.stream, error=error)
+            if not self.gone:
+                self._give_up()
+        elif self.gone:
+            if not is_departure(error):
+                self.server.log(ERROR, "the application failed", self.stream, error=error)
         elif self.complete:
-            self.server.log(ERROR, "after the response was complete: " + traceback_of(error), self.stream)
+            self.server.log(ERROR, "the application failed after its response was complete", self.stream, error=error)
         else:
             self._end_badly(message_of(error), traceback_of(error))
 
+    def _returned(self):
+        """The application returned without all of a response."""
+        if self.told:
+            self._give_up()
+        else:
+            self._end_badly("the application returned %s" % (
+                "without a response" if self.status is None else "before its response was complete"))
+
+    def _give_up(self):
+        self.gone = self.unheard = True
+        report_departure(self.server.queue, self.stream)
+
     def _end_badly(self, message, traceback=""):
-        report_failure(self.server.queue, self.server.log, self.stream, self.started, message, traceback)
+        report_failure(self.server.queue, self.stream, self.started, message, traceback)
+
+
+def is_departure(error):
+    """Whether error is what ends code whose client has left: an OSError, a cancellation or a time-out, or a group of
+    them."""
+    inner = getattr(error, "exceptions", None)  # of a group; there is no such class before Python 3.11
+    if isinstance(inner, tuple):
+        return all(is_departure(one) for one in inner)
+    return isinstance(error, (OSError, asyncio.CancelledError, RequestTimeout))
 
 
 class Lifespan:
@@ -316,7 +369,7 @@ class Lifespan:
         elif self._mode == "on":
             error = self._error()
             raise Failure("startup", "the application has no working lifespan: %s" % text, "use --lifespan auto",
-                          type(error).__name__, traceback_of(error) if error else "")
+                          kind_of(error), traceback_of(error) if error else "")
         else:
             self._log(INFO, "the application has no lifespan (%s)" % text)
 
@@ -328,8 +381,8 @@ class Lifespan:
             self._log(ERROR, "the application's lifespan shutdown failed: %s" % text)
         elif kind != "complete":
             error = self._error()
-            self._log(ERROR, "the application's lifespan ended without an answer to shutdown: %s"
-                      % (traceback_of(error) if error else text))
+            self._log(ERROR, "the application's lifespan ended without an answer to shutdown"
+                      + ("" if error else ": " + text), error=error)
 
     async def _exchange(self, event, timeout):
         """Sends an event and waits for its answer: ("complete" or "failed", message), or ("ended", why) without one."""

@@ -6,13 +6,17 @@ response. Afterwards all that goes either way are items of MESSAGES frames (PROT
 import asyncio
 from marshal import loads
 
-from .asgi import Cycle, http_scope
+from .asgi import Cycle, http_scope, is_departure
 from .errors import ClientDisconnected, message_of, traceback_of
+from .interrupts import entry
 from .link import ABORT, ACCEPT, WORKER_MESSAGES, flat_iterable, plain_headers, value_frame, window_frame
 from .logs import ERROR as LOG_ERROR
+from .logs import WARNING
 
 _COST = 16  # what each message counts against the window beside its bytes
 _PIECE = 64 << 10  # longer messages are sent in pieces
+_MOST_CODE = 4999  # of a Close
+_REASON = 123  # characters of its reason, of which a frame holds so many bytes
 _BATCH = 1 << 20  # the size at which a frame of messages is put together early
 _EXTENSIONS = {"websocket.http.response": {}}
 _NAMES = {name: name for name in (
@@ -83,17 +87,27 @@ class Socket(Cycle):
         self.sent = self.granted = self.unacknowledged = 0
         self.inbox = []  # messages, text as str
 
-    async def run(self, app, scope):
+    @entry
+    async def run(self, app, request, root):
         """The application's task."""
         try:
+            self.server.take(request)
+        except ValueError:  # its client has left, or another worker is to run it
+            self.server.forget(self)
+            return
+        scope = websocket_scope(request, root, self.server.state)
+        del request  # it would be kept for as long as the socket is open
+        try:
             await app(scope, self.receive, self.send)
-        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
+        except BaseException as error:
             self._failed(error)
         else:
             if self.accepted:
                 self._close(1000, "")
             elif not self.complete and not self.gone:
                 self._end_badly("the application returned without accepting or refusing the WebSocket")
+        if self.gone and not (self.accepted or self.started or self.complete or self.unheard):
+            self._give_up()
         self._leave()
         self.server.messages.seal()
         self.server.ended(self)
@@ -106,7 +120,7 @@ class Socket(Cycle):
             return {"type": "websocket.connect"}
         while not self.inbox:
             if self.final is not None or self.complete or self.ended:
-                self.gone = True
+                self.gone = self.told = True
                 code, reason = self.final or (1006, "")
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await self._wait()
@@ -151,6 +165,7 @@ class Socket(Cycle):
             raise ClientDisconnected  # from a task that the application has left behind
         if kind == "websocket.send" and self.accepted and not self.closed:
             if self.gone:
+                self.told = True
                 raise ClientDisconnected
             data = message.get("text")
             if data is None:
@@ -173,7 +188,10 @@ class Socket(Cycle):
             self._accept(message)
         elif kind == "websocket.close" and not self.closed and self.status is None:
             if self.accepted:
-                self._close(message.get("code", 1000), message.get("reason") or "")
+                code, reason = int(message.get("code", 1000)), _plain_str(message.get("reason") or "")
+                if not 0 <= code <= _MOST_CODE:
+                    raise ValueError("%d is no code of a Close" % code)
+                self._close(code, reason[:_REASON])
             else:
                 self._refuse()
         elif kind in _DENIALS and not self.accepted:
@@ -207,16 +225,20 @@ class Socket(Cycle):
         while not condition():
             await self._wait()
             if self.final is not None or self.closed or self.ended:
+                self.told = self.final is not None
                 raise ClientDisconnected
 
     def _accept(self, message):
         if self.gone:
+            self.told = True
             raise ClientDisconnected
         subprotocol, headers = message.get("subprotocol"), flat_iterable(message.get("headers") or ())
+        if subprotocol is not None:
+            subprotocol = _plain_str(subprotocol)
         try:
             data = value_frame(ACCEPT, self.stream, (subprotocol, headers))
         except ValueError:
-            data = value_frame(ACCEPT, self.stream, (subprotocol and _plain_str(subprotocol), plain_headers(headers)))
+            data = value_frame(ACCEPT, self.stream, (subprotocol, plain_headers(headers)))
         self.server.queue(data)
         self.accepted = True
         self.granted = self.server.response_window
@@ -224,7 +246,7 @@ class Socket(Cycle):
     def _close(self, code, reason):
         if not (self.closed or self.gone):
             self.closed = True
-            self.server.messages.add(self.stream, (int(code), _plain_str(reason)), _COST)
+            self.server.messages.add(self.stream, (code, reason), _COST)
             self.server.flush_soon()
             self._wake()
 
@@ -242,12 +264,16 @@ class Socket(Cycle):
         if not self.accepted:
             super()._failed(error)
             return
-        if not (self.gone and isinstance(error, (OSError, asyncio.CancelledError))):
-            self.server.log(LOG_ERROR, traceback_of(error), self.stream)
+        self.server.returned(error)
         if not (self.closed or self.gone):
             self.closed = True
             self.server.messages.seal()
-            self.server.queue(value_frame(ABORT, self.stream, (message_of(error),)))
+            self.server.queue(value_frame(ABORT, self.stream, (message_of(error), traceback_of(error))))
+        elif not self.told:
+            if not (self.gone and is_departure(error)):
+                self.server.log(LOG_ERROR, "the application failed", self.stream, error=error)
+        elif not is_departure(error):
+            self.server.log(WARNING, "the application failed after its client had left", self.stream, error=error)
 
 
 def _plain_str(text):

@@ -7,8 +7,10 @@ import os
 import stat
 from urllib.parse import unquote_to_bytes
 
+from .children import ANY, leave
 from .clientsocket import Loan
 from .errors import ClientDisconnected, message_of, traceback_of
+from .interrupts import RequestTimeout, entry
 from .link import DATA, END, FILE, INFORM, START, WHOLE_BODY, flat, frame, start_frame, value_frame
 from .logs import ERROR, ErrorStream, report_failure
 from .output import about
@@ -216,15 +218,26 @@ class Response:
     def fail(self, error):
         """The call raised."""
         host, stream = self.host, self.stream
+        if host.forked is not None and host.forked in (ANY, stream):
+            leave(error)
         if self.gone and isinstance(error, ClientDisconnected):
             pass  # how a call learns that its client left; nothing of the application is wrong
+        elif isinstance(error, RequestTimeout):
+            pass  # the front has told the client and the log
         elif self.loan is not None and self.status is None and self.loan.excuses(error):
             pass
         elif self.held or self.ended:
-            host.log(ERROR, "after the response was complete: " + traceback_of(error), stream)
+            host.log(ERROR, "the application failed after its response was complete", stream, error=error)
         else:
-            report_failure(host.link.put, host.log, stream, self.started, message_of(error), traceback_of(error))
+            report_failure(host.link.put, stream, self.started, message_of(error), traceback_of(error))
         self.release()
+
+    def put_away(self, part):
+        """Ends something that the call has had, by part(). An application may have broken it: that is logged."""
+        try:
+            part()
+        except BaseException as error:
+            self.host.log(ERROR, "after the end of the call: " + traceback_of(error), self.stream)
 
 
 class FileWrapper:
@@ -239,6 +252,7 @@ class FileWrapper:
     def __iter__(self):
         return self
 
+    @entry
     def __next__(self):
         data = self.filelike.read(self.blksize)
         if not data:
@@ -287,6 +301,7 @@ class Gateway:
             "REMOTE_PORT": "",
         }
 
+    @entry
     def call(self, request, tail):
         """Runs one request to its end. Never raises. `tail` is an empty list of the caller's; see Response.tail."""
         stream = request[0]
@@ -309,12 +324,14 @@ class Gateway:
         finally:
             del host.running[stream]
             if response.errors is not None:
-                response.errors.flush()
+                response.put_away(response.errors.flush)
             if response.input is not None:
-                response.input.close()
+                response.put_away(response.input.close)
             if response.loan is not None:
-                response.loan.finish()
+                response.put_away(response.loan.finish)
+            about(())  # what this thread says from here on is of no request
 
+    @entry
     def _deliver(self, result, response):
         if response.loan is not None and not hasattr(result, "__iter__"):
             result = ()  # libraries that take the socket return what they like
