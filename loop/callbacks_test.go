@@ -116,13 +116,13 @@ func TestFailureInTheConfiguration(t *testing.T) {
 					connectAll(t, a, times)
 				}
 				expectEmpty(t, e)
-				var panics uint64
-				for _, l := range e.Stats().Loops {
-					panics += l.Panics
-				}
-				if panics != times {
-					t.Errorf("%d failures of %d are counted", panics, times)
-				}
+				waitFor(t, "each failure is counted", func() bool { // after its connection has ended
+					var panics uint64
+					for _, l := range e.Stats().Loops {
+						panics += l.Panics
+					}
+					return panics == times
+				})
 			})
 		}
 	}
