@@ -3,7 +3,7 @@ import threading
 from queue import SimpleQueue
 
 from .. import loader, loops
-from ..asgi import Cycle, Lifespan, http_scope, single
+from ..asgi import Cycle, Lifespan, http_scope, single, tls_extension
 from ..asgi_websocket import Messages, Socket, deliver, websocket_scope
 from ..errors import LinkClosed
 from ..host import ThreadHost
@@ -63,23 +63,32 @@ class Server(loops.LoopServer):
 
     def begin(self, request):
         stream = request[0]
-        root = self._root
-        if len(request) == 12:  # that of a trusted proxy goes before that of the settings
-            request, root = request[:11], request[11].decode("utf-8", "replace")
+        root, tls = self._root, None
+        if len(request) > 11:
+            # The root of a trusted proxy goes before that of the settings.
+            root = request[11].decode("utf-8", "replace") or root
+            tls = request[12] if len(request) > 12 else None
+            request = request[:11]
         about(request[6])  # the task begins with this context
         if request[2][0] == "w":
-            self._begin_websocket(stream, request, root)
+            self._begin_websocket(stream, request, root, tls)
             return
         cycle = self.cycles[stream] = Cycle(self, request)
         if stream in self.intake.leaving:
             cycle.left = True
-        cycle.task = self._create_task(cycle.run(self._app, http_scope(request, root, self.state)))
+        scope = http_scope(request, root, self.state)
+        if tls is not None:
+            scope["extensions"]["tls"] = tls_extension(tls)
+        cycle.task = self._create_task(cycle.run(self._app, scope))
 
-    def _begin_websocket(self, stream, request, root):
+    def _begin_websocket(self, stream, request, root, tls):
         socket = self.cycles[stream] = Socket(self, request)
         if stream in self.intake.leaving:
             socket.on_cancel(False)
-        socket.task = self._create_task(socket.run(self._app, websocket_scope(request, root, self.state)))
+        scope = websocket_scope(request, root, self.state)
+        if tls is not None:
+            scope["extensions"]["tls"] = tls_extension(tls)
+        socket.task = self._create_task(socket.run(self._app, scope))
 
     def on_messages(self, payload):
         deliver(self.cycles, payload)
