@@ -105,7 +105,7 @@ func TestCertificatesAreForgotten(t *testing.T) {
 	r := requestOf()
 	for range 3 * maxCertConns {
 		r.Peer.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}}
-		if e.clientCert(r) != e.clientCert(r) {
+		if first := e.clientCert(r); e.clientCert(r) != first {
 			t.Fatal("a connection's certificate was read twice")
 		}
 		if len(e.certs) > maxCertConns {
