@@ -56,6 +56,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		GracefulTimeout:      cfg.GracefulTimeout,
 		BootTimeout:          cfg.BootTimeout,
 		QueueSize:            cfg.QueueSize,
+		NoRetry:              cfg.Retry == "off",
 		Interpreter:          interpreter(cfg.Python),
 		Chdir:                cfg.Chdir,
 		PythonPath:           cfg.PythonPath,

@@ -49,6 +49,7 @@ type Config struct {
 	BootTimeout       time.Duration
 	KeepAlive         time.Duration
 	QueueSize         int
+	Retry             string
 	UpstreamMaxConns  int
 	ResponseSpoolMax  int64
 	AsgiLoop          string

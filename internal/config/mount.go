@@ -40,7 +40,7 @@ func isURL(target string) bool {
 // forMounts are the settings that a mount may have for itself. Others apply to the
 // server as a whole.
 var forMounts = []string{
-	"workers", "worker_class", "threads", "worker_connections", "websocket_connections", "timeout", "boot_timeout", "queue_size", "response_spool_max",
+	"workers", "worker_class", "threads", "worker_connections", "websocket_connections", "timeout", "boot_timeout", "queue_size", "retry", "response_spool_max",
 	"asgi_loop", "asgi_lifespan", "interface", "chdir", "env", "python", "pythonpath", "root_path",
 }
 

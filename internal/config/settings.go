@@ -123,7 +123,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.MaxRequestsJitter, 0, 1<<30) },
 	}, {
 		Name: "timeout", Short: "t", Flags: []string{"timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
-		Help: "The time that the application has for a request. When it has passed the client gets 504 and the worker is replaced. A server behind a URL mount may stand still for so long, at any point of a request. 0 is no limit.",
+		Help: "The time that the application has for a request. When it has passed the client gets 504, and RequestTimeout is raised in the application; a worker in which that does not end the request is replaced. A server behind a URL mount may stand still for so long, at any point of a request. 0 is no limit.",
 		Live: true,
 		at:   func(c *Config) value { return duration(&c.Timeout, 0, longest) },
 	}, {
@@ -143,6 +143,13 @@ var servingSettings = []*setting{
 		Name: "queue_size", Flags: []string{"queue-size"}, Group: groupWorkers, Meta: "INT", Default: "1024",
 		Help: "The number of requests that may wait for a worker, or for their turn at a server behind a URL mount. Those beyond it get 503.",
 		at:   func(c *Config) value { return number(&c.QueueSize, 1, 1<<20) },
+	}, {
+		Name: "retry", Flags: []string{"retry"}, Group: groupWorkers, Meta: "WHICH", Default: "idempotent",
+		Help: "What becomes of requests whose worker died before it answered. idempotent: those with GET, HEAD, PUT, DELETE, OPTIONS or TRACE are given to another worker, once, unless they have killed the first one; the others get 502. off: all get 502, for applications in which such a request must not be run twice.",
+		Live: true,
+		at: func(c *Config) value {
+			return choice(&c.Retry, map[string]string{"on": "idempotent", "true": "idempotent", "false": "off"}, "idempotent", "off")
+		},
 	}, {
 		Name: "response_spool_max", Flags: []string{"response-spool-max"}, Group: groupWorkers, Meta: "SIZE", Default: "1GiB",
 		Help: "How much of one response may wait in a temporary file for a slow client, so that the worker is free.",

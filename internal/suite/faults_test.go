@@ -216,12 +216,13 @@ func TestCannotStart(t *testing.T) {
 	})
 }
 
-// TestHang: the client gets its 504 whatever the application does, the log says
-// which request it was, and the server serves on with a new worker.
+// TestHang: the client gets its 504 whatever the application does, and the log says
+// which request it was. One that can be ended is, and its worker serves on; else there is
+// another worker.
 func TestHang(t *testing.T) {
 	t.Parallel()
 	for _, model := range wsgiModels {
-		for _, route := range []string{"/hang", "/spin"} {
+		for _, route := range []string{"/hang", "/spin", "/deaf"} {
 			t.Run(model+route, func(t *testing.T) {
 				t.Parallel()
 				s := start(t, app("faults:app", model, "-t", "1")...)
@@ -229,6 +230,18 @@ func TestHang(t *testing.T) {
 				first, g := pidOf(t, c), newGate(t)
 				c.get(route+"?entered="+url.QueryEscape(g.entered)).want(t, http.StatusGatewayTimeout)
 				equal(t, "tries", len(g.pids()), 1)
+				// A thread that waits in the system hears of no exception, but for the main one.
+				threads := model == "gthread" || model == "asgi"
+				if route == "/spin" || route == "/hang" && !threads {
+					s.awaitLog(`a request that took too long was interrupted, and its worker goes on`)
+					equal(t, "the worker that goes on", pidOf(t, c), first)
+					left, err := os.ReadFile(g.entered + ".left")
+					equal(t, "the exception", string(left), "RequestTimeout: the request took longer than --timeout, which is 1s")
+					if err != nil || strings.Contains(s.log.text(), "replacing worker") {
+						t.Errorf("%v\n%s", err, s.log.text())
+					}
+					return
+				}
 				// Until the new worker is there requests wait, for as long as one may take (503).
 				s.eventually("another worker serves", func() bool {
 					a := c.get("/pid")
@@ -237,6 +250,7 @@ func TestHang(t *testing.T) {
 					}
 					return a.StatusCode == http.StatusOK
 				})
+				s.awaitLog(`replacing worker .*did not end when it was interrupted`)
 				s.awaitLog(`(?s)` + route + `.*` + strconv.Itoa(first) + `|` + strconv.Itoa(first) + `.*` + route)
 				s.eventually("the hanging worker is gone", func() bool { return !alive(first) })
 			})

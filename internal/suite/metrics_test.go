@@ -41,7 +41,7 @@ func TestMetricsWhileWorkersHang(t *testing.T) {
 	c := s.over(t, "http")
 	entered := filepath.Join(t.TempDir(), "entered")
 	for range 2 {
-		go c.try(c.request("GET", "/hang?entered="+entered, nil))
+		go c.try(c.request("GET", "/deaf?entered="+entered, nil))
 	}
 	s.eventually("both workers hang", func() bool { return metric(t, c, "asteri_workers", `state="busy"`) == 2 })
 	hanging := time.Now()

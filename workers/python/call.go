@@ -28,6 +28,7 @@ type call struct {
 	worker     *worker
 	queuedAt   time.Duration // by the clock of deadlines; 0: never
 	prev, next *call
+	trial      *trial // that it is on
 
 	// The link's, while the call is in its table, which table names.
 	table     atomic.Pointer[callTable]
@@ -169,12 +170,15 @@ func (c *call) refuseSocket() {
 const retryAfter = 1
 
 // resubmit asks for another worker: this one has not run the call.
-func (c *call) resubmit() {
+func (c *call) resubmit() { c.again(nil) }
+
+// again asks for another worker, on trial if t is not nil.
+func (c *call) again(t *trial) {
 	if c.over {
 		return
 	}
 	c.dropRaw()
-	w, ok := c.pool.dispatcher.resubmit(c, c.home)
+	w, ok := c.pool.dispatcher.resubmit(c, c.home, t)
 	switch {
 	case !ok:
 		c.stopped()
@@ -184,16 +188,19 @@ func (c *call) resubmit() {
 }
 
 // workerLost is called when the worker has gone and the call had not returned.
-// begun says that a response had begun, or that the application had failed.
-func (c *call) workerLost(begun bool) {
+// begun says that a response had begun, or that the application had failed; how, what the
+// call may have had to do with it.
+func (c *call) workerLost(begun bool, how loss) {
 	switch {
 	case c.settled() || c.spoken():
-	case !begun && c.repeatable():
-		c.retried = true
-		c.pool.counts.retried.Add(1)
-		c.resubmit()
 	case begun:
 		c.abort(errWorkerLost)
+	case how.blamed:
+		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died of this request"})
+	case c.repeatable():
+		c.retried = true
+		c.pool.counts.retried.Add(1)
+		c.again(how.trial)
 	default:
 		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died before it answered"})
 	}
@@ -211,7 +218,7 @@ var errWorkerLost = errors.New("the worker died in the middle of its response")
 func (c *call) repeatable() bool {
 	switch c.req.Method {
 	case "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE":
-		return !c.retried && c.bodyLink == nil
+		return !c.retried && c.bodyLink == nil && !c.pool.config().NoRetry
 	}
 	return false
 }

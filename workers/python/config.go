@@ -42,6 +42,11 @@ type Config struct {
 	// 60 s.
 	BootTimeout time.Duration
 
+	// NoRetry has every request answered 502 whose worker has died before it answered.
+	// Otherwise one whose method is idempotent is given to another worker, once, unless it
+	// has killed the first one.
+	NoRetry bool
+
 	// MaxRequests is how many requests a worker serves until another takes its
 	// place, and MaxRequestsJitter up to how many more, by chance, so that workers
 	// are not replaced all at once. Default 0: any number.
@@ -172,7 +177,17 @@ const (
 	manyCalls = 64
 	// quickAnswer is the time for an answer up to which credit is raised.
 	quickAnswer = time.Millisecond
-	// recallAfter is how long calls wait in a link behind a slow one before
-	// they are called back for a worker that is free.
+	// recallAfter is how long calls wait in a link behind a slow one, while nothing
+	// comes of it, before they are called back for a worker that is free; it may be
+	// twice as long.
 	recallAfter = 2 * time.Millisecond
+	// patientLooks is after how many times recallAfter they are called back for
+	// workers that are busy and make progress: so long that one which has only lost
+	// its processor to the others has it again.
+	patientLooks = 5
+	// probeAfter is how long nothing comes of a worker that starts all it gets before
+	// it is asked whether it still reads its link, and how long it has to answer.
+	probeAfter = 10 * time.Millisecond
+	// mostRecalled is how many calls one RECALL asks for.
+	mostRecalled = 8 << 10
 )

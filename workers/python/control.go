@@ -143,6 +143,21 @@ func (c *control) stack(stream uint32) {
 	c.send(controlFrame{data: intFrame(frameStack, stream)})
 }
 
+// interrupt asks for an exception in the calls of streams, whose text is why; in all calls
+// if there are none.
+func (c *control) interrupt(streams []uint32, why string) {
+	var e marshal.Encoder
+	e.Buf = appendFrame(nil, frameInterrupt, 0, 0, 0)
+	e.Tuple(2)
+	e.List(len(streams))
+	for _, s := range streams {
+		e.Int(int64(s))
+	}
+	e.Str(why)
+	patchSize(e.Buf)
+	c.send(controlFrame{data: e.Buf})
+}
+
 // pass sends a copy of f's descriptor for a stream.
 func (c *control) pass(stream uint32, f *os.File) error {
 	fd, err := files.DuplicateFD(f)

@@ -17,8 +17,11 @@ type dispatcher struct {
 	workers []*worker // those that take calls
 	closed  bool      // nothing is queued any more
 
-	recallTimer *time.Timer // looks at calls that wait in links
-	recallArmed bool
+	heldBack callQueue // calls that wait for their turn on their trials
+	trials   []*trial  // that have such calls
+
+	lookTimer *time.Timer // looks after workers with calls that may wait in vain
+	lookArmed bool
 }
 
 // place is where a call is, as far as the dispatcher is concerned.
@@ -27,7 +30,8 @@ type place uint8
 const (
 	nowhere place = iota
 	queued
-	placed // at call.worker
+	placed   // at call.worker
+	heldBack // until its trial has room
 )
 
 // room is the dispatcher's record of a worker, under its mutex. The calls a
@@ -39,10 +43,10 @@ type room struct {
 	sockets  int // open WebSockets, which take no room
 	// maxSockets bounds them; 0 if they are none of the worker's, but calls.
 	maxSockets int
-	// waitingSince is when calls began to wait in the link, or when the
-	// worker last finished one, if that is later.
-	waitingSince time.Time
-	recalling    bool // a RECALL has not been answered
+
+	finished  uint64 // goes up when calls are over
+	recalling bool   // a RECALL has not been answered
+	lookedAt         // by the watch over workers that make no progress
 }
 
 func (r *room) full() bool { return r.calls >= r.capacity+r.credit }
@@ -54,8 +58,8 @@ func (r *room) less(b *room) bool { return r.calls*b.capacity < b.calls*r.capaci
 
 func newDispatcher(limit int) *dispatcher {
 	d := &dispatcher{limit: limit}
-	d.recallTimer = time.AfterFunc(time.Hour, d.recallOverdue)
-	d.recallTimer.Stop()
+	d.lookTimer = time.AfterFunc(time.Hour, d.look)
+	d.lookTimer.Stop()
 	return d
 }
 
@@ -79,11 +83,19 @@ func (d *dispatcher) submit(c *call, from asteri.Executor) (w *worker, ok bool) 
 	return nil, true
 }
 
-// resubmit is submit for a call that had a place already: it does not wait behind
-// those that came later, and is not refused.
-func (d *dispatcher) resubmit(c *call, from asteri.Executor) (w *worker, ok bool) {
+// resubmit is submit for a call that had a place already, and has it again, or that is on
+// trial.
+func (d *dispatcher) resubmit(c *call, from asteri.Executor, t *trial) (w *worker, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if t != nil && !d.try(c, t) {
+		return nil, true
+	}
+	return d.put(c, from)
+}
+
+// put gives a call to a worker, or puts it in front of the queue.
+func (d *dispatcher) put(c *call, from asteri.Executor) (w *worker, ok bool) {
 	if w = d.pick(c, from); w != nil {
 		d.assign(c, w)
 		return w, true
@@ -91,12 +103,17 @@ func (d *dispatcher) resubmit(c *call, from asteri.Executor) (w *worker, ok bool
 	if d.closed {
 		return nil, false
 	}
+	c.waits(queued)
+	d.queue.pushFront(c)
+	return nil, true
+}
+
+// waits notes where c waits, and since when, unless it has waited before.
+func (c *call) waits(at place) {
+	c.place = at
 	if c.queuedAt == 0 {
 		c.queuedAt = awake.Now()
 	}
-	c.place = queued
-	d.queue.pushFront(c)
-	return nil, true
 }
 
 // pick returns the least busy worker that has room for c.
@@ -122,9 +139,12 @@ func (d *dispatcher) pick(c *call, from asteri.Executor) *worker {
 func (d *dispatcher) assign(c *call, w *worker) {
 	c.place, c.worker = placed, w
 	w.room.calls++
-	if w.room.calls == w.room.capacity+1 {
-		w.room.waitingSince = time.Now()
-		d.armRecall()
+	switch r := &w.room; {
+	case r.calls == r.capacity+1:
+		d.beginsToWait(r)
+	case r.probes && !r.unproven:
+		r.unproven = true
+		d.arm(probeAfter)
 	}
 }
 
@@ -134,9 +154,8 @@ func (d *dispatcher) withdraw(c *call) (wasQueued bool, at *worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch c.place {
-	case queued:
-		d.queue.remove(c)
-		c.place = nowhere
+	case queued, heldBack:
+		d.take(c)
 		return true, nil
 	case placed:
 		return false, c.worker
@@ -151,9 +170,7 @@ func (d *dispatcher) release(w *worker, n int, took time.Duration, next []*call)
 	defer d.mu.Unlock()
 	r := &w.room
 	r.calls -= n
-	if r.calls > r.capacity {
-		r.waitingSince = time.Now()
-	}
+	r.finished++
 	r.adapt(n, took)
 	return d.fill(w, next)
 }
@@ -163,7 +180,7 @@ func (d *dispatcher) release(w *worker, n int, took time.Duration, next []*call)
 // call waits behind another while a worker is free.
 func (r *room) adapt(n int, took time.Duration) {
 	switch {
-	case r.capacity >= manyCalls || n == 0:
+	case r.capacity >= manyCalls || n == 0 || took == unknownTime:
 	case took <= quickAnswer*time.Duration(n):
 		r.credit = min(r.credit+n, maxCredit)
 	default:
@@ -224,24 +241,43 @@ func (d *dispatcher) fill(w *worker, next []*call) []*call {
 	return next
 }
 
-// add lets w take calls, and returns those that have waited for it. A worker that has
-// gone before that takes none.
+// add lets a new worker take calls, and returns those that have waited for it. One that
+// has gone before that takes none.
 func (d *dispatcher) add(w *worker) []*call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if w.removed {
+	if w.removed || w.takesCalls {
 		return nil
 	}
+	d.admit(w)
+	return d.fill(w, nil)
+}
+
+// admit lets w take calls.
+func (d *dispatcher) admit(w *worker) {
 	w.takesCalls = true
 	d.workers = append(d.workers, w)
-	return d.fill(w, nil)
+	d.arm(recallAfter) // the others may have calls that wait
 }
 
 // remove gives w no more calls, for good.
 func (d *dispatcher) remove(w *worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w.takesCalls, w.removed = false, true
+	w.removed = true
+	d.dismiss(w)
+}
+
+// suspend gives w no more calls until it is added again.
+func (d *dispatcher) suspend(w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dismiss(w)
+}
+
+// dismiss gives w no more calls.
+func (d *dispatcher) dismiss(w *worker) {
+	w.takesCalls = false
 	for i, other := range d.workers {
 		if other == w {
 			d.workers = append(d.workers[:i:i], d.workers[i+1:]...)
@@ -254,15 +290,9 @@ func (d *dispatcher) remove(w *worker) {
 func (d *dispatcher) expire(t time.Duration) []*call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var old []*call
-	for c := d.queue.head; c != nil; {
-		next := c.next
-		if c.queuedAt < t {
-			d.queue.remove(c)
-			c.place = nowhere
-			old = append(old, c)
-		}
-		c = next
+	old := d.heldBack.before(t, d.queue.before(t, nil))
+	for _, c := range old {
+		d.take(c)
 	}
 	return old
 }
@@ -271,7 +301,7 @@ func (d *dispatcher) expire(t time.Duration) []*call {
 func (d *dispatcher) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.queue.n
+	return d.queue.n + d.heldBack.n
 }
 
 // at returns how many calls and how many open WebSockets w has.
@@ -281,47 +311,13 @@ func (d *dispatcher) at(w *worker) (calls, sockets int) {
 	return w.room.calls, w.room.sockets
 }
 
-func (d *dispatcher) armRecall() {
-	if !d.recallArmed {
-		d.recallArmed = true
-		d.recallTimer.Reset(recallAfter)
-	}
-}
-
-// recallOverdue runs every recallAfter while calls wait in links. It calls back
-// those that wait behind a slow one while another worker is free: not more than
-// the free ones can run.
-func (d *dispatcher) recallOverdue() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.recallArmed = false
-	free := 0
-	for _, w := range d.workers {
-		free += max(0, w.room.capacity-w.room.calls)
-	}
-	now := time.Now()
-	for _, w := range d.workers {
-		r := &w.room
-		if r.calls <= r.capacity {
-			continue
-		}
-		d.armRecall()
-		if free > 0 && !r.recalling && now.Sub(r.waitingSince) >= recallAfter {
-			n := min(free, r.calls-r.capacity)
-			free -= n
-			r.recalling = true
-			w.recall(n)
-		}
-	}
-}
-
 // close ends the timer and refuses what cannot be placed at once.
 func (d *dispatcher) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	d.recallArmed = true // never again
-	d.recallTimer.Stop()
+	d.lookArmed = true // never again
+	d.lookTimer.Stop()
 }
 
 // callQueue is a list of calls; each is in at most one.
@@ -371,4 +367,14 @@ func (q *callQueue) remove(c *call) {
 	}
 	c.prev, c.next = nil, nil
 	q.n--
+}
+
+// before appends what was put there before t to old.
+func (q *callQueue) before(t time.Duration, old []*call) []*call {
+	for c := q.head; c != nil; c = c.next {
+		if c.queuedAt < t {
+			old = append(old, c)
+		}
+	}
+	return old
 }

@@ -120,15 +120,19 @@ func TestWorkerDeath(t *testing.T) {
 			t.Errorf("POST was tried again")
 		}
 		s.expect(s.get("/die"), 502, "")
+		if n := s.pool.Snapshot().Retried; n != 0 {
+			t.Errorf("GET that had killed a worker was tried again %d times", n)
+		}
+		s.expect(s.get("/killed"), 502, "")
 		if n := s.pool.Snapshot().Retried; n != 1 {
-			t.Errorf("GET was tried again %d times", n)
+			t.Errorf("GET whose worker was killed was tried again %d times", n)
 		}
 		if r := s.get("/half"); r.err == nil {
 			t.Errorf("half a body ended cleanly: %d, %d bytes", r.status, len(r.body))
 		}
 		eventually(t, "two workers again", func() bool { return s.count("IDLE") == 2 })
 		s.expect(s.get("/"), 200, "hello")
-		if n := s.pool.Snapshot().Exits["crashed"]; n != 4 {
+		if n := s.pool.Snapshot().Exits["crashed"]; n != 5 {
 			t.Errorf("%d crashes counted", n)
 		}
 	})

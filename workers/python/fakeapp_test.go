@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,12 @@ func (p *fakeProcess) start(r fakeRequest, headers ...any) {
 	p.send(frameStart, 0, r.stream, []any{200, headers})
 }
 
+// killed ends the process from outside, as far as anybody can tell.
+func (p *fakeProcess) killed() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	time.Sleep(time.Hour)
+}
+
 // run does what the path says.
 func (p *fakeProcess) run(r fakeRequest) {
 	n, _ := strconv.Atoi(r.query)
@@ -29,6 +36,15 @@ func (p *fakeProcess) run(r fakeRequest) {
 	switch r.path {
 	case "/die":
 		os.Exit(9)
+	case "/killed":
+		p.killed()
+	case "/crash": // when a file exists
+		for {
+			if _, err := os.Stat(r.query); err == nil {
+				os.Exit(9)
+			}
+			time.Sleep(time.Millisecond)
+		}
 	case "/sleep":
 		time.Sleep(time.Duration(n) * time.Millisecond)
 		p.answer(r, 200, "slept")

@@ -89,8 +89,8 @@ func (p *fakeProcess) raw(r fakeRequest, f *os.File) {
 		write(rawSwitch)
 		_, _ = f.Read(make([]byte, 1))
 		os.Exit(9)
-	case "diebefore":
-		os.Exit(9)
+	case "killedbefore":
+		p.killed()
 	case "silent": // until the client leaves
 		_, _ = io.Copy(io.Discard, f)
 	case "head": // whatever the test wants

@@ -31,6 +31,8 @@ type fakeProcess struct {
 	bodies    map[int64]chan []byte
 	files     chan int
 	shutdown  bool
+	tasks     bool // its loop goes on while requests run
+	probed    bool // and what was read before is to be run first
 	badStacks bool
 	raws      sync.WaitGroup // calls with a raw socket, which run beside others
 }
@@ -73,6 +75,8 @@ func fakeWorker() int {
 		}
 	case "stream":
 		capacity, ready["interface"], ready["body"] = 100, "asgi", "stream"
+	case "tasks":
+		capacity, ready["interface"], ready["body"], p.tasks = 100, "asgi", "stream", true
 	case "tornado":
 		capacity, ready["interface"], ready["body"] = 100, "tornado", "stream"
 	case "fail":
@@ -103,6 +107,10 @@ func fakeWorker() int {
 	for {
 		p.mu.Lock()
 		for len(p.waiting) == 0 && !p.shutdown {
+			if p.probed {
+				p.probed = false
+				p.send(frameProbed, 0, 0, []byte{})
+			}
 			p.changed.Wait()
 		}
 		if len(p.waiting) == 0 {
@@ -274,6 +282,10 @@ func (p *fakeProcess) readLink() {
 			}
 			if h.flags != 0 {
 				close(body)
+			}
+		case frameProbe:
+			if p.probed = !p.tasks; p.tasks {
+				p.send(frameProbed, 0, 0, []byte{})
 			}
 		case frameShutdown:
 			p.shutdown = true

@@ -15,6 +15,7 @@ const (
 	frameGrant    frameType = 4 // WINDOW, to the worker
 	frameShutdown frameType = 5
 	frameMessages frameType = 7
+	frameProbe    frameType = 8
 
 	frameReady    frameType = 64
 	frameFailed   frameType = 65
@@ -32,6 +33,7 @@ const (
 	frameRetire   frameType = 77
 	frameAccept   frameType = 78
 	frameReceived frameType = 79 // MESSAGES, to the front
+	frameProbed   frameType = 80
 
 	frameCancel   frameType = 128
 	frameRecall   frameType = 129
@@ -44,6 +46,8 @@ const (
 	frameStop     frameType = 136
 	frameMetrics  frameType = 137
 	frameMemory   frameType = 138
+
+	frameInterrupt frameType = 139
 )
 
 // Flags.
@@ -74,6 +78,7 @@ var mostPayload = [256]int32{
 	frameRetire:   0,
 	frameAccept:   maxFrame,
 	frameReceived: 4 << 20,
+	frameProbed:   0,
 
 	frameRecalled: 64 << 10,
 	framePong:     8,

@@ -3,8 +3,9 @@ package python
 import "time"
 
 // LastCall is how long before the end of a graceful timeout those who still use a worker
-// are sent away, so that its application can end in order: requests of coroutines and
-// greenlets are cancelled, and an ASGI application has its lifespan's shutdown.
+// are sent away, so that its application can end in order: ASGI applications and those of
+// Tornado are told that their clients have left, a quarter of that time later the tasks
+// that do not heed it are cancelled, and an ASGI application has its lifespan's shutdown.
 func LastCall(graceful time.Duration) time.Duration { return min(graceful/4, 500*time.Millisecond) }
 
 // lastCall sends away the clients of a worker that has drained for almost as long as it
@@ -27,5 +28,13 @@ func (l *link) cancelAll() {
 	}
 	for _, c := range l.calls.all(nil) {
 		l.cancel(c, true, l.loop)
+	}
+	l.conn.SetTimer(timerEnd, LastCall(l.worker.cfg.GracefulTimeout)/4)
+}
+
+// interruptAll has the calls cancelled that have not heeded that their clients left.
+func (l *link) interruptAll() {
+	if !l.closed {
+		l.worker.control.interrupt(nil, "the worker has to end")
 	}
 }

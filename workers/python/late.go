@@ -14,14 +14,20 @@ import (
 
 // lateCalls is the state of a link whose worker has calls that timed out.
 type lateCalls struct {
+	recalling    bool // the worker was asked which of them it has begun with
 	asked        bool // for the worker's stacks, which have not come
-	explained    bool // they have come
-	patienceOver bool
+	suspended    bool // the worker gets no calls, and may have more if it heeds in time
+	patienceOver bool // it did not: it is replaced
 }
 
-// latePatience is how long a worker with late calls may take to tell where it is,
-// and to give back what it has not started.
-const latePatience = 500 * time.Millisecond
+const (
+	// latePatience is how long a worker with late calls may take to tell where it is, and
+	// to heed the exceptions that are raised in those calls. A second is what clearing up
+	// after one may take.
+	latePatience = time.Second
+	// lateRecall is how long clients of late calls wait for their answer meanwhile.
+	lateRecall = 100 * time.Millisecond
+)
 
 func (l *link) startSweep() {
 	if l.sweeping || l.calls.open == 0 || l.worker.cfg.Timeout <= 0 {
@@ -31,30 +37,58 @@ func (l *link) startSweep() {
 	l.conn.SetTimer(timerSweep, min(max(l.worker.cfg.Timeout/16, 50*time.Millisecond), 200*time.Millisecond))
 }
 
-// sweep answers the calls that have run out of time, and has the worker replaced.
-// Its other calls go on.
+// sweep has the late calls of a worker ended. Those that it has not begun with go to another
+// one; the others are answered, and an exception is raised in them. A worker in which that
+// does not end them is replaced. The rest goes on in either case.
 func (l *link) sweep() {
 	l.forgive()
+	if l.late.recalling || len(l.overdue()) == 0 {
+		return
+	}
+	// First, so that no client that has its 504 is sent to this worker again.
+	l.worker.pool.dispatcher.suspend(l.worker)
+	// Before their calls are cancelled, and may go on somewhere else.
+	l.worker.control.stack(0)
+	l.late.asked = true
+	l.openInbox()
+	if !l.late.suspended && l.ask(l.calls.all(nil), mostRecalled) {
+		l.late.recalling = true
+		l.conn.SetTimer(timerLate, lateRecall)
+		return
+	}
+	l.abandonLate()
+}
+
+// overdue returns the calls that are late.
+func (l *link) overdue() (late []*call) {
 	now := l.loop.Now()
-	var late []*call
 	for _, c := range l.calls.slots {
 		if c != nil && !c.abandoned && l.isLate(c, now) {
 			late = append(late, c)
 		}
 	}
-	if len(late) == 0 {
+	return late
+}
+
+// abandonLate answers the late calls: the worker has begun with them, or does not say.
+func (l *link) abandonLate() {
+	l.late.recalling = false
+	var ids []uint32
+	for _, c := range l.overdue() {
+		ids = append(ids, c.id)
+		l.abandon(c, l.loop.Now())
+	}
+	if len(ids) == 0 {
+		if !l.late.suspended { // none was begun with
+			l.resume()
+		}
 		return
 	}
-	// First, so that no client that has its 504 is sent to this worker again.
-	l.worker.retire("a request took too long")
-	// Before their calls are cancelled, and may go on somewhere else.
-	l.worker.control.stack(0)
-	l.late.asked = true
-	for _, c := range late {
-		l.abandon(c, now)
+	l.worker.control.interrupt(ids, fmt.Sprintf("the request took longer than --timeout, which is %v", l.worker.cfg.Timeout))
+	if !l.late.suspended {
+		l.late.suspended = true
+		l.conn.SetTimer(timerLate, latePatience)
 	}
-	l.conn.SetTimer(timerLate, latePatience)
-	l.judgeLate()
 }
 
 // forgive gives calls the time again in which this process was stopped: their answers may
@@ -97,12 +131,43 @@ func (l *link) abandon(c *call, now time.Time) {
 	c.toHome(l.loop, func() { c.timedOut(begun) })
 }
 
-// judgeLate kills the worker when nothing but late calls is left in it.
-func (l *link) judgeLate() {
-	if l.calls.abandoned == 0 || l.closed {
+// unheeded is called when late calls have had their time.
+func (l *link) unheeded() {
+	if !l.late.suspended || l.closed {
 		return
 	}
-	if !l.late.patienceOver && !(l.late.explained && l.calls.open == l.calls.abandoned) {
+	l.late.suspended, l.late.patienceOver = false, true
+	l.worker.retire("a request took too long, and did not end when it was interrupted")
+	l.judgeLate()
+}
+
+// heeded is called when late calls have ended in time.
+func (l *link) heeded() {
+	l.log.Warn("a request that took too long was interrupted, and its worker goes on")
+	l.resume()
+}
+
+// resume gives the worker calls again.
+func (l *link) resume() {
+	l.late.suspended = false
+	l.conn.SetTimer(timerLate, 0)
+	for _, c := range l.worker.pool.dispatcher.add(l.worker) {
+		l.deliver(c, nil)
+	}
+}
+
+// judgeLate kills the worker when nothing but late calls is left in it.
+func (l *link) judgeLate() {
+	if l.closed {
+		return
+	}
+	if l.calls.abandoned == 0 {
+		if l.late.suspended {
+			l.heeded()
+		}
+		return
+	}
+	if !l.late.patienceOver {
 		return
 	}
 	for _, c := range l.calls.slots {
@@ -122,28 +187,64 @@ func (l *link) onStacks(threads map[string]string) {
 	for name, stack := range threads {
 		l.log.Error("stack of a worker with a request that took too long", "thread", name, "stack", strings.TrimRight(stack, "\n"))
 	}
-	l.late.explained = true
-	l.judgeLate()
 }
 
 // recall asks the worker for up to n calls that it has not started, for each once: it
 // gives it back or has begun with it. Those whose bodies are under way stay, and those
-// whose clients have left, which the worker drops.
+// whose clients have left, which the worker drops. A worker that starts all that it gets
+// is asked for any, others for those that wait by what the front knows.
 func (l *link) recall(n int) {
-	var ids []uint32
-	if !l.closed {
-		for _, c := range l.calls.waiting {
-			if len(ids) < n && !c.begun && !c.body.stream && !c.asked && !c.left {
-				c.asked = true
-				ids = append(ids, c.id)
-			}
-		}
-	}
-	if len(ids) == 0 {
+	if l.closed {
 		l.takeBack(nil)
 		return
 	}
-	l.worker.control.recall(ids)
+	l.openInbox() // they may be there still
+	from := l.calls.waiting
+	if l.calls.capacity >= manyCalls {
+		from = l.calls.all(nil)
+	}
+	if !l.ask(from, n) {
+		l.takeBack(nil)
+	}
+}
+
+// ask sends a RECALL for up to n of the calls in from. It returns false if there is none to
+// be asked for.
+func (l *link) ask(from []*call, n int) bool {
+	var ids []uint32
+	for _, c := range from {
+		if len(ids) < min(n, mostRecalled) && !c.begun && !c.body.stream && !c.asked && !c.left {
+			c.asked = true
+			ids = append(ids, c.id)
+		}
+	}
+	if len(ids) > 0 {
+		l.worker.control.recall(ids)
+	}
+	return len(ids) > 0
+}
+
+// probe asks the worker whether it still reads its link. The answer says that it has begun
+// with all that it was sent before.
+func (l *link) probe() {
+	if l.closed || l.probing {
+		return
+	}
+	l.openInbox()
+	l.probing = true
+	l.frame(frameProbe, 0, 0, nil)
+	l.probedAt = l.calls.lastID
+}
+
+// onProbed handles the answer.
+func (l *link) onProbed() error {
+	if !l.probing {
+		return violation("PROBED that was not asked for")
+	}
+	l.probing = false
+	l.next = l.worker.pool.dispatcher.probed(l.worker, l.calls.lastID != l.probedAt, l.next[:0])
+	l.sendNext()
+	return nil
 }
 
 // onRecalled handles the answer to a RECALL. What a worker gives back it has not begun
@@ -163,6 +264,9 @@ func (l *link) onRecalled(ids []uint32) {
 		back = append(back, c)
 	}
 	l.takeBack(back)
+	if l.late.recalling {
+		l.abandonLate()
+	}
 }
 
 // takeBack has calls that the worker has not started go elsewhere, whatever their method.
@@ -183,7 +287,9 @@ func (l *link) retire() {
 	}
 	l.openInbox()
 	l.flush()
-	l.recall(l.calls.open)
+	if !l.ask(l.calls.all(nil), mostRecalled) {
+		l.takeBack(nil)
+	}
 	l.retireSockets()
 	l.retireRawSockets()
 	l.frame(frameShutdown, 0, 0, nil)

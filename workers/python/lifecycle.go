@@ -40,17 +40,17 @@ func (s *supervisor) onExited(w *worker) {
 		return
 	}
 	s.forget(w)
-	exit := w.proc.exit
+	exit, lost := w.proc.exit, w.losses()
 	switch {
-	case w.is(stateDraining):
+	case w.is(stateDraining) && !lost.any():
 		s.pool.counts.exits.add(exitFinished)
 		w.log.Info("worker finished", "exit", exit.String(), "served", w.served.Load())
 	case w.is(stateKilled):
 		s.pool.counts.exits.add(w.cause)
-		w.log.Warn("worker killed", "reason", w.killed, "served", w.served.Load())
+		w.log.Warn("worker killed", lost.attrs("reason", w.killed, "served", w.served.Load())...)
 	default:
 		s.pool.counts.exits.add(exitCrashed)
-		w.log.Error("worker died", "exit", exit.String(), "served", w.served.Load())
+		w.log.Error("worker died", lost.attrs("exit", exit.String(), "served", w.served.Load())...)
 	}
 	wasReady := w.is(stateReady)
 	w.state.Store(int32(stateExited))
@@ -212,6 +212,7 @@ func (s *supervisor) watch(now time.Duration) {
 		}
 	}
 	s.ping(now)
+	deliverAll(s.pool.dispatcher.widen(), nil)
 	if t := s.config.QueueTimeout; t > 0 {
 		for _, c := range s.pool.dispatcher.expire(now - t) {
 			c.toHome(nil, c.expired)

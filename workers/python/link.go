@@ -2,6 +2,7 @@ package python
 
 import (
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -45,11 +46,14 @@ type link struct {
 	sweeping    bool          // the sweep timer runs
 	lost        time.Duration // for how long this process had been stopped at the last sweep
 	late        lateCalls
-	relief      bool // RETIRE has come
-	retiring    bool // SHUTDOWN was sent
-	eof         bool // the worker has closed its end
-	exited      bool // the process has
-	closed      bool // no call can be answered any more
+	probing     bool   // a PROBE was sent and not answered
+	probedAt    uint32 // the last stream before it
+	relief      bool   // RETIRE has come
+	retiring    bool   // SHUTDOWN was sent
+	eof         bool   // the worker has closed its end
+	exited      bool   // the process has
+	closed      bool   // nothing can be sent, or be answered, any more
+	parted      bool   // every call has its outcome
 
 	inboxMu sync.Mutex
 	inbox   []*call // from other goroutines
@@ -58,8 +62,8 @@ type link struct {
 // Timers of a link.
 const (
 	timerSweep loop.Timer = iota // looks for calls that take too long
-	timerExit                    // the process has exited, the link has not ended
-	timerLate                    // a worker with late calls has had time to explain itself
+	timerEnd                     // the worker's clients were sent away; then: the process has exited, the link has not ended
+	timerLate                    // a worker with late calls has had time to end them
 )
 
 // dataFrame is a DATA frame of which not all bytes have come.
@@ -290,7 +294,7 @@ func (l *link) remove(c *call) {
 }
 
 // release tells the dispatcher that n calls are over and sends those that take
-// their place. took is the time that the worker spent on them, 0 if unknown.
+// their place. took is the time that the worker spent on them, or unknownTime.
 func (l *link) release(n int, took time.Duration) {
 	if n == 0 {
 		return
@@ -299,6 +303,9 @@ func (l *link) release(n int, took time.Duration) {
 	l.next = l.worker.pool.dispatcher.release(l.worker, n, took, l.next[:0])
 	l.sendNext()
 }
+
+// unknownTime is that of calls which tell nothing of how quick their worker is.
+const unknownTime = time.Duration(-1)
 
 func (l *link) sendNext() {
 	next := l.next
@@ -355,7 +362,8 @@ func (l *link) OnData(in []byte) (int, error) {
 // OnEOF says that the worker has closed its end. If it has not exited, it will
 // have to.
 func (l *link) OnEOF() {
-	l.eof = true
+	l.eof, l.retiring = true, true
+	l.worker.pool.dispatcher.remove(l.worker) // it would read no more
 	if l.exited {
 		l.finish()
 		return
@@ -381,55 +389,32 @@ func (l *link) OnTimer(t loop.Timer) {
 		l.sweeping = false
 		l.sweep()
 		l.startSweep()
-	case timerExit:
-		l.finish()
+	case timerEnd:
+		if l.exited {
+			l.finish()
+		} else {
+			l.interruptAll()
+		}
 	case timerLate:
-		l.late.patienceOver = true
-		l.judgeLate()
+		switch {
+		case l.late.recalling:
+			l.abandonLate()
+		default:
+			l.unheeded()
+		}
 	}
 }
 
-// OnClose ends what is left. The cause says whether the worker is to blame.
+// OnClose ends what is left. The cause says whether the worker is to blame. If it has
+// ended, or has to, how it did says what becomes of its calls.
 func (l *link) OnClose(cause error) {
-	if !l.closed {
-		l.worker.linkEnded(cause)
-		l.finish()
-	}
-}
-
-// processExited is called when the process has been reaped. Bytes that it wrote
-// before may still be on their way; the link's end follows them, unless a child of
-// the worker keeps it open.
-func (l *link) processExited() {
-	l.exited = true
-	switch {
-	case l.closed:
-	case l.eof:
-		l.finish()
-	default:
-		l.conn.SetTimer(timerExit, exitGrace)
-	}
-}
-
-// exitGrace is how long the link of a process that has exited may take to end.
-const exitGrace = 200 * time.Millisecond
-
-// finish gives every call that is left its outcome. The worker gives no more
-// answers.
-func (l *link) finish() {
 	if l.closed {
 		return
 	}
-	l.closed = true
-	l.batched = 0
-	l.worker.pool.dispatcher.remove(l.worker)
-	for _, c := range l.calls.all(nil) {
-		l.calls.remove(c, l.loop.Now())
-		begun := c.begun
-		c.toHome(l.loop, func() { c.workerLost(begun) })
+	l.worker.linkEnded(cause)
+	if errors.Is(cause, loop.PeerClosed) && !l.exited {
+		l.close()
+		return
 	}
-	l.loseSockets()
-	l.openInbox()
-	l.conn.Abort(loop.PeerClosed)
-	l.worker.linkFinished()
+	l.finish()
 }

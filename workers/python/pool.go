@@ -148,7 +148,11 @@ func (p *Pool) Scale(delta int) { p.supervisor.post(func(s *supervisor) { s.scal
 // that they have and exited; those left after the graceful timeout, or when ctx is
 // done, are killed. Requests that still wait are answered 503.
 func (p *Pool) Stop(ctx context.Context) {
-	deadline := awake.Now() + p.config().GracefulTimeout
+	now := awake.Now()
+	deadline := now + p.config().GracefulTimeout
+	if end, ok := ctx.Deadline(); ok { // workers have their last call before it
+		deadline = min(deadline, now+max(time.Until(end), time.Millisecond))
+	}
 	p.supervisor.post(func(s *supervisor) { s.stop(deadline) })
 	select {
 	case <-p.supervisor.done:

@@ -189,7 +189,7 @@ func TestRawSocketOfAWorkerThatDies(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.rest(in)
-		_, _, resp := s.upgrade("diebefore") // and a second time
+		_, _, resp := s.upgrade("killedbefore") // and a second time
 		if resp.StatusCode != 502 || s.pool.Snapshot().Retried != 1 {
 			t.Errorf("got %s, retried %d times", resp.Status, s.pool.Snapshot().Retried)
 		}

@@ -24,6 +24,8 @@ func (l *link) onFrame(h header, payload []byte) error {
 		return l.onMessages(payload)
 	case frameLog:
 		return l.worker.logRecords(&l.walker, payload, l.requestOf)
+	case frameProbed:
+		return l.onProbed()
 	case frameRetire:
 		if !l.relief {
 			l.relief = true
@@ -158,7 +160,7 @@ func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err err
 	if !c.started.IsZero() && c.started.Before(now) {
 		*took = min(*took, now.Sub(c.started))
 	}
-	c.begun = true
+	l.begins(c)
 	c.touched(now)
 	c.complete = true
 	if !lingers {
@@ -249,7 +251,7 @@ func (l *link) onStart(c *call, payload []byte) error {
 	if c.begun {
 		return violation("a second START")
 	}
-	c.begun = true
+	l.begins(c)
 	*h = h.clone()
 	c.toHome(l.loop, func() { c.start(l, h) })
 	return nil
@@ -414,7 +416,8 @@ func (l *link) onFailure(c *call, kind frameType, payload []byte) error {
 	if err := l.walker.End(); err != nil {
 		return err
 	}
-	c.begun, c.complete = true, true // there is nothing to be tried again
+	l.begins(c) // there is nothing to be tried again
+	c.complete = true
 	pid := l.worker.proc.pid
 	c.toHome(l.loop, func() { c.failed(text[0], text[1], pid) })
 	return nil
@@ -423,12 +426,15 @@ func (l *link) onFailure(c *call, kind frameType, payload []byte) error {
 // onDone frees the call's room.
 func (l *link) onDone(c *call) {
 	unanswered := !c.begun
+	l.begins(c)
 	l.worker.control.drop(c.id)
 	l.remove(c)
-	took := l.loop.Now().Sub(c.started)
+	took := unknownTime // of one that was cancelled before it was started
+	if !c.started.IsZero() {
+		took = l.loop.Now().Sub(c.started)
+	}
 	l.release(1, took)
-	pid := l.worker.proc.pid
-	c.toHome(l.loop, func() { c.returned(unanswered, pid) })
+	c.toHome(l.loop, func() { c.returned(unanswered, l.worker.proc.pid) })
 }
 
 // requestOf returns the request that a stream is about, or nil if that has ended.

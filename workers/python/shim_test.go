@@ -33,6 +33,15 @@ def app(environ, start_response):
         body = str(os.getpid()).encode()
     elif path == "/sleep":
         time.sleep(float(query))
+    elif path == "/spin":
+        while True:
+            pass
+    elif path == "/deaf":
+        while True:
+            try:
+                time.sleep(3600)  # whatever comes
+            except BaseException:
+                pass
     elif path == "/raise":
         raise RuntimeError("deliberate")
     elif path == "/print":
@@ -73,7 +82,7 @@ def app(environ, start_response):
 `
 
 const asgiApp = `
-import asyncio, os
+import asyncio, os, time
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
@@ -100,6 +109,11 @@ async def app(scope, receive, send):
         await asyncio.sleep(float(scope["query_string"]))
         await send({"type": "http.response.body", "body": b"last\n"})
         return
+    elif path == "/block":
+        time.sleep(3600)
+    elif path == "/spin":
+        while True:
+            pass
     elif path == "/sleep":
         await asyncio.sleep(float(scope["query_string"]))
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
@@ -226,14 +240,45 @@ func TestHangIsAnswered504(t *testing.T) {
 	for _, model := range []string{"sync", "gthread"} {
 		t.Run(model, func(t *testing.T) {
 			s := serveApp(t, wsgiApp, Config{Model: model, Threads: 2, Timeout: 500 * time.Millisecond, QueueTimeout: patience})
-			s.expect(s.get("/sleep?3600"), 504, "")
+			s.expect(s.get("/deaf"), 504, "")
 			s.expect(s.get("/"), 200, "hello")
 			eventually(t, "the worker is gone", func() bool { return s.log.Has("only requests that took too long are left") })
-			if !s.log.Has("time.sleep(float(query))") {
+			if !s.log.Has("did not end when it was interrupted") {
+				t.Error("the log does not say that it was tried to end it")
+			}
+			if !s.log.Has("time.sleep(3600)  # whatever comes") {
 				t.Error("the log does not show where the application hangs")
 			}
 			if s.log.Has("in _dispatch") {
 				t.Error("the log shows the worker's own threads")
+			}
+		})
+	}
+}
+
+// TestHangIsInterrupted: a call that can be ended is, and its worker goes on.
+func TestHangIsInterrupted(t *testing.T) {
+	for _, test := range []struct{ name, source, model, path string }{
+		{"sync waits", wsgiApp, "sync", "/sleep?3600"},
+		{"sync computes", wsgiApp, "sync", "/spin"},
+		{"gthread computes", wsgiApp, "gthread", "/spin"},
+		{"asgi waits", asgiApp, "asgi", "/sleep?3600"},
+		{"asgi blocks", asgiApp, "asgi", "/block"},
+		{"asgi computes", asgiApp, "asgi", "/spin"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := serveApp(t, test.source, Config{Model: test.model, Threads: 2, Timeout: 500 * time.Millisecond, QueueTimeout: patience})
+			pid := s.waitFor("IDLE").PID
+			s.expect(s.get(test.path), 504, "")
+			s.expect(s.get("/"), 200, "hello")
+			if after := s.waitFor("IDLE").PID; after != pid {
+				t.Errorf("worker %d was replaced by %d", pid, after)
+			}
+			if !s.log.Has("was interrupted, and its worker goes on") {
+				t.Error("the log does not say so")
+			}
+			if s.log.Has("the application failed") {
+				t.Error("the log says that the application failed")
 			}
 		})
 	}

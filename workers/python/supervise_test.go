@@ -186,6 +186,37 @@ func TestRecallFromBehindASlowRequest(t *testing.T) {
 	})
 }
 
+// TestACancelledCallSaysNothingOfItsWorker: one that was dropped before it was started took
+// no time, and no centuries.
+func TestACancelledCallSaysNothingOfItsWorker(t *testing.T) {
+	s := serveApp(t, `
+import os, time
+def app(environ, start_response):
+    start_response("200 OK", [])
+    while environ["PATH_INFO"] == "/gate" and not os.path.exists(environ["QUERY_STRING"]):
+        time.sleep(0.005)
+    return [b"passed"]
+`, Config{Model: "gthread", Threads: 1, Workers: 1})
+	path, open := s.gate()
+	running := s.async("GET", path)
+	s.waitFor("BUSY")
+	s.giveCredit()
+	c := s.dial("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+	eventually(t, "it waits in the link", func() bool { return s.inFlight() == 2 })
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+	eventually(t, "it was dropped", func() bool { return s.inFlight() == 1 })
+	d := s.pool.dispatcher
+	d.mu.Lock()
+	credit := d.workers[0].room.credit
+	d.mu.Unlock()
+	if credit != maxCredit {
+		t.Errorf("its worker's credit is %d", credit)
+	}
+	open()
+	s.expect(s.wait(running), 200, "passed")
+}
+
 func TestReload(t *testing.T) {
 	s := serveFake(t, 2, Config{Workers: 2})
 	eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })

@@ -200,6 +200,7 @@ func (s *supervisor) spawn(cfg *Config, generation int) {
 	w := &worker{
 		pool: s.pool, cfg: cfg, age: s.nextAge, generation: generation,
 		log: s.pool.log.With("worker_number", s.nextAge), born: time.Now(), loop: s.pickLoop(),
+		parted: make(chan struct{}),
 	}
 	if cfg.MaxRequests > 0 {
 		w.term = uint64(cfg.MaxRequests + rand.IntN(cfg.MaxRequestsJitter+1))

@@ -102,7 +102,7 @@ func testPool() *Pool {
 }
 
 func testWorker(p *Pool, capacity int, on *loop.Loop) *worker {
-	w := &worker{pool: p, cfg: p.config(), loop: on, log: slog.New(slog.DiscardHandler)}
+	w := &worker{pool: p, cfg: p.config(), loop: on, log: slog.New(slog.DiscardHandler), parted: make(chan struct{})}
 	w.room.capacity = capacity
 	return w
 }
@@ -153,7 +153,7 @@ func TestDispatcherQueue(t *testing.T) {
 		t.Error("the queue has no bound")
 	}
 	again := testCall(p, l)
-	if _, ok := d.resubmit(again, l); !ok {
+	if _, ok := d.resubmit(again, l, nil); !ok {
 		t.Error("a call that had a place was refused")
 	}
 	if was, _ := d.withdraw(calls[1]); !was {

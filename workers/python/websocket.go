@@ -65,7 +65,7 @@ func (l *link) onAccept(c *call, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	c.begun = true
+	l.begins(c)
 	s := &socket{link: l, id: c.id, home: c.home, window: responseWindow, retiring: l.retiring, crowded: l.crowded}
 	l.remove(c)
 	l.calls.addSocket(s)

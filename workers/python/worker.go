@@ -31,6 +31,8 @@ type worker struct {
 	info    Info
 	link    *link // set by its loop before the worker takes calls
 	stacks  stackWaiters
+	lost    lostCalls     // what its end has cost; valid once parted is closed
+	parted  chan struct{} // closed when its link has ended
 
 	served   atomic.Uint64
 	term     uint64       // how many requests it serves until it is relieved; 0: any number
@@ -74,7 +76,7 @@ func (w *worker) boot() {
 	info, err := w.start(false)
 	if err == nil {
 		w.info = info
-		w.room.capacity = info.Capacity
+		w.room.capacity, w.room.probes = info.Capacity, info.Capacity >= manyCalls
 		if !info.wsgi() { // there each holds a call's room
 			w.room.maxSockets = w.cfg.WebSocketConnections
 		}
@@ -89,6 +91,10 @@ func (w *worker) boot() {
 	w.control.settle()
 	w.loop.Post(func() { w.link.processExited() })
 	w.output.wait(lastWords)
+	select {
+	case <-w.parted:
+	case <-time.After(exitPatience): // the loop has ended, or hangs
+	}
 	w.pool.supervisor.post(func(s *supervisor) { s.onExited(w) })
 }
 
@@ -218,4 +224,5 @@ func (w *worker) linkEnded(cause error) {
 func (w *worker) linkFinished() {
 	w.control.readRest()
 	w.control.close()
+	close(w.parted)
 }

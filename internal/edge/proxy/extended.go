@@ -28,13 +28,13 @@ func (h *Handler) serveExtended(c *workers.Call) {
 	out := h.handshake(ctx, r, key)
 	res, err := h.transport.RoundTrip(out)
 	if err != nil {
-		c.Abort(h.cause(ctx, out, err))
+		c.Abort(h.cause(ctx, r, out, err))
 		return
 	}
 	watch.began()
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = &content{res.Body, out, watch, h.log}
+		res.Body = &content{res.Body, out, r, watch, h.log}
 		refused(c, res)
 		return
 	}
@@ -53,8 +53,8 @@ func (h *Handler) serveExtended(c *workers.Call) {
 }
 
 // cause returns with what a call ends whose handshake got no response.
-func (h *Handler) cause(ctx context.Context, out *http.Request, err error) error {
-	if status := h.outcome(ctx, out.Method, out.URL, err); status != 0 {
+func (h *Handler) cause(ctx context.Context, r *asteri.Request, out *http.Request, err error) error {
+	if status := h.outcome(ctx, r, out.URL, err); status != 0 {
 		return &asteri.StatusError{Code: status, Reason: "server cannot be asked"}
 	}
 	return context.Cause(ctx)

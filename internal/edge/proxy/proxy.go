@@ -103,7 +103,6 @@ func New(o Options) (*Handler, error) {
 		Transport:     h.transport,
 		FlushInterval: -1, // each piece as it comes
 		BufferPool:    &buffers{},
-		ErrorHandler:  h.fail,
 		ErrorLog:      slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
 	h.pool = workers.Gevent(workers.HandlerFunc(h.serve), workers.Options{
@@ -147,10 +146,11 @@ func (h *Handler) servePlain(c *workers.Call) {
 			h.rewrite(p.Out, c.Request())
 			p.Out.Trailer = p.In.Trailer // not the copy: values come at the end of the body
 		}
+		reverse.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) { h.fail(w, r, c.Request(), err) }
 		reverse.ModifyResponse = func(res *http.Response) error {
 			watch.began()
 			if res.StatusCode != http.StatusSwitchingProtocols {
-				res.Body = &content{res.Body, res.Request, watch, h.log}
+				res.Body = &content{res.Body, res.Request, c.Request(), watch, h.log}
 			}
 			return nil
 		}
@@ -207,26 +207,27 @@ func (h *Handler) Stats() workers.Stats { return h.pool.Stats() }
 // Close closes the connections that are not in use.
 func (h *Handler) Close() { h.transport.CloseIdleConnections() }
 
-// fail answers a request that got no response.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	status := h.outcome(r.Context(), r.Method, r.URL, err)
+// fail answers a request that got no response. client is what it was before.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, client *asteri.Request, err error) {
+	status := h.outcome(r.Context(), client, r.URL, err)
 	if status == 0 {
 		panic(http.ErrAbortHandler)
 	}
 	http.Error(w, fmt.Sprintf("%d %s", status, http.StatusText(status)), status)
 }
 
-// outcome returns the status for a request that failed, 0 if nobody waits for it.
-func (h *Handler) outcome(ctx context.Context, method string, u *url.URL, err error) int {
+// outcome returns the status for a request that failed, and logs why; 0 if nobody waits for
+// it.
+func (h *Handler) outcome(ctx context.Context, client *asteri.Request, u *url.URL, err error) int {
 	var netErr net.Error
 	switch {
 	case isLate(ctx), ctx.Err() == nil && errors.As(err, &netErr) && netErr.Timeout():
-		h.log.Warn("server behind a mount is late", "method", method, "url", u.Redacted(), "error", err)
+		h.log.Warn("server behind a mount is late", client.LogAttr(), slog.String("url", u.Redacted()), slog.Any("error", err))
 		return http.StatusGatewayTimeout
 	case ctx.Err() != nil:
 		return 0
 	}
-	h.log.Warn("server behind a mount cannot be asked", "method", method, "url", u.Redacted(), "error", err)
+	h.log.Warn("server behind a mount cannot be asked", client.LogAttr(), slog.String("url", u.Redacted()), slog.Any("error", err))
 	return http.StatusBadGateway
 }
 

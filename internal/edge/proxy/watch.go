@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
 )
 
@@ -112,6 +113,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 type content struct {
 	io.ReadCloser
 	request *http.Request // of the server
+	client  *asteri.Request
 	watch   *watch
 	log     *slog.Logger
 }
@@ -126,7 +128,7 @@ func (c *content) Read(p []byte) (int, error) {
 		return n, err
 	}
 	ctx := c.request.Context()
-	attrs := []any{"method", c.request.Method, "url", c.request.URL.Redacted(), "error", err}
+	attrs := []any{c.client.LogAttr(), "url", c.request.URL.Redacted(), "error", err}
 	switch {
 	case isLate(ctx):
 		c.log.Warn("server behind a mount does not go on with its response", attrs...)

@@ -77,16 +77,41 @@ def die_midway(environ, start_response, length=""):
     os._exit(9)
 
 
-def hang(environ, start_response, entered):
-    signal_file(entered)
+def leaving(run):
+    """Tell the test by what exception a call was ended."""
+
+    def call(environ, start_response, entered):
+        signal_file(entered)
+        try:
+            run()
+        except BaseException as error:
+            with open(entered + ".left", "w") as file:
+                file.write(f"{type(error).__name__}: {error}")
+            raise
+
+    return call
+
+
+@leaving
+def hang():
     threading.Event().wait(3600)
 
 
-def spin(environ, start_response, entered):
+@leaving
+def spin():
     """A hang that never gives up the processor."""
-    signal_file(entered)
     while True:
         pass
+
+
+def deaf(environ, start_response, entered):
+    """One that no exception ends."""
+    signal_file(entered)
+    while True:
+        try:
+            threading.Event().wait(3600)
+        except BaseException:
+            pass
 
 
 def large(environ, start_response, n):
@@ -117,5 +142,5 @@ def spawn(environ, start_response):
 ROUTES = {
     "/orphan": orphan, "/exists": exists,
     "/pid": pid, "/hold": hold, "/die-once": die_once, "/exit": leave, "/die-midway": die_midway,
-    "/hang": hang, "/spin": spin, "/large": large, "/digest": digest, "/spawn": spawn,
+    "/hang": hang, "/spin": spin, "/deaf": deaf, "/large": large, "/digest": digest, "/spawn": spawn,
 }

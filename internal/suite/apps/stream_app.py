@@ -13,6 +13,19 @@ async def app(scope, receive, send):
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
+    if scope["path"] in ("/ignores", "/resists"):
+        await ignore(scope["path"] == "/resists")
     message = await receive()
     print("stream:", message["type"], flush=True)
     await asyncio.sleep(0)
+
+
+async def ignore(resist):
+    """Goes on, whether the client has left or not, and if need be although it is cancelled."""
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError as error:
+            print("stream:", type(error).__name__, error, flush=True)
+            if not resist:
+                raise

@@ -35,6 +35,8 @@ _MERGES = ("sum", "max", "min", "latest")
 _INFINITY = float("inf")
 
 _lock = RLock()
+# A child that is forked finds what the lock guards whole, and the lock free.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _metrics = {}  # by name
 _changed = []  # series that have something new to tell, each once
 _lost = 0  # updates of series beyond MAX_SERIES
@@ -76,7 +78,9 @@ class _Metric:
                 raise ValueError("%r is no name for a label of %s" % (label, name))
         if len(labels) > MAX_LABELS or len(set(labels)) < len(labels):
             raise ValueError("%s has more than %d labels, or one of them twice" % (name, MAX_LABELS))
-        self.name, self.help, self.label_names = str(name), str(help)[:MAX_HELP], labels
+        # Exact str, which is all that marshal takes.
+        self.name, self.help = "".join((name,)), "".join((str(help)[:MAX_HELP],))
+        self.label_names = tuple(["".join((label,)) for label in labels])
         self._series = {}
 
     def _options(self):

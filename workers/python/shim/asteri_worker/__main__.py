@@ -8,9 +8,11 @@ import socket
 import sys
 from marshal import loads
 
-from . import VERSION, children, lentloop, loader, output, signals
+from . import VERSION, lentloop, loader, output, signals, startmethods
+from .children import Children
 from .control import Control
-from .errors import Failure, LinkClosed, message_of, traceback_of
+from .errors import Failure, LinkClosed, kind_of, message_of, traceback_of
+from .interrupts import Interrupts
 from .link import FAILED, HELLO, READY, read_frame, value_frame
 from .logs import Log
 from .models import NAMES
@@ -19,6 +21,7 @@ from .reports import Reports
 _LINK_FD, _CONTROL_FD = 3, 4
 _FAILED_STATUS = 3
 _END = 1.0  # seconds that each of the worker's threads has for its end
+_WORDS = 1000  # characters of what READY says
 
 
 class Worker:
@@ -36,6 +39,8 @@ class Worker:
         self.log = None
         self.loop = None  # of an asynchronous model
         self.link = None
+        self.interrupts = None
+        self.host = None  # what runs the calls: a Host or a LoopServer
         self.body = ""
         self.capacity = 0
         self.announced = False
@@ -55,7 +60,7 @@ class Worker:
             "free_threaded": "t" in getattr(sys, "abiflags", ""),
             "interface": self.interface,
             "model": self.model,
-            "why": self.why,
+            "why": self.why[:_WORDS],
             "capacity": self.capacity,
             "body": self.body,
             "libraries": _libraries(),
@@ -76,22 +81,25 @@ def main():
     sock, control = _inherit(_LINK_FD), Control(_inherit(_CONTROL_FD))
     control.start()
     worker = Worker(sock, control)
+    Children(worker)
     worker.reports.start()
     # Registered first, and so called last: what the application counts at its end counts.
-    atexit.register(_end, os.getpid(), (worker.reports, signals.Signals(worker), control))
-    os.register_at_fork(after_in_child=_forget_link)
+    worker.interrupts = Interrupts(worker)
+    atexit.register(_end, os.getpid(), (worker.reports, signals.Signals(worker), worker.interrupts, control))
     try:
         status = _serve(worker)
     except LinkClosed:
         status = 0
     except Failure as failure:
-        sock.setblocking(True)
-        sock.sendall(value_frame(FAILED, 0, failure.frame))
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        # At once: threads that the application has begun must not keep a failed worker, and the control thread must not
-        # meet an interpreter that is being taken apart when the front, which has its answer, hangs up.
-        os._exit(_FAILED_STATUS)
+        try:
+            worker.sock.setblocking(True)
+            worker.sock.sendall(value_frame(FAILED, 0, failure.frame))
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        finally:
+            # At once: threads that the application has begun must not keep a failed worker, and the control thread must not
+            # meet an interpreter that is being taken apart when the front, which has its answer, hangs up.
+            os._exit(_FAILED_STATUS)
     sys.exit(status)
 
 
@@ -109,7 +117,7 @@ def _serve(worker):
         raise Failure("handshake", "the front speaks version %r of the link, this worker %d" % (hello.get("version"), VERSION))
     _refuse_without_lock()
     output.install(hello)
-    children.provide()
+    startmethods.provide()
     _set_paths(hello)
     wanted = hello["model"]
     if wanted:
@@ -139,7 +147,7 @@ def _serve(worker):
     except Exception as error:
         if worker.announced:
             raise  # it has served: a crash, which the front sees in the exit status and the traceback on standard error
-        raise Failure("startup", message_of(error), "", type(error).__name__, traceback_of(error)) from None
+        raise Failure("startup", message_of(error), "", kind_of(error), traceback_of(error)) from None
     return 0
 
 
@@ -164,7 +172,7 @@ def _prepare(name, hello):
     except Failure:
         raise
     except Exception as error:  # a library that was built for another Python, for example
-        raise Failure("library", "the model %s cannot run: %s" % (name, message_of(error)), "", type(error).__name__,
+        raise Failure("library", "the model %s cannot run: %s" % (name, message_of(error)), "", kind_of(error),
                       traceback_of(error)) from None
 
 
@@ -213,16 +221,6 @@ def _set_paths(hello):
         sys.path.insert(0, path)
 
 
-def _forget_link():
-    """In a forked child of the application: the link is the worker's alone, and signals mean what they usually do."""
-    for fd in (_LINK_FD, _CONTROL_FD):
-        try:
-            os.close(fd)
-        except OSError:
-            pass
-    signals.forget()
-
-
 def _libraries():
     """Versions of the libraries in use that an operator may ask for."""
     found = {}
@@ -230,5 +228,5 @@ def _libraries():
         module = sys.modules.get(name)
         version = getattr(module, "version" if name == "tornado" else "__version__", None)
         if isinstance(version, str):
-            found[name] = str(version)
+            found[name] = str.__getitem__(version, slice(_WORDS))
     return found

@@ -5,9 +5,11 @@ import stat
 from time import monotonic
 from urllib.parse import quote, unquote_to_bytes
 
-from .errors import ClientDisconnected, Failure, message_of, traceback_of
+from .errors import ClientDisconnected, Failure, kind_of, message_of, traceback_of
+from .interrupts import RequestTimeout, entry
 from .link import (
-    DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, start_frame, value_frame, window_frame,
+    DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, plain_headers, start_frame, status_code,
+    value_frame, window_frame,
 )
 from .logs import ERROR, INFO, report_failure
 from .memory import route_of
@@ -23,15 +25,16 @@ _EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "ht
 def single(app):
     """An ASGI 2 application (a call with the scope gives a coroutine function) as an ASGI 3 one."""
 
+    @entry
     async def adapter(scope, receive, send):
         await app(scope)(receive, send)
 
     return adapter
 
 
-def http_scope(request, root, state):
+def http_scope(request, root, state, extensions=_EXTENSIONS):
     """The scope of one request; `root` is the root path without a slash at its end."""
-    _, method, scheme, version, raw_path, query, headers, client, server, _, _ = request
+    _, method, scheme, version, raw_path, query, headers, client, server = request[:9]
     # A number: the search for a byte is several times as fast as that for bytes.
     path = (unquote_to_bytes(raw_path) if _PERCENT in raw_path else raw_path).decode("utf-8", "replace")
     if root and path != root and not path.startswith(root + "/"):
@@ -50,14 +53,16 @@ def http_scope(request, root, state):
         "raw_path": raw_path,
         "query_string": query,
         "headers": list(headers),
-        "extensions": _EXTENSIONS.copy(),
+        "extensions": extensions.copy(),
     }
     if state is not None:
         scope["state"] = state.copy()
+    if len(request) > 12:
+        scope["extensions"]["tls"] = _tls_extension(request[12])
     return scope
 
 
-def tls_extension(told):
+def _tls_extension(told):
     """ASGI's "tls" extension, version 0.2, of a client that has a certificate."""
     version, cipher, chain, name, error = told
     return {
@@ -100,9 +105,18 @@ class Cycle:
         self.body = [body] if body else []
         self.end_untold = True  # receive() has not said yet that the body is complete
 
-    async def run(self, app, scope):
+    @entry
+    async def run(self, app, request, root):
         """The application's task."""
-        memory, sample = self.server.memory, None
+        server = self.server
+        try:
+            server.take(request)
+        except ValueError:  # its client has left, or another worker is to run it
+            server.forget(self)
+            return
+        scope = http_scope(request, root, server.state)
+        del request  # it would be kept for as long as the call runs
+        memory, sample = server.memory, None
         memory.started += 1
         now = monotonic()
         if now >= memory.due:
@@ -111,10 +125,9 @@ class Cycle:
         memory.running += 1
         try:
             await app(scope, self.receive, self.send)
-        except asyncio.CancelledError as error:
-            self._failed(error)  # somebody cancelled the task from inside the application
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
-            # Also those two: raised from a task they would end the event loop and with it other clients' requests.
+        except BaseException as error:
+            # Of whatever kind: SystemExit, raised from a task, would end the event loop and with it other clients' requests,
+            # and others would end the task without a word to the front.
             self._failed(error)
         else:
             if not self.complete and not self.gone:
@@ -176,9 +189,10 @@ class Cycle:
 
     def _wait(self):
         """A Future that is done when anything about the stream has changed. One for each caller: an application may have
-        several tasks in receive and send, and cancels each on its own."""
+        several tasks in receive and send, and cancels each on its own, or the same one again and again, as one that polls
+        for the client's departure does. Those that were cancelled go when the next one comes."""
         future = self.server.loop.create_future()
-        self.waiting = (*self.waiting, future)
+        self.waiting = (*[one for one in self.waiting if not one.done()], future)
         return future
 
     def _wake(self):
@@ -209,7 +223,7 @@ class Cycle:
             else:
                 await self._stream(body, not more)
         elif kind == "http.response.start" and self.status is None:
-            status = message["status"]
+            status = status_code(message["status"])
             self.headers = flat_iterable(message.get("headers", ()))
             if message.get("trailers", False):
                 self.trailers, self.plain = True, False
@@ -284,7 +298,11 @@ class Cycle:
         if len(self.trailer_items) > 2 * MOST_FIELDS:
             raise ValueError("more than %d trailer fields" % MOST_FIELDS)
         if not message.get("more_trailers", False):
-            self.server.queue(value_frame(TRAILERS, self.stream, self.trailer_items))
+            try:
+                data = value_frame(TRAILERS, self.stream, self.trailer_items)
+            except ValueError:
+                data = value_frame(TRAILERS, self.stream, plain_headers(self.trailer_items))
+            self.server.queue(data)
             self._complete()
 
     def _complete(self):
@@ -294,8 +312,9 @@ class Cycle:
     # endings
 
     def _failed(self, error):
+        self.server.returned(error)
         if self.gone:
-            if not isinstance(error, (OSError, asyncio.CancelledError)):
+            if not isinstance(error, (OSError, asyncio.CancelledError, RequestTimeout)):
                 self.server.log(ERROR, traceback_of(error), self.stream)
         elif self.complete:
             self.server.log(ERROR, "after the response was complete: " + traceback_of(error), self.stream)
@@ -336,7 +355,7 @@ class Lifespan:
         elif self._mode == "on":
             error = self._error()
             raise Failure("startup", "the application has no working lifespan: %s" % text, "use --lifespan auto",
-                          type(error).__name__, traceback_of(error) if error else "")
+                          kind_of(error), traceback_of(error) if error else "")
         else:
             self._log(INFO, "the application has no lifespan (%s)" % text)
 

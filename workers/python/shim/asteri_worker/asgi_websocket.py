@@ -8,11 +8,14 @@ from marshal import loads
 
 from .asgi import Cycle, http_scope
 from .errors import ClientDisconnected, message_of, traceback_of
+from .interrupts import entry
 from .link import ABORT, ACCEPT, WORKER_MESSAGES, flat_iterable, plain_headers, value_frame, window_frame
 from .logs import ERROR as LOG_ERROR
 
 _COST = 16  # what each message counts against the window beside its bytes
 _PIECE = 64 << 10  # longer messages are sent in pieces
+_MOST_CODE = 4999  # of a Close
+_REASON = 123  # characters of its reason, of which a frame holds so many bytes
 _BATCH = 1 << 20  # the size at which a frame of messages is put together early
 _EXTENSIONS = {"websocket.http.response": {}}
 _NAMES = {name: name for name in (
@@ -23,10 +26,9 @@ _DENIALS = {"websocket.http.response.start": "http.response.start", "websocket.h
 
 
 def websocket_scope(request, root, state):
-    scope = http_scope(request, root, state)
+    scope = http_scope(request, root, state, _EXTENSIONS)
     scope["type"] = "websocket"
     del scope["method"]
-    scope["extensions"] = _EXTENSIONS.copy()
     # Sockets stay: the names that all of them have are kept once.
     scope["headers"] = [(_NAMES.get(name, name), value) for name, value in scope["headers"]]
     scope["subprotocols"] = [
@@ -83,11 +85,19 @@ class Socket(Cycle):
         self.sent = self.granted = self.unacknowledged = 0
         self.inbox = []  # messages, text as str
 
-    async def run(self, app, scope):
+    @entry
+    async def run(self, app, request, root):
         """The application's task."""
         try:
+            self.server.take(request)
+        except ValueError:  # its client has left, or another worker is to run it
+            self.server.forget(self)
+            return
+        scope = websocket_scope(request, root, self.server.state)
+        del request  # it would be kept for as long as the socket is open
+        try:
             await app(scope, self.receive, self.send)
-        except (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
+        except BaseException as error:
             self._failed(error)
         else:
             if self.accepted:
@@ -173,7 +183,10 @@ class Socket(Cycle):
             self._accept(message)
         elif kind == "websocket.close" and not self.closed and self.status is None:
             if self.accepted:
-                self._close(message.get("code", 1000), message.get("reason") or "")
+                code, reason = int(message.get("code", 1000)), _plain_str(message.get("reason") or "")
+                if not 0 <= code <= _MOST_CODE:
+                    raise ValueError("%d is no code of a Close" % code)
+                self._close(code, reason[:_REASON])
             else:
                 self._refuse()
         elif kind in _DENIALS and not self.accepted:
@@ -213,10 +226,12 @@ class Socket(Cycle):
         if self.gone:
             raise ClientDisconnected
         subprotocol, headers = message.get("subprotocol"), flat_iterable(message.get("headers") or ())
+        if subprotocol is not None:
+            subprotocol = _plain_str(subprotocol)
         try:
             data = value_frame(ACCEPT, self.stream, (subprotocol, headers))
         except ValueError:
-            data = value_frame(ACCEPT, self.stream, (subprotocol and _plain_str(subprotocol), plain_headers(headers)))
+            data = value_frame(ACCEPT, self.stream, (subprotocol, plain_headers(headers)))
         self.server.queue(data)
         self.accepted = True
         self.granted = self.server.response_window
@@ -224,7 +239,7 @@ class Socket(Cycle):
     def _close(self, code, reason):
         if not (self.closed or self.gone):
             self.closed = True
-            self.server.messages.add(self.stream, (int(code), _plain_str(reason)), _COST)
+            self.server.messages.add(self.stream, (code, reason), _COST)
             self.server.flush_soon()
             self._wake()
 
@@ -242,6 +257,7 @@ class Socket(Cycle):
         if not self.accepted:
             super()._failed(error)
             return
+        self.server.returned(error)
         if not (self.gone and isinstance(error, (OSError, asyncio.CancelledError))):
             self.server.log(LOG_ERROR, traceback_of(error), self.stream)
         if not (self.closed or self.gone):

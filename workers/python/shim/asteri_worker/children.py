@@ -1,49 +1,77 @@
-"""Lets processes that the application starts with multiprocessing import asteri_metrics, which is in no file. A forked one
-has it. One that begins anew, by "forkserver" (the default from Python 3.14 on) or "spawn", unpickles what is to prepare it
-before anything of the application: that brings the module along."""
-from .onimport import when_imported
-
-_PROGRAM = """
-import sys
-from importlib.machinery import ModuleSpec
-
-class Importer:
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        return ModuleSpec(name, Importer, origin=origin) if name == "asteri_metrics" else None
-
-    @staticmethod
-    def create_module(spec):
-        return None
-
-    @staticmethod
-    def exec_module(module):
-        exec(compile(source, origin, "exec", dont_inherit=True), module.__dict__)
-
-sys.meta_path.insert(0, Importer)
+"""Children that the application forks: with os.fork, or by multiprocessing. They have the worker's memory, and no part in
+its work: the descriptors of the link and of the control socket are /dev/null in them, what they put there goes nowhere,
+and what they log is written to standard error.
 """
+import os
+import sys
+
+from . import signals
+from .errors import traceback_of
+from .link import Nowhere
+
+ANY = 0  # of Host.forked: whichever stream
 
 
-def provide():
-    when_imported("multiprocessing.spawn", _extend_preparation)
+class Children:
+    """Registered at the start of a worker, before the application can fork."""
+
+    def __init__(self, worker):
+        self._worker = worker
+        os.register_at_fork(after_in_child=self._abandon)
+
+    def _abandon(self):
+        """In the child, on the thread that has forked: the only one there is."""
+        worker = self._worker
+        for sock in (worker.sock, worker.control.sock):
+            if not isinstance(sock, Nowhere):  # else this is a child of such a child
+                _put_null(sock.detach())  # so that nothing closes what may be a descriptor of the application's
+        worker.sock = Nowhere()
+        worker.control.abandon()
+        if worker.link is not None:
+            worker.link.abandon()
+            worker.log.abandon()
+        signals.forget()
+        if worker.host is not None:
+            worker.host.abandon()
 
 
-class _Metrics:
-    """Is the importer above, once it has been unpickled."""
+def _put_null(fd):
+    """Has fd, which is open, be /dev/null: the next socket of the child does not get its number."""
+    os.close(fd)  # first, since there may be no other descriptor left
+    try:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    if null != fd:
+        os.dup2(null, fd, inheritable=False)
+        os.close(null)
 
-    def __reduce__(self):
-        import asteri_metrics
 
-        spec = asteri_metrics.__spec__
-        return exec, (_PROGRAM, {"source": spec.loader.get_source(spec.name), "origin": spec.origin})
+def leave(error=None):
+    """Ends the child: the call that forked has come back to the worker, where nobody waits for it. The status is the one
+    that Python would exit with."""
+    status = 0 if error is None else 1
+    if isinstance(error, SystemExit):
+        code = error.code
+        status = (code if isinstance(code, int) else code is not None) & 0xFF
+        error = code if status and not isinstance(code, int) else None
+    try:
+        if error is not None:
+            sys.stderr.write(traceback_of(error) if isinstance(error, BaseException) else "%s\n" % (error,))
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    finally:
+        os._exit(status)
 
 
-def _extend_preparation():
-    from multiprocessing import spawn
+class Running(dict):
+    """Host.running in a child: the call that forked ends the child when it returns."""
 
-    plain = spawn.get_preparation_data
+    def __init__(self, host):
+        super().__init__(host.running)
+        self._host = host
 
-    def get_preparation_data(name):
-        return {**plain(name), "asteri_metrics": _Metrics()}
-
-    spawn.get_preparation_data = get_preparation_data
+    def __delitem__(self, stream):
+        if self._host.forked in (ANY, stream):
+            leave()
+        super().__delitem__(stream)

@@ -3,6 +3,7 @@
 The thread is started with _thread before anything can be monkey-patched, so it answers while the application blocks
 the main thread or gevent's hub. It ends the process when the front has gone.
 """
+import errno
 import os
 import socket
 import struct
@@ -14,25 +15,28 @@ from collections import deque
 from marshal import dumps, loads
 from time import monotonic
 
-from .errors import LinkClosed
-from .link import after, frame
+from .errors import LinkClosed, traceback_of
+from .link import Nowhere, after, frame
 from .threads import Thread, acquire
 
 CANCEL, RECALL, RECALLED, PING, PONG, STACK, STACKS, FD, STOP = 128, 129, 130, 131, 132, 133, 134, 135, 136
+INTERRUPT = 139
 
 _OWN = os.path.dirname(__file__) + os.sep
 _HEADER = struct.Struct("<IBBHI")
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _READ = 64 << 10
 _MOST_STACKS, _STACKS, _STACK, _NAME = 500, 10**6, 32 << 10, 200  # how many are told, characters of all, of each, of its name
+_FULL = (errno.EMFILE, errno.ENFILE, errno.EMSGSIZE)
+_BROKEN = 70  # the status of a worker whose control thread has failed: EX_SOFTWARE
 _DESCRIPTOR_WAIT = 10.0  # seconds between a request and the descriptor that it names
 
 
 class Intake:
     """The requests that were read from the link and have not been started, and what fd 4 says about them.
 
-    popleft() on `waiting` is what starts a request. It is atomic, so a recall that removes the same tuple first wins and
-    one that comes later finds nothing: the hot path needs no lock. The lock orders batches with recalls.
+    popleft() or remove() on `waiting` is what starts a request. It is atomic, so a recall that removes the same tuple first
+    wins and one that comes later finds nothing: the hot path needs no lock. The lock orders batches with recalls.
     """
 
     def __init__(self):
@@ -98,13 +102,13 @@ class Control:
     """The worker's end of descriptor 4."""
 
     def __init__(self, sock):
-        self._sock = sock
+        self.sock = sock
         self._pid = os.getpid()
         self._thread = None
         self._ending = False
         self._write_lock = allocate_lock()
-        self._received = deque()  # descriptors whose FD frame is still being read
-        self._descriptors = {}  # stream -> descriptor that the front sent for it
+        self._received = deque()  # descriptors whose FD frame is still being read; None for one that was lost
+        self._descriptors = {}  # stream -> descriptor that the front sent for it, or None
         self._arrived = allocate_lock()
         self._arrived.acquire()  # released when a descriptor comes
         self._guard = allocate_lock()
@@ -113,6 +117,7 @@ class Control:
         self.on_cancel = lambda stream, hard: None
         self.on_dropped = lambda stream: None  # a waiting request was dropped: its DONE is due
         self.stacks = thread_stacks
+        self.on_interrupt = lambda streams, why: None  # calls are to be ended; all of them, if there are none
 
     def start(self):
         self._thread = Thread(self._run)
@@ -121,10 +126,16 @@ class Control:
         """For the end of the worker: from now on the front can only kill it."""
         self._ending = True
         try:
-            self._sock.shutdown(socket.SHUT_RD)
+            self.sock.shutdown(socket.SHUT_RD)
         except OSError:
             pass  # the front has hung up
         self._thread.join(patience)
+
+    def abandon(self):
+        """In a forked child, which has neither the thread nor what the others were about to do."""
+        self.sock = Nowhere()
+        self._write_lock = allocate_lock()
+        self.intake.waiting.clear()
 
     # The front's frames.
 
@@ -134,14 +145,25 @@ class Control:
             while True:
                 pending = self._dispatch(pending + self._receive())
         except (LinkClosed, OSError):
-            pass
+            self._end(0)
         except BaseException:  # a bug here must not leave a worker that nobody can stop
-            sys.excepthook(*sys.exc_info())
+            try:
+                sys.excepthook(*sys.exc_info())
+            finally:
+                self._end(_BROKEN)
+
+    def _end(self, status):
         if os.getpid() == self._pid and not self._ending:
-            os._exit(0)
+            os._exit(status)
 
     def _receive(self):
-        data, ancillary, _, _ = self._sock.recvmsg(_READ, socket.CMSG_SPACE(64), _CLOEXEC)
+        try:
+            data, ancillary, flags, _ = self.sock.recvmsg(_READ, socket.CMSG_SPACE(64), _CLOEXEC)
+        except OSError as error:
+            if error.errno not in _FULL or self._received:
+                raise
+            # macOS and the BSDs say it so, and deliver the bytes that the descriptor came with next.
+            data, ancillary, flags, _ = *self.sock.recvmsg(_READ, 0)[:2], socket.MSG_CTRUNC, None
         for level, kind, payload in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 fds = array("i")
@@ -149,6 +171,10 @@ class Control:
                 for fd in fds:
                     os.set_inheritable(fd, False)
                     self._received.append(fd)
+        if flags & socket.MSG_CTRUNC and not ancillary:
+            # The process has no room for another descriptor: the system has closed this one. It was one, as each FD frame
+            # comes with one, and a read ends behind what came with it.
+            self._received.append(None)
         if not data:
             raise LinkClosed
         return data
@@ -178,10 +204,19 @@ class Control:
         elif kind == FD:
             self._store(loads(payload))
         elif kind == STACK:
-            stream = loads(payload)
-            self.send(frame(STACKS, stream, dumps(_readable(self.stacks(stream)), 4)))
+            self._tell_stacks(loads(payload))
+        elif kind == INTERRUPT:
+            self.on_interrupt(*loads(payload))
         elif kind == STOP:
             os._exit(0)
+
+    def _tell_stacks(self, stream):
+        """Whatever the application's threads and code are called, and whatever finds the lines of its source."""
+        try:
+            told = dumps(_readable(self.stacks(stream)), 4)
+        except Exception as error:
+            told = dumps({"": traceback_of(error)}, 4)
+        self.send(frame(STACKS, stream, told))
 
     def _cancel(self, stream, hard):
         dropped = self.intake.cancel(stream, hard)
@@ -200,21 +235,25 @@ class Control:
 
     def take_descriptor(self, stream):
         """The descriptor that the front sent for stream; the caller owns it. Waits for it: the two sockets race.
-        Raises OSError when it does not come."""
+        Raises OSError when it does not come, or when there was no room for it."""
         deadline = monotonic() + _DESCRIPTOR_WAIT
         while True:
             with self._guard:
                 if stream in self._descriptors:
-                    return self._descriptors.pop(stream)
+                    descriptor = self._descriptors.pop(stream)
+                    break
             # Several threads may wait: one that another's descriptor woke, or that missed its own, looks again soon.
             acquire(self._arrived, 0.05)
             if monotonic() > deadline:
                 raise OSError("the request's body file did not arrive")
+        if descriptor is None:
+            raise OSError(errno.EMFILE, "the worker has no room for the descriptor of the request's body or socket")
+        return descriptor
 
     def discard(self, stream):
         """Closes a descriptor that nobody will take."""
         with self._guard:
-            fd = self._descriptors.pop(stream, None)
+            fd = self._descriptors.pop(stream, None)  # None also for one that was lost
         if fd is not None:
             os.close(fd)
 
@@ -223,12 +262,12 @@ class Control:
         data = frame(FD, 0, dumps(stream, 4))
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))]
         with self._write_lock:
-            sent = self._sock.sendmsg([data], rights)
-            self._sock.sendall(data[sent:])
+            sent = self.sock.sendmsg([data], rights)
+            self.sock.sendall(data[sent:])
 
     def send(self, data):
         with self._write_lock:
-            self._sock.sendall(data)
+            self.sock.sendall(data)
 
 
 def _readable(stacks):

@@ -14,11 +14,13 @@ from gevent.thread import allocate_lock
 
 from .control import thread_stacks
 from .errors import LinkClosed
-from .host import ThreadHost
-from .link import LoopLink
+from .host import Host, ThreadHost
+from .interrupts import RequestTimeout, in_application
+from .link import PROBED, LoopLink, frame
 from .wsgi import Gateway
 
 _READ, _WRITE = 1, 2
+_NOBODY = -1  # no stream
 
 
 class Posts:
@@ -84,6 +86,7 @@ class GreenletHost(ThreadHost):
         self._context = copy_context()
         self._runner = None  # the greenlet that takes requests
         self._busy = False  # the runner is in a call
+        self._probed = False  # a PROBE is to be answered once all that waits was begun
         self._idle = []  # greenlets that wait to be the runner
         self._greenlets = {}  # all of them, as keys: as many as calls ever waited at once
         self.on_finished = None  # called when SHUTDOWN came and every call has ended; set before start()
@@ -91,7 +94,28 @@ class GreenletHost(ThreadHost):
     def start(self):
         self._readable.start(self._on_readable)
 
+    def abandon(self):
+        """The child has all greenlets, and what they wait for may come there too. Nothing comes from the front."""
+        super().abandon()
+        self.forked = getattr(gevent.getcurrent(), "stream", _NOBODY) or _NOBODY
+        self._readable.stop()
+        self._writable.stop()
+        self.on_finished = lambda: None
+
+    def current(self, frame):
+        return getattr(gevent.getcurrent(), "stream", 0)
+
+    def interrupt(self, stream):
+        self._post(self._throw, stream)  # to one that waits
+        return Host.interrupt(self, stream)
+
     # In the hub. Nothing here may block; switching to a greenlet is what a hub does.
+
+    def _throw(self, stream):
+        for runner in self._greenlets:
+            if runner.stream == stream and in_application(runner.gr_frame) and self.interrupts.take(stream):
+                runner.throw(RequestTimeout)
+                return
 
     def _on_readable(self):
         try:
@@ -135,6 +159,9 @@ class GreenletHost(ThreadHost):
             self._runner = None
             if self.intake.waiting:
                 self._go()
+        if self._probed and not self.intake.waiting:  # what waited last still runs, or its runner is used up
+            self.probed()
+            self.link.flush()
 
     # In a runner.
 
@@ -156,6 +183,8 @@ class GreenletHost(ThreadHost):
             try:
                 request = start()
             except IndexError:
+                if self._probed:
+                    self.probed()
                 self.link.flush()
                 to_hub()
                 continue
@@ -183,6 +212,11 @@ class GreenletHost(ThreadHost):
     def _finish_if_done(self):
         if self.closing and not (self.running or self.intake.waiting):
             self.on_finished()
+
+    def probed(self):
+        self._probed = bool(self.intake.waiting)
+        if not self._probed:
+            self.link.put(frame(PROBED, 0))  # who reads flushes, and who runs
 
     new_lock = staticmethod(allocate_lock)
 

@@ -19,7 +19,8 @@ from gevent.selectors import GeventSelector
 from greenlet import GreenletExit
 
 from . import greenhub
-from .tornado_app import TornadoServer, stream_of
+from .interrupts import RequestTimeout, in_application
+from .tornado_server import TornadoServer, stream_of
 
 
 class _Deposed(BaseException):
@@ -130,14 +131,18 @@ class GreenLoop(asyncio.SelectorEventLoop):
             callbacks.leading = False
             self._hub.loop.run_callback(self._end.switch, None)
 
-    def waiting_frames(self):
-        """The frames, outermost first, of each callback that waits; any thread."""
+    def waiting(self):
+        """Each greenlet whose callback waits, and its frames, outermost first; any thread."""
         for waiting in list(self._greenlets):
             frames, frame = [], waiting.gr_frame  # None for the one that runs
             while frame is not None:
                 frames.insert(0, frame)
                 frame = frame.f_back
-            yield frames
+            yield waiting, frames
+
+    def throw(self, waiting, error):
+        """Raises error in a greenlet that waits."""
+        self._hub.loop.run_callback(waiting.throw, error)
 
     def _put_away(self):
         """A greenlet is about to wait."""
@@ -161,14 +166,33 @@ def _bring_back(loop, task):
 
 
 class GreenServer(TornadoServer):
+    begins_later = True
+
     def waiting_stacks(self):
         found = super().waiting_stacks()
-        for frames in self.loop.waiting_frames():
+        for _, frames in self.loop.waiting():
             stream = next(filter(None, map(stream_of, frames)), 0)
             if stream:
                 found[stream] = "".join(traceback.format_list(traceback.StackSummary.extract((f, f.f_lineno) for f in frames)))
         return found
 
-    def start(self, connection, context):
+    def _cancel_task(self, stream):
+        """A task whose step waits in a greenlet would be cancelled when that has ended. There the exception is raised."""
+        for waiting, frames in self.loop.waiting():
+            if stream in map(stream_of, frames):
+                if in_application(frames[-1]) and self.interrupts.take(stream):
+                    self.loop.throw(waiting, RequestTimeout)
+                return
+        super()._cancel_task(stream)
+
+    def start(self, connection, context, request):
         # As a callback of its own: a handler may wait while it is made, and the reading of the link must not.
-        self.loop.call_soon(connection.begin, context=context)
+        self.loop.call_soon(self._start, connection, request, context=context)
+
+    def _start(self, connection, request):
+        try:
+            self.take(request)
+        except ValueError:  # its client has left, or another worker is to run it
+            self.forget(connection)
+            return
+        connection.begin()

@@ -1,8 +1,11 @@
 """What the WSGI models have in common: reading the link, and calls that wait until the front takes more of a response."""
+import sys
 from _thread import allocate_lock
 from time import monotonic
 
-from .link import REQUESTS, SHUTDOWN, WINDOW, read_u32
+from .children import ANY, Running
+from .interrupts import in_application, raise_in_thread
+from .link import PROBE, PROBED, REQUESTS, SHUTDOWN, WINDOW, frame, read_u32
 from .memory import route_of
 
 _DEPARTED = 1000  # how many streams that were not running are remembered
@@ -24,8 +27,27 @@ class Host:
         self.running = {}  # stream -> Response: started and not ended
         self.departed = {}  # streams, ended ones mostly, whose client left while they were not running
         self.closing = False  # SHUTDOWN came
+        self.forked = None  # in a child that the application has forked: by which stream, or ANY of them
+        worker.host = self
+        self.interrupts = worker.interrupts
+        control.on_interrupt = self.interrupts.want
         control.on_cancel = self.cancel
         control.on_dropped = self.dropped
+
+    def abandon(self):
+        """In a forked child. Its one thread is the one that has forked."""
+        self.forked = ANY
+        self.running = Running(self)
+        self.closing = True
+
+    def current(self, frame):
+        """The stream whose call runs on the main thread, where frame is what runs; 0 for none."""
+        return next(iter(self.running), 0)
+
+    def interrupt(self, stream):
+        """Tries to end a call by RequestTimeout; on a thread of the worker's. False if it does not run any more."""
+        self.interrupts.signal()
+        return stream in self.running
 
     def wait(self, response):
         raise NotImplementedError
@@ -50,6 +72,13 @@ class Host:
                     self.wake(response)
             elif kind == SHUTDOWN:
                 self.closing = True
+            elif kind == PROBE:
+                self.probed()
+
+    def probed(self):
+        """Tells the front that what it has sent is taken: with as many threads as requests, each has one that will run it."""
+        self.link.put(frame(PROBED, 0))
+        self.link.nudge()
 
     def cancel(self, stream, hard):
         """The client of a running stream left. A half-closed one still reads, so only a hard CANCEL counts."""
@@ -94,6 +123,20 @@ class ThreadHost(Host):
         sample = memory.begin(now, len(self.running))
         self.gateway.call(request, tail)
         memory.end(sample, route_of(request[1], request[4]))
+
+    def current(self, frame):
+        return 0  # calls run on other threads
+
+    def interrupt(self, stream):
+        ident = self.thread_of(stream)
+        if ident:
+            raise_in_thread(ident, lambda: (
+                self.thread_of(stream) == ident and in_application(sys._current_frames().get(ident)) and self.interrupts.take(stream)))
+        return stream in self.running
+
+    def thread_of(self, stream):
+        """The identifier of the thread that runs a call, or 0."""
+        raise NotImplementedError
 
     def wait(self, response):
         bell = response.waker

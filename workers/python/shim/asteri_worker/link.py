@@ -11,12 +11,13 @@ from collections import deque
 from itertools import chain
 from marshal import dumps, loads
 
-from .errors import LinkClosed, message_of
+from .errors import LinkClosed, kind_of, message_of
 
 HELLO, REQUESTS, BODY, WINDOW, SHUTDOWN = 1, 2, 3, 4, 5
 READY, FAILED, ANSWERS, START, DATA, INFORM, FILE, TRAILERS = 64, 65, 66, 67, 68, 69, 70, 71
 WORKER_WINDOW, ABORT, ERROR, LOG, DONE, RETIRE = 72, 73, 74, 75, 76, 77
 MESSAGES, ACCEPT, WORKER_MESSAGES = 7, 78, 79  # of WebSockets
+PROBE, PROBED = 8, 80
 END, BROKEN = 1, 2  # flags; BROKEN: the request body will not be completed
 
 MAX_PAYLOAD = 16 << 20
@@ -136,6 +137,13 @@ class Link:
         self.out = deque()
         self.answers = deque()  # (stream, status, headers, body[, True])
 
+    def abandon(self):
+        """In a forked child: the link is the worker's. What is put here goes nowhere, and reading finds it closed."""
+        self.sock = Nowhere()
+        self.receive = self.sock.recv_into
+        self.out.clear()
+        self.answers.clear()
+
     def put(self, *frames):
         """Queues encoded frames; any thread."""
         self.out.extend(frames)
@@ -169,8 +177,34 @@ class Link:
         return b"".join([pop() for _ in range(len(out))])
 
 
+class Nowhere:
+    """Stands in for a socket to the front in a child that the application has forked."""
+
+    def send(self, data):
+        return len(data)
+
+    def sendall(self, data):
+        pass
+
+    def sendmsg(self, buffers, *_):
+        return sum(map(len, buffers))
+
+    def recv_into(self, *_):
+        raise LinkClosed
+
+    def setblocking(self, _):
+        pass
+
+    def fileno(self):
+        return -1
+
+
 class _Threads:
     """For links of calls that run on several threads, of which one may have another's answer linger."""
+
+    def abandon(self):
+        super().abandon()
+        self._lock = allocate_lock()  # another thread may have held it, which the child does not have
 
     def linger(self, tail):
         with self._lock:
@@ -217,6 +251,10 @@ class LoopLink(Link):
         self._want_write = want_write
         self._backlog = b""
 
+    def abandon(self):
+        super().abandon()
+        self._send, self._backlog = self.sock.send, b""
+
     def flush(self):
         if not self._backlog and (self.answers or self.out):
             self._write(self._take())
@@ -258,7 +296,7 @@ def _answers(batch):
         return [f for start in range(0, len(batch), _ANSWERS) for f in _answers(batch[start:start + _ANSWERS])]
     try:
         payload = dumps(batch, 4)
-    except ValueError:  # one of them holds what marshal cannot dump (a str subclass): it must not spoil the others
+    except Exception:  # one of them holds what marshal cannot dump (a str subclass): it must not spoil the others
         return [f for answer in batch for f in _normalised(answer)]
     if len(payload) <= MAX_PAYLOAD:
         return [_pack(len(payload), ANSWERS, 0, 0, 0) + payload]
@@ -271,18 +309,13 @@ def _answers(batch):
 def _normalised(answer):
     try:
         return _answers([_plain(answer)])
-    except Exception as error:  # __str__ or __index__ of the application's own types may raise anything
+    except BaseException as error:  # the application's own types may raise anything
         return _refused(answer, message_of(error))
 
 
 def _plain(answer):
     stream, status, headers, body = answer[:4]
-    return (stream, plain_status(status), plain_headers(headers), bytes(body)) + tuple(answer[4:])
-
-
-def plain_status(status):
-    """An exact int, or a str where it comes with a reason phrase."""
-    return status if type(status) is str else int(status)
+    return (stream, status, plain_headers(headers), bytes(body)) + answer[4:]
 
 
 # RFC 9112 section 4, for the statuses that RFC 9110 section 15 knows.
@@ -302,10 +335,12 @@ def plain_headers(headers):
 
 def _plain_text(item):
     if isinstance(item, str):
-        return item.encode("latin-1").decode("latin-1")
+        text = str.__str__(item)
+        text.encode("latin-1")
+        return text
     if isinstance(item, (bytes, bytearray, memoryview)):
         return bytes(item)
-    raise TypeError("header names and values must be str or bytes, not %s" % type(item).__name__)
+    raise TypeError("header names and values must be str or bytes, not %s" % kind_of(item))
 
 
 def _refused(answer, message):
@@ -321,6 +356,12 @@ def flat(headers):
         raise TypeError("headers must be a list of (name, value) pairs")
     if len(items) > 2 * MOST_FIELDS:
         raise ValueError("a response with more than %d header fields" % MOST_FIELDS)
+    try:
+        (b"" if items and items[0].__class__ is bytes else "").join(items)
+    except TypeError:  # both are among them, or what is neither: marshal takes much that the front does not
+        for item in items:
+            if not isinstance(item, (str, bytes, bytearray, memoryview)):
+                raise TypeError("header names and values must be str or bytes, not %s" % kind_of(item)) from None
     return items
 
 
@@ -329,9 +370,17 @@ def flat_iterable(headers):
     return flat(headers if isinstance(headers, (list, tuple)) else list(headers))
 
 
+def status_code(status):
+    """An exact int of what an application gave as one, HTTPStatus for example. Raises TypeError or ValueError."""
+    number = status if status.__class__ is int else int.__int__(status)
+    if not 100 <= number <= 999:
+        raise ValueError("%d is not a status" % number)
+    return number
+
+
 def start_frame(kind, stream, status, headers):
     """A START or INFORM frame; headers are flat."""
     try:
         return value_frame(kind, stream, (status, headers))
     except ValueError:
-        return value_frame(kind, stream, (plain_status(status), plain_headers(headers)))
+        return value_frame(kind, stream, (status, plain_headers(headers)))

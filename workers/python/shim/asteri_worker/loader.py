@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 
-from .errors import Failure, application_part, message_of, traceback_of
+from .errors import Failure, application_part, kind_of, message_of, traceback_of
 
 try:  # Python 3.14: a signature evaluates annotations, whose names may be there for type checkers only
     from annotationlib import Format
@@ -61,7 +61,7 @@ def _no_module(target, error):
         near = _attribute_of_module(error.name) or _nearest(error.name, _modules_beside(error.name))
         hint = "did you mean %s?" % near if near else "start in the folder that holds it, or use --chdir or --pythonpath"
     # Without a frame of the application a traceback says no more than the message.
-    return Failure("import", message, hint, type(error).__name__, traceback_of(error) if application_part(error) else "")
+    return Failure("import", message, hint, kind_of(error), traceback_of(error) if application_part(error) else "")
 
 
 def _attribute_of_module(name):
@@ -185,7 +185,7 @@ def _call(factory, args, kwargs, expression):
 
 
 def _failure(message, error, hint=""):
-    return Failure("import", message, hint, type(error).__name__, traceback_of(error))
+    return Failure("import", message, hint, kind_of(error), traceback_of(error))
 
 
 def detect(app, wanted="", interface="auto"):

@@ -1,4 +1,6 @@
 """What the worker itself and `wsgi.errors` say, as LOG frames. Python's logging stays the application's."""
+import sys
+
 from .link import ABORT, LOG, value_frame
 from .link import ERROR as ERROR_FRAME
 
@@ -14,10 +16,18 @@ class Log:
         self._level = level
 
     def __call__(self, level, message, stream=0, logger="asteri.worker"):
-        if level >= self._level:
+        if level < self._level:
+            return
+        if self._link is None:
+            print(message, file=sys.stderr)
+        else:
             for start in range(0, len(message) or 1, _RECORD):
                 self._link.put(value_frame(LOG, 0, [(level, logger, message[start:start + _RECORD], stream)]))
             self._link.nudge()
+
+    def abandon(self):
+        """In a forked child: the front knows its standard error only."""
+        self._link = None
 
 
 def report_failure(put, log, stream, started, message, traceback=""):
@@ -42,7 +52,9 @@ class ErrorStream:
         self._response = response
 
     def write(self, text):
-        lines, newline, self._partial = (self._partial + text).rpartition("\n")
+        lines, newline, self._partial = (self._partial + str.__str__(text)).rpartition("\n")
+        if len(self._partial) > _RECORD:
+            lines, newline, self._partial = lines + newline + self._partial, "\n", ""
         if newline:
             self._log(ERROR, lines, self._response.stream, "wsgi.errors")
         if self._partial:

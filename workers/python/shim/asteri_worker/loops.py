@@ -2,9 +2,15 @@
 import asyncio
 import traceback
 
+from .children import leave
 from .control import thread_stacks
 from .errors import LinkClosed
-from .link import BODY, BROKEN, DONE, END, MESSAGES, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
+from .interrupts import RequestTimeout
+from .link import BODY, BROKEN, DONE, END, MESSAGES, PROBE, PROBED, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
+
+
+_LAST = 0.1  # seconds that tasks which are cancelled for the worker's end may take, shortly before it is killed
+_patience = 1.0  # seconds that those may take which are left when the loop ends
 
 
 def new_loop(kind):
@@ -41,7 +47,7 @@ def run(loop, coroutine):
         for task in left:
             task.cancel()
         if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=1.0))
+            loop.run_until_complete(asyncio.wait(left, timeout=_patience))
         loop.run_until_complete(loop.shutdown_asyncgens())
         set_current(None)
         loop.close()
@@ -53,10 +59,15 @@ class LoopServer:
     A cycle has stream, answer, ended, lingers, and on_body, on_window, on_cancel. Subclasses start cycles.
     """
 
+    # begin() leaves it to a later callback to run anything of the application, and that takes the request out of the
+    # intake: until then it can be given back, since a callback before it may block the loop.
+    begins_later = False
+
     def __init__(self, worker, loop):
         self.loop = loop
         self.control = worker.control
         self.intake = worker.control.intake
+        self.take = self.intake.waiting.remove  # of the first one, mostly: no search. ValueError: it is not to run
         self.link = worker.attach(LoopLink(worker.sock, self._want_write, self.nudge))
         self.log = worker.log
         self.memory = worker.reports.measure()
@@ -68,6 +79,18 @@ class LoopServer:
         self._flushing = False  # _flush is scheduled
         self._closing = False
         self._idle = loop.create_future()  # done when SHUTDOWN came and no stream is left
+        self.interrupts = worker.interrupts
+        self.forked = None  # in a child that the application has forked: the task that did it
+        worker.host = self
+
+    def abandon(self):
+        """In a forked child, where the loop goes on only in what runs when its task has come back to the worker's code."""
+        self.forked = asyncio.current_task(self.loop) or True
+
+    def returned(self, error=None):
+        """The current task's call has come back. That ends a child."""
+        if self.forked is not None and self.forked in (True, asyncio.current_task(self.loop)):
+            leave(error)
 
     def begin(self, request):
         """Starts the call of one request."""
@@ -82,6 +105,7 @@ class LoopServer:
         self.control.on_cancel = self._from_control(self._cancelled)
         self.control.on_dropped = self._from_control(self._dropped)
         self.control.stacks = self._stacks
+        self.control.on_interrupt = self._interrupted
         self.loop.add_reader(self._descriptor, self._on_readable)
         try:
             await self._idle
@@ -106,6 +130,8 @@ class LoopServer:
                 self.on_messages(payload)
             elif kind == SHUTDOWN:
                 self._close()
+            elif kind == PROBE:
+                self.queue(frame(PROBED, 0))  # behind the first steps of what was begun
             else:
                 cycle = self.cycles.get(stream)
                 if cycle is not None:
@@ -118,6 +144,11 @@ class LoopServer:
         intake = self.intake
         for stream in intake.add(batch):
             self._dropped(stream)
+        if self.begins_later:
+            for request in batch:
+                self.begin(request)
+            self.flush_soon()
+            return
         start, begin, left = intake.waiting.popleft, self.begin, len(intake.waiting)
         while left:
             try:
@@ -145,6 +176,8 @@ class LoopServer:
 
     def ended(self, cycle):
         """The cycle's call has ended."""
+        if self.forked is not None:
+            self.returned()
         if cycle.answer is None or cycle.lingers:
             self.queue(frame(DONE, cycle.stream))
         self.forget(cycle)
@@ -218,9 +251,47 @@ class LoopServer:
         if (abandon or not self.cycles) and not self._idle.done():
             self._idle.set_result(None)
 
+    def tasks(self):
+        """The task of each stream, as far as it is known."""
+        return {number: cycle.task for number, cycle in list(self.cycles.items()) if cycle.task is not None}
+
     def waiting_stacks(self):
         """Where each stream's call waits, as far as it is known; on the control thread."""
-        return {number: task_stack(cycle.task) for number, cycle in list(self.cycles.items()) if cycle.task is not None}
+        return {number: task_stack(task) for number, task in self.tasks().items()}
+
+    # The end of calls that do not end.
+
+    def _interrupted(self, streams, why):
+        if streams:
+            self.interrupts.want(streams, why)
+        else:
+            self._call_from_thread(self._end_all, why)
+
+    def _end_all(self, why):
+        """The worker is about to be killed, and its application has been told that all clients have left. What does not
+        heed that is cancelled, and not waited for much longer: the end of the application is to be in order."""
+        global _patience
+        _patience = _LAST
+        for task in self.tasks().values():
+            task.cancel(why)
+        self.loop.call_later(_LAST, self._close, True)
+
+    def current(self, frame):
+        """The stream whose task runs, where frame is what runs; 0 for none."""
+        task = asyncio.current_task(self.loop)
+        return next((number for number, one in self.tasks().items() if one is task), 0)
+
+    def interrupt(self, stream):
+        """Tries to end a call: one that waits is cancelled, as tasks are; in one that stops the loop RequestTimeout is
+        raised. On a thread of the worker's. False if it does not run any more."""
+        self._call_from_thread(self._cancel_task, stream)
+        self.interrupts.signal()
+        return stream in self.tasks()
+
+    def _cancel_task(self, stream):
+        task = self.tasks().get(stream)
+        if task is not None and self.interrupts.take(stream):
+            task.cancel(RequestTimeout.why)
 
     def _stacks(self, stream):
         """On the control thread: the stack of one stream's task, or of all threads and tasks."""

@@ -5,18 +5,14 @@ interfaces HTTPServerConnectionDelegate, HTTPMessageDelegate and HTTPConnection)
 """
 import asyncio
 from collections import deque
-from contextvars import copy_context
-from time import monotonic
 from urllib.parse import unquote_to_bytes
 
-from tornado import httputil, iostream, web
+from tornado import httputil, iostream
 
 from .errors import message_of, traceback_of
-from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, flat, frame, start_frame, status_of, window_frame
+from .interrupts import entry
+from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, flat, frame, start_frame, status_code, status_of, window_frame
 from .logs import ERROR, report_failure
-from .loops import LoopServer, task_stack
-from .memory import route_of
-from .output import about
 from .tornado_stream import Loan
 
 
@@ -78,6 +74,7 @@ class Connection(httputil.HTTPConnection):
         if self.leaving:
             self.on_cancel(False)
 
+    @entry
     def _give_request(self, request):
         _, method, _, version, path, query, headers, client, server, body, _ = request
         if self._root:
@@ -100,13 +97,14 @@ class Connection(httputil.HTTPConnection):
                     self.delegate.finish()
                     return
                 body = b""
-        except Exception as error:
-            self._refuse(error)
+        except BaseException as error:
+            self.refuse(error)
             return
         if body:
             self._pieces.append(body)
         self.task = asyncio.ensure_future(self._feed(prepared))
 
+    @entry
     async def _feed(self, prepared):
         """Gives the body to a handler that takes it piece by piece."""
         unacknowledged, window = 0, self.server.body_window
@@ -129,9 +127,10 @@ class Connection(httputil.HTTPConnection):
                     unacknowledged = 0
             if not (self.finished or self.gone):
                 self.delegate.finish()
-        except Exception as error:
-            self._refuse(error)
+        except BaseException as error:
+            self.refuse(error)
 
+    @entry
     def _give(self, piece):
         self._received += len(piece)
         if self._received > self._most_body:
@@ -159,11 +158,15 @@ class Connection(httputil.HTTPConnection):
         if came is not None and not came.done():
             came.set_result(None)
 
-    def _refuse(self, error):
-        """The request did not reach a handler, or its body did not."""
+    def refuse(self, error):
+        """The request did not reach a handler, or its body did not, or the handler was left in a way that is not its
+        request's affair only."""
+        self.server.returned(error)
         if self.ended:
             return
-        if isinstance(error, httputil.HTTPInputError) and not self.started:
+        if self.finished:  # it is whole, although not all of it may have gone out
+            self.server.log(ERROR, "after the response was complete: " + traceback_of(error), self.stream)
+        elif isinstance(error, httputil.HTTPInputError) and not self.started:
             self._held = (400, ("Content-Type", "text/plain"), b"Bad Request")
             self.finish()
         elif not (self.gone and isinstance(error, iostream.StreamClosedError)):
@@ -207,17 +210,17 @@ class Connection(httputil.HTTPConnection):
             return _failed(self.server.loop.create_future())
         if isinstance(start_line, httputil.RequestStartLine):
             raise ValueError("a server does not send requests")
-        items = flat(list(headers.get_all()))
-        if start_line.code == 101:
+        items, code = flat(list(headers.get_all())), status_code(start_line.code)
+        if code == 101:
             if self._loan is None:
                 raise _no_upgrade()
             self._switched = True
             return self._loan.write_head(start_line, headers)
-        if 100 <= start_line.code < 200:
+        if code < 200:
             if not self.started:  # else it comes too late for anybody
-                self.server.queue(start_frame(INFORM, self.stream, start_line.code, items))
+                self.server.queue(start_frame(INFORM, self.stream, code, items))
             return self._resolved()
-        self._held = (_status(start_line.code, start_line.reason), items, bytes(chunk or b""))
+        self._held = (_status(code, start_line.reason), items, bytes(chunk or b""))
         self.server.hold(self)
         return self._resolved() if len(self._held[2]) <= self.server.response_window else self.open()
 
@@ -248,7 +251,7 @@ class Connection(httputil.HTTPConnection):
             if held is not None:
                 self._held = held
                 self.open()
-            if not self._pending:
+            if not (self._pending or self.ended):
                 self._send_end()
 
     def open(self):
@@ -256,7 +259,12 @@ class Connection(httputil.HTTPConnection):
         held, self._held = self._held, None
         if held is None or self.gone:
             return None
-        self.server.queue(start_frame(START, self.stream, held[0], held[1]))
+        try:
+            data = start_frame(START, self.stream, held[0], held[1])
+        except ValueError as error:  # more than a frame may have
+            self._end_badly(message_of(error), traceback_of(error))
+            return _failed(self.server.loop.create_future())
+        self.server.queue(data)
         self.started = True
         self._granted = self.server.response_window
         return self._send(held[2])
@@ -332,7 +340,7 @@ class Connection(httputil.HTTPConnection):
         self._end()
 
     def _end_badly(self, message, traceback=""):
-        self.finished = True
+        self.finished, self._held = True, None
         self._fail_pending()
         report_failure(self.server.queue, self.server.log, self.stream, self.started, message, traceback)
         self._end()
@@ -373,85 +381,3 @@ def _failed(future):
     future.set_exception(iostream.StreamClosedError())
     future.exception()  # many handlers do not look at the Future of a write: that is no error to report
     return future
-
-
-class TornadoServer(LoopServer):
-    """Serves a native Tornado application."""
-
-    def __init__(self, worker, loop):
-        super().__init__(worker, loop)
-        self.app = worker.app
-        self._root = worker.hello["root_path"].rstrip("/").encode("utf-8")
-        self._context = copy_context()
-        self._opening = []  # connections that hold a head back until the end of the iteration
-
-    def begin(self, request):
-        root = self._root
-        if len(request) == 12:  # that of a trusted proxy goes before that of the settings
-            request, root = request[:11], request[11]
-        connection = Connection(self, request, root)
-        self.cycles[connection.stream] = connection
-        self.memory.started += 1
-        now = monotonic()
-        if now >= self.memory.due:
-            connection.measured = self.memory.begin(now, len(self.cycles) - 1), request[1], request[4]
-        connection.leaving = connection.stream in self.intake.leaving
-        # A context of its own: what a handler's initialize() sets must not reach the next request.
-        context = self._context.copy()
-        context.run(about, request[6])
-        self.start(connection, context)
-
-    def start(self, connection, context):
-        context.run(connection.begin)
-
-    def ended(self, cycle):
-        super().ended(cycle)
-        if cycle.measured is not None:
-            sample, method, path = cycle.measured
-            self.memory.end(sample, route_of(method, path))
-
-    def waiting_stacks(self):
-        found = super().waiting_stacks()
-        for task in asyncio.all_tasks(self.loop):
-            stream = stream_of(task.get_coro().cr_frame)
-            if stream:
-                found[stream] = task_stack(task)
-        return found
-
-    def hold(self, connection):
-        self._opening.append(connection)
-        self.flush_soon()
-
-    def _flush(self):
-        opening, self._opening = self._opening, []
-        for connection in opening:
-            connection.open()
-        super()._flush()
-
-
-def stream_of(frame):
-    """The stream whose handler runs in a coroutine's frame, or 0."""
-    if frame is None or frame.f_code is not web.RequestHandler._execute.__code__:
-        return 0
-    return getattr(frame.f_locals["self"].request.connection, "stream", 0)
-
-
-async def serve(server_class, worker, loop):
-    """Announces READY and serves until SHUTDOWN."""
-    abort_truncated_responses()
-    server = server_class(worker, loop)
-    worker.ready()
-    await server.serve()
-
-
-def abort_truncated_responses():
-    """RequestHandler.send_error after the headers were sent ends the response as if it were whole. Through the link it
-    ends in a reset, so that nobody takes a truncated body for a complete one."""
-    send_error = web.RequestHandler.send_error
-
-    def send_error_or_abort(self, status_code=500, **kwargs):
-        if self._headers_written and isinstance(self.request.connection, Connection):
-            self.request.connection.broken = "the handler failed after its response had begun"
-        send_error(self, status_code, **kwargs)
-
-    web.RequestHandler.send_error = send_error_or_abort

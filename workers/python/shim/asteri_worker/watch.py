@@ -24,6 +24,7 @@ class Watch:
         computes without the interpreter lock."""
         self.calls = 0
         self.parked = False
+        self.stopped = False  # nobody will call unpark() again
         self._on_slow = on_slow
         self._seen = self._told = -1
         self._since = 0.0
@@ -38,6 +39,12 @@ class Watch:
             self._bell.release()
         except RuntimeError:
             pass  # somebody else has rung it
+
+    def stop(self):
+        """Any thread: look() waits for no call any more."""
+        self.stopped = True
+        if self.parked:
+            self.unpark()
 
     def look(self):
         """Waits one tick, or for a call if there was none for some ticks, and reports a slow call once."""
@@ -63,8 +70,8 @@ class Watch:
 
     def _park(self):
         self.parked = True
-        # A call that began before it could see `parked` is seen here: one of the two sides always notices.
-        if self.calls == self._seen:
+        # A call that began before it could see `parked` is seen here, and so is a stop: one of the two sides always notices.
+        if self.calls == self._seen and not self.stopped:
             self._bell.acquire()
         self.parked = False
         self._idle = 0

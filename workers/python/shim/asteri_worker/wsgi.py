@@ -7,8 +7,10 @@ import os
 import stat
 from urllib.parse import unquote_to_bytes
 
+from .children import ANY, leave
 from .clientsocket import Loan
 from .errors import ClientDisconnected, message_of, traceback_of
+from .interrupts import RequestTimeout, entry
 from .link import DATA, END, FILE, INFORM, START, WHOLE_BODY, flat, frame, is_status, start_frame, value_frame
 from .logs import ERROR, ErrorStream, report_failure
 from .output import about
@@ -27,9 +29,10 @@ class _Statuses(dict):
     def __missing__(self, line):
         if not isinstance(line, str):
             raise TypeError("the status must be a str, not %s" % type(line).__name__)
+        line = "".join((line,))  # exactly a str, whatever it was
         if not is_status(line):
             raise ValueError("%r is not a status line: a number from 100 to 599, and a short reason in latin-1" % line)
-        status = int(line[:3]) if line in _USUAL or len(line) < 5 else "".join((line,))
+        status = int(line[:3]) if line in _USUAL or len(line) < 5 else line
         if len(self) < 1000:
             self[line] = status
         return status
@@ -220,8 +223,12 @@ class Response:
     def fail(self, error):
         """The call raised."""
         host, stream = self.host, self.stream
+        if host.forked is not None and host.forked in (ANY, stream):
+            leave(error)
         if self.gone and isinstance(error, ClientDisconnected):
             pass  # how a call learns that its client left; nothing of the application is wrong
+        elif isinstance(error, RequestTimeout):
+            pass  # the front has told the client and the log
         elif self.loan is not None and self.status is None and self.loan.excuses(error):
             pass
         elif self.held or self.ended:
@@ -229,6 +236,13 @@ class Response:
         else:
             report_failure(host.link.put, host.log, stream, self.started, message_of(error), traceback_of(error))
         self.release()
+
+    def put_away(self, part):
+        """Ends something that the call has had, by part(). An application may have broken it: that is logged."""
+        try:
+            part()
+        except BaseException as error:
+            self.host.log(ERROR, "after the end of the call: " + traceback_of(error), self.stream)
 
 
 class FileWrapper:
@@ -243,6 +257,7 @@ class FileWrapper:
     def __iter__(self):
         return self
 
+    @entry
     def __next__(self):
         data = self.filelike.read(self.blksize)
         if not data:
@@ -291,6 +306,7 @@ class Gateway:
             "REMOTE_PORT": "",
         }
 
+    @entry
     def call(self, request, tail):
         """Runs one request to its end. Never raises. `tail` is an empty list of the caller's; see Response.tail."""
         stream = request[0]
@@ -314,12 +330,13 @@ class Gateway:
         finally:
             del host.running[stream]
             if response.errors is not None:
-                response.errors.flush()
+                response.put_away(response.errors.flush)
             if response.input is not None:
-                response.input.close()
+                response.put_away(response.input.close)
             if response.loan is not None:
-                response.loan.finish()
+                response.put_away(response.loan.finish)
 
+    @entry
     def _deliver(self, result, response):
         if response.loan is not None and not hasattr(result, "__iter__"):
             result = ()  # libraries that take the socket return what they like

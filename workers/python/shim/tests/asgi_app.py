@@ -5,7 +5,7 @@ from .front import Front
 from .models import EVENT_LOOPS
 
 APP = """
-import asyncio, contextvars, os
+import asyncio, contextvars, os, time
 
 VAR = contextvars.ContextVar("VAR", default=None)
 
@@ -43,6 +43,12 @@ async def go():
 
 async def do_index(scope, receive, send):
     await answer(send, b"hello")
+
+async def do_block(scope, receive, send):
+    open("blocking", "w").close()
+    while not os.path.exists("go"):
+        time.sleep(0.005)
+    await answer(send, b"blocked")
 
 async def do_generator(scope, receive, send):
     fields = ((name, b"1") for name in (b"x-a", b"x-b"))

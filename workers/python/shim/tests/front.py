@@ -33,6 +33,7 @@ HEADER = struct.Struct("<IBBHI")
 HELLO, REQUESTS, BODY, WINDOW, SHUTDOWN = 1, 2, 3, 4, 5
 READY, FAILED, ANSWERS, START, DATA, INFORM, FILE, TRAILERS = range(64, 72)
 WORKER_WINDOW, ABORT, ERROR, LOG, DONE, RETIRE = range(72, 78)
+PROBE, PROBED = 8, 80
 CANCEL, RECALL, RECALLED, PING, PONG, STACK, STACKS, FD, STOP = range(128, 137)
 END = 1
 DEADLINE = 20.0
@@ -85,6 +86,7 @@ class Front:
         self.ready = self.failed = None
         self.retired = self.closed = False
         self.breach = None  # what the worker sent and may not
+        self.probed = 0  # how often PROBE was answered
         self.grants = {}
         self.changed = threading.Condition()
         self.next_stream = 1
@@ -170,6 +172,9 @@ class Front:
             return
         if kind == LOG:
             self.logs.extend(loads(payload))
+            return
+        if kind == PROBED:
+            self.probed += 1
             return
         if kind == RETIRE:
             self.retired = True

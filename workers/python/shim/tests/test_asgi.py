@@ -3,7 +3,7 @@ import textwrap
 import unittest
 
 from .asgi_app import every_loop
-from .front import ABORT, ANSWERS, END, FILE, SHUTDOWN, STACK, STACKS, Front, frame
+from .front import ABORT, ANSWERS, DONE, END, FILE, PROBE, RECALL, RECALLED, SHUTDOWN, STACK, STACKS, Front, frame
 from .models import EVENT_LOOPS
 
 
@@ -15,6 +15,24 @@ class HTTP(unittest.TestCase):
         for stream in streams:
             self.assertEqual((stream.status, bytes(stream.body), stream.kinds), (200, b"hello", [ANSWERS]))
             self.assertFalse(stream.lingers)
+
+    @every_loop()
+    def test_blocked_loop(self, front):
+        """What the loop has not come to can be given back, be it read or not, and is not run; a PROBE has no answer."""
+        blocking, given, left, kept = front.post_batch([front.request(path) for path in ("/block", "/sleep", "/sleep", "/")])
+        front.wait_file("blocking")
+        front.send(frame(PROBE, 0))
+        unread = front.start("/sleep")
+        front.cancel(left)
+        front.control_frame(RECALL, [blocking.number, given.number, unread.number])
+        self.assertEqual(front.reply(RECALLED), [given.number, unread.number])
+        self.assertEqual(front.probed, 0)
+        front.touch("go")
+        front.wait_done(blocking, left, kept)
+        self.assertEqual((left.kinds, bytes(kept.body)), ([DONE], b"hello"))
+        self.assertEqual((given.kinds, unread.kinds), ([], []))
+        front.wait(lambda: front.probed == 1, "the answer to the PROBE")
+        self.assertEqual(front.shutdown(), 0)
 
     @every_loop()
     def test_headers_may_be_any_iterable(self, front):

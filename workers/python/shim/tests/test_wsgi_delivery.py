@@ -1,7 +1,7 @@
 """WSGI under every model: streaming, back-pressure, cancellation, calls side by side."""
 import unittest
 
-from .front import ABORT, ANSWERS, PING, PONG, RECALL, RECALLED, SHUTDOWN, STACK, STACKS, Front, frame
+from .front import ABORT, ANSWERS, PING, PONG, PROBE, RECALL, RECALLED, SHUTDOWN, STACK, STACKS, Front, frame
 from .models import WSGI_MODELS
 from .wsgi_app import APP, every_model
 
@@ -97,6 +97,16 @@ class Delivery(unittest.TestCase):
         self.assertFalse(slow.done)
         front.touch("go")
         front.wait_done(slow)
+
+    @every_model()
+    def test_probe(self, front):
+        """It is answered once all that came before has been begun with, whatever that goes on to do."""
+        front.send(frame(PROBE, 0))
+        front.wait(lambda: front.probed == 1, "the answer to the PROBE")
+        quick = front.start("/")
+        front.send(frame(PROBE, 0))
+        front.wait(lambda: front.probed == 2, "the second answer")
+        front.wait_done(quick)
 
     def test_recall(self):
         """What has not been started is given back, also when nobody has read it; the rest is not."""

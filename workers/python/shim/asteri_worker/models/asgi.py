@@ -1,10 +1,11 @@
 """asgi: ASGI 3.0 on asyncio, a task a request. A WSGI application runs on a pool of threads beside the loop."""
 import threading
+from _thread import get_ident
 from queue import SimpleQueue
 
 from .. import loader, loops
-from ..asgi import Cycle, Lifespan, http_scope, single, tls_extension
-from ..asgi_websocket import Messages, Socket, deliver, websocket_scope
+from ..asgi import Cycle, Lifespan, single
+from ..asgi_websocket import Messages, Socket, deliver
 from ..errors import LinkClosed
 from ..host import ThreadHost
 from ..libraries import require_loop
@@ -53,6 +54,8 @@ async def _serve_asgi(worker, loop):
 
 
 class Server(loops.LoopServer):
+    begins_later = True
+
     def __init__(self, worker, loop, app):
         super().__init__(worker, loop)
         self._app = app
@@ -63,32 +66,19 @@ class Server(loops.LoopServer):
 
     def begin(self, request):
         stream = request[0]
-        root, tls = self._root, None
-        if len(request) > 11:
-            # The root of a trusted proxy goes before that of the settings.
+        root = self._root
+        if len(request) > 11:  # that of a trusted proxy goes before that of the settings
             root = request[11].decode("utf-8", "replace") or root
-            tls = request[12] if len(request) > 12 else None
-            request = request[:11]
         about(request[6])  # the task begins with this context
         if request[2][0] == "w":
-            self._begin_websocket(stream, request, root, tls)
-            return
-        cycle = self.cycles[stream] = Cycle(self, request)
-        if stream in self.intake.leaving:
-            cycle.left = True
-        scope = http_scope(request, root, self.state)
-        if tls is not None:
-            scope["extensions"]["tls"] = tls_extension(tls)
-        cycle.task = self._create_task(cycle.run(self._app, scope))
-
-    def _begin_websocket(self, stream, request, root, tls):
-        socket = self.cycles[stream] = Socket(self, request)
-        if stream in self.intake.leaving:
-            socket.on_cancel(False)
-        scope = websocket_scope(request, root, self.state)
-        if tls is not None:
-            scope["extensions"]["tls"] = tls_extension(tls)
-        socket.task = self._create_task(socket.run(self._app, scope))
+            cycle = self.cycles[stream] = Socket(self, request)
+            if stream in self.intake.leaving:
+                cycle.on_cancel(False)
+        else:
+            cycle = self.cycles[stream] = Cycle(self, request)
+            if stream in self.intake.leaving:
+                cycle.left = True
+        cycle.task = self._create_task(cycle.run(self._app, request, root))
 
     def on_messages(self, payload):
         deliver(self.cycles, payload)
@@ -115,10 +105,15 @@ class ThreadPool(ThreadHost):
         self.flush = self._nudge  # calls flush from their threads
         size = worker.capacity
         self.gateway = Gateway(worker.app, self, worker.hello, multithread=size > 1)
+        self._streams = {}  # thread identifier -> the stream that it runs
         self._turns = SimpleQueue()  # one True for each waiting request, then one False for each thread
         self._ended = loop.create_future()
         self._threads = [threading.Thread(target=self._run, name="wsgi-%d" % (n + 1), daemon=True) for n in range(size)]
         self._left = size
+
+    def abandon(self):
+        super().abandon()
+        self._call_from_thread = lambda *_: None  # the loop is its parent's: waking it would wake that one
 
     async def serve(self):
         for thread in self._threads:
@@ -147,16 +142,21 @@ class ThreadPool(ThreadHost):
                 self._turns.put(False)
 
     def _run(self):
-        waiting, call = self.intake.waiting, self.call
+        waiting, call, streams, ident = self.intake.waiting, self.call, self._streams, get_ident()
         while self._turns.get():
             while waiting:
                 try:
                     request = waiting.popleft()
                 except IndexError:
                     break
+                streams[ident] = request[0]
                 call(request, [])
+                del streams[ident]
                 self._nudge()
         self._call_from_thread(self._thread_ended)
+
+    def thread_of(self, stream):
+        return next((ident for ident, one in list(self._streams.items()) if one == stream), 0)
 
     def held(self, response):
         self._call_from_thread(self._linger, response.tail)

@@ -6,6 +6,7 @@ becomes idle. While calls block (known by the watch and by comparing CPU time wi
 lead before each call, so that they overlap as in an ordinary pool. With all T threads busy the main thread reads, so that
 windows and shutdown are never stuck behind calls.
 """
+import select
 import threading
 from _thread import allocate_lock, get_ident
 from time import monotonic
@@ -18,6 +19,7 @@ from ..usage import thread_use
 from ..watch import Watch
 from ..wsgi import Gateway
 
+_LOOK = 0.02  # seconds between looks at the link when the worker ends
 _HOLD = 0.001  # seconds that a finished answer waits for others of its batch
 _SPREAD = 0.25  # seconds for which calls are spread over the threads once they were seen to block
 _BLOCKED = 0.0002  # seconds of waiting a call that make spreading worth its switches
@@ -59,6 +61,8 @@ class GThread(ThreadHost):
         self._idle = []
         self._leader = None  # None: the main thread reads
         self._spread_until = 0.0
+        self._readable = select.poll()
+        self._readable.register(worker.sock, select.POLLIN)
         self._threads = [
             threading.Thread(target=self._run, args=(_Runner(),), name="gthread-%d" % (n + 1), daemon=True)
             for n in range(threads)
@@ -76,8 +80,18 @@ class GThread(ThreadHost):
                 self._watch.look()
         self._wake_all()
         for thread in self._threads:
-            thread.join()
+            while thread.is_alive():
+                self._read_to_the_end()
+                thread.join(_LOOK)
         self.flush()
+
+    def _read_to_the_end(self):
+        """Calls that are left may wait for their windows, and no thread leads any more."""
+        while self._readable and self._readable.poll(0):
+            try:
+                self.read()
+            except LinkClosed:
+                self._readable = None
 
     def _read_for_all(self):
         self._receive()
@@ -88,6 +102,10 @@ class GThread(ThreadHost):
             self.read()
         except LinkClosed:
             self.closing = True
+
+    def abandon(self):
+        super().abandon()
+        self._lock = allocate_lock()
 
     # The pool's threads.
 
@@ -206,8 +224,7 @@ class GThread(ThreadHost):
             for runner in self._idle:
                 runner.bell.release()
             self._idle.clear()
-        if self._watch.parked:
-            self._watch.unpark()
+        self._watch.stop()
 
     # Responses that wait for their window.
 
@@ -223,10 +240,11 @@ class GThread(ThreadHost):
         if runner is None or not runner.leading:  # the watch looks at the leader only, which may have been deposed
             self.link.linger(response.tail)
 
+    def thread_of(self, stream):
+        return next((ident for ident, runner in list(self._runners.items()) if runner.stream == stream), 0)
+
     def _stacks(self, stream):
         if not stream:
             return thread_stacks(0)
-        for ident, runner in list(self._runners.items()):
-            if runner.stream == stream:
-                return thread_stacks(stream, ident)
-        return {}
+        ident = self.thread_of(stream)
+        return thread_stacks(stream, ident) if ident else {}

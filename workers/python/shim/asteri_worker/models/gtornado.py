@@ -25,13 +25,13 @@ def new_loop(_hello):
 
 
 def run(worker):
-    from .. import greenloop, loops, tornado_app
+    from .. import greenloop, loops, tornado_server
 
     loop = worker.loop
     if worker.interface == loader.WSGI:
         serving = _serve_wsgi(worker, loop)
     else:
-        serving = tornado_app.serve(greenloop.GreenServer, worker, loop)
+        serving = tornado_server.serve(greenloop.GreenServer, worker, loop)
     try:
         loops.run(loop, serving)
     finally:

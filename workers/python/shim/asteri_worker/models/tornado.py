@@ -30,10 +30,10 @@ def run(worker):
     if worker.interface == loader.WSGI:
         loops.run(loop, _serve_wsgi(worker, loop))
         return
-    from .. import tornado_app
+    from .. import tornado_server
 
     try:
-        loops.run(loop, tornado_app.serve(tornado_app.TornadoServer, worker, loop))
+        loops.run(loop, tornado_server.serve(tornado_server.TornadoServer, worker, loop))
     finally:
         if worker.link is not None:
             worker.link.finish()
