@@ -89,6 +89,11 @@ func TestTrialThatNobodyWaitsFor(t *testing.T) {
 	if d.queue.n != 1 || d.heldBack.n != 3 || d.waiting() != 4 {
 		t.Fatalf("%d queued, %d held back", d.queue.n, d.heldBack.n)
 	}
+	for range 3 { // there is no worker that it could run for long at
+		if next := d.widen(); len(next) != 0 || tr.window != 1 {
+			t.Fatalf("the window is %d while the first waits for a worker", tr.window)
+		}
+	}
 	if was, _ := d.withdraw(calls[1]); !was || tr.held != 2 {
 		t.Error("a call that was held back was not withdrawn")
 	}

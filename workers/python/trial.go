@@ -11,9 +11,10 @@ import (
 // there. So they are given to workers again one after the other, until one of them ends its
 // worker or all have done no harm. It belongs to the dispatcher.
 type trial struct {
-	running int // at workers, or in the queue for one
-	window  int // how many may be: one, and more when that takes long
-	held    int // how many have to wait for that
+	running int  // at workers, or in the queue for one
+	window  int  // how many may be: one, and more when that takes long
+	held    int  // how many have to wait for that
+	atWork  bool // those that may be were all at workers when the window was looked at last
 }
 
 // loss says what a call may have had to do with the end of its worker.
@@ -86,16 +87,31 @@ func (d *dispatcher) endTrials(calls []*call, found bool) (next []placement) {
 }
 
 // widen lets twice as many calls on each trial: those that run for long, and do no harm,
-// are not to hold up the others.
+// are not to hold up the others. The time that a worker takes to start is not theirs.
 func (d *dispatcher) widen() []placement {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var next []placement
 	for _, t := range slices.Clone(d.trials) {
+		before := t.atWork
+		t.atWork = !d.queues(t)
+		if t.running > 0 && !(before && t.atWork) {
+			continue
+		}
 		t.window *= 2
 		next = append(next, d.proceed(t)...)
 	}
 	return next
+}
+
+// queues tells whether a call that is tried waits for a worker.
+func (d *dispatcher) queues(t *trial) bool {
+	for c := d.queue.head; c != nil; c = c.next {
+		if c.trial == t {
+			return true
+		}
+	}
+	return false
 }
 
 // placement is a call that was given to a worker.
