@@ -31,12 +31,19 @@ type StatusError struct {
 	Reason string
 	// RetryAfter, in seconds, is sent as Retry-After if it is not 0.
 	RetryAfter int
+	// Err is why, if that is more than the Reason: errors.Is and errors.As find it.
+	// A refusal whose client has left, as far as can be known, wraps
+	// ErrHalfClosed, and counts as that and not as a failure.
+	Err error
 }
 
 // Error returns the status and the reason.
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("%d %s: %s", e.Code, http.StatusText(e.Code), e.Reason)
 }
+
+// Unwrap returns Err.
+func (e *StatusError) Unwrap() error { return e.Err }
 
 // ResponseError is a mistake of the application in its response: a field that
 // may not be sent, more or less content than announced, calls out of order.

@@ -2,6 +2,7 @@ package asteri
 
 import (
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 )
@@ -62,6 +63,29 @@ type Record struct {
 	Err error
 	// Header is the response header; nil if none was sent.
 	Header *Header
+}
+
+// StatusClientClosed is nginx's status for a request whose client left before it was
+// answered.
+const StatusClientClosed = 499
+
+// LeftFirst tells whether the client left before it had an answer of the handler's,
+// whatever it was told in case it still reads.
+func (r *Record) LeftFirst() bool {
+	if r.Err == nil || !errors.Is(r.Err, ErrClientGone) && !errors.Is(r.Err, ErrHalfClosed) {
+		return false
+	}
+	var refusal *StatusError
+	return r.Status == 0 || r.Status == StatusClientClosed || errors.As(r.Err, &refusal)
+}
+
+// LoggedStatus is the status by which logs name the exchange: StatusClientClosed if the
+// client left first, else Status.
+func (r *Record) LoggedStatus() int {
+	if r.LeftFirst() {
+		return StatusClientClosed
+	}
+	return r.Status
 }
 
 // Handling is what handlers say of their work on a request, for its observer. It is

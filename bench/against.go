@@ -75,11 +75,17 @@ func (r runner) runPairs(ctx context.Context, c benchCase, out *report.Case) err
 func (r runner) pair(ctx context.Context, c benchCase, now, before *report.Server, round int) (err error) {
 	pair := []*report.Server{now, before}
 	servers, sums := make([]*server, 2), make([]spent, 2)
+	defer func() {
+		for _, s := range servers {
+			if s != nil {
+				err = errors.Join(err, s.stop())
+			}
+		}
+	}()
 	for i, s := range pair {
 		if servers[i], err = r.begin(ctx, c, s); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, servers[i].stop()) }()
 		if _, err := r.gen.Run(ctx, c.load, servers[i].url(), warmUp); err != nil {
 			return servers[i].Explain(err)
 		}

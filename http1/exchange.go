@@ -235,9 +235,8 @@ func (x *exchange) Abort(cause error) {
 		s.conn.Abort(cause)
 		return
 	}
-	var refusal *asteri.StatusError
-	if !errors.As(cause, &refusal) || refusal.Code < 400 || refusal.Code > 599 {
-		refusal = &asteri.StatusError{Code: 500}
+	refusal, asked := httpfield.RefusalOf(cause)
+	if !asked {
 		x.keepAlive = false
 	}
 	x.respondError(refusal, cause)

@@ -38,6 +38,8 @@ type Report struct {
 	// them, by reason.
 	Refused map[string]uint64 `json:"refused,omitempty"`
 	Loops   []Loop            `json:"loops"`
+	// Certificates are those that clients get over TLS.
+	Certificates []Certificate `json:"certificates,omitempty"`
 	// HTTP3 is there if HTTP/3 is spoken.
 	HTTP3 *HTTP3 `json:"http3,omitempty"`
 	// WebSockets is there once one was asked for.
@@ -51,8 +53,10 @@ type Report struct {
 
 	// Requests are those in flight, the oldest first; at most MaxRequests.
 	Requests []Request `json:"requests,omitempty"`
-	// Errors are the last records of the log that are errors, the latest first.
-	Errors []LogRecord `json:"errors,omitempty"`
+	// Errors are the last errors of the log, equal ones as one, the latest first.
+	// RecentErrors is how many records were errors in the last five minutes.
+	Errors       []ErrorGroup `json:"errors,omitempty"`
+	RecentErrors uint64       `json:"recent_errors,omitempty"`
 	// Configuration has a row for each setting.
 	Configuration []Setting `json:"configuration,omitempty"`
 	// Memory is which routes have made workers grow, those first that did most; at
@@ -143,6 +147,17 @@ type Loop struct {
 	// Lag is how long the loop took, when it was last asked, to come to
 	// something new; if it has not yet, the time since. In seconds.
 	Lag float64 `json:"lag_seconds"`
+}
+
+// Certificate is one that clients get.
+type Certificate struct {
+	// Name is its first: of a host, else an address, else the subject's. Of several
+	// with one name this is the one that ends first.
+	Name string `json:"name"`
+	// NotAfter is when it, or one of its chain, expires.
+	NotAfter time.Time `json:"not_after"`
+	// Ends says that it has expired, or should have been replaced by now.
+	Ends bool `json:"ends,omitempty"`
 }
 
 // Worker is one worker process.

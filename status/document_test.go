@@ -118,7 +118,7 @@ func TestSchemaKnowsAllFields(t *testing.T) {
 	var doc Report
 	fill(reflect.ValueOf(&doc).Elem())
 	doc.Access, doc.Workers[0].State, doc.Requests[0].State = "full", "BUSY", "RUNNING"
-	for _, r := range []*LogRecord{&doc.Errors[0], doc.Workers[0].LastError} {
+	for _, r := range []*LogRecord{&doc.Errors[0].LogRecord, doc.Workers[0].LastError} {
 		r.Level, r.Source = "ERROR", "worker"
 	}
 	text, err := json.Marshal(doc)
@@ -126,7 +126,7 @@ func TestSchemaKnowsAllFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	validate(t, compiled(t, ""), text)
-	page, err := json.Marshal(LogPage{Records: doc.Errors, Cursor: 1, Lost: true})
+	page, err := json.Marshal(LogPage{Records: []LogRecord{doc.Errors[0].LogRecord}, Cursor: 1, Lost: true})
 	if err != nil {
 		t.Fatal(err)
 	}

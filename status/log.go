@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/logobject"
 )
 
 // Log keeps the last records of the log for those who look at the status. It is
@@ -16,8 +18,8 @@ type Log struct {
 	mu      sync.Mutex
 	records []LogRecord // the latest last; those in it do not change
 	bytes   int
-	cursor  uint64             // of the latest
-	errors  []LogRecord        // the latest last
+	cursor  uint64 // of the latest
+	errors  errorLog
 	last    map[int]*LogRecord // errors of workers
 }
 
@@ -51,9 +53,7 @@ func (l *Log) Append(r LogRecord) {
 	if rank(r.Level) < rank("ERROR") {
 		return
 	}
-	if l.errors = append(l.errors, r); len(l.errors) > logErrors {
-		l.errors = slices.Delete(l.errors, 0, 1)
-	}
+	l.errors.add(r)
 	if r.Worker != 0 {
 		if len(l.last) >= lastErrors {
 			clear(l.last) // of workers that have long gone, most likely
@@ -77,13 +77,12 @@ func (r *LogRecord) size() int {
 	return n
 }
 
-// Errors returns the last records that are errors, the latest first.
-func (l *Log) Errors() []LogRecord {
+// Errors returns the last errors, the latest first, and how many there were in the five
+// minutes before now.
+func (l *Log) Errors(now time.Time) (latest []ErrorGroup, recent uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	latest := slices.Clone(l.errors)
-	slices.Reverse(latest)
-	return latest
+	return l.errors.latest(), l.errors.since(now)
 }
 
 // LastError returns the last error of a worker, or nil.
@@ -244,7 +243,7 @@ func (k *keeper) Handle(ctx context.Context, r slog.Record) error {
 func appendAttr(fields []field, group string, a slog.Attr) []field {
 	v := a.Value.Resolve()
 	if v.Kind() != slog.KindGroup {
-		if a.Equal(slog.Attr{}) {
+		if a.Equal(slog.Attr{}) || a.Key == logobject.Key { // which the message is
 			return fields
 		}
 		return append(fields, field{group + a.Key, cut(strings.ToValidUTF8(v.String(), "\uFFFD"))})

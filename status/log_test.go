@@ -37,7 +37,7 @@ func TestLogKeepsRecords(t *testing.T) {
 	if last := log.LastError(77); last == nil || last.Message != "failed" || log.LastError(78) != nil {
 		t.Errorf("%+v", last)
 	}
-	if all := log.Errors(); len(all) != 2 || all[0].Message != "the end" {
+	if all, _ := log.Errors(time.Now()); len(all) != 2 || all[0].Message != "the end" {
 		t.Errorf("%+v", all)
 	}
 }
@@ -45,10 +45,10 @@ func TestLogKeepsRecords(t *testing.T) {
 func TestLogIsBounded(t *testing.T) {
 	log := NewLog()
 	for i := range 3 * logRecords {
-		log.Append(LogRecord{Level: "ERROR", Message: "x", Worker: i + 1})
+		log.Append(LogRecord{Level: "ERROR", Message: strings.Repeat("x", i%(2*logErrors)), Worker: i + 1})
 	}
-	if n := len(log.records); n != logRecords || len(log.errors) != logErrors || len(log.last) > lastErrors {
-		t.Errorf("%d records, %d errors, %d workers", n, len(log.errors), len(log.last))
+	if n := len(log.records); n != logRecords || len(log.errors.groups) != logErrors || len(log.last) > lastErrors {
+		t.Errorf("%d records, %d errors, %d workers", n, len(log.errors.groups), len(log.last))
 	}
 	for range 1000 {
 		log.Append(LogRecord{Level: "INFO", Message: cut(strings.Repeat("y", 1<<20))})

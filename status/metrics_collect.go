@@ -297,6 +297,9 @@ func (s sink) workers(doc *Report) {
 
 func (s sink) server(doc *Report, m *Measures) {
 	s.add(mReady, oneIf(doc.Ready))
+	for _, c := range doc.Certificates {
+		s.add(mCertificate, float64(c.NotAfter.Unix()), c.Name)
+	}
 	s.add(mStarted, float64(doc.Server.Started.UnixMilli())/1000)
 	if p := &doc.Process; p.RSS > 0 {
 		s.add(mServerRSS, float64(p.RSS))

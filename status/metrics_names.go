@@ -75,7 +75,7 @@ var kinds = []string{"app", "model", "protocol", "method", "status_class"}
 
 // Requests.
 var (
-	mRequests      = counter("asteri_requests_total", "Requests answered.", kinds...)
+	mRequests      = counter("asteri_requests_total", "Requests that have ended, answered or not.", kinds...)
 	mDuration      = histogram("asteri_request_duration_seconds", "Time from the complete request head to the end of the response.", kinds...)
 	mQueueTime     = histogram("asteri_request_queue_seconds", "Time that requests waited for a worker.", kinds...)
 	mWorkTime      = histogram("asteri_request_application_seconds", "Time that workers had requests, to the end of the response.", kinds...)
@@ -97,6 +97,7 @@ var (
 	mTurnedAway   = counter("asteri_connections_refused_total", "Connections closed before a protocol had them, by reason.", "reason")
 	mHandshakes   = counter("asteri_tls_handshakes_total", "Completed TLS handshakes of TCP connections.", "version", "resumed")
 	mHandshakeBad = counter("asteri_tls_handshakes_failed_total", "TLS handshakes of TCP connections that failed.")
+	mCertificate  = gauge("asteri_certificate_expiry_time_seconds", "When a certificate, or one of its chain, expires, in Unix time.", "certificate")
 	mHandshaking  = gauge("asteri_tls_handshakes_in_progress", "TLS handshakes that are not finished.")
 	mLoopConns    = gauge("asteri_loop_connections", "Open connections of a loop.", "loop")
 	mLoopActive   = gauge("asteri_loop_active", "1 if the loop gets new connections.", "loop")
@@ -126,7 +127,7 @@ var (
 	mWorkersExited  = counter("asteri_workers_exited_total", "Worker processes that ended, by cause.", "app", "cause")
 	mQueueLength    = gauge("asteri_queue_length", "Requests that wait for a worker.", "app")
 	mQueueCapacity  = gauge("asteri_queue_capacity", "Requests that may wait for a worker.", "app")
-	mQueueRefused   = counter("asteri_queue_refused_total", "Requests refused because the queue was full.", "app")
+	mQueueRefused   = counter("asteri_queue_refused_total", "Requests refused because the queue was full, and WebSockets because workers had as many as they may.", "app")
 	mQueueExpired   = counter("asteri_queue_expired_total", "Requests refused because they waited for too long.", "app")
 	mTimeouts       = counter("asteri_request_timeouts_total", "Requests that an application did not answer in time.", "app")
 	mRetries        = counter("asteri_request_retries_total", "Requests given to a second worker after the first had died.", "app")

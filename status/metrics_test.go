@@ -38,7 +38,8 @@ func scraped(t *testing.T) (asteri.Handler, *stats.Exchanges) {
 			return Report{
 				Server:      Server{Name: "test", Version: "1", PID: os.Getpid(), Started: time.Unix(1, 0), Uptime: 2},
 				Connections: 4, HTTP3: &HTTP3{Connections: 1, Accepted: 2, Errors: map[string]uint64{"H3_FRAME_ERROR": 1}},
-				Loops: []Loop{{Active: true, Connections: 3, Accepted: 5}}, WebSockets: &WebSockets{Failures: map[string]uint64{"too long": 1}},
+				Certificates: []Certificate{{Name: "shop.example", NotAfter: time.Unix(2, 0)}},
+				Loops:        []Loop{{Active: true, Connections: 3, Accepted: 5}}, WebSockets: &WebSockets{Failures: map[string]uint64{"too long": 1}},
 				Workers: []Worker{{PID: os.Getpid(), Model: "sync", State: "BUSY", At: "/shop", Served: 9, InFlight: 1}, {State: "STARTING"}},
 			}
 		},

@@ -36,8 +36,10 @@ func crowded() *Report {
 		doc.Requests = append(doc.Requests, Request{Method: "GET", Path: "/a/path/of/some/length" + evil, Protocol: "HTTP/2", Age: 12, State: "RUNNING", Worker: 1001})
 	}
 	for range logErrors {
-		doc.Errors = append(doc.Errors, LogRecord{Time: doc.Time, Level: "ERROR", Message: evil, Fields: map[string]string{"traceback": strings.Repeat(evil, 10)}})
+		doc.Errors = append(doc.Errors, ErrorGroup{Count: 2, LogRecord: LogRecord{Time: doc.Time, Level: "ERROR", Message: evil, Fields: map[string]string{"error": evil, "path": evil, "traceback": strings.Repeat(evil, 10)}}})
 	}
+	doc.RecentErrors = 1234
+	doc.Certificates = []Certificate{{Name: "a.example" + evil, NotAfter: doc.Time.Add(-time.Hour)}, {Name: "b.example", NotAfter: doc.Time.Add(time.Hour), Ends: true}}
 	for i := range 100 {
 		doc.Configuration = append(doc.Configuration, Setting{fmt.Sprint("setting_", i), evil, "default"})
 	}
@@ -166,7 +168,7 @@ func TestProblems(t *testing.T) {
 		texts = append(texts, p.Text)
 	}
 	all := strings.Join(texts, "\n")
-	for _, want := range []string{"900 of 1,024 places", "10 % of the answers", "Loop 0 lags", "Workers being replaced: 1", "in flight for 12 s", "last five minutes: 50", "1 B of memory", "load, 9.0"} {
+	for _, want := range []string{"900 of 1,024 places", "10 % of the answers", "Loop 0 lags", "Workers being replaced: 1", "in flight for 12 s", "last five minutes: 1,234", "1 B of memory", "load, 9.0", "has expired (2023-11-14", "b.example expires in 1 h"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is missing in\n%s", want, all)
 		}

@@ -43,6 +43,14 @@ func problems(doc *Report, l language) (found []problem) {
 			add(true, "lag", one.ID, l.span(one.Lag))
 		}
 	}
+	for _, c := range doc.Certificates {
+		switch {
+		case !c.NotAfter.After(doc.Time):
+			add(true, "expired", c.Name, stamp(c.NotAfter))
+		case c.Ends:
+			add(false, "expires", c.Name, l.span(c.NotAfter.Sub(doc.Time).Seconds()))
+		}
+	}
 	problemsOfWorkers(doc, l, add)
 	problemsOfHost(&doc.Host, l, add)
 	return found
@@ -62,14 +70,8 @@ func problemsOfWorkers(doc *Report, l language, add func(bad bool, key string, a
 		r := &doc.Requests[0]
 		add(false, "old", l.span(r.Age), r.Method, r.Path)
 	}
-	recent := 0
-	for i := range doc.Errors {
-		if doc.Time.Sub(doc.Errors[i].Time) < recentError {
-			recent++
-		}
-	}
-	if recent > 0 {
-		add(false, "log", l.count(recent), l.span(max(0, doc.Time.Sub(doc.Errors[0].Time).Seconds())))
+	if doc.RecentErrors > 0 && len(doc.Errors) > 0 {
+		add(false, "log", l.count(doc.RecentErrors), l.span(max(0, doc.Time.Sub(doc.Errors[0].Time).Seconds())))
 	}
 }
 

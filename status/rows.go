@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // rows writes the parts of the page of which there are many: a template takes ten times
@@ -142,7 +143,7 @@ func (r *rows) recycling(when *Recycling) {
 func (r *rows) trouble(w *Worker, own int) {
 	r.markup("<td>")
 	if e := w.LastError; e != nil {
-		r.markup("<details><summary>").text(stamp(e.Time)).markup("</summary><p>").text(e.Message).markup("</p>").fields(e.Fields)
+		r.markup("<details><summary>").text(stamp(e.Time)).markup("</summary><p>").text(headline(e.Message)).markup("</p>").fields(e.Fields)
 		r.markup("</details>")
 	}
 	r.markup(`</td><td class="actions">`).stackLink(w.PID)
@@ -170,19 +171,52 @@ func (d *pageData) RequestRows() template.HTML {
 	return r.html()
 }
 
-// ErrorRows are the last errors of the log.
+// ErrorRows are the last errors of the log: what was raised goes first, since that is what
+// they are told apart by.
 func (d *pageData) ErrorRows() template.HTML {
 	r := d.rows()
 	for i := range d.Doc.Errors {
 		e := &d.Doc.Errors[i]
-		r.markup(`<li id="e`).number(int(e.Cursor)).markup(`"><details><summary><time>`).text(stamp(e.Time)).markup("</time> ")
-		if e.Worker != 0 {
-			r.markup("<i>").number(e.Worker).markup("</i> ")
+		r.markup(`<li id="e`).number(int(e.ID)).markup(`"><details><summary><time>`).text(stamp(e.Time)).markup("</time> ")
+		if e.Count > 1 {
+			r.markup("<em>").word("times", r.lang.count(e.Count)).markup("</em> ")
 		}
-		r.text(e.Message).markup("</summary>").fields(e.Fields)
+		raised := e.Fields["error"]
+		if raised != "" {
+			r.markup("<b>").text(headline(raised)).markup("</b> ")
+		}
+		if headline(e.Message) != headline(raised) {
+			r.text(headline(e.Message)).markup(" ")
+		}
+		if path := e.Fields["path"]; path != "" {
+			r.markup("<small>").text(headline(e.Fields["method"] + " " + path)).markup("</small>")
+		}
+		r.markup("</summary>")
+		if e.Count > 1 {
+			r.markup(`<p class="quiet">`).word("firstseen", stamp(e.First)).markup("</p>")
+		}
+		if headline(e.Message) != e.Message {
+			r.markup("<pre>").text(e.Message).markup("</pre>")
+		}
+		r.fields(e.Fields)
+		if e.Worker != 0 {
+			r.markup(`<p class="quiet">`).word("worker").markup(" ").number(e.Worker).markup("</p>")
+		}
 		r.markup("</details></li>")
 	}
 	return r.html()
+}
+
+// longestHeadline is how much of a text the page shows before somebody asks, in bytes.
+const longestHeadline = 160
+
+// headline is the first line of a text, or its beginning.
+func headline(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	if len(line) > longestHeadline {
+		line = strings.ToValidUTF8(line[:longestHeadline], "") + "…"
+	}
+	return line
 }
 
 // SettingRows are the configuration.

@@ -42,7 +42,7 @@ func (s *Monitor) gather() *Report {
 	s.fly(&doc)
 	s.samples.fill(&doc)
 	doc.Traffic.TLS = s.flights.secure()
-	doc.Errors = s.opts.Log.Errors()
+	doc.Errors, doc.RecentErrors = s.opts.Log.Errors(doc.Time)
 	for i := range doc.Workers {
 		doc.Workers[i].LastError = s.opts.Log.LastError(doc.Workers[i].PID)
 	}
@@ -131,6 +131,7 @@ func (doc *Report) view(everything bool) *Report {
 	}
 	view.Access = "public"
 	view.Requests, view.Errors, view.Configuration, view.Memory = nil, nil, nil, nil
+	view.RecentErrors = 0
 	view.Workers = make([]Worker, len(doc.Workers))
 	copy(view.Workers, doc.Workers)
 	for i := range view.Workers {

@@ -197,10 +197,12 @@ var words = map[string][numLanguages]string{
 	"window":      {"Rates and latencies are of the last %s.", "Laju dan latensi dari %s terakhir."},
 
 	"history":    {"The last five minutes", "Lima menit terakhir"},
-	"ratechart":  {"Requests a second", "Permintaan per detik"},
+	"ratechart":  {"Requests of each second", "Permintaan tiap detik"},
 	"latechart":  {"Latency", "Latensi"},
 	"flychart":   {"Requests in flight", "Permintaan berjalan"},
 	"chartlabel": {"%s over the last five minutes: now %s, at most %s", "%s selama lima menit terakhir: kini %s, tertinggi %s"},
+	"lastsecond": {"in the last second", "pada detik terakhir"},
+	"mean":       {"mean of %s", "rata-rata %s"},
 	"atmost":     {"at most %s", "tertinggi %s"},
 	"ofthem5xx":  {"with 5xx", "dengan 5xx"},
 
@@ -258,11 +260,13 @@ var words = map[string][numLanguages]string{
 	"contains":  {"Path, method or worker contains", "Jalur, metode atau pekerja memuat"},
 	"olderthan": {"Older than (seconds)", "Lebih tua dari (detik)"},
 
-	"errors":   {"Recent errors", "Galat terbaru"},
-	"noerrors": {"None since the start.", "Tidak ada sejak mulai."},
-	"time":     {"Time (UTC)", "Waktu (UTC)"},
-	"message":  {"Message", "Pesan"},
-	"details":  {"Details", "Rincian"},
+	"errors":    {"Recent errors", "Galat terbaru"},
+	"times":     {"%s times", "%s kali"},
+	"firstseen": {"The first of them: %s", "Yang pertama: %s"},
+	"noerrors":  {"None since the start.", "Tidak ada sejak mulai."},
+	"time":      {"Time (UTC)", "Waktu (UTC)"},
+	"message":   {"Message", "Pesan"},
+	"details":   {"Details", "Rincian"},
 
 	"traffic":   {"Traffic", "Lalu lintas"},
 	"kind":      {"Kind", "Jenis"},
@@ -283,6 +287,10 @@ var words = map[string][numLanguages]string{
 	"reason":    {"Reason", "Alasan"},
 	"handshake": {"TLS handshakes under way", "Jabat tangan TLS berlangsung"},
 	"buffers":   {"Memory in buffers", "Memori penyangga"},
+
+	"certificates": {"Certificates", "Sertifikat"},
+	"certificate":  {"Certificate", "Sertifikat"},
+	"validuntil":   {"Valid until (UTC)", "Berlaku hingga (UTC)"},
 
 	"loops":    {"Event loops", "Event loop"},
 	"loop":     {"Loop", "Loop"},
@@ -329,6 +337,8 @@ var words = map[string][numLanguages]string{
 	"problem.queue":    {"%s of %s places for waiting requests are taken.", "%s dari %s tempat antrean terisi."},
 	"problem.errors":   {"%s of the answers are errors (5xx).", "%s jawaban adalah galat (5xx)."},
 	"problem.lag":      {"Loop %d lags behind by %s: something blocks it.", "Loop %d tertinggal %s: ada yang menghalanginya."},
+	"problem.expired":  {"The certificate of %s has expired (%s UTC): clients refuse it.", "Sertifikat %s kedaluwarsa (%s UTC): klien menolaknya."},
+	"problem.expires":  {"The certificate of %s expires in %s.", "Sertifikat %s kedaluwarsa dalam %s."},
 	"problem.busy":     {"All %s workers are busy, and requests wait.", "Semua %s pekerja sibuk, dan permintaan menunggu."},
 	"problem.restarts": {"Workers being replaced: %s.", "Pekerja yang sedang diganti: %s."},
 	"problem.old":      {"A request has been in flight for %s: %s %s.", "Satu permintaan sudah berjalan %s: %s %s."},

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/selfsigned"
 )
 
@@ -39,10 +42,22 @@ func (s *server) announceReady() {
 		s.announceStatus()
 	}
 	if s.ownCert != nil {
-		s.logs.Warn("No --certfile: TLS is answered with a self-signed certificate, which clients do not trust",
-			"sha256", selfsigned.Fingerprint(*s.ownCert))
+		s.announceOwnCertificate()
 	}
 }
+
+// announceOwnCertificate says by which certificate https is answered. Where nobody has
+// asked for TLS that is no reason to worry.
+func (s *server) announceOwnCertificate() {
+	level, what := slog.LevelInfo, "https is answered with a self-signed certificate, which clients do not trust"
+	if s.asked("protocols") || s.asked("http_protocols") && s.cfg.Speaks("h3") {
+		level, what = slog.LevelWarn, "No --certfile: TLS is answered with a self-signed certificate, which clients do not trust"
+	}
+	s.logs.Log(context.Background(), level, what, "sha256", selfsigned.Fingerprint(*s.ownCert))
+}
+
+// asked tells whether somebody has given the setting of that name.
+func (s *server) asked(name string) bool { return s.cfg.Origin(name).Layer != config.Default }
 
 // paint marks text for a terminal in color.
 func (s *server) paint(code, text string) string {

@@ -36,7 +36,7 @@ func run(args []string) int {
 	}
 	switch {
 	case cfg.Help:
-		err = config.WriteHelp(os.Stdout)
+		return help(cfg.HelpTopic)
 	case cfg.Version:
 		_, err = fmt.Println("asteri-loop " + version)
 	case cfg.PrintConfig:
@@ -48,10 +48,4 @@ func run(args []string) int {
 		return complain(exitFailure, err)
 	}
 	return exitOK
-}
-
-// complain reports an error for which there is no log yet.
-func complain(status int, err error) int {
-	fmt.Fprintln(os.Stderr, "asteri-loop:", err)
-	return status
 }

@@ -69,6 +69,7 @@ func pythonConfig(cfg *config.Config, l *logs) python.Config {
 		ResponseSpoolMax:     limit(cfg.ResponseSpoolMax),
 		ServerSoftware:       software(),
 		RequestIDField:       cfg.RequestID,
+		KeepOutput:           !cfg.CaptureOutput,
 		WebSocket:            websocketOptions(cfg, l),
 		Logger:               l.Logger,
 	}
@@ -116,8 +117,9 @@ func (a *pythonApp) Describe() []description {
 		d.Interface, d.Model, d.Why = info.Interface, info.Model, info.Why
 		d.Runtime = info.Implementation + " " + info.Python
 		if info.FreeThreaded {
-			d.Runtime += " (free-threaded, with its lock)"
+			d.Runtime += ", free-threaded, with its lock"
 		}
+		d.Runtime += " (" + info.Interpreter + ")"
 	}
 	return []description{d}
 }
@@ -175,7 +177,7 @@ func checkPython(cfg *config.Config, l *logs) error {
 	if err != nil {
 		return explainBoot(l.Logger, err)
 	}
-	l.Info("The application can be served", "app", cfg.App, "interface", info.Interface, "model", info.Model, "python", info.Python)
+	l.Info("The application can be served", "app", cfg.App, "interface", info.Interface, "model", info.Model, "python", info.Python, "interpreter", info.Interpreter)
 	return nil
 }
 

@@ -181,7 +181,7 @@ func TestGracefulStopFinishesPython(t *testing.T) {
 }
 
 func TestQuickStopLeavesNoWorker(t *testing.T) {
-	for _, signals := range [][]syscall.Signal{{syscall.SIGINT}, {syscall.SIGTERM, syscall.SIGQUIT}, {syscall.SIGHUP, syscall.SIGINT}} {
+	for _, signals := range [][]syscall.Signal{{syscall.SIGQUIT}, {syscall.SIGTERM, syscall.SIGQUIT}, {syscall.SIGHUP, syscall.SIGQUIT}} {
 		p := start(t, helloDir(t), "hello:app")
 		status := slow(t, p, "60000")
 		worker := report(t, p).Workers[0].PID

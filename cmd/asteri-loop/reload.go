@@ -31,6 +31,7 @@ func (s *server) reload(ctx context.Context) {
 		if err := s.tls.Load(s.tlsOptions(next)); err != nil {
 			s.logs.Error("The certificates stay as they were: " + err.Error())
 		}
+		s.warnOfCertificates()
 	}
 	s.live.Store(next)
 	select {

@@ -106,6 +106,7 @@ func (s *server) serve() int {
 	}
 	s.state.Store(nil)
 	s.announceReady()
+	s.warnOfCertificates()
 	s.control(s.signals)
 	return exitOK
 }
@@ -184,6 +185,7 @@ func (s *server) check() int {
 	if err := s.openTLS(); err != nil {
 		return s.fail(exitStatus(err), "The settings do not work", err)
 	}
+	s.warnOfCertificates()
 	if _, err := edge(nil, s.cfg, s.logs); err != nil {
 		return s.fail(exitStatus(err), "The settings do not work", err)
 	}
@@ -215,6 +217,8 @@ func (s *server) report() status.Report {
 		Overload:    stats.Overload,
 		BufferBytes: stats.BufferBytes,
 		Refused:     stats.Refused,
+
+		Certificates: s.certificates(),
 	}
 	about := s.app.Describe()
 	doc.Application = about[0].Application

@@ -106,7 +106,7 @@ func TestQueueSize(t *testing.T) {
 	if got := <-statuses; got != 503 {
 		t.Errorf("%d", got)
 	}
-	p.signal(syscall.SIGINT)
+	p.signal(syscall.SIGQUIT)
 	for range cap(statuses) - 1 {
 		<-statuses
 	}
@@ -226,7 +226,7 @@ func TestTLSVersionAndCiphers(t *testing.T) {
 }
 
 func TestLogLevel(t *testing.T) {
-	p := launch(t, t.TempDir(), nil, "-b", "127.0.0.1:0", "--log-level", "warning")
+	p := launch(t, t.TempDir(), nil, "-b", "127.0.0.1:0", "--log-level", "warning", "--protocols", "https")
 	p.await("[WARNING] No --certfile")
 	if strings.Contains(p.log.String(), "[INFO]") {
 		t.Error("what is less important must not be logged")

@@ -102,14 +102,17 @@ func (s *server) reopenLogs() (done <-chan struct{}) {
 	return reopened
 }
 
-// shutdown stops the server: gracefully for TERM, at once for INT and QUIT, and
-// at once for whichever comes second.
+// shutdown stops the server: gracefully for TERM and INT, at once for QUIT, and at
+// once for whichever comes second. INT is Ctrl-C, which is how most developers stop a
+// server: their application's shutdown (lifespan, atexit) is to run as it will in
+// production.
 func (s *server) shutdown(sig os.Signal, signals *signals) {
 	s.state.Store(&errStopping)
-	s.logs.Info("Stopping: " + signalName(sig))
-	if sig != syscall.SIGTERM {
+	if sig == syscall.SIGQUIT {
+		s.logs.Info("Stopping: " + signalName(sig))
 		return
 	}
+	s.logs.Info("Stopping: " + signalName(sig) + "; a second signal stops at once")
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.GracefulTimeout)
 	defer cancel()
 	drained := make(chan struct{})

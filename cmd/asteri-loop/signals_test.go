@@ -49,49 +49,51 @@ func (r *running) finish() bool {
 }
 
 func TestGracefulStopFinishesRequests(t *testing.T) {
-	p := start(t, t.TempDir(), "--access-logfile", "-")
-	request := begin(t, p)
-	p.signal(syscall.SIGTERM)
-	p.await("Stopping: TERM")
-	if !request.finish() {
-		t.Error("the request that ran was cut off")
-	}
-	if s := p.exit(); s != exitOK {
-		t.Errorf("status %d", s)
-	}
-	if !strings.Contains(p.out.String(), `"POST /echo HTTP/1.1" 200 4`) {
-		t.Errorf("the access log misses the last request:\n%s", p.out.String())
-	}
-	if !strings.HasSuffix(p.log.String(), "[INFO] Stopped\n") {
-		t.Error("the end is not in the log")
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		p := start(t, t.TempDir(), "--access-logfile", "-")
+		request := begin(t, p)
+		p.signal(sig)
+		p.await("Stopping: " + signalName(sig))
+		if !request.finish() {
+			t.Error("the request that ran was cut off")
+		}
+		if s := p.exit(); s != exitOK {
+			t.Errorf("status %d", s)
+		}
+		if !strings.Contains(p.out.String(), `"POST /echo HTTP/1.1" 200 4`) {
+			t.Errorf("the access log misses the last request:\n%s", p.out.String())
+		}
+		if !strings.HasSuffix(p.log.String(), "[INFO] Stopped\n") {
+			t.Error("the end is not in the log")
+		}
 	}
 }
 
 func TestQuickStop(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
-		p := start(t, t.TempDir())
-		request := begin(t, p)
-		p.signal(sig)
-		if s := p.exit(); s != exitOK {
-			t.Errorf("%v: status %d", sig, s)
-		}
-		if request.finish() {
-			t.Errorf("%v: the request was answered", sig)
-		}
+	p := start(t, t.TempDir())
+	request := begin(t, p)
+	p.signal(syscall.SIGQUIT)
+	if s := p.exit(); s != exitOK {
+		t.Errorf("status %d", s)
+	}
+	if request.finish() {
+		t.Error("the request was answered")
 	}
 }
 
 func TestSecondSignalStopsAtOnce(t *testing.T) {
-	p := start(t, t.TempDir())
-	request := begin(t, p)
-	p.signal(syscall.SIGTERM)
-	p.await("Stopping: TERM")
-	p.signal(syscall.SIGINT)
-	if s := p.exit(); s != exitOK {
-		t.Errorf("status %d", s)
-	}
-	if request.finish() || !strings.Contains(p.log.String(), "Stopping at once: INT") {
-		t.Error("the request was answered")
+	for _, first := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		p := start(t, t.TempDir())
+		request := begin(t, p)
+		p.signal(first)
+		p.await("Stopping: " + signalName(first) + "; a second signal stops at once")
+		p.signal(syscall.SIGINT)
+		if s := p.exit(); s != exitOK {
+			t.Errorf("status %d", s)
+		}
+		if request.finish() || !strings.Contains(p.log.String(), "Stopping at once: INT") {
+			t.Error("the request was answered")
+		}
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -25,7 +23,7 @@ type watched struct {
 	statsd    *statsd.Client // nil without
 	status    *status.Monitor
 	token     string
-	tokenFile string // empty if the operator has chosen the token
+	tokenFile *tokenFile // nil if the operator has chosen the token
 	admin     []*loop.Listener
 }
 
@@ -79,56 +77,12 @@ func (s *server) listenAdmin() error {
 	return nil
 }
 
-// keepToken puts the token into a file of this user's. Without one only who reads the
-// terminal knows it.
-func (s *server) keepToken() {
-	path, err := writeToken(s.token)
-	if err != nil {
-		s.logs.Warn("The status token cannot be kept in a file; --status-token sets one", "error", err)
-		return
-	}
-	s.tokenFile = path
-}
-
-// writeToken makes the file in the user's own runtime directory, or in one of the
-// user's below that for temporary files. It follows no link that another has put there.
-func writeToken(token string) (path string, err error) {
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
-		dir = filepath.Join(os.TempDir(), fmt.Sprintf("asteri-loop-%d", os.Getuid()))
-		if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
-			return "", err
-		}
-	}
-	info, err := os.Lstat(dir) //nolint:gosec // the user names it, for the user's own files
-	if err != nil {
-		return "", err
-	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || info.Mode().Perm()&0o022 != 0 || ok && int(owner.Uid) != os.Getuid() {
-		return "", fmt.Errorf("%s is not a directory that only this user can write to", dir)
-	}
-	path = filepath.Join(dir, fmt.Sprintf("asteri-loop-%d.token", os.Getpid()))
-	_ = os.Remove(path)                                                   //nolint:gosec // of a process that had this number before
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // as above
-	if err != nil {
-		return "", err
-	}
-	if _, err := f.WriteString(token + "\n"); err != nil {
-		_ = f.Close() // the first error says more
-		return "", err
-	}
-	return path, f.Close()
-}
-
 // closeStatus ends what watches.
 func (s *server) closeStatus() {
 	if s.status != nil {
 		s.status.Close()
 	}
-	if s.tokenFile != "" {
-		_ = os.Remove(s.tokenFile) // it opens nothing any more
-		_ = os.Remove(filepath.Dir(s.tokenFile))
-	}
+	s.tokenFile.remove()
 }
 
 // statusLink returns where the status page is: for who reads it on a terminal with
@@ -148,7 +102,7 @@ func (s *server) statusLink() string {
 		scheme = "http"
 	}
 	link := place(scheme, s.listeners[0]) + s.cfg.StatusPath
-	if s.tokenFile != "" && s.logs.terminal {
+	if s.tokenFile != nil && s.logs.terminal {
 		link += "?token=" + s.token
 	}
 	return link
@@ -171,8 +125,8 @@ func place(scheme string, ln *loop.Listener) string {
 func (s *server) announceStatus() {
 	switch link := s.statusLink(); {
 	case link == "":
-	case s.tokenFile != "" && len(s.admin) == 0:
-		s.logs.Info("Status page: "+link, "token_file", s.tokenFile)
+	case s.tokenFile != nil && len(s.admin) == 0:
+		s.logs.Info("Status page: "+link, "token_file", s.tokenFile.path)
 	default:
 		s.logs.Info("Status page: " + link)
 	}

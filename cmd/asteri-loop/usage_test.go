@@ -20,7 +20,23 @@ func TestCommands(t *testing.T) {
 	}{
 		{args: []string{"--version"}, out: "asteri-loop " + version + "\n"},
 		{args: []string{"-v"}, out: "asteri-loop "},
-		{args: []string{"-h"}, out: "\nWorker Processes:\n  -w, --workers N|MODEL[:N]\n"},
+		{args: []string{"-V"}, out: "asteri-loop " + version + "\n"},
+		{args: []string{"version"}, out: "asteri-loop " + version + "\n"},
+		{args: []string{"-h"}, out: "usage: asteri-loop [OPTIONS] [APP]\n"},
+		{args: []string{"help"}, out: "usage: asteri-loop [OPTIONS] [APP]\n"},
+		{args: []string{"-w", "4", "app:app", "--wokers", "--help"}, out: "usage: asteri-loop [OPTIONS] [APP]\n"},
+		{args: []string{"--help", "all"}, out: "\nWorker Processes:\n  -w, --workers N|MODEL[:N]\n"},
+		{args: []string{"help", "tls"}, out: "SSL:\n  --certfile FILE"},
+		{args: []string{"help", "--timeout"}, out: "  -t, --timeout TIME"},
+		{args: []string{"help", "tsl"}, status: exitUsage, log: `help: "tsl" is no topic and no option; did you mean "tls"?`},
+		{args: []string{"--print-config", "--status-token", "0123456789abcdef"}, out: `status_token = "********"                # command line --status-token, masked`},
+		{
+			args: []string{"--port", "8000", "--limit-max-requests", "9", "-t", "soon", "--ssl-certificate=x", "-w", "gtornad", "-D", "app:app"}, status: exitUsage,
+			log: "asteri-loop: --port: no such option; use --bind HOST:PORT\nasteri-loop: --limit-max-requests: no such option; use --max-requests INT\n" +
+				"asteri-loop: --ssl-certificate: no such option; use --certfile FILE\nasteri-loop: -D: no such option; let a service manager such as systemd run the server, or end the command with &\n" +
+				"asteri-loop: --workers: \"gtornad\": must be a number of workers, a model (sync, gthread, gevent, asgi, tornado, gtornado) or model:number; did you mean \"gtornado\"?\n" +
+				"asteri-loop: --timeout: \"soon\": not a duration: give seconds or a number with a unit (30, 30s, 2m, 500ms, 1h)\nTry asteri-loop --help.\n",
+		},
 		{args: []string{"--print-config", "-w", "gtornado:3"}, out: "worker_class = \"gtornado\"                # command line --workers\n"},
 		{env: []string{"PORT=81"}, args: []string{"--print-config"}, out: "bind = [\":81\"]                           # environment PORT\n"},
 		{args: []string{"--check-config"}, log: "no application to import"},

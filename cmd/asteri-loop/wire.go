@@ -127,7 +127,7 @@ func (s *server) listen() error {
 		}
 		ln, udp, err := s.bind(lc)
 		if err != nil {
-			return blameSettings(err)
+			return blameSettings(advisePort(err, addr))
 		}
 		s.listeners = append(s.listeners, ln)
 		if err := s.listenHTTP3(addr, ln, udp, h, opts); err != nil {

@@ -79,14 +79,15 @@ func requestLine(dst []byte, e *entry) []byte {
 var colors = [...]string{2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 
 func status(dst []byte, e *entry) []byte {
-	if e.Status == 0 {
+	code := e.LoggedStatus()
+	if code == 0 {
 		return append(dst, absent)
 	}
 	color := ""
-	if class := e.Status / 100; e.format.opts.Color && class < len(colors) {
+	if class := code / 100; e.format.opts.Color && class < len(colors) {
 		color = colors[class]
 	}
-	dst = strconv.AppendInt(append(dst, color...), int64(e.Status), 10)
+	dst = strconv.AppendInt(append(dst, color...), int64(code), 10)
 	if color != "" {
 		dst = append(dst, "\x1b[0m"...)
 	}

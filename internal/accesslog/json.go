@@ -43,7 +43,7 @@ var members = withKeys([]member{
 	{name: "path", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Path) })},
 	{name: "query", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Query) })},
 	{name: "protocol", text: requested(func(dst []byte, r *asteri.Request) []byte { return escape(dst, r.Proto.String()) })},
-	{name: "status", value: func(dst []byte, e *entry) []byte { return unlessZero(dst, int64(e.Status)) }},
+	{name: "status", value: func(dst []byte, e *entry) []byte { return unlessZero(dst, int64(e.LoggedStatus())) }},
 	{name: "bytes_in", value: func(dst []byte, e *entry) []byte { return strconv.AppendInt(dst, e.BytesIn, 10) }},
 	{name: "bytes_out", value: func(dst []byte, e *entry) []byte { return strconv.AppendInt(dst, e.BytesOut, 10) }},
 	{name: "bytes_sent", value: func(dst []byte, e *entry) []byte { return strconv.AppendInt(dst, e.BytesSent, 10) }},

@@ -2,6 +2,8 @@ package archtest
 
 import (
 	"go/ast"
+	"go/token"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -86,5 +88,47 @@ func TestFuzzTargetsDoNotRecover(t *testing.T) {
 				return true
 			})
 		}
+	}
+}
+
+// What a record says beside its message is a member of a JSON object, by whose name
+// machines ask: a word, or several with _ between them.
+func TestKeysOfTheLogAreWords(t *testing.T) {
+	word := regexp.MustCompile(`^([a-z][a-z0-9_]*)?$`) // a group without a name is its members
+	attributes := []string{"Any", "Bool", "Duration", "Float64", "Group", "Int", "Int64", "String", "Time", "Uint64"}
+	first := map[string]int{"Debug": 1, "Info": 1, "Warn": 1, "Error": 1, "With": 0}
+	for _, f := range load(t).files {
+		if f.test || strings.HasPrefix(f.path, "bench/") || strings.HasPrefix(f.path, "internal/suite/") {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			method, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			of, _ := method.X.(*ast.Ident) // nil for what is no name
+			from, logs := first[method.Sel.Name]
+			if !logs || of != nil && of.Name == "http" {
+				from = len(call.Args)
+			}
+			if of != nil && of.Name == "slog" && slices.Contains(attributes, method.Sel.Name) {
+				from = 0
+			}
+			for i := from; i < len(call.Args); i += 2 {
+				if _, attr := call.Args[i].(*ast.CallExpr); attr { // takes one place
+					i--
+					continue
+				}
+				key, ok := call.Args[i].(*ast.BasicLit)
+				if ok && key.Kind == token.STRING && !word.MatchString(strings.Trim(key.Value, "\"`")) {
+					t.Errorf("%s: key %s", f.position(key), key.Value)
+				}
+			}
+			return true
+		})
 	}
 }

@@ -20,6 +20,8 @@ type Config struct {
 	// Help, Version, PrintConfig and CheckConfig ask for that in place of
 	// serving.
 	Help, Version, PrintConfig, CheckConfig bool
+	// HelpTopic is what help was asked about, as WriteHelp takes it.
+	HelpTopic string
 
 	// Bind are the addresses to listen on, in the form that
 	// loop.ListenConfig.Addr takes.
@@ -109,7 +111,9 @@ type Config struct {
 	LoggerLevels []string
 	// LogFormat is "text" or "json".
 	LogFormat string
-	LogSyslog bool
+	// CaptureOutput has what the application prints be logged.
+	CaptureOutput bool
+	LogSyslog     bool
 	// LogSyslogTo and LogSyslogFacility are as package syslog parses them.
 	LogSyslogTo, LogSyslogPrefix, LogSyslogFacility string
 	DisableRedirectAccessToSyslog                   bool

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ func readEnvironment(environ []string, into assignments) (warnings []string, err
 		env[name] = v
 	}
 	var known []string
+	var bad []error
 	for _, s := range settings {
 		found := false
 		for _, variable := range s.variables() {
@@ -25,9 +27,7 @@ func readEnvironment(environ []string, into assignments) (warnings []string, err
 				continue
 			}
 			found = true
-			if err := fromVariable(s, variable, v, into); err != nil {
-				return nil, err
-			}
+			bad = append(bad, fromVariable(s, variable, v, into))
 		}
 	}
 	for name := range env {
@@ -38,7 +38,7 @@ func readEnvironment(environ []string, into assignments) (warnings []string, err
 		}
 	}
 	slices.Sort(warnings)
-	return warnings, nil
+	return warnings, errors.Join(bad...)
 }
 
 func fromVariable(s *setting, variable Variable, v string, into assignments) error {

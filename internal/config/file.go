@@ -37,12 +37,11 @@ func readFile(path, name string, given bool) (assignments, string, error) {
 		names = append(names, key)
 	}
 	slices.Sort(names) // one message for one mistake, whatever the map's order
+	var bad []error
 	for _, key := range names {
-		if err := fromKey(name, key, keys[key], into); err != nil {
-			return nil, "", err
-		}
+		bad = append(bad, fromKey(name, key, keys[key], into))
 	}
-	return into, path, nil
+	return into, path, errors.Join(bad...)
 }
 
 func syntaxError(name string, err error) error {
@@ -57,7 +56,7 @@ func fromKey(file, key string, v any, into assignments) error {
 	origin := Origin{File, file + ": " + key}
 	s := find(key)
 	if s == nil || s.Command || s.Name == "config" {
-		return fmt.Errorf("%s: no such setting%s", origin.Name, cmp.Or(gunicornHint(key), didYouMean(key, fileKeys(), "")))
+		return fmt.Errorf("%s: no such setting%s", origin.Name, cmp.Or(hint(key), didYouMean(key, fileKeys(), "")))
 	}
 	if table, ok := v.(map[string]any); ok && s.Name == "mount" && isMount(table) {
 		v = []map[string]any{table} // [mount], where [[mount]] was meant

@@ -3,8 +3,9 @@ package config
 import (
 	"bytes"
 	"flag"
-	"maps"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,11 +33,7 @@ func TestDocsAreFresh(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	var b strings.Builder
-	if err := WriteHelp(&b); err != nil {
-		t.Fatal(err)
-	}
-	text := b.String()
+	text := helpOn(t, everything)
 	for n, line := range strings.Split(text, "\n") {
 		if len(line) > helpWidth {
 			t.Errorf("line %d is too long: %q", n+1, line)
@@ -57,6 +54,68 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+func helpOn(t *testing.T, topic string) string {
+	t.Helper()
+	var b strings.Builder
+	if err := WriteHelp(&b, topic); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestHelpIsAPage: what a first day needs fits on a screen, and names where the rest is.
+func TestHelpIsAPage(t *testing.T) {
+	text := helpOn(t, "")
+	if lines := strings.Count(text, "\n"); lines > 70 {
+		t.Errorf("%d lines", lines)
+	}
+	for n, line := range strings.Split(text, "\n") {
+		if len(line) > helpWidth {
+			t.Errorf("line %d is too long: %q", n+1, line)
+		}
+	}
+	for _, want := range append([]string{"app:app", "--workers", "--certfile", "help all"}, topicNames()...) {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+}
+
+// TestHelpTopics: each option is in one topic, and can be asked for by its names.
+func TestHelpTopics(t *testing.T) {
+	count := make(map[string]int)
+	for _, name := range topicNames() {
+		text := helpOn(t, name)
+		for _, s := range settings {
+			if len(s.Flags) > 0 && strings.Contains(text, "\n  "+s.spelling()) {
+				count[s.Name]++
+			}
+		}
+	}
+	for _, s := range settings {
+		if len(s.Flags) > 0 && count[s.Name] != 1 {
+			t.Errorf("%s is in %d topics", s.Name, count[s.Name])
+		}
+		for _, f := range s.Flags {
+			if groupsOf(f) == nil && !strings.Contains(helpOn(t, f), s.spelling()) {
+				t.Errorf("help %s", f)
+			}
+		}
+	}
+	for topic, want := range map[string]string{
+		"-t": "in the environment      ASTERI_TIMEOUT\n", "--timeout": "in the file             timeout\n", "TLS": "\n  --certfile FILE",
+		"max_body_size": "--max-body-size SIZE", "Server Socket": "--backlog INT", "app": "ASTERI_WSGI_APP",
+	} {
+		if text := helpOn(t, topic); !strings.Contains(text, strings.TrimPrefix(want, "\n")) {
+			t.Errorf("%s:\n%s", topic, text)
+		}
+	}
+	err := WriteHelp(io.Discard, "worker")
+	if err == nil || !strings.Contains(err.Error(), `"worker" is no topic and no option; did you mean "workers"?; topics: general, `) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestElsewhere: what is named for other servers' options is there, and they are not.
 func TestElsewhere(t *testing.T) {
 	known := make(map[string]bool)
@@ -65,22 +124,20 @@ func TestElsewhere(t *testing.T) {
 			known[f] = true
 		}
 	}
-	others := maps.Clone(elsewhere)
-	for _, g := range gunicorns {
-		for name := range strings.FieldsSeq(g.names) {
-			others[name] = g.instead
-			if s := find(strings.ReplaceAll(name, "-", "_")); s != nil {
-				t.Errorf("%s is a setting of our own", name)
+	seen := make(map[string]bool)
+	for _, c := range slices.Concat(gunicorns, uvicorns, granians) {
+		for name := range strings.FieldsSeq(c.names) {
+			if seen[name] {
+				t.Errorf("--%s has two hints", name)
+			}
+			seen[name] = true
+			if known[name] || find(strings.ReplaceAll(name, "-", "_")) != nil {
+				t.Errorf("--%s is a setting of our own", name)
 			}
 		}
-	}
-	for name, ours := range others {
-		if known[name] {
-			t.Errorf("--%s is an option of our own", name)
-		}
-		for word := range strings.FieldsSeq(ours) {
-			if flag, ok := strings.CutPrefix(strings.TrimSuffix(word, ","), "--"); ok && !known[flag] {
-				t.Errorf("--%s: there is no --%s", name, flag)
+		for word := range strings.FieldsSeq(c.instead) {
+			if flag, ok := strings.CutPrefix(strings.TrimRight(word, ",;:"), "--"); ok && !known[flag] {
+				t.Errorf("%s: there is no --%s", c.names, flag)
 			}
 		}
 	}

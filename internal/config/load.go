@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -73,12 +75,12 @@ func (a assignments) put(s *setting, origin Origin, v string) error {
 // configuration file are not opened.
 func Load(in Input) (*Config, error) {
 	c := &Config{dir: in.Dir, origins: make(map[string]Origin)}
-	options, err := parseArgs(in.Args)
-	if err != nil {
-		return nil, err
+	options, err := parseArgs(words(in.Args))
+	if wanted := wantsHelp(options); wanted != nil {
+		return c, c.apply(wanted)
 	}
-	if wantsHelp(options) {
-		return c, c.apply(options)
+	if err != nil {
+		return nil, errors.Join(err, c.apply(options))
 	}
 	variables := make(assignments)
 	if c.Warnings, err = readEnvironment(in.Environ, variables); err != nil {
@@ -98,15 +100,52 @@ func Load(in Input) (*Config, error) {
 		return nil, err
 	}
 	c.File = file
+	c.warnOfGunicorn(in)
 	return c, c.complete()
 }
 
-// wantsHelp tells whether the command line asks for something that a mistake
-// elsewhere should not prevent.
-func wantsHelp(options assignments) bool {
-	_, help := options["help"]
-	_, version := options["version"]
-	return help || version
+// words takes the first argument for an option if it is what people type who look for
+// it: version, or help TOPIC. The TOPIC behind --help becomes the option's value.
+func words(args []string) []string {
+	switch {
+	case len(args) == 1 && args[0] == "version":
+		return []string{"--version"}
+	case len(args) > 1 && args[0] == "help":
+		return []string{"--help=" + args[1]}
+	case len(args) == 1 && args[0] == "help":
+		return []string{"--help"}
+	}
+	for i, arg := range args[:max(len(args)-1, 0)] {
+		switch {
+		case arg == "--":
+			return args
+		case (arg == "-h" || arg == "--help") && !strings.HasPrefix(args[i+1], "-"):
+			return slices.Concat(args[:i], []string{"--help=" + args[i+1]}, args[i+2:])
+		}
+	}
+	return args
+}
+
+// warnOfGunicorn says which settings of gunicorn's are there that are not read: who comes
+// from it would take them for granted.
+func (c *Config) warnOfGunicorn(in Input) {
+	if slices.ContainsFunc(in.Environ, func(kv string) bool { v, ok := strings.CutPrefix(kv, "GUNICORN_CMD_ARGS="); return ok && v != "" }) {
+		c.Warnings = append(c.Warnings, "environment variable GUNICORN_CMD_ARGS is not used: give its options on the command line, or as ASTERI_ variables")
+	}
+	if _, err := os.Stat(filepath.Join(in.Dir, "gunicorn.conf.py")); err == nil {
+		c.Warnings = append(c.Warnings, "gunicorn.conf.py is not used: its settings, and what else there is, can be in asteri.toml")
+	}
+}
+
+// wantsHelp returns what the command line asks for that a mistake elsewhere should not
+// prevent, or nil.
+func wantsHelp(options assignments) assignments {
+	for _, name := range []string{"help", "version"} {
+		if v, ok := options[name]; ok {
+			return assignments{name: v}
+		}
+	}
+	return nil
 }
 
 // configPath returns the file to read, and whether it was asked for.
@@ -119,8 +158,9 @@ func configPath(options, variables assignments) (path string, given bool) {
 	return "asteri.toml", false
 }
 
-// apply parses the values into c.
+// apply parses the values into c. Its error names all that are not allowed.
 func (c *Config) apply(all assignments) error {
+	var bad []error
 	for _, s := range settings {
 		if s.at == nil {
 			continue
@@ -132,12 +172,12 @@ func (c *Config) apply(all assignments) error {
 		}
 		for _, one := range given.values {
 			if err := v.Set(one); err != nil {
-				return invalid(given.origin, s.hide(one), err)
+				bad = append(bad, invalid(given.origin, s.hide(one), err))
 			}
 		}
 		c.origins[s.Name] = given.origin
 	}
-	return nil
+	return errors.Join(bad...)
 }
 
 // invalid is the error for a value that is not allowed.

@@ -275,6 +275,38 @@ func TestMisspelledVariableIsAWarning(t *testing.T) {
 	}
 }
 
+func TestGunicornsSettingsAreSaidNotToCount(t *testing.T) {
+	dir := t.TempDir()
+	in := Input{Dir: dir, Environ: []string{"GUNICORN_CMD_ARGS=--bind=:9000"}}
+	if err := os.WriteFile(filepath.Join(dir, "gunicorn.conf.py"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(in)
+	if err != nil || len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0], "GUNICORN_CMD_ARGS is not used") || !strings.Contains(c.Warnings[1], "gunicorn.conf.py is not used") {
+		t.Errorf("%q, %v", c.Warnings, err)
+	}
+	if c, err = Load(Input{Dir: t.TempDir(), Environ: []string{"GUNICORN_CMD_ARGS="}}); err != nil || len(c.Warnings) > 0 {
+		t.Errorf("%q, %v", c.Warnings, err)
+	}
+}
+
+func TestSwitchesTakeOnAndOff(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want bool
+	}{
+		{[]string{"app:app"}, true}, {[]string{"--capture-output", "app:app"}, true}, {[]string{"--capture-output", "off", "app:app"}, false},
+		{[]string{"app:app", "--capture_output", "off"}, false}, {[]string{"--capture-output=off", "app:app"}, false}, {[]string{"app:app", "--capture-output", "on"}, true},
+	} {
+		if c := mustLoad(t, "", nil, test.args...); c.CaptureOutput != test.want || c.App != "app:app" {
+			t.Errorf("%q: %v, %q", test.args, c.CaptureOutput, c.App)
+		}
+	}
+	if c := mustLoad(t, "", nil, "--", "off"); c.App != "off" {
+		t.Errorf("%q", c.App)
+	}
+}
+
 func TestPrintedConfigReadsBack(t *testing.T) {
 	args := []string{
 		"-l", ":1", "-l", "unix:/x y", "-w", "gthread:3", "-m", "027", "-t", "90s", "-e", `A="quoted" \ back`, "--max-body-size", "10m",

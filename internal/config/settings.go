@@ -34,11 +34,11 @@ var settings = slices.Concat(servingSettings, securitySettings, contentSettings,
 var servingSettings = []*setting{
 	{
 		Name: "help", Short: "h", Flags: []string{"help"}, Group: groupGeneral, Command: true,
-		Help: "Show this text.",
-		at:   func(c *Config) value { return boolean(&c.Help) },
+		Help: "Show the options that are used most; with a topic or an option behind it what there is to say on that, with all every option. asteri-loop help does the same.",
+		at:   func(c *Config) value { return helpValue{&c.Help, &c.HelpTopic} },
 	}, {
-		Name: "version", Short: "v", Flags: []string{"version"}, Group: groupGeneral, Command: true,
-		Help: "Show the version.",
+		Name: "version", Short: "vV", Flags: []string{"version"}, Group: groupGeneral, Command: true,
+		Help: "Show the version, as asteri-loop version does.",
 		at:   func(c *Config) value { return boolean(&c.Version) },
 	}, {
 		Name: "config", Short: "c", Flags: []string{"config"}, Group: groupFile, Meta: "FILE",

@@ -32,6 +32,10 @@ var loggingSettings = []*setting{
 		Help: "The form of the error log: text for people, or json, an object a line. That of the access log is access_logformat.",
 		at:   func(c *Config) value { return choice(&c.LogFormat, nil, "text", "json") },
 	}, {
+		Name: "capture_output", Flags: []string{"capture-output"}, Group: groupLogging, Default: "on", Live: true,
+		Help: "Log what the application prints. Off has its standard output and error be the server's own, byte for byte; a setting of gunicorn's, where that is the default.",
+		at:   func(c *Config) value { return boolean(&c.CaptureOutput) },
+	}, {
 		Name: "log_syslog", Aliases: []string{"syslog"}, Flags: []string{"log-syslog"}, Group: groupLogging, Default: "off",
 		Help: "Also send both logs to a syslog daemon.",
 		at:   func(c *Config) value { return boolean(&c.LogSyslog) },

@@ -50,7 +50,7 @@ var statusSettings = []*setting{
 		at:   func(c *Config) value { return boolean(&c.CheckConfig) },
 	}, {
 		Name: "print_config", Flags: []string{"print-config"}, Group: groupDebugging, Command: true,
-		Help: "Print the settings, and where each comes from, as a configuration file.",
+		Help: "Print the settings, and where each comes from, as a configuration file. The status token is masked, variables of --env are not.",
 		at:   func(c *Config) value { return boolean(&c.PrintConfig) },
 	},
 }

@@ -5,35 +5,12 @@ import (
 	"strings"
 )
 
-// elsewhere are uvicorn's names of options, with what does the same here. Names that are
-// near to ours are left out: they are found by that.
-var elsewhere = map[string]string{
-	"host":                          "--bind HOST:PORT",
-	"port":                          "--bind HOST:PORT",
-	"uds":                           "--bind unix:PATH",
-	"fd":                            "--bind fd://N",
-	"app-dir":                       "--chdir DIR",
-	"factory":                       "APP with (): module:create_app()",
-	"access-log":                    "--access-logfile -",
-	"no-access-log":                 "--access-logfile none",
-	"proxy-headers":                 "--forwarded-allow-ips, by default this machine's addresses",
-	"no-proxy-headers":              "--forwarded-allow-ips with an address that nobody has",
-	"timeout-keep-alive":            "--keep-alive TIME",
-	"timeout-graceful-shutdown":     "--graceful-timeout TIME",
-	"limit-concurrency":             "--worker-connections INT and --queue-size INT",
-	"h11-max-incomplete-event-size": "--limit-request-head SIZE",
-	"loop":                          "--asgi-loop NAME",
-	"ws-per-message-deflate":        "--websocket-compression MODE",
-	"ssl-keyfile":                   "--keyfile FILE",
-	"ssl-certfile":                  "--certfile FILE",
-	"ssl-ca-certs":                  "--ca-certs FILE",
-	"ssl-cert-reqs":                 "--cert-reqs 0|1|2",
-	"ssl-ciphers":                   "--ciphers LIST",
-}
+// counsel is what to do in place of options of another server, by their names.
+type counsel struct{ names, instead string }
 
 // gunicorns are gunicorn's options that have no other name here, with what to do
 // instead: its names for them on the command line and in its configuration file.
-var gunicorns = []struct{ names, instead string }{
+var gunicorns = []counsel{
 	{"preload preload-app", "leave it out: each worker imports the application itself"},
 	{"reload reload-engine reload-extra-file reload-extra-files", "send the server HUP when the code has changed"},
 	{"daemon D", "let a service manager such as systemd run the server, or end the command with &"},
@@ -41,7 +18,7 @@ var gunicorns = []struct{ names, instead string }{
 	{"user u", "start the server as that user, as systemd does with User="},
 	{"group g", "start the server in that group, as systemd does with Group="},
 	{"initgroups", "start the server as a user with these groups, as systemd does with User="},
-	{"capture-output enable-stdio-inheritance R", "leave it out: what the application prints is always in the log"},
+	{"enable-stdio-inheritance R", "use --capture-output off"},
 	{"worker-tmp-dir", "leave it out: no worker is watched by a file"},
 	{"tmp-upload-dir", "set the environment variable TMPDIR"},
 	{"name proc-name n", "leave it out: processes have the names of their programs"},
@@ -52,15 +29,22 @@ var gunicorns = []struct{ names, instead string }{
 	{"http-parser", "leave it out: there is one parser"},
 	{"http2-max-header-list-size", "use --limit-request-head SIZE"},
 	{"paste paster paste-global", "name the application itself: module:attribute"},
+	{"dirty-app dirty-workers dirty-timeout dirty-threads dirty-graceful-timeout", "heavy tasks have no pool of their own: --mount gives an application at a path workers of its own"},
+	{"spew", "the status page shows where a worker is; a debugger has its own way in"},
+	{"sendfile no-sendfile", "leave it out: files go out as is best for the connection"},
+	{"permit-obsolete-folding strip-header-spaces permit-unconventional-http-method permit-unconventional-http-version casefold-http-method", "leave it out: such requests are refused, since servers read them in different ways"},
+	{"suppress-ragged-eofs do-handshake-on-connect", "leave it out: the server does handshakes without waiting for them"},
+	{"asgi-disconnect-grace-period", "leave it out: a call may go on after its client has left, for --timeout"},
+	{"enable-backlog-metric", "leave it out: /metrics and StatsD tell how many requests wait"},
 }
 
-// gunicornHint says what to do in place of gunicorn's option or setting of that name,
-// or returns nothing.
-func gunicornHint(name string) string {
+// hint says what to do in place of another server's option or setting of that name, or
+// returns nothing.
+func hint(name string) string {
 	name = strings.ReplaceAll(name, "_", "-")
-	for _, g := range gunicorns {
-		if slices.Contains(strings.Fields(g.names), name) {
-			return "; " + g.instead
+	for _, c := range slices.Concat(gunicorns, uvicorns, granians) {
+		if slices.Contains(strings.Fields(c.names), name) {
+			return "; " + c.instead
 		}
 	}
 	return ""

@@ -262,3 +262,19 @@ func (v boolValue) Set(s string) error {
 }
 
 func (v boolValue) TOML() string { return strconv.FormatBool(*v.at) }
+
+// helpValue is a switch that may have a topic.
+type helpValue struct {
+	asked *bool
+	topic *string
+}
+
+func (v helpValue) Set(s string) error {
+	*v.asked = true
+	if s != "true" { // which a switch alone is
+		*v.topic = s
+	}
+	return nil
+}
+
+func (v helpValue) TOML() string { return strconv.Quote(*v.topic) }

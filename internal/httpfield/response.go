@@ -1,8 +1,10 @@
 package httpfield
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -109,10 +111,24 @@ func MisuseOf(reason string, name []byte) *asteri.ResponseError {
 	return &asteri.ResponseError{Reason: reason, Name: string(name)}
 }
 
+// RefusalOf is how an exchange is answered that was aborted with cause before its response
+// began. If that is not asked for, it is an internal error, or
+// StatusClientClosed where the client has closed its side, who most likely reads nothing
+// any more.
+func RefusalOf(cause error) (refusal *asteri.StatusError, asked bool) {
+	if errors.As(cause, &refusal) && refusal.Code >= 400 && refusal.Code <= 599 {
+		return refusal, true
+	}
+	if errors.Is(cause, asteri.ErrHalfClosed) || errors.Is(cause, asteri.ErrClientGone) {
+		return &asteri.StatusError{Code: asteri.StatusClientClosed, Reason: "client closed request"}, false
+	}
+	return &asteri.StatusError{Code: http.StatusInternalServerError}, false
+}
+
 // RefusalText is what a client gets to read of a refusal. Reasons are for the
 // client only if the fault is its own.
 func RefusalText(e *asteri.StatusError) string {
-	text := strconv.Itoa(e.Code) + " " + http.StatusText(e.Code)
+	text := strings.TrimRight(strconv.Itoa(e.Code)+" "+http.StatusText(e.Code), " ")
 	if e.Code < 500 && e.Reason != "" {
 		text += ": " + e.Reason
 	}

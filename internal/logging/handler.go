@@ -17,6 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/asteri/asteri-loop/internal/logobject"
 	"github.com/asteri/asteri-loop/internal/syslog"
 )
 
@@ -176,6 +177,8 @@ func (l *line) add(group string, a slog.Attr, pid *int64) {
 	case group == "" && a.Key == PIDKey && v.Kind() == slog.KindInt64:
 		*pid = v.Int64()
 		return
+	case a.Key == logobject.Key:
+		return // which the message is
 	}
 	text := format(v)
 	if strings.Contains(text, "\n") {

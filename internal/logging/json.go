@@ -5,11 +5,14 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/logobject"
 )
 
 // NewJSON returns a handler that writes each record to out as one line of JSON: time,
-// level by Python's names, message, pid, and the attributes. Durations are in
-// seconds. Of o it takes Level and PID.
+// level by Python's names, message, pid, and the attributes, or the members of a
+// logobject.Object.
+// Durations are in seconds. Of o it takes Level and PID.
 func NewJSON(out *Output, o Options) slog.Handler {
 	return &jsonHandler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: o.Level, ReplaceAttr: forMachines}), slog.Int(PIDKey, o.PID)}
 }
@@ -63,6 +66,9 @@ func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // Handle implements slog.Handler.
 func (h *jsonHandler) Handle(ctx context.Context, r slog.Record) error {
+	if o := logobject.Of(r); o != nil {
+		r = o.Record(r)
+	}
 	has := h.pid.Key == ""
 	r.Attrs(func(a slog.Attr) bool {
 		has = has || isPID(a)

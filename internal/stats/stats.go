@@ -48,7 +48,7 @@ func (e *Exchanges) countEnding(s *shard, err error) {
 	s.mu.Lock()
 	s.ended[why]++
 	s.mu.Unlock()
-	if refusal != nil {
+	if why == Refused {
 		e.refused.addAnswered(refusal)
 	}
 }
@@ -64,7 +64,7 @@ type shard struct {
 
 func (s *shard) count(r *asteri.Record) {
 	h := &r.Request.Handling
-	series := s.app(h.App, h.Model).get(indexOf(r.Request.Proto, r.Status, r.Request.Method))
+	series := s.app(h.App, h.Model).get(indexOf(r.Request.Proto, answered(r), r.Request.Method))
 	series.duration.add(r.Duration)
 	series.in += positive(r.BytesIn)
 	series.out += positive(r.BytesOut)
@@ -101,7 +101,8 @@ type Ending uint8
 const (
 	// Refused: the server answered with an error status.
 	Refused Ending = iota
-	// ClientGone: the client reset the connection or stream.
+	// ClientGone: the client reset the connection or stream, or closed its side and
+	// was not answered for that.
 	ClientGone
 	// Stopping: the server's time for a graceful stop was over.
 	Stopping
@@ -119,17 +120,28 @@ func (e Ending) String() string {
 	return [numEndings]string{"refused", "client_gone", "stopping", "bad_response", "panic", "failed"}[e]
 }
 
-// EndingOf classifies err. refusal is not nil for Refused.
+// answered is the status that counts: 0 for none. That a client had left is nobody's
+// failure.
+func answered(r *asteri.Record) int {
+	if r.LeftFirst() {
+		return 0
+	}
+	return r.Status
+}
+
+// EndingOf classifies err. refusal is how the server answered, if it did: always for
+// Refused.
 func EndingOf(err error) (why Ending, refusal *asteri.StatusError) {
 	var response *asteri.ResponseError
 	var panicked *asteri.PanicError
+	refused := errors.As(err, &refusal)
 	switch {
-	case errors.As(err, &refusal):
+	case errors.Is(err, asteri.ErrClientGone), errors.Is(err, asteri.ErrHalfClosed):
+		return ClientGone, refusal
+	case refused:
 		return Refused, refusal
 	case errors.Is(err, asteri.ErrStopping):
 		return Stopping, nil
-	case errors.Is(err, asteri.ErrClientGone), errors.Is(err, asteri.ErrHalfClosed):
-		return ClientGone, nil
 	case errors.As(err, &response):
 		return BadResponse, nil
 	case errors.As(err, &panicked):

@@ -246,3 +246,26 @@ func BenchmarkSnapshot(b *testing.B) {
 		e.Snapshot()
 	}
 }
+
+// A client that left before it was answered is nobody's failure: no class of status has
+// it, and no reason of a refusal.
+func TestClientsThatLeftFirst(t *testing.T) {
+	left := &asteri.StatusError{Code: 503, Reason: "left the queue", Err: asteri.ErrHalfClosed}
+	for _, test := range []struct {
+		status int
+		err    error
+		class  int
+		logged int
+	}{
+		{0, asteri.ErrClientGone, 0, 499}, {503, left, 0, 499}, {499, asteri.ErrHalfClosed, 0, 499},
+		{200, asteri.ErrClientGone, 2, 200}, {500, asteri.ErrClientGone, 5, 500}, {500, nil, 5, 500}, {499, nil, 4, 499},
+	} {
+		e := New(nil)
+		r := &asteri.Record{Request: &asteri.Request{Method: "GET"}, Status: test.status, Err: test.err}
+		e.ExchangeDone(r)
+		s := e.Snapshot()
+		if len(s.Totals) != 1 || s.Totals[0].Class != test.class || len(s.Refusals) != 0 || (s.Endings[ClientGone] == 1) != (test.err != nil) || r.LoggedStatus() != test.logged {
+			t.Errorf("%d, %v: %+v, %v, %d", test.status, test.err, s.Totals, s.Endings, r.LoggedStatus())
+		}
+	}
+}

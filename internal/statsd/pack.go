@@ -26,8 +26,8 @@ type shard struct {
 func (s *shard) add(r *asteri.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.Status > 0 && r.Status < len(s.statuses) {
-		s.statuses[r.Status]++
+	if status := r.LoggedStatus(); status > 0 && status < len(s.statuses) {
+		s.statuses[status]++
 	}
 	if r.Request == nil {
 		return // it was no request yet, and took no time

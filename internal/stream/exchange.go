@@ -307,10 +307,7 @@ func (x *Exchange) Abort(cause error) {
 		x.wire.Reset(cause)
 		return
 	}
-	var refusal *asteri.StatusError
-	if !errors.As(cause, &refusal) || refusal.Code < 400 || refusal.Code > 599 {
-		refusal = &asteri.StatusError{Code: 500}
-	}
+	refusal, _ := httpfield.RefusalOf(cause)
 	x.respondError(refusal, cause)
 }
 

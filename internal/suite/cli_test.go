@@ -49,7 +49,7 @@ func TestWrongUsage(t *testing.T) {
 func TestHelpAndVersion(t *testing.T) {
 	t.Parallel()
 	for _, flag := range []string{"-h", "--help"} {
-		out, log, code := execute(t, flag)
+		out, log, code := execute(t, flag, "all")
 		equal(t, "exit status", code, 0)
 		equal(t, "errors", log, "")
 		contains(t, out, "--workers", "-k", "--worker-class", "gtornado", "--certfile", "Server Socket", "Logging")

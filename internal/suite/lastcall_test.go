@@ -10,10 +10,10 @@ import (
 )
 
 // TestOpenStreamAtTheEnd: a stream that goes on and on does not keep an application from
-// ending in order, when the server stops and when it reloads.
+// ending in order, when the server stops, also by Ctrl-C, and when it reloads.
 func TestOpenStreamAtTheEnd(t *testing.T) {
 	t.Parallel()
-	for name, sig := range map[string]syscall.Signal{"stop": syscall.SIGTERM, "reload": syscall.SIGHUP} {
+	for name, sig := range map[string]syscall.Signal{"stop": syscall.SIGTERM, "interrupt": syscall.SIGINT, "reload": syscall.SIGHUP} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, app("stream_app:app", "asgi", "--graceful-timeout", "2s")...)

@@ -5,6 +5,7 @@ package suite
 import (
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -72,4 +73,27 @@ func TestLinesOfFailedRequests(t *testing.T) {
 	a = c.do("POST", "/die-once?entered="+url.QueryEscape(g.entered), nil)
 	a.want(t, 502)
 	s.awaitLog(`(?m)^POST /die-once 502 refused ` + a.Header.Get("X-Request-ID") + `$`)
+}
+
+// TestLastWordsAreOfNoRequest: what an application says at its end, and between requests,
+// is not of the last one.
+func TestLastWordsAreOfNoRequest(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ app, model string }{
+		{"lastwords:wsgi", "sync"}, {"lastwords:wsgi", "gthread"}, {"lastwords:wsgi", "gevent"}, {"lastwords:wsgi", "tornado"},
+		{"lastwords:wsgi", "gtornado"}, {"lastwords:wsgi", "asgi"}, {"lastwords:asgi", "asgi"},
+	} {
+		t.Run(tc.app+" "+tc.model, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, app(tc.app, tc.model)...)
+			s.over(t, "http").get("/").want(t, 200)
+			s.awaitLog(`during a request.* request_id=`)
+			s.signal(syscall.SIGTERM)
+			equal(t, "exit status", s.wait(), 0)
+			line := lineWith(s.log.text(), "at exit")
+			if line == "" || strings.Contains(line, "request_id") {
+				t.Errorf("the last words are %q", line)
+			}
+		})
+	}
 }

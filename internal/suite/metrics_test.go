@@ -3,6 +3,7 @@
 package suite
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -126,4 +127,34 @@ func wantDatagrams(t *testing.T, at net.PacketConn, want map[string]bool) {
 			}
 		}
 	}
+}
+
+// TestWhatIsCounted: whatever the protocol, a request counts once, by the status that it
+// got, and content counts that was sent.
+func TestWhatIsCounted(t *testing.T) {
+	s := start(t, app("counted:app", "sync", "--http-protocols", "h1", "--http-protocols", "h2", "--http-protocols", "h3",
+		"--protocols", "http", "--protocols", "https", "--access-logfile", "-", "--access-logformat", "%(m)s %(U)s %(H)s %(s)s %(B)s %({outcome}x)s")...)
+	plain := s.over(t, "http")
+	for scheme, protocol := range map[string]string{"http": "HTTP/1.1", "h2": "HTTP/2", "h3": "HTTP/3"} {
+		c := s.over(t, scheme)
+		for _, test := range []struct {
+			method, path string
+			content      int
+		}{{"GET", "/200", 1000}, {"HEAD", "/200", 0}, {"GET", "/204", 0}, {"GET", "/304", 0}, {"GET", "/404", 1000}, {"GET", "/503", 1000}, {"HEAD", "/503", 0}} {
+			if _, err := c.try(c.request(test.method, test.path, nil)); err != nil {
+				t.Fatalf("%s %s over %s: %v", test.method, test.path, scheme, err)
+			}
+			s.awaitLog(fmt.Sprintf(`(?m)^%s %s %s %s %d ok$`, test.method, test.path, regexp.QuoteMeta(protocol), test.path[1:], test.content))
+		}
+		of := `protocol="` + protocol + `"`
+		for class, want := range map[string]float64{"2xx": 3, "3xx": 1, "4xx": 1, "5xx": 2, "none": 0} {
+			equal(t, protocol+" "+class, metric(t, plain, "asteri_requests_total", `app=""`, of, `status_class="`+class+`"`), want)
+		}
+		equal(t, protocol+" HEAD", metric(t, plain, "asteri_requests_total", `app=""`, of, `method="HEAD"`), 2)
+		equal(t, protocol+": content", metric(t, plain, "asteri_response_body_bytes_total", `app=""`, of), 3000)
+		if sent := metric(t, plain, "asteri_sent_bytes_total", `app=""`, of); sent <= 3000 || sent > 3000+7*500 {
+			t.Errorf("%s: %v bytes sent", protocol, sent)
+		}
+	}
+	equal(t, "requests that did not end cleanly", metric(t, plain, "asteri_requests_unclean_total"), 0)
 }

@@ -41,7 +41,7 @@ func finish(r *asteri.Record) *finished {
 		method: q.Method, scheme: q.Scheme, path: string(q.Path), query: string(q.Query), host: string(q.Authority),
 		agent: string(q.Header.Get("User-Agent")), proto: q.Proto,
 		client: q.Peer.Remote, peer: r.Peer.Remote,
-		status: r.Status, bytesIn: r.BytesIn, bytesOut: r.BytesOut, err: r.Err,
+		status: r.LoggedStatus(), bytesIn: r.BytesIn, bytesOut: r.BytesOut, err: r.Err,
 	}
 	if q.Peer.TLS != nil {
 		f.tlsVersion = q.Peer.TLS.Version

@@ -60,11 +60,15 @@ func serve(h http.Handler, c *workers.Call) {
 }
 
 // abort ends the exchange of a handler that panicked. http.ErrAbortHandler is
-// not worth a log entry; anything else is the model's to report.
+// not worth a log entry; anything else is the model's to report. It is how a handler ends
+// whose client has left, and then that is the cause.
 func (w *response) abort(v any) {
-	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		w.call.Abort(err)
-		return
+	err, ok := v.(error)
+	if !ok || !errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
 	}
-	panic(v)
+	if cause := context.Cause(w.call.Context()); errors.Is(cause, asteri.ErrHalfClosed) {
+		err = cause
+	}
+	w.call.Abort(err)
 }

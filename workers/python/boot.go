@@ -31,6 +31,8 @@ type Info struct {
 	// FreeThreaded says that the interpreter was built to run without its lock. It
 	// has it nevertheless: a worker refuses to run without.
 	FreeThreaded bool
+	// Interpreter is the path of its program.
+	Interpreter string
 	// Libraries are the versions of the libraries that the model uses.
 	Libraries map[string]string
 	// Lifespan says that the application takes part in ASGI's lifespan
@@ -101,6 +103,7 @@ func (c *Config) hello(age int, check bool) []byte {
 	num("age", int64(age))
 	str("server_software", c.ServerSoftware)
 	boolean("check", check)
+	boolean("keep_output", c.KeepOutput)
 	num("log_level", pythonLevel(c.LogLevel))
 	str("request_id", c.RequestIDField)
 	e.Str("graceful_timeout")

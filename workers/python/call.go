@@ -248,8 +248,13 @@ func (c *call) cancelled(cause error) {
 		c.abort(cause)
 	case wasQueued:
 		// Most likely the client has gone. In case it has not, it is told.
-		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "the client closed its side while the request waited for a worker", RetryAfter: retryAfter})
+		c.refuse(errLeftQueue)
 	}
+}
+
+var errLeftQueue = &asteri.StatusError{
+	Code: http.StatusServiceUnavailable, Reason: "the client closed its side while the request waited for a worker", RetryAfter: retryAfter,
+	Err: asteri.ErrHalfClosed,
 }
 
 // end says that the exchange has its outcome, and lets go of what the call held.
@@ -353,31 +358,34 @@ func (c *call) respondInParts(a *answer) {
 	c.finish(nil)
 }
 
-// failed is called when the application raised. traceback is empty if its response
-// had begun.
-func (c *call) failed(message, traceback string, pid int) {
-	if c.settled() && !c.tunnels() {
-		return
+// failed is called when the application raised, or broke the rules. log is the
+// worker's.
+func (c *call) failed(log *slog.Logger, f failure) {
+	if f.traceback != "" || !c.settled() || c.tunnels() {
+		log.Error("the application failed", f.attrs(c.req.LogAttr())...)
 	}
-	attrs := []any{"error", message, c.req.LogAttr(), "pid", pid}
-	if traceback != "" {
-		attrs = append(attrs, "traceback", traceback)
-	}
-	c.pool.log.Error("the application failed", attrs...)
-	if c.spoken() {
+	if c.settled() || c.spoken() {
 		return
 	}
 	c.abort(&asteri.StatusError{Code: http.StatusInternalServerError, Reason: "the application failed"})
 }
 
+// gaveUp is called when the application has ended without all of a response, having
+// been told that its client has left.
+func (c *call) gaveUp() {
+	if !c.settled() && !c.spoken() {
+		c.abort(asteri.ErrHalfClosed)
+	}
+}
+
 // returned is called when the application's call has returned.
-func (c *call) returned(unanswered bool, pid int) {
+func (c *call) returned(log *slog.Logger, unanswered bool) {
 	switch {
-	case c.spoken():
+	case c.spoken() || c.settled():
 	case unanswered:
-		c.failed("the application returned without a response", "", pid)
+		c.failed(log, failure{message: "the application returned without a response"})
 	case c.reply != nil:
-		c.failed("the application returned before the end of its response", "", pid)
+		c.failed(log, failure{message: "the application returned before the end of its response"})
 	}
 }
 

@@ -104,6 +104,10 @@ type Config struct {
 	// (Request.Handling.ID), by which records of the application's log name it;
 	// empty for none.
 	RequestIDField string
+	// KeepOutput leaves what workers print to standard output and error as it is:
+	// they write it to those of this process themselves, and nothing of it gets
+	// into the log or is marked.
+	KeepOutput bool
 	// LogLevel is the least level of the application's log records that is
 	// passed on. Default (0) slog.LevelInfo.
 	LogLevel slog.Level

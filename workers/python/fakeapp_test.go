@@ -86,7 +86,7 @@ func (p *fakeProcess) run(r fakeRequest) {
 	case "/abort":
 		p.start(r)
 		p.data(r, 10, 0)
-		p.send(frameAbort, 0, r.stream, []any{"it broke"})
+		p.send(frameAbort, 0, r.stream, []any{"it broke", "Traceback (fake)"})
 		done()
 	case "/nothing":
 		done()

@@ -54,6 +54,7 @@ const (
 const (
 	flagEnd   = 1
 	flagError = 2
+	flagLeft  = 4 // of an ABORT: the call ended early since its client has left
 )
 
 const headerLen = 12

@@ -1,7 +1,9 @@
 package python
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +37,25 @@ func (c *Config) interpreter() (string, error) {
 		}
 	}
 	return filepath.Abs(path)
+}
+
+// warnOfEnvironments says which virtual environments are there, or should be, and are not
+// used: the application would miss its libraries without a word.
+func (c *Config) warnOfEnvironments() {
+	if c.Interpreter != "" {
+		return
+	}
+	for i, env := range c.environments() {
+		python := filepath.Join(env, "bin", "python")
+		_, err := exec.LookPath(python)
+		if err == nil {
+			return
+		}
+		named := i == 0 && env == os.Getenv("VIRTUAL_ENV")
+		if _, missing := os.Stat(env); named || !errors.Is(missing, fs.ErrNotExist) {
+			c.Logger.Warn("A virtual environment cannot be used", "environment", env, "named_by_virtual_env", named, "error", err)
+		}
+	}
 }
 
 // environments returns the virtual environments to look at, best first.

@@ -78,7 +78,7 @@ func (s *supervisor) died(why string) {
 	delay := backoff(s.failures)
 	s.spawnAt = awake.Now() + delay
 	if s.failures >= crashLoop {
-		s.pool.log.Error("workers keep dying", "in a row", s.failures, "last", why, "next start in", delay)
+		s.pool.log.Error("workers keep dying", "failures", s.failures, "last", why, "next_start_in", delay)
 	}
 }
 

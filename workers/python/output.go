@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -42,10 +43,12 @@ type output struct {
 	tail   []string     // of standard error
 }
 
-// start begins to read both of the process's pipes.
+// start begins to read both of the process's pipes, if it has them.
 func (o *output) start(p *process) {
-	o.read(p.output[0], "stdout", slog.LevelInfo)
-	o.read(p.output[1], "stderr", slog.LevelWarn)
+	if len(p.output) > 0 {
+		o.read(p.output[0], "stdout", slog.LevelInfo)
+		o.read(p.output[1], "stderr", slog.LevelWarn)
+	}
 }
 
 // read begins to read a pipe, of which lines that do not say so are of a level.
@@ -55,7 +58,7 @@ func (o *output) read(r io.ReadCloser, source string, level slog.Level) {
 
 // endAfter has the reading end at the latest so long from now, when the worker itself
 // has ended: only children of it can still write, and there may be one of each worker.
-func (o *output) endAfter(limit time.Duration, pipes ...io.Closer) {
+func (o *output) endAfter(limit time.Duration, pipes []*os.File) {
 	time.AfterFunc(limit, func() {
 		for _, r := range pipes {
 			_ = r.Close() // of one that has come to its end there is nothing to close
@@ -68,18 +71,18 @@ func (o *output) endAfter(limit time.Duration, pipes ...io.Closer) {
 func (o *output) copyFrom(r io.ReadCloser, pipe outputMark) {
 	defer o.flush(pipe.source)
 	defer r.Close()
-	in := bufio.NewReaderSize(r, maxLine)
+	in := lineReader{in: bufio.NewReaderSize(r, maxLine)}
 	mark, cut := pipe, false
 	for {
-		line, err := in.ReadSlice('\n')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) && len(line) == 0 {
+		line, more, ok := in.next(cut)
+		if !ok {
 			return
 		}
 		if !cut {
 			mark, line = cutMark(line, pipe)
 		}
 		isRest := cut
-		cut = errors.Is(err, bufio.ErrBufferFull)
+		cut = more
 		text := strings.ToValidUTF8(string(bytes.TrimRight(line, "\r\n")), "\uFFFD")
 		if mark.whole {
 			o.addWhole(text, mark, isRest, cut)
@@ -87,6 +90,36 @@ func (o *output) copyFrom(r io.ReadCloser, pipe outputMark) {
 			o.add(text, mark)
 		}
 	}
+}
+
+// lineReader cuts a pipe into lines.
+type lineReader struct {
+	in   *bufio.Reader
+	long []byte // a line that is longer than the reader's buffer
+}
+
+// next returns the next line, or a part of one that is too long, which is valid until the
+// next call; more says that the line goes on. isRest says that it is to be the rest of
+// one. It returns false at the end.
+func (l *lineReader) next(isRest bool) (line []byte, more, ok bool) {
+	line, err := l.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) && !isRest && belongsTogether(line) {
+		l.long = append(l.long[:0], line...)
+		for errors.Is(err, bufio.ErrBufferFull) && len(l.long)+maxLine <= maxRecord {
+			line, err = l.in.ReadSlice('\n')
+			l.long = append(l.long, line...)
+		}
+		line = l.long
+	}
+	more = errors.Is(err, bufio.ErrBufferFull)
+	return line, more, err == nil || more || len(line) > 0
+}
+
+// belongsTogether tells whether a line that begins so would be worth nothing in pieces: a
+// record of Python's logging, or an object of JSON.
+func belongsTogether(line []byte) bool {
+	mark, text := cutMark(line, outputMark{})
+	return mark.whole || len(text) > 0 && text[0] == '{'
 }
 
 // add takes the next line.
@@ -98,7 +131,7 @@ func (o *output) add(line string, mark outputMark) {
 		o.logRecord()
 		o.record = outputRecord{outputMark: mark}
 	}
-	if !o.record.goesOn(line) {
+	if !o.record.goesOn(line) || o.record.isObject() {
 		o.logRecord()
 		o.record.begin(line)
 	} else if o.record.full(line) {
@@ -164,9 +197,17 @@ func (o *output) flush(sources ...string) {
 
 // logRecord logs with o.mu held, so that records keep their order.
 func (o *output) logRecord() {
-	if text := o.record.take(); text != "" {
-		o.log.Log(context.Background(), o.record.level, text, o.record.attrs()...)
+	raw := o.record.take()
+	if raw == "" {
+		return
 	}
+	level, text := o.record.level, readText(raw)
+	if text.object != nil && !o.record.whole {
+		if said, ok := text.object.Level(); ok {
+			level = said
+		}
+	}
+	o.log.Log(context.Background(), level, text.message, text.attrs(o.record.attrs()...)...)
 }
 
 // wait returns when all output has been read, or after a time.

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// records is a log handler that keeps messages, and the values of their attributes.
+// records is a log handler that keeps messages, and the values of their attributes. A
+// traceback, which is one of them, is put back where it was cut out.
 type records struct {
 	mu  sync.Mutex
 	got []string
@@ -33,11 +34,23 @@ func (r *records) Handle(_ context.Context, one slog.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var about []string
+	message, raised := one.Message, ""
 	one.Attrs(func(a slog.Attr) bool {
-		about = append(about, a.Value.String())
+		switch a.Key {
+		case "error":
+			raised = a.Value.String()
+		case "traceback":
+			if message == raised {
+				message = a.Value.String()
+			} else {
+				message += "\n" + a.Value.String()
+			}
+		default:
+			about = append(about, a.Value.String())
+		}
 		return true
 	})
-	r.got = append(r.got, strings.Join(about, " ")+": "+one.Message)
+	r.got = append(r.got, strings.Join(about, " ")+": "+message)
 	return nil
 }
 
@@ -248,7 +261,7 @@ func TestOutputOfOrphans(t *testing.T) {
 	defer w.Close()
 	o := &output{log: slog.New(slog.DiscardHandler)}
 	o.read(r, "stdout", slog.LevelInfo)
-	o.endAfter(time.Millisecond, r)
+	o.endAfter(time.Millisecond, []*os.File{r})
 	o.readers.Wait()
 	if _, err := r.Stat(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the pipe is open: %v", err)

@@ -45,6 +45,13 @@ func (r *outputRecord) goesOn(line string) bool {
 	return r.step(line)
 }
 
+// isObject tells whether the record is an object of JSON as far as it goes, to which
+// nothing is added.
+func (r *outputRecord) isObject() bool {
+	text := r.text.String()
+	return strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}")
+}
+
 // full tells whether there is no room for line.
 func (r *outputRecord) full(line string) bool {
 	return r.text.Len()+r.gap+len(line) >= maxRecord

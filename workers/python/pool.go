@@ -70,6 +70,7 @@ const perWorker = 12
 // Start starts the workers and returns without waiting for them: see Ready.
 func Start(engine Engine, cfg Config) (*Pool, error) {
 	cfg = cfg.withDefaults()
+	cfg.warnOfEnvironments()
 	p := newPool(&cfg)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
@@ -124,6 +125,7 @@ func (p *Pool) Ready(ctx context.Context) (Info, error) {
 // present workers serve on. QueueSize, TempDir and Logger stay as they are.
 func (p *Pool) Reload(ctx context.Context, cfg Config) error {
 	cfg = cfg.withDefaults()
+	cfg.warnOfEnvironments()
 	result := make(chan error, 1)
 	p.supervisor.post(func(s *supervisor) { s.startReload(&cfg, result) })
 	select {
@@ -193,6 +195,7 @@ func (p *Pool) WebSockets() websocket.Stats { return p.sockets.Stats() }
 // application can be imported and run as configured. The error is a *BootError.
 func Check(ctx context.Context, cfg Config) (Info, error) {
 	cfg = cfg.withDefaults()
+	cfg.warnOfEnvironments()
 	p := newPool(&cfg)
 	defer p.dispatcher.close()
 	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}

@@ -19,9 +19,9 @@ import (
 type process struct {
 	cmd     *exec.Cmd
 	pid     int
-	link    *os.File // non-blocking
-	control *os.File // non-blocking
-	output  [2]*os.File
+	link    *os.File      // non-blocking
+	control *os.File      // non-blocking
+	output  []*os.File    // standard output and error; empty if it has those of this process
 	exited  chan struct{} // closed when the process has been reaped
 	exit    exitState     // valid once exited is closed
 }
@@ -31,10 +31,10 @@ type process struct {
 const socketBuffer = 256 << 10
 
 // startProcess runs a command with input as its standard input, pipes as standard
-// output and error, and the link and the control socket as descriptors 3 and 4. It
-// leads a process group of its own, so that Ctrl-C in a terminal reaches the
-// server only.
-func startProcess(argv, env []string, input []byte) (*process, error) {
+// output and error, unless it keeps those of this process, and the link and the control
+// socket as descriptors 3 and 4. It leads a process group of its own, so that Ctrl-C in
+// a terminal reaches the server only.
+func startProcess(argv, env []string, input []byte, keepOutput bool) (*process, error) {
 	var theirs, ours []*os.File
 	defer func() { closeAll(theirs) }()
 	for _, name := range []string{"link", "control"} {
@@ -45,7 +45,11 @@ func startProcess(argv, env []string, input []byte) (*process, error) {
 		}
 		ours, theirs = append(ours, front), append(theirs, worker)
 	}
-	for range 2 {
+	pipes := 2
+	if keepOutput {
+		pipes = 0
+	}
+	for range pipes {
 		r, w, err := os.Pipe()
 		if err != nil {
 			closeAll(ours)
@@ -58,7 +62,10 @@ func startProcess(argv, env []string, input []byte) (*process, error) {
 	cmd.Stdin = bytes.NewReader(input)
 	cmd.WaitDelay = exitPatience // for input that a child of the process holds and does not read
 	cmd.ExtraFiles = theirs[:2]
-	cmd.Stdout, cmd.Stderr = theirs[2], theirs[3]
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if !keepOutput {
+		cmd.Stdout, cmd.Stderr = theirs[2], theirs[3]
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		closeAll(ours)
@@ -66,7 +73,7 @@ func startProcess(argv, env []string, input []byte) (*process, error) {
 	}
 	p := &process{
 		cmd: cmd, pid: cmd.Process.Pid,
-		link: ours[0], control: ours[1], output: [2]*os.File{ours[2], ours[3]},
+		link: ours[0], control: ours[1], output: ours[2:],
 		exited: make(chan struct{}),
 	}
 	go p.reap()

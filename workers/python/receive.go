@@ -23,7 +23,7 @@ func (l *link) onFrame(h header, payload []byte) error {
 	case frameReceived:
 		return l.onMessages(payload)
 	case frameLog:
-		return l.worker.logRecords(&l.walker, payload, l.requestOf)
+		return l.worker.logRecords(&l.walker, payload, l.aboutOf)
 	case frameProbed:
 		return l.onProbed()
 	case frameRetire:
@@ -58,7 +58,7 @@ func (l *link) onFrame(h header, payload []byte) error {
 	case frameWindow:
 		return l.onWindow(c, payload)
 	case frameAbort, frameError:
-		return l.onFailure(c, h.kind, payload)
+		return l.onFailure(c, h, payload)
 	case frameDone:
 		l.onDone(c)
 		return nil
@@ -393,36 +393,6 @@ func (l *link) onWindow(c *call, payload []byte) error {
 	return nil
 }
 
-// onFailure handles ABORT and ERROR.
-func (l *link) onFailure(c *call, kind frameType, payload []byte) error {
-	n := int64(1)
-	if kind == frameError {
-		n = 2
-	}
-	if err := l.tuple(payload, n, len(payload)); err != nil {
-		return err
-	}
-	var text [2]string
-	for i := range n {
-		var v marshal.Value
-		if err := l.walker.Next(&v); err != nil {
-			return err
-		}
-		if v.Kind != marshal.Str {
-			return violation("message is not a str")
-		}
-		text[i] = string(bytes.ToValidUTF8(v.Data, []byte("\uFFFD")))
-	}
-	if err := l.walker.End(); err != nil {
-		return err
-	}
-	l.begins(c) // there is nothing to be tried again
-	c.complete = true
-	pid := l.worker.proc.pid
-	c.toHome(l.loop, func() { c.failed(text[0], text[1], pid) })
-	return nil
-}
-
 // onDone frees the call's room.
 func (l *link) onDone(c *call) {
 	unanswered := !c.begun
@@ -434,13 +404,5 @@ func (l *link) onDone(c *call) {
 		took = l.loop.Now().Sub(c.started)
 	}
 	l.release(1, took)
-	c.toHome(l.loop, func() { c.returned(unanswered, l.worker.proc.pid) })
-}
-
-// requestOf returns the request that a stream is about, or nil if that has ended.
-func (l *link) requestOf(stream uint32) *asteri.Request {
-	if c := l.calls.get(stream); c != nil {
-		return c.req
-	}
-	return nil
+	c.toHome(l.loop, func() { c.returned(l.log, unanswered) })
 }

@@ -3,6 +3,7 @@ package python
 import (
 	"bytes"
 	"encoding/binary"
+	"log/slog"
 	"unicode/utf8"
 
 	"github.com/asteri/asteri-loop"
@@ -18,6 +19,9 @@ type socket struct {
 	link *link
 	id   uint32
 	home asteri.Executor
+	// about names its request in the log. The request itself is not kept: sockets
+	// stay for long.
+	about slog.Attr
 
 	window  int  // the link's: what the worker may send
 	taking  int  // the link's: delivered to the worker and not yet taken by the application

@@ -137,14 +137,11 @@ func (l *link) onSocketFrame(s *socket, h header, payload []byte) error {
 			return violation("ABORT of a socket that the worker has closed")
 		}
 		s.closing = true
-		if err := l.tuple(payload, 1, len(payload)); err != nil {
-			return err
-		}
-		message, err := l.nextText(false)
+		what, err := l.readFailure(payload)
 		if err != nil {
 			return err
 		}
-		l.log.Error("the application failed in a WebSocket", "error", message)
+		l.log.Error("the application failed in a WebSocket", what.attrs(s.about)...)
 		s.toHome(func() { s.close(websocket.InternalError, "") })
 	case frameDone:
 		l.calls.removeSocket(s)

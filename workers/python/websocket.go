@@ -66,7 +66,7 @@ func (l *link) onAccept(c *call, payload []byte) error {
 		return err
 	}
 	l.begins(c)
-	s := &socket{link: l, id: c.id, home: c.home, window: responseWindow, retiring: l.retiring, crowded: l.crowded}
+	s := &socket{link: l, id: c.id, home: c.home, about: c.req.LogAttr(), window: responseWindow, retiring: l.retiring, crowded: l.crowded}
 	l.remove(c)
 	l.calls.addSocket(s)
 	s.counted = l.worker.pool.dispatcher.addSocket(l.worker)

@@ -107,7 +107,7 @@ func (w *worker) start(check bool) (Info, error) {
 	}
 	// What follows "-" is for those who look at a list of processes.
 	argv := []string{python, "-", "asteri-loop", "worker", strconv.Itoa(w.age), w.cfg.App}
-	if w.proc, err = startProcess(argv, w.cfg.environ(), program()); err != nil {
+	if w.proc, err = startProcess(argv, w.cfg.environ(), program(), w.cfg.KeepOutput); err != nil {
 		return Info{}, &BootError{Phase: "start", Message: err.Error()}
 	}
 	w.pid.Store(int64(w.proc.pid))
@@ -116,12 +116,13 @@ func (w *worker) start(check bool) (Info, error) {
 	w.output.start(w.proc)
 	go func() {
 		<-w.proc.exited
-		w.output.endAfter(orphanOutput, w.proc.output[0], w.proc.output[1])
+		w.output.endAfter(orphanOutput, w.proc.output)
 	}()
 	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logBootRecords)
 	if err != nil {
 		return Info{}, w.bootFailed(err)
 	}
+	info.Interpreter = python
 	return info, nil
 }
 

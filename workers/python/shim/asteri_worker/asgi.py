@@ -11,7 +11,7 @@ from .link import (
     DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, plain_headers, start_frame, status_code,
     value_frame, window_frame,
 )
-from .logs import ERROR, INFO, report_failure
+from .logs import ERROR, INFO, WARNING, report_departure, report_failure
 from .memory import route_of
 
 # Of 2.3, under which send() does nothing once the client has gone; told 2.4, Starlette leaves it to send() to notice that,
@@ -84,6 +84,8 @@ class Cycle:
     trailers = False  # the application announced trailers
     started = False  # START was queued
     left = False  # the client closed its sending side, or altogether
+    told = False  # the application knows that
+    unheard = False  # and has ended for that: nothing of it is sent
     body_sent = False  # the body is whole; trailers may follow
     trailer_items = ()
     sent = granted = unacknowledged = 0
@@ -131,8 +133,7 @@ class Cycle:
             self._failed(error)
         else:
             if not self.complete and not self.gone:
-                self._end_badly("the application returned %s" % (
-                    "without a response" if self.status is None else "before its response was complete"))
+                self._returned()
         self._leave()
         self.server.ended(self)
         memory.running -= 1
@@ -153,6 +154,7 @@ class Cycle:
             if self.body or (self.end_untold and not self.more):
                 return self._take_body()
             if (self.left and not self.more) or self.gone or self.complete:
+                self.told = self.left or self.gone
                 return {"type": "http.disconnect"}
             await self._wait()
 
@@ -206,7 +208,8 @@ class Cycle:
     async def send(self, message):
         kind = message["type"]
         if self.gone and kind != "http.response.start":
-            if kind == "http.response.body" and message.get("more_body", False):
+            if kind == "http.response.body" and message.get("more_body", False) and not self.unheard:
+                self.told = True
                 raise ClientDisconnected
             return
         if kind == "http.response.body" and self.status is not None and not self.complete:
@@ -224,6 +227,8 @@ class Cycle:
                 await self._stream(body, not more)
         elif kind == "http.response.start" and self.status is None:
             status = status_code(message["status"])
+            if self.told and status >= 500:
+                self._give_up()  # a framework's answer to what its application has raised
             self.headers = flat_iterable(message.get("headers", ()))
             if message.get("trailers", False):
                 self.trailers, self.plain = True, False
@@ -262,6 +267,7 @@ class Cycle:
                 if self.gone and last:
                     return
                 if self.gone:
+                    self.told = True
                     raise ClientDisconnected
                 continue
             part, rest = rest[:room], rest[room:]
@@ -313,16 +319,44 @@ class Cycle:
 
     def _failed(self, error):
         self.server.returned(error)
-        if self.gone:
-            if not isinstance(error, (OSError, asyncio.CancelledError, RequestTimeout)):
-                self.server.log(ERROR, traceback_of(error), self.stream)
+        if isinstance(error, RequestTimeout) and not (self.gone or self.complete):
+            self._give_up()  # the front has answered, and has said why
+        elif self.told and not self.complete:
+            if not is_departure(error):
+                self.server.log(WARNING, "the application failed after its client had left", self.stream, error=error)
+            if not self.gone:
+                self._give_up()
+        elif self.gone:
+            if not is_departure(error):
+                self.server.log(ERROR, "the application failed", self.stream, error=error)
         elif self.complete:
-            self.server.log(ERROR, "after the response was complete: " + traceback_of(error), self.stream)
+            self.server.log(ERROR, "the application failed after its response was complete", self.stream, error=error)
         else:
             self._end_badly(message_of(error), traceback_of(error))
 
+    def _returned(self):
+        """The application returned without all of a response."""
+        if self.told:
+            self._give_up()
+        else:
+            self._end_badly("the application returned %s" % (
+                "without a response" if self.status is None else "before its response was complete"))
+
+    def _give_up(self):
+        self.gone = self.unheard = True
+        report_departure(self.server.queue, self.stream)
+
     def _end_badly(self, message, traceback=""):
-        report_failure(self.server.queue, self.server.log, self.stream, self.started, message, traceback)
+        report_failure(self.server.queue, self.stream, self.started, message, traceback)
+
+
+def is_departure(error):
+    """Whether error is what ends code whose client has left: an OSError, a cancellation or a time-out, or a group of
+    them."""
+    inner = getattr(error, "exceptions", None)  # of a group; there is no such class before Python 3.11
+    if isinstance(inner, tuple):
+        return all(is_departure(one) for one in inner)
+    return isinstance(error, (OSError, asyncio.CancelledError, RequestTimeout))
 
 
 class Lifespan:
@@ -370,8 +404,8 @@ class Lifespan:
             self._log(ERROR, "the application's lifespan shutdown failed: %s" % text)
         elif kind != "complete" and not self._returned():
             error = self._error()
-            self._log(ERROR, "the application's lifespan ended without an answer to shutdown: %s"
-                      % (traceback_of(error) if error else text))
+            self._log(ERROR, "the application's lifespan ended without an answer to shutdown"
+                      + ("" if error else ": " + text), error=error)
 
     async def _exchange(self, event, timeout):
         """Sends an event and waits for its answer: ("complete" or "failed", message), or ("ended", why) without one."""

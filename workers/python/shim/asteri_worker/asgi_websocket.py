@@ -6,11 +6,12 @@ response. Afterwards all that goes either way are items of MESSAGES frames (PROT
 import asyncio
 from marshal import loads
 
-from .asgi import Cycle, http_scope
+from .asgi import Cycle, http_scope, is_departure
 from .errors import ClientDisconnected, message_of, traceback_of
 from .interrupts import entry
 from .link import ABORT, ACCEPT, WORKER_MESSAGES, flat_iterable, plain_headers, value_frame, window_frame
 from .logs import ERROR as LOG_ERROR
+from .logs import WARNING
 
 _COST = 16  # what each message counts against the window beside its bytes
 _PIECE = 64 << 10  # longer messages are sent in pieces
@@ -104,6 +105,8 @@ class Socket(Cycle):
                 self._close(1000, "")
             elif not self.complete and not self.gone:
                 self._end_badly("the application returned without accepting or refusing the WebSocket")
+        if self.gone and not (self.accepted or self.started or self.complete or self.unheard):
+            self._give_up()
         self._leave()
         self.server.messages.seal()
         self.server.ended(self)
@@ -116,7 +119,7 @@ class Socket(Cycle):
             return {"type": "websocket.connect"}
         while not self.inbox:
             if self.final is not None or self.complete or self.ended:
-                self.gone = True
+                self.gone = self.told = True
                 code, reason = self.final or (1006, "")
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await self._wait()
@@ -161,6 +164,7 @@ class Socket(Cycle):
             raise ClientDisconnected  # from a task that the application has left behind
         if kind == "websocket.send" and self.accepted and not self.closed:
             if self.gone:
+                self.told = True
                 raise ClientDisconnected
             data = message.get("text")
             if data is None:
@@ -220,10 +224,12 @@ class Socket(Cycle):
         while not condition():
             await self._wait()
             if self.final is not None or self.closed or self.ended:
+                self.told = self.final is not None
                 raise ClientDisconnected
 
     def _accept(self, message):
         if self.gone:
+            self.told = True
             raise ClientDisconnected
         subprotocol, headers = message.get("subprotocol"), flat_iterable(message.get("headers") or ())
         if subprotocol is not None:
@@ -258,12 +264,15 @@ class Socket(Cycle):
             super()._failed(error)
             return
         self.server.returned(error)
-        if not (self.gone and isinstance(error, (OSError, asyncio.CancelledError))):
-            self.server.log(LOG_ERROR, traceback_of(error), self.stream)
         if not (self.closed or self.gone):
             self.closed = True
             self.server.messages.seal()
-            self.server.queue(value_frame(ABORT, self.stream, (message_of(error),)))
+            self.server.queue(value_frame(ABORT, self.stream, (message_of(error), traceback_of(error))))
+        elif not self.told:
+            if not (self.gone and is_departure(error)):
+                self.server.log(LOG_ERROR, "the application failed", self.stream, error=error)
+        elif not is_departure(error):
+            self.server.log(WARNING, "the application failed after its client had left", self.stream, error=error)
 
 
 def _plain_str(text):

@@ -18,7 +18,7 @@ READY, FAILED, ANSWERS, START, DATA, INFORM, FILE, TRAILERS = 64, 65, 66, 67, 68
 WORKER_WINDOW, ABORT, ERROR, LOG, DONE, RETIRE = 72, 73, 74, 75, 76, 77
 MESSAGES, ACCEPT, WORKER_MESSAGES = 7, 78, 79  # of WebSockets
 PROBE, PROBED = 8, 80
-END, BROKEN = 1, 2  # flags; BROKEN: the request body will not be completed
+END, BROKEN, LEFT = 1, 2, 4  # flags; BROKEN: the request body will not be completed; LEFT: see ABORT in PROTOCOL.md
 
 MAX_PAYLOAD = 16 << 20
 WHOLE_BODY = 64 << 10  # the largest body of an answer; larger ones are streamed

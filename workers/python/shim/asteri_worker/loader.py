@@ -47,10 +47,24 @@ def _import(target):
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise _no_module(target, error) from None
-        raise _failure("importing %r failed: %s" % (name, message_of(error)), error,
-                       "install what provides %r in this Python (%s)" % (error.name, sys.executable)) from None
+        raise _failure("importing %r failed: %s" % (name, message_of(error)), error, _remedy(error.name)) from None
     except BaseException as error:  # also SystemExit: a module that exits at import is a failed import
         raise _failure("importing %r failed: %s" % (name, message_of(error)), error) from None
+
+
+def _remedy(missing):
+    """What to do about a module that the application's code has asked for: only a name of nobody's here can be installed."""
+    if not isinstance(missing, str) or not missing:
+        return ""  # raised by hand
+    settings = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    by_django = (settings + ".").startswith(missing + ".")
+    near = _nearest(missing, _modules_beside(missing))
+    if by_django:
+        return "the environment variable DJANGO_SETTINGS_MODULE is %r, which is not on the import path%s" % (
+            settings, "; did you mean %s?" % near if near else "")
+    if "." in missing:
+        return "did you mean %s?" % near if near else "there is no such module in %s" % missing.rpartition(".")[0]
+    return "install what provides %r in this Python (%s)" % (missing, sys.executable)
 
 
 def _no_module(target, error):
@@ -75,7 +89,7 @@ def _modules_beside(name):
     import pkgutil
 
     package = name.rpartition(".")[0]
-    path = getattr(sys.modules[package], "__path__", ()) if package else sys.path[:1]
+    path = getattr(sys.modules.get(package), "__path__", ()) if package else sys.path[:1]
     return [package + "." * bool(package) + m.name for m in pkgutil.iter_modules(path)]
 
 

@@ -1,7 +1,8 @@
 """What the worker itself and `wsgi.errors` say, as LOG frames. Python's logging stays the application's."""
 import sys
 
-from .link import ABORT, LOG, value_frame
+from .errors import message_of, traceback_of
+from .link import ABORT, LEFT, LOG, value_frame
 from .link import ERROR as ERROR_FRAME
 
 INFO, WARNING, ERROR = 20, 30, 40
@@ -15,14 +16,16 @@ class Log:
         self._link = link
         self._level = level
 
-    def __call__(self, level, message, stream=0, logger="asteri.worker"):
+    def __call__(self, level, message, stream=0, logger="asteri.worker", error=None):
+        """error is an exception that the record is about."""
         if level < self._level:
             return
+        about = () if error is None else (message_of(error), traceback_of(error))
         if self._link is None:
-            print(message, file=sys.stderr)
+            print(message, *about[1:], sep="\n", file=sys.stderr)
         else:
             for start in range(0, len(message) or 1, _RECORD):
-                self._link.put(value_frame(LOG, 0, [(level, logger, message[start:start + _RECORD], stream)]))
+                self._link.put(value_frame(LOG, 0, [(level, logger, message[start:start + _RECORD], stream, *about)]))
             self._link.nudge()
 
     def abandon(self):
@@ -30,15 +33,16 @@ class Log:
         self._link = None
 
 
-def report_failure(put, log, stream, started, message, traceback=""):
+def report_failure(put, stream, started, message, traceback=""):
     """Tells the front by put(frame) that a call failed: its client sees a reset if the response had begun (started), else an
-    error. The traceback is logged in both cases."""
-    if not started:
-        put(value_frame(ERROR_FRAME, stream, (message, traceback)))
-        return
-    if traceback:
-        log(ERROR, traceback, stream)
-    put(value_frame(ABORT, stream, (message,)))
+    error. The front logs it."""
+    put(value_frame(ABORT if started else ERROR_FRAME, stream, (message, traceback)))
+
+
+def report_departure(put, stream):
+    """Tells the front that a call has ended early because its client has left: nobody failed."""
+    put(value_frame(ABORT, stream, ("", ""), LEFT))
+
 
 
 class ErrorStream:

@@ -18,8 +18,10 @@ _id_keys = _trace_keys = ()
 
 
 def install(hello):
-    """Replaces sys.stdout and sys.stderr."""
+    """Replaces sys.stdout and sys.stderr, unless they are to stay as they are."""
     global _id_keys, _trace_keys
+    if hello["keep_output"]:
+        return
     _id_keys, _trace_keys = _keys(hello["request_id"]), _keys("traceparent")
     sys.stdout, sys.stderr = Output(sys.stdout), Output(sys.stderr)
     os.register_at_fork(after_in_child=_renew_locks)

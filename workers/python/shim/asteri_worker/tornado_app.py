@@ -195,7 +195,7 @@ class Connection(httputil.HTTPConnection):
             elif callback is not None:
                 callback()
         except Exception as error:
-            self.server.log(ERROR, traceback_of(error), self.stream)
+            self.server.log(ERROR, "the application failed after its client had left", self.stream, error=error)
         if hard:
             self._more = False
             self._pieces.clear()
@@ -342,7 +342,7 @@ class Connection(httputil.HTTPConnection):
     def _end_badly(self, message, traceback=""):
         self.finished, self._held = True, None
         self._fail_pending()
-        report_failure(self.server.queue, self.server.log, self.stream, self.started, message, traceback)
+        report_failure(self.server.queue, self.stream, self.started, message, traceback)
         self._end()
 
     def _fail_pending(self):

@@ -232,9 +232,9 @@ class Response:
         elif self.loan is not None and self.status is None and self.loan.excuses(error):
             pass
         elif self.held or self.ended:
-            host.log(ERROR, "after the response was complete: " + traceback_of(error), stream)
+            host.log(ERROR, "the application failed after its response was complete", stream, error=error)
         else:
-            report_failure(host.link.put, host.log, stream, self.started, message_of(error), traceback_of(error))
+            report_failure(host.link.put, stream, self.started, message_of(error), traceback_of(error))
         self.release()
 
     def put_away(self, part):
@@ -335,6 +335,7 @@ class Gateway:
                 response.put_away(response.input.close)
             if response.loan is not None:
                 response.put_away(response.loan.finish)
+            about(())  # what this thread says from here on is of no request
 
     @entry
     def _deliver(self, result, response):

@@ -83,6 +83,7 @@ class Front:
                 f.write(textwrap.dedent(text))
         self.auto_window = auto_window
         self.streams, self.logs, self.replies, self.fds = {}, [], [], {}
+        self.failures = []  # (error, traceback, stream) of records about one
         self.ready = self.failed = None
         self.retired = self.closed = False
         self.breach = None  # what the worker sent and may not
@@ -95,7 +96,7 @@ class Front:
         self.send(frame(HELLO, 0, dumps({
             "version": 1, "app": app, "model": model, "interface": "auto", "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,
-            "server_software": "asteri-loop/test", "check": False, "log_level": 20, "request_id": "X-Request-ID", "graceful_timeout": 5.0,
+            "server_software": "asteri-loop/test", "check": False, "keep_output": False, "log_level": 20, "request_id": "X-Request-ID", "graceful_timeout": 5.0,
             "response_window": 262144, "body_window": 65536, **hello,
         }, 4)))
         if wait:
@@ -171,7 +172,10 @@ class Front:
             setattr(self, "ready" if kind == READY else "failed", loads(payload))
             return
         if kind == LOG:
-            self.logs.extend(loads(payload))
+            for record in loads(payload):
+                self.logs.append(record[:4])
+                if len(record) > 4:
+                    self.failures.append((*record[4:], record[3]))
             return
         if kind == PROBED:
             self.probed += 1

@@ -225,7 +225,7 @@ class FastAPI(unittest.TestCase):
                 front.wait_file("ran")
                 stream = front.call("/error", headers=host)
                 self.assertEqual(stream.status, 500)
-                front.wait(lambda: any("oops" in m for _, _, m, _ in front.logs), "the traceback")
+                front.wait(lambda: any("oops" in error for error, _, _ in front.failures), "the traceback")
                 self.assertEqual(front.shutdown(), 0)
 
 

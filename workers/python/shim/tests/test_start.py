@@ -111,6 +111,30 @@ class Application(unittest.TestCase):
         self.assertNotIn("asteri_worker", failed["traceback"])
         self.assertNotIn("importlib", failed["traceback"])
 
+    def test_missing_modules_of_the_application(self):
+        """What the application calls its own is not to be had by pip."""
+        files = {
+            "site1/__init__.py": "", "site1/settings.py": "", "site1/bare.py": "raise ModuleNotFoundError('by hand')",
+            "site1/wsgi.py": "import importlib, os\nimportlib.import_module(os.environ['DJANGO_SETTINGS_MODULE'])\n" + WSGI,
+            "site1/modles.py": "import site1.setings\n", "site1/far.py": "import site1.nothing_like_it\n",
+        }
+        for app, settings, hint in (
+            ("site1.wsgi", "site1.setings", "DJANGO_SETTINGS_MODULE is 'site1.setings', which is not on the import path; did you mean site1.settings?"),
+            ("site1.wsgi", "config.settings", "DJANGO_SETTINGS_MODULE is 'config.settings', which is not on the import path"),
+            ("site1.wsgi", "site1.production", "DJANGO_SETTINGS_MODULE is 'site1.production', which"),
+            ("site1.modles", "site1.settings", "did you mean site1.settings?"),
+            ("site1.far", "site1.settings", "there is no such module in site1"),
+            ("site1.bare", "site1.settings", ""),
+        ):
+            with self.subTest(app=app, settings=settings):
+                failed = self.started(app, files=files, prelude="import os\nos.environ['DJANGO_SETTINGS_MODULE'] = %r\n" % settings)
+                self.assertEqual((failed["phase"], failed["kind"]), ("import", "ModuleNotFoundError"), failed)
+                self.assertIn(hint, failed["hint"])
+                self.assertNotIn("install", failed["hint"])
+        failed = self.started("site1.wsgi", files=dict(files, **{"site1/settings.py": "import no_such_library_of_anyone"}),
+                              prelude="import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'site1.settings'\n")
+        self.assertIn("install what provides 'no_such_library_of_anyone'", failed["hint"])
+
     def test_python_that_is_too_old(self):
         failed = self.started("fixture:app", source=WSGI, prelude="import sys\nsys.version_info = (3, 8, 18)\n")
         self.assertEqual(failed["kind"], "version")

@@ -80,7 +80,7 @@ class Interface(unittest.TestCase):
     @every_model(auto_window=False)
     def test_a_write_that_fails_half_way_ends_no_whole_response(self, front):
         stream = front.call("/writefails")
-        self.assertEqual((len(stream.body), stream.ended, stream.abort), (262144, False, ("RuntimeError: no more",)))
+        self.assertEqual((len(stream.body), stream.ended, stream.abort[0]), (262144, False, "RuntimeError: no more"))
 
     @every_model()
     def test_early_hints(self, front):
@@ -112,11 +112,11 @@ class Interface(unittest.TestCase):
     @every_model()
     def test_errors_after_the_first_byte(self, front):
         stream = front.call("/raiselate")
-        self.assertEqual((stream.abort, bytes(stream.body), stream.ended), (("ValueError: after",), b"some", False))
+        self.assertEqual((stream.abort[0], bytes(stream.body), stream.ended), ("ValueError: after", b"some", False))
         self.assertTrue(front.exists("closed"))
         stream = front.call("/excinfolate")
-        self.assertEqual(stream.abort, ("KeyError: 'late'",))
-        front.wait(lambda: any("ValueError: after" in m for _, _, m, _ in front.logs), "the traceback in the log")
+        self.assertEqual(stream.abort[0], "KeyError: 'late'")
+        self.assertIn("Traceback", stream.abort[1])
 
     @every_model()
     def test_exc_info_before_the_first_byte(self, front):

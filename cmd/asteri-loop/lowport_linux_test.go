@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestAdviceOnLowPorts(t *testing.T) {
+	denied := fmt.Errorf("listen on :80: bind: %w", syscall.EACCES)
+	low := lowPorts()
+	for addr, advised := range map[string]bool{
+		":80": low > 80, "127.0.0.1:1": low > 1, "[::1]:80": low > 80, ":65535": low > 65535, "unix:/run/80": false, "fd://3": false,
+	} {
+		err := advisePort(denied, addr)
+		if got := strings.Contains(err.Error(), "CAP_NET_BIND_SERVICE"); got != advised || !errors.Is(err, syscall.EACCES) {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+	if err := advisePort(syscall.EADDRINUSE, ":80"); err != syscall.EADDRINUSE {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestLowPortWithoutTheRight starts the server as a user would who may not open port 80.
+// For root the right is dropped from a thread, whose children then have it no more.
+func TestLowPortWithoutTheRight(t *testing.T) {
+	if lowPorts() <= 80 {
+		t.Skip("every user may open port 80 here")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_NET_BIND_SERVICE, 0, 0, 0)
+		if err != nil && !errors.Is(err, syscall.EPERM) { // who may not drop it has not got it
+			t.Error(err)
+			return
+		}
+		status, _, log := once(t, t.TempDir(), nil, "-b", ":80")
+		if status != exitUsage || !strings.Contains(log, "setcap cap_net_bind_service=+ep "+binary+")") || !strings.Contains(log, "sysctl net.ipv4.ip_unprivileged_port_start=80)") {
+			t.Errorf("status %d\n%s", status, log)
+		}
+	}()
+	<-done
+}
