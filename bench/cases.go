@@ -52,3 +52,14 @@ func (c benchCase) wanted(all bool) []string {
 	}
 	return ids
 }
+
+// metric returns what the case measures.
+func (c benchCase) metric() report.Metric {
+	switch {
+	case len(c.scrape) > 0:
+		return report.Scrape
+	case c.idle:
+		return report.Memory
+	}
+	return report.CPU
+}

@@ -42,10 +42,21 @@ func (r runner) run(ctx context.Context, c benchCase) (report.Case, error) {
 		}
 		out.Servers = append(out.Servers, report.Server{ID: id, Name: p.Name, Ours: ours(id)})
 	}
+	measure := r.runRounds
 	if r.inPairs(c) {
-		err := r.runPairs(ctx, c, &out)
+		measure = r.runPairs
+	}
+	if err := measure(ctx, c, &out); err != nil {
 		return out, err
 	}
+	for _, t := range c.targets {
+		out.Verdicts = append(out.Verdicts, out.Judge(t))
+	}
+	return out, nil
+}
+
+// runRounds measures a case one server at a time.
+func (r runner) runRounds(ctx context.Context, c benchCase, out *report.Case) error {
 	for round := range r.rounds {
 		order := make([]*report.Server, len(out.Servers))
 		for i := range out.Servers {
@@ -63,14 +74,11 @@ func (r runner) run(ctx context.Context, c benchCase) (report.Case, error) {
 				slog.Warn("no sample", "case", c.id, "server", s.ID, "round", round+1, "error", err)
 			}
 			if err := context.Cause(ctx); err != nil {
-				return out, err
+				return err
 			}
 		}
 	}
-	for _, t := range c.targets {
-		out.Verdicts = append(out.Verdicts, out.Judge(t))
-	}
-	return out, nil
+	return nil
 }
 
 func (c benchCase) describe() string {
@@ -91,10 +99,10 @@ func (r runner) sample(ctx context.Context, c benchCase, into *report.Server, ro
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	measure := r.underLoad
-	switch {
-	case len(c.scrape) > 0:
+	switch c.metric() {
+	case report.Scrape:
 		measure = r.whileScraped
-	case c.idle:
+	case report.Memory:
 		measure = r.whileIdle
 	}
 	got, err := measure(ctx, c, s)

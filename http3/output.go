@@ -190,13 +190,13 @@ func (st *serverStream) pump() bool {
 // section if nothing else is left.
 func (st *serverStream) next() []byte {
 	o, at := &st.out, st.session.at
-	if o.queue.Len() > directMax && cap(o.raw) < pieceRoom { // it will be a goroutine's
-		o.raw = append(takeRaw(), o.raw...)
-	}
 	for len(o.raw) < pieceMax {
 		p := o.queue.Peek(pieceMax - len(o.raw))
 		if len(p) == 0 {
 			break
+		}
+		if o.queue.Len() > directMax && cap(o.raw) < pieceRoom { // it will be a goroutine's
+			o.raw = append(takeRaw(), o.raw...)
 		}
 		o.raw = appendFrameHeader(o.raw, frameData, len(p))
 		o.raw = append(o.raw, p...)

@@ -74,7 +74,7 @@ func (e *errorLog) latest() []ErrorGroup {
 // since counts the errors that are recent at a time.
 func (e *errorLog) since(now time.Time) (n uint64) {
 	last := stepOf(now)
-	for _, slot := range e.recent {
+	for _, slot := range &e.recent {
 		if slot.step > last-int64(len(e.recent)) && slot.step <= last {
 			n += slot.count
 		}

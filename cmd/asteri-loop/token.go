@@ -85,7 +85,7 @@ func lock(f *os.File) error {
 func sweepTokens(dir string) {
 	names, _ := filepath.Glob(filepath.Join(dir, "asteri-loop-*.token")) // the pattern is well-formed
 	for _, name := range names {
-		f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0) //nolint:gosec // in the user's own directory
+		f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0) // in the user's own directory
 		if err != nil {
 			continue
 		}

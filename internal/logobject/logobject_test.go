@@ -30,8 +30,8 @@ func merged(t *testing.T, line string, attrs ...any) string {
 
 func TestMembers(t *testing.T) {
 	for line, want := range map[string]string{
-		`{}`:                          `{"level":"INFO","msg":"","source":"stdout"}`,
-		` {"a": 1.50, "b": {"c":[]}}`: `{"level":"INFO","msg":"","source":"stdout","a":1.50,"b":{"c":[]}}`,
+		`{}`:                                `{"level":"INFO","msg":"","source":"stdout"}`,
+		"\t" + `{"a": 1.50, "b": {"c":[]}}`: `{"level":"INFO","msg":"","source":"stdout","a":1.50,"b":{"c":[]}}`,
 		`{"message":"x","level":"error","time":7}`:               `{"level":"INFO","msg":"x","source":"stdout","application.time":7}`,
 		`{"message":7,"level":"loud"}`:                           `{"level":"INFO","msg":"","source":"stdout","application.message":7,"application.level":"loud"}`,
 		`{"event":"x","source":"mine","n":12345678901234567890}`: `{"level":"INFO","msg":"x","event":"x","source":"mine","n":12345678901234567890}`,

@@ -30,8 +30,7 @@ var (
 // Take returns an empty slice with room for size bytes, or more: whole pages. It
 // returns nil if the system gives no addresses, or has no such memory.
 func Take(size int) []byte {
-	page := os.Getpagesize()
-	size = (size + page - 1) / page * page
+	size = Occupied(size)
 	mu.Lock()
 	defer mu.Unlock()
 	for i, b := range warm {

@@ -15,7 +15,9 @@ func TestStructuredOutput(t *testing.T) {
 	s := start(t, app("structured:app", "sync", "--log-format", "json")...)
 	a := s.over(t, "http").get("/")
 	a.want(t, 200)
-	s.awaitLog(`to stderr`)
+	for _, last := range []string{"to stderr", `"event":"wsgi"`, "raw "} { // of each of the ways there are
+		s.awaitLog(last)
+	}
 	records := make(map[string]map[string]any)
 	for line := range strings.Lines(s.log.errText()) {
 		var r map[string]any

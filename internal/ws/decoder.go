@@ -221,12 +221,11 @@ func (d *Decoder) unpack() (Event, error) {
 	case err != nil:
 		d.Discard()
 		return Event{}, err
-	case d.message == Text && !d.text.add(out[from:]):
+	case d.message == Text && (!d.text.add(out[from:]) || complete && !d.text.complete()):
+		d.Discard()
 		return Event{}, errText
 	case !complete:
 		return Event{}, nil
-	case d.message == Text && !d.text.complete():
-		return Event{}, errText
 	}
 	d.buf.giveBack()
 	d.buf = d.unpacked

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -27,6 +28,13 @@ func (p *fakeProcess) start(r fakeRequest, headers ...any) {
 func (p *fakeProcess) killed() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	time.Sleep(time.Hour)
+}
+
+// begins tells the test, if it asked by a file's name, that it has begun with a request.
+func (p *fakeProcess) begins(r fakeRequest) {
+	if filepath.IsAbs(r.query) {
+		_ = os.WriteFile(r.query+begunFile, nil, 0o600)
+	}
 }
 
 // run does what the path says.
@@ -51,6 +59,7 @@ func (p *fakeProcess) run(r fakeRequest) {
 	case "/say":
 		p.answer(r, 200, r.query)
 	case "/gate": // waits until a file exists
+		p.begins(r)
 		for {
 			if _, err := os.Stat(r.query); err == nil {
 				break
@@ -59,6 +68,7 @@ func (p *fakeProcess) run(r fakeRequest) {
 		}
 		p.answer(r, 200, "passed")
 	case "/hang":
+		p.begins(r)
 		time.Sleep(time.Hour)
 	case "/body":
 		p.readBody(r)

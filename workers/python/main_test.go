@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -186,6 +187,23 @@ func (s *server) gate() (path string, open func()) {
 			s.t.Error(err)
 		}
 	}
+}
+
+// hang returns the path of a request that is never answered.
+func (s *server) hang() string { return "/hang?" + filepath.Join(s.t.TempDir(), "hang") }
+
+// begunFile ends the name of the file that says that the worker has begun with a request
+// of gate or hang: until then the pool may take it back.
+const begunFile = ".begun"
+
+// hasBegun waits for it.
+func (s *server) hasBegun(path string) {
+	s.t.Helper()
+	_, file, _ := strings.Cut(path, "?")
+	eventually(s.t, "the worker has begun", func() bool {
+		_, err := os.Stat(file + begunFile)
+		return err == nil
+	})
 }
 
 // inFlight returns how many requests the workers have.

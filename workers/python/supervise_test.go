@@ -86,7 +86,7 @@ func TestQueue(t *testing.T) {
 	s.warmDown()
 	path, open := s.gate()
 	running := s.async("GET", path)
-	s.waitFor("BUSY")
+	s.hasBegun(path)
 	var waiting []<-chan clientReply
 	for n := 1; n <= 2; n++ {
 		waiting = append(waiting, s.async("POST", "/"))
@@ -118,7 +118,7 @@ func TestQueueTimeout(t *testing.T) {
 	s.warmDown()
 	path, open := s.gate()
 	running := s.async("GET", path)
-	s.waitFor("BUSY")
+	s.hasBegun(path)
 	s.expect(s.get("/"), 503, "")
 	open()
 	s.expect(s.wait(running), 200, "passed")
@@ -134,7 +134,7 @@ func TestClientThatLeavesIsForgotten(t *testing.T) {
 			s.warmDown()
 			path, open := s.gate()
 			running := s.async("GET", path)
-			s.waitFor("BUSY")
+			s.hasBegun(path)
 			c := s.dial("POST /die HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
 			eventually(t, "the request waits", func() bool { return s.pool.Snapshot().Queued == 1 })
 			if how == "reset" {
@@ -223,7 +223,7 @@ func TestReload(t *testing.T) {
 	old := s.get("/").header.Get("X-Pid")
 	path, open := s.gate()
 	running := s.async("GET", path)
-	eventually(t, "one is busy", func() bool { return s.count("BUSY") == 1 })
+	s.hasBegun(path)
 	for _, app := range []string{"fail", "exit"} {
 		cfg := Config{App: app, Workers: 2}
 		fake(&cfg)
@@ -293,11 +293,17 @@ func TestNoReliefNeedsNoWorker(t *testing.T) {
 // Workers that ask to be replaced, again and again, do not pile up.
 func TestDrainingWorkersAreLimited(t *testing.T) {
 	s := serveFake(t, 1, Config{Timeout: -1, GracefulTimeout: time.Hour})
-	held := []<-chan clientReply{s.async("POST", "/hang")}
+	var held []<-chan clientReply
+	hang := func() {
+		path := s.hang()
+		held = append(held, s.async("POST", path))
+		s.hasBegun(path)
+	}
+	hang()
 	for range 2 {
 		pid := s.waitFor("BUSY").PID
 		s.pool.serving(pid).retire("it is a test")
-		held = append(held, s.async("POST", "/hang"))
+		hang()
 		eventually(t, "another works", func() bool { return s.count("BUSY") == 1 && s.waitFor("BUSY").PID != pid })
 	}
 	s.expect(s.wait(held[0]), 502, "")
@@ -313,7 +319,7 @@ func TestReloadWaitsForThoseWhoFinish(t *testing.T) {
 	s := serveFake(t, 1, Config{Timeout: -1})
 	path, open := s.gate()
 	running := s.async("POST", path)
-	s.waitFor("BUSY")
+	s.hasBegun(path)
 	reload := func() error {
 		cfg := Config{App: "ok", Timeout: -1}
 		fake(&cfg)
@@ -345,6 +351,7 @@ func TestReloadKillsNone(t *testing.T) {
 	hold := func() {
 		path, open := s.gate()
 		running, opens = append(running, s.async("POST", path)), append(opens, open)
+		s.hasBegun(path)
 	}
 	hold()
 	if err := s.pool.Restart(s.waitFor("BUSY").PID); err != nil {
@@ -353,7 +360,6 @@ func TestReloadKillsNone(t *testing.T) {
 	eventually(t, "it has a successor", func() bool { return s.count("DRAINING") == 1 && s.count("IDLE") == 2 })
 	hold()
 	hold()
-	eventually(t, "both are busy", func() bool { return s.count("BUSY") == 2 })
 	cfg := Config{App: "ok", Workers: 1, Timeout: -1}
 	fake(&cfg)
 	if err := s.pool.Reload(context.Background(), cfg); err != nil {
@@ -385,6 +391,7 @@ func TestReliefWaitsForThoseWhoFinish(t *testing.T) {
 	s := serveFake(t, 1, Config{Timeout: -1, MaxRequests: 2})
 	path, open := s.gate()
 	running := s.async("POST", path)
+	s.hasBegun(path)
 	if err := s.pool.Restart(s.waitFor("BUSY").PID); err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +419,7 @@ func TestGracefulStop(t *testing.T) {
 	s := serveFake(t, 1, Config{})
 	path, open := s.gate()
 	running := s.async("GET", path)
-	s.waitFor("BUSY")
+	s.hasBegun(path)
 	stopped := make(chan struct{})
 	go func() {
 		s.stop()
@@ -429,8 +436,9 @@ func TestGracefulStop(t *testing.T) {
 
 func TestGracefulStopHasAnEnd(t *testing.T) {
 	s := serveFake(t, 1, Config{GracefulTimeout: 100 * time.Millisecond, Timeout: -1})
-	running := s.async("POST", "/hang")
-	s.waitFor("BUSY")
+	path := s.hang()
+	running := s.async("POST", path)
+	s.hasBegun(path)
 	s.stop()
 	s.expect(s.wait(running), 502, "")
 }

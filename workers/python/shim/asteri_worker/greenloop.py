@@ -187,12 +187,11 @@ class GreenServer(TornadoServer):
 
     def start(self, connection, context, request):
         # As a callback of its own: a handler may wait while it is made, and the reading of the link must not.
-        self.loop.call_soon(self._start, connection, request, context=context)
+        connection.waits = request
+        self.loop.call_soon(self._start, connection, context=context)
 
-    def _start(self, connection, request):
-        try:
-            self.take(request)
-        except ValueError:  # its client has left, or another worker is to run it
+    def _start(self, connection):
+        if connection.ended or self.claim(connection):
+            connection.begin()
+        else:
             self.forget(connection)
-            return
-        connection.begin()

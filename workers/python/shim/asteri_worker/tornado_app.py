@@ -41,6 +41,7 @@ class Connection(httputil.HTTPConnection):
     broken = None  # why the response must not end cleanly
     delegate = None
     task = None
+    waits = None  # the request, while it may still be given back
     _held = None  # (status, headers, body): a head that may still become a whole answer
     _loan = None  # of the client's socket, for a request that offers an upgrade
     _switched = _detached = False  # 101 was written on it; the application has it
@@ -184,6 +185,8 @@ class Connection(httputil.HTTPConnection):
                 self._end()
             return
         if hard:
+            if not self.server.claim(self):
+                return
             self.gone = True
         elif self._request is not None:
             self.leaving = True

@@ -41,6 +41,17 @@ class TornadoServer(LoopServer):
     def start(self, connection, context, request):
         context.run(connection.begin)
 
+    def claim(self, connection):
+        """Takes the request of a connection that has not begun from those that may be given back. False if it is not to run:
+        its client has left, or another worker gets it, and whoever took it from there tells the front."""
+        if connection.waits is not None:
+            try:
+                self.take(connection.waits)
+            except ValueError:
+                return False
+            connection.waits = None
+        return True
+
     def ended(self, cycle):
         super().ended(cycle)
         if cycle.measured is not None:
