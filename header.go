@@ -17,6 +17,11 @@ type Field struct {
 // The []byte methods return views that follow the lifetime of the header; the
 // string methods copy what they are given into it.
 type Header struct {
+	// Reason is the reason phrase of a response's status line (RFC 9112 section 4),
+	// which HTTP/1.1 sends and other versions do not have. Default: the usual one
+	// for the status. It may hold what a field's value may.
+	Reason []byte
+
 	fields []Field
 	arena  []byte // holds the bytes of fields added by copy
 }
@@ -146,6 +151,9 @@ func (h *Header) Clone() *Header {
 // memory.
 func (h *Header) CopyFrom(src *Header) {
 	h.Reset()
+	if src != nil && len(src.Reason) > 0 {
+		h.Reason = slices.Clone(src.Reason)
+	}
 	for _, f := range src.Fields() {
 		n := len(h.arena)
 		h.arena = append(h.arena, f.Name...)
@@ -158,6 +166,7 @@ func (h *Header) CopyFrom(src *Header) {
 // Reset empties the header and keeps its memory for reuse. Views taken from it
 // become invalid.
 func (h *Header) Reset() {
+	h.Reason = nil
 	h.fields = h.fields[:0]
 	h.arena = h.arena[:0]
 }

@@ -94,7 +94,9 @@ type Peer struct {
 	Network string
 	// SocketPath is the listener's path for "unix".
 	SocketPath string
-	// TLS is nil for a plain connection.
+	// TLS is nil for a plain connection. It is that of the connection; a
+	// certificate is left out where a trusted proxy speaks for the client, whose
+	// it is not.
 	TLS *tls.ConnectionState
 	// Proxy is nil unless a trusted proxy has spoken for the client: by a
 	// PROXY header, by Forwarded or X-Forwarded-For, or by a protocol that is

@@ -29,7 +29,10 @@ func (p *prepared) appendStart(b []byte, status int, h *asteri.Header, facts *ht
 		return append(b, p.lines...), nil
 	}
 	from := len(b)
-	b, err := appendFields(append(b, statusLines[status-100]...), h, facts)
+	b, err := appendStatusLine(b, status, h)
+	if err == nil {
+		b, err = appendFields(b, h, facts)
+	}
 	if err != nil || !p.pays(status, h) {
 		return b, err
 	}
@@ -39,7 +42,7 @@ func (p *prepared) appendStart(b []byte, status int, h *asteri.Header, facts *ht
 
 // is tells whether the lines are those of this response.
 func (p *prepared) is(status int, h *asteri.Header) bool {
-	if h != p.header || status != p.status || h.Len() != len(p.fields) {
+	if h != p.header || status != p.status || h.Len() != len(p.fields) || hasReason(h) {
 		return false
 	}
 	fields := h.Fields()
@@ -54,7 +57,7 @@ func (p *prepared) is(status int, h *asteri.Header) bool {
 
 // pays tells whether h has come twice now.
 func (p *prepared) pays(status int, h *asteri.Header) bool {
-	again := h == p.header && status == p.status && h.Len() > 0
+	again := h == p.header && status == p.status && h.Len() > 0 && !hasReason(h)
 	p.header, p.status, p.fields = h, status, p.fields[:0]
 	return again
 }

@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/asteri/asteri-loop"
@@ -28,6 +29,9 @@ func TestHeaderThatComesAgain(t *testing.T) {
 			h.Append([]byte("Content-Type: text/plain\r\nX-B"), []byte("3"))
 		}, 200},
 		{"date of its own", func() { h.Reset(); h.Add("Date", "today") }, 200}, {"kept", nothing, 200}, {"kept on", nothing, 200},
+		{"reason", func() { h.Reason = []byte("Fine") }, 200}, {"the same again", nothing, 200}, {"and again", nothing, 200},
+		{"invalid reason", func() { h.Reason = []byte("Fine\r\nX: y") }, 200},
+		{"no reason", func() { h.Reason = nil }, 200}, {"kept", nothing, 200}, {"kept on", nothing, 200},
 		{"close", func() { h.Add("Connection", "close") }, 200},
 		{"empty", h.Reset, 200}, {"kept", nothing, 200}, {"kept on", nothing, 200},
 	}
@@ -43,6 +47,9 @@ func TestHeaderThatComesAgain(t *testing.T) {
 			return c.take(), err
 		}
 		got, err := respond(p, h)
+		if len(h.Reason) > 0 && strings.HasPrefix(got, "HTTP/1.1 200 Fine\r\n") != (err == nil) {
+			t.Errorf("%s: %q, %v", s.name, got, err)
+		}
 		want, wantErr := respond(newProtocol(nil), h.Clone())
 		if got != want || (err == nil) != (wantErr == nil) {
 			t.Errorf("%s: %q, %v, want %q, %v", s.name, got, err, want, wantErr)

@@ -28,6 +28,22 @@ var statusLines = func() (lines [500][]byte) {
 	return lines
 }()
 
+// hasReason tells whether the handler has given a reason phrase of its own.
+func hasReason(h *asteri.Header) bool { return h != nil && len(h.Reason) > 0 }
+
+func appendStatusLine(b []byte, status int, h *asteri.Header) ([]byte, error) {
+	usual := statusLines[status-100]
+	if !hasReason(h) {
+		return append(b, usual...), nil
+	}
+	if !httpfield.IsValue(h.Reason) {
+		return b, httpfield.Misuse("control character in the reason phrase")
+	}
+	b = append(b, usual[:len("HTTP/1.1 200 ")]...)
+	b = append(b, h.Reason...)
+	return append(b, crlf...), nil
+}
+
 // appendFields appends the field lines of h, except for those that the session
 // writes itself. It refuses what an application may not send.
 func appendFields(b []byte, h *asteri.Header, facts *httpfield.ResponseFacts) ([]byte, error) {

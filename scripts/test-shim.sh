@@ -1,22 +1,9 @@
 #!/bin/sh
-# Runs the Python tests of the worker shim on the oldest Python that is served and
-# every other version after it, as far as this machine has them, each in an
-# environment of its own: test-shim.sh [PYTHON...]
+# Runs the Python tests of the worker shim on every Python that is served and that
+# there is (scripts/pythons.sh), each in an environment of its own:
+# test-shim.sh [PYTHON...]
 set -eu
 cd "$(dirname "$0")/.."
-
-# found prints one interpreter for each version: those on the path, and pyenv's.
-found() {
-	for minor in 9 11 13; do
-		for python in "python3.$minor" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3."$minor".*/bin/python; do
-			# A version manager's stand-in may be on the path and yet refuse to run.
-			if "$python" -c 'import ssl, venv' >/dev/null 2>&1; then
-				echo "$python"
-				break
-			fi
-		done
-	done
-}
 
 # test_one prints what the tests say on one interpreter, when they have ended.
 test_one() {
@@ -31,7 +18,7 @@ test_one() {
 	return "$status"
 }
 
-[ $# -gt 0 ] || set -- $(found)
+[ $# -gt 0 ] || set -- $(scripts/pythons.sh)
 case $# in
 0)
 	echo "test-shim: no Python from 3.9 on was found" >&2

@@ -115,7 +115,11 @@ func (a *pythonApp) Describe() []description {
 	}
 	if info, err := a.Pool.Ready(context.Background()); err == nil { // which now does not wait
 		d.Interface, d.Model, d.Why = info.Interface, info.Model, info.Why
-		d.Runtime = info.Implementation + " " + info.Python + " (" + info.Interpreter + ")"
+		d.Runtime = info.Implementation + " " + info.Python
+		if info.FreeThreaded {
+			d.Runtime += ", free-threaded, with its lock"
+		}
+		d.Runtime += " (" + info.Interpreter + ")"
 	}
 	return []description{d}
 }

@@ -168,6 +168,13 @@ func TestRootPath(t *testing.T) {
 		equal(t, "SCRIPT_NAME", environ["SCRIPT_NAME"], any("/mounted"))
 		equal(t, "PATH_INFO", environ["PATH_INFO"], any("/environ"))
 	})
+	t.Run("beyond ASCII", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, app("wsgi_probe:app", "sync", "--root-path", "/caf\u00e9")...)
+		environ := decode[map[string]any](t, s.over(t, "http").get("/caf%C3%A9/environ"))
+		equal(t, "SCRIPT_NAME", environ["SCRIPT_NAME"], any("/caf\u00c3\u00a9")) // PEP 3333: UTF-8, read as latin-1
+		equal(t, "PATH_INFO", environ["PATH_INFO"], any("/environ"))
+	})
 	t.Run("flask", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, app("flask_app:app", "gthread", "--root-path", "/mounted")...)

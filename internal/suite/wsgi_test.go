@@ -65,7 +65,12 @@ func TestWSGI(t *testing.T) {
 			for _, status := range []int{204, 304, 299, 404, 599} {
 				a := c.get("/status?line=" + http.StatusText(200) + "&line=" + strconv.Itoa(status) + "%20Some%20Words")
 				equal(t, "body", a.want(t, status), "")
+				if c.version == "1.1" { // later ones have no reasons
+					equal(t, "status line", a.Status, strconv.Itoa(status)+" Some Words")
+				}
 			}
+			c.get("/status?line=600%20Beyond").want(t, 500)
+			s.awaitLog("'600 Beyond' is not a status line")
 		},
 		"head": func(t *testing.T, s *server, c *client) {
 			a := c.do("HEAD", "/head", nil)

@@ -13,6 +13,7 @@ import (
 // its fields are views into the frame.
 type head struct {
 	status int
+	reason []byte // the application's own phrase
 	header *asteri.Header
 	// length is the Content-Length field, which is not in header; nil if there is
 	// none. strange says that it is to be sent as it is, so that the session
@@ -35,6 +36,7 @@ type answer struct {
 func (h *head) clone() head {
 	c := *h
 	c.header = h.header.Clone()
+	c.reason = c.header.Reason
 	c.length = bytes.Clone(h.length)
 	return c
 }
@@ -64,6 +66,33 @@ func (a *answer) whole(method string) bool {
 	return a.length == nil || a.number == int64(len(a.body))
 }
 
+// readStatus reads a status, which comes with a reason phrase if it is text:
+// "404 Not here". The phrase is a view into the frame.
+func (l *link) readStatus(h *head) error {
+	var v marshal.Value
+	if err := l.walker.Next(&v); err != nil {
+		return err
+	}
+	if v.Kind == marshal.Int {
+		h.status = int(v.Int)
+		return nil
+	}
+	text, ok := h.latin1(&v)
+	if v.Kind != marshal.Str || !ok || len(text) > maxStatus || len(text) < len("200 ") || text[3] != ' ' {
+		return violation("a status is neither an int nor a line")
+	}
+	for _, c := range text[:3] {
+		if c < '0' || c > '9' {
+			return violation("a status line does not begin with a number")
+		}
+		h.status = h.status*10 + int(c-'0')
+	}
+	if reason := text[len("200 "):]; string(reason) != http.StatusText(h.status) {
+		h.reason = reason
+	}
+	return nil
+}
+
 // readHeader reads a flat tuple of names and values into h.header. Where there are too many
 // bytes of them it goes on without.
 func (l *link) readHeader(h *head) error {
@@ -75,7 +104,8 @@ func (l *link) readHeader(h *head) error {
 		return violation("headers are not a tuple of pairs, or too many")
 	}
 	h.header.Reset()
-	h.length, h.strange, h.invalid, h.size = nil, false, nil, 0
+	h.header.Reason = h.reason
+	h.length, h.strange, h.invalid, h.size = nil, false, nil, len(h.reason)
 	limit := l.worker.cfg.ResponseHead
 	for n := value.Int; n > 0; n -= 2 {
 		if err := l.walker.Next(&name); err != nil {

@@ -28,6 +28,9 @@ type Info struct {
 	Capacity int
 	// Python and Implementation name the interpreter: "3.11.7", "CPython".
 	Python, Implementation string
+	// FreeThreaded says that the interpreter was built to run without its lock. It
+	// has it nevertheless: a worker refuses to run without.
+	FreeThreaded bool
 	// Interpreter is the path of its program.
 	Interpreter string
 	// Libraries are the versions of the libraries that the model uses.
@@ -248,7 +251,8 @@ func parseReady(payload []byte) (Info, error) {
 		Interface: f.str("interface"), Model: f.str("model"), Why: f.str("why"),
 		Python: f.str("python"), Implementation: f.str("implementation"),
 		Capacity: int(f.num("capacity")), Lifespan: f.boolean("lifespan"),
-		wholeBody: f.str("body") == "whole", Libraries: make(map[string]string),
+		FreeThreaded: f.boolean("free_threaded"),
+		wholeBody:    f.str("body") == "whole", Libraries: make(map[string]string),
 	}
 	if info.Capacity < 1 || info.Capacity > maxCapacity {
 		return Info{}, violation(fmt.Sprintf("capacity %d", info.Capacity))

@@ -164,6 +164,7 @@ const (
 	maxAnswers    = 64       // in a frame
 	maxAnswerBody = 64 << 10 // bytes
 	maxFields     = 1024     // in a head
+	maxStatus     = 512      // bytes of a status with its reason phrase; the shim keeps to it
 	maxItem       = 64 << 10 // bytes of a message of a WebSocket, or a piece of one
 	maxObjects    = 1 << 18  // in a frame, those that are referred to counted each time
 	maxRecords    = 16       // in a LOG

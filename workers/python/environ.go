@@ -2,6 +2,7 @@ package python
 
 import (
 	"bytes"
+	"crypto/tls"
 	"net/netip"
 
 	"github.com/asteri/asteri-loop"
@@ -14,8 +15,10 @@ import (
 type requestEncoder struct {
 	marshal.Encoder
 	wsgi        bool
+	tornado     bool // it has no word for client certificates
 	underscores bool // take an underscore in a field name for a hyphen
 
+	certs   map[*tls.ConnectionState]*clientCert
 	entries []environEntry
 	seen    []int // by fieldName.id: index into entries, plus 1
 	text    []byte
@@ -46,10 +49,14 @@ func (e *requestEncoder) request(stream uint32, r *asteri.Request, body content)
 	if p := r.Peer.Proxy; p != nil && !e.wsgi { // for WSGI it is in the environ
 		root = p.Root
 	}
-	if root == "" {
-		e.Tuple(11)
-	} else {
+	cert := e.clientCert(r)
+	switch {
+	case cert != nil && !e.wsgi:
+		e.Tuple(13)
+	case root != "":
 		e.Tuple(12)
+	default:
+		e.Tuple(11)
 	}
 	e.Int(int64(stream))
 	methods.write(&e.Encoder, r.Method)
@@ -58,7 +65,7 @@ func (e *requestEncoder) request(stream uint32, r *asteri.Request, body content)
 	e.Bytes(r.Path)
 	if e.wsgi {
 		e.Latin1(r.Query)
-		e.environ(r)
+		e.environ(r, cert)
 	} else {
 		e.Bytes(r.Query)
 		e.rawFields(r)
@@ -76,9 +83,12 @@ func (e *requestEncoder) request(stream uint32, r *asteri.Request, body content)
 		e.Bytes(body.inline)
 	}
 	e.Int(body.length)
-	if root != "" {
+	if root != "" || cert != nil && !e.wsgi {
 		e.text = append(e.text[:0], root...)
 		e.Bytes(e.text)
+	}
+	if cert != nil && !e.wsgi {
+		e.tls(cert)
 	}
 }
 
@@ -104,8 +114,8 @@ func (e *requestEncoder) address(a netip.AddrPort, path string) {
 // dropped: X_Forwarded_For would become the key of X-Forwarded-For. So is Proxy,
 // which nobody uses: HTTP_PROXY is a setting of HTTP clients, and what an
 // application starts may take it for that. What a trusted proxy says of root and
-// user has keys of its own.
-func (e *requestEncoder) environ(r *asteri.Request) {
+// user has keys of its own, and so has a client's certificate.
+func (e *requestEncoder) environ(r *asteri.Request, cert *clientCert) {
 	e.collect(r)
 	var root, user string
 	if p := r.Peer.Proxy; p != nil {
@@ -114,6 +124,11 @@ func (e *requestEncoder) environ(r *asteri.Request) {
 	e.Dict()
 	e.variable("SCRIPT_NAME", root)
 	e.variable("REMOTE_USER", user)
+	if cert != nil {
+		for _, v := range cert.environ {
+			e.variable(v.key, v.value)
+		}
+	}
 	for i := range e.entries {
 		en := &e.entries[i]
 		if en.known != nil {

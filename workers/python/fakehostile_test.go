@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,6 +54,8 @@ func hostileLink(stream int64) map[string][]byte {
 		"answer with fields repeated":    frame(frameAnswers, fakeList{[]any{stream, 200, fields(1000, long, 0), []byte{}}}),
 		"answer with too many fields":    frame(frameAnswers, fakeList{[]any{stream, 200, fields(100_000, "y", 0), []byte{}}}),
 		"START with fields repeated":     frame(frameStart, []any{200, fields(1000, long, 0)}),
+		"START with a long reason":       frame(frameStart, []any{"200 " + strings.Repeat("x", 10_000), []any{}}),
+		"START with a reason alone":      frame(frameStart, []any{"Fine", []any{}}),
 		"START with too many fields":     frame(frameStart, []any{200, fields(100_000, "y", 0)}),
 		"TRAILERS with fields repeated":  append(start, frame(frameTrailers, fields(1000, long, 0))...),
 		"TRAILERS with too many fields":  append(start, frame(frameTrailers, fields(100_000, "y", 0))...),

@@ -76,6 +76,7 @@ type dataFrame struct {
 func newLink(w *worker, c loop.Conn) *link {
 	l := &link{worker: w, conn: c, loop: c.Loop(), log: w.log, lost: awake.Lost()}
 	l.enc.wsgi, l.enc.underscores = w.info.wsgi(), w.cfg.UnderscoreFields
+	l.enc.tornado = w.info.Interface == "tornado"
 	l.calls.init(w.info.Capacity)
 	c.SetWaterMarks(linkHigh, linkLow)
 	l.flushBatch = func() {

@@ -79,6 +79,7 @@ func FuzzLink(f *testing.F) {
 	}
 	seed(answer(1), answer(2, true), fakeFrame(frameDone, 0, 2, []byte{}))
 	seed(fakeFrame(frameStart, 0, 1, []any{200, []any{"X", "\u00e9"}}), fakeFrame(frameData, 0, 1, []byte("data")), fakeFrame(frameTrailers, 0, 1, []any{"T", "1"}), fakeFrame(frameDone, 0, 1, []byte{}))
+	seed(fakeFrame(frameStart, 0, 1, []any{"404 Not h\u00e9re", []any{}}), fakeFrame(frameData, flagEnd, 1, []byte("data")), fakeFrame(frameDone, 0, 1, []byte{}))
 	seed(fakeFrame(frameInform, 0, 3, []any{103, []any{}}), fakeFrame(frameStart, 0, 3, []any{200, []any{}}), fakeFrame(frameAbort, 0, 3, []any{"why", ""}), fakeFrame(frameDone, 0, 3, []byte{}))
 	seed(fakeFrame(frameError, 0, 1, []any{"what", "where"}), fakeFrame(frameWindow, 0, 2, []byte{1, 0, 0, 0}), fakeFrame(frameLog, 0, 0, fakeList{[]any{20, "l", "m", 0}}))
 	seed(fakeFrame(frameStart, 0, 1, []any{200, []any{}}), fakeFrame(frameFile, 1, 1, []any{nil, 0, -1}))

@@ -35,6 +35,7 @@ func parseRawHead(p []byte) (*head, error) {
 	if h.status, ok = parseStatusLine(line); !ok {
 		return nil, errRawHead
 	}
+	h.header.Reason = line[min(len("HTTP/1.1 101 "), len(line)):]
 	for n := 0; len(rest) > 0; n++ {
 		line, rest, _ = bytes.Cut(rest, crlf)
 		name, value, ok := bytes.Cut(line, []byte{':'})

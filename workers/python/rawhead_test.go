@@ -29,7 +29,7 @@ func TestRawHead(t *testing.T) {
 		}
 	}
 	h, err := parseRawHead([]byte("HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: a\r\nContent-Length: 3\r\nX:  y \r\nKeep-Alive: 5"))
-	if err != nil || h.header.Len() != 2 || string(h.header.Get("x")) != "y" || h.number != 3 {
+	if err != nil || h.header.Len() != 2 || string(h.header.Get("x")) != "y" || h.number != 3 || string(h.header.Reason) != "x" {
 		t.Errorf("got %+v, %v", h, err)
 	}
 }

@@ -175,11 +175,9 @@ func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err err
 }
 
 func (l *link) readAnswer(a *answer, lingers bool) error {
-	status, err := l.nextInt()
-	if err != nil {
+	if err := l.readStatus(&a.head); err != nil {
 		return err
 	}
-	a.status = int(status)
 	if err := l.readHeader(&a.head); err != nil {
 		return err
 	}
@@ -236,11 +234,9 @@ func (l *link) head(payload []byte) (*head, error) {
 		return nil, err
 	}
 	h := &head{header: new(asteri.Header)}
-	status, err := l.nextInt()
-	if err != nil {
+	if err := l.readStatus(h); err != nil {
 		return nil, err
 	}
-	h.status = int(status)
 	if err := l.readHeader(h); err != nil {
 		return nil, err
 	}

@@ -219,7 +219,8 @@ func (o origin) agrees(other origin) bool {
 		(o.scheme == "" || other.scheme == "" || o.scheme == other.scheme)
 }
 
-// ownPeer gives the request a peer of its own, with room for what a proxy says.
+// ownPeer gives the request a peer of its own, with room for what a proxy says. A
+// certificate is the proxy's, and not the client's.
 func ownPeer(r *asteri.Request) *asteri.Peer {
 	own := &struct {
 		peer  asteri.Peer
@@ -229,6 +230,11 @@ func ownPeer(r *asteri.Request) *asteri.Peer {
 		own.proxy = *r.Peer.Proxy
 	}
 	own.peer.Proxy = &own.proxy
+	if state := r.Peer.TLS; state != nil && len(state.PeerCertificates) > 0 {
+		without := *state
+		without.PeerCertificates, without.VerifiedChains = nil, nil
+		own.peer.TLS = &without
+	}
 	r.Peer = &own.peer
 	return r.Peer
 }

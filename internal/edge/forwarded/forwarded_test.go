@@ -1,6 +1,8 @@
 package forwarded
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
 	"strings"
 	"testing"
@@ -322,5 +324,27 @@ func BenchmarkNothingForwarded(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		h.apply(r)
+	}
+}
+
+// A certificate is that of who has connected: not of a client for whom that one speaks.
+func TestCertificateOfAProxy(t *testing.T) {
+	h := newHandler(Options{Trusted: trusting(t, "127.0.0.1")})
+	for fields, kept := range map[string]bool{"X-A: 1": true, "X-Forwarded-For: 192.0.2.1": false, "Forwarded: for=192.0.2.1": false} {
+		state := &tls.ConnectionState{
+			Version: tls.VersionTLS13, PeerCertificates: []*x509.Certificate{{}}, VerifiedChains: [][]*x509.Certificate{{}},
+		}
+		r := request(fields)
+		r.Peer.TLS = state
+		if refusal := h.apply(r); refusal != nil {
+			t.Fatal(refusal)
+		}
+		got := r.Peer.TLS
+		if len(got.PeerCertificates) == 1 != kept || len(got.VerifiedChains) == 1 != kept || got.Version != state.Version {
+			t.Errorf("%s: %+v", fields, got)
+		}
+		if len(state.PeerCertificates) != 1 || len(state.VerifiedChains) != 1 {
+			t.Errorf("%s: the connection's own state has changed", fields)
+		}
 	}
 }

@@ -8,7 +8,7 @@ import socket
 import sys
 from marshal import loads
 
-from . import VERSION, loader, output, signals
+from . import VERSION, lentloop, loader, output, signals, startmethods
 from .children import Children
 from .control import Control
 from .errors import Failure, LinkClosed, kind_of, message_of, traceback_of
@@ -57,6 +57,7 @@ class Worker:
             "pid": os.getpid(),
             "python": platform.python_version(),
             "implementation": platform.python_implementation(),
+            "free_threaded": "t" in getattr(sys, "abiflags", ""),
             "interface": self.interface,
             "model": self.model,
             "why": self.why[:_WORDS],
@@ -114,14 +115,19 @@ def _serve(worker):
     hello = worker.hello = loads(payload)
     if kind != HELLO or hello["version"] != VERSION:
         raise Failure("handshake", "the front speaks version %r of the link, this worker %d" % (hello.get("version"), VERSION))
+    _refuse_without_lock()
     output.install(hello)
+    startmethods.provide()
     _set_paths(hello)
     wanted = hello["model"]
     if wanted:
         _prepare(wanted, hello)
         _make_loop(worker, _model(wanted))
     output.mark_logging()  # after gevent's patches
+    if worker.loop is None:
+        lentloop.offer(hello["loop"])
     worker.app = loader.load(hello["app"])
+    lentloop.withdraw()
     worker.interface, certain = loader.detect(worker.app, wanted, hello["interface"])
     worker.model, worker.why = loader.choose(worker.interface, wanted, hello["threads"])
     model = _model(worker.model)
@@ -145,6 +151,14 @@ def _serve(worker):
     return 0
 
 
+def _refuse_without_lock():
+    """A free-threaded Python runs applications as every other does while it has its interpreter lock. Without it neither
+    this worker nor, mostly, what applications import has been tried."""
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise Failure("combination", "this Python, %s, is free-threaded and runs without its interpreter lock, for which workers "
+                      "are not made" % platform.python_version(), "turn the lock on with -e PYTHON_GIL=1, or name another Python with --python")
+
+
 def _model(name):
     if name not in NAMES:
         raise Failure("combination", "there is no worker model %r" % name, "use one of " + ", ".join(NAMES))
@@ -165,13 +179,15 @@ def _prepare(name, hello):
 def _make_loop(worker, model):
     """The event loop of an asynchronous model is the current one already while the application is imported: what it makes
     there, such as timers, tasks and (before Python 3.10) locks, belongs to the loop that will run. Where no model was asked
-    for it is not known by then that there will be one; if the application has made a loop itself, that is taken."""
+    for it is not known by then that there will be one; if the application has made a loop itself, or was lent one, that is
+    taken."""
     new_loop = getattr(model, "new_loop", None)
     if new_loop is not None:
         from . import loops
 
-        found = loops.current() if worker.hello["loop"] == "auto" else None
-        worker.loop = found or new_loop(worker.hello)
+        found = loops.current()
+        taken = found is not None and (worker.hello["loop"] == "auto" or lentloop.is_lent(found))
+        worker.loop = found if taken else new_loop(worker.hello)
         loops.set_current(worker.loop)
 
 

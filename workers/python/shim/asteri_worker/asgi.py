@@ -14,8 +14,9 @@ from .link import (
 from .logs import ERROR, INFO, WARNING, report_departure, report_failure
 from .memory import route_of
 
-# 2.3, although send() raises OSError as 2.4 has it: told 2.4, Starlette leaves it to send() to notice that the client has
-# gone, and an event stream that waits for its next event would be held for ever.
+# Of 2.3, under which send() does nothing once the client has gone; told 2.4, Starlette leaves it to send() to notice that,
+# and an event stream that waits for its next event would be held for ever. What 2.4 has is there for those who stream: a
+# send() that more is to follow raises OSError, since they would go on for nobody.
 VERSIONS = {"version": "3.0", "spec_version": "2.3"}
 _PERCENT = ord("%")
 _EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "http.response.trailers": {}}
@@ -31,7 +32,7 @@ def single(app):
     return adapter
 
 
-def http_scope(request, root, state):
+def http_scope(request, root, state, extensions=_EXTENSIONS):
     """The scope of one request; `root` is the root path without a slash at its end."""
     _, method, scheme, version, raw_path, query, headers, client, server = request[:9]
     # A number: the search for a byte is several times as fast as that for bytes.
@@ -52,11 +53,26 @@ def http_scope(request, root, state):
         "raw_path": raw_path,
         "query_string": query,
         "headers": list(headers),
-        "extensions": _EXTENSIONS.copy(),
+        "extensions": extensions.copy(),
     }
     if state is not None:
         scope["state"] = state.copy()
+    if len(request) > 12:
+        scope["extensions"]["tls"] = _tls_extension(request[12])
     return scope
+
+
+def _tls_extension(told):
+    """ASGI's "tls" extension, version 0.2, of a client that has a certificate."""
+    version, cipher, chain, name, error = told
+    return {
+        "server_cert": None,
+        "client_cert_chain": chain,
+        "client_cert_name": name,
+        "client_cert_error": error,
+        "tls_version": version,
+        "cipher_suite": cipher,
+    }
 
 
 class Cycle:
@@ -192,10 +208,10 @@ class Cycle:
     async def send(self, message):
         kind = message["type"]
         if self.gone and kind != "http.response.start":
-            self.told = True
-            if self.unheard:
-                return
-            raise ClientDisconnected
+            if kind == "http.response.body" and message.get("more_body", False) and not self.unheard:
+                self.told = True
+                raise ClientDisconnected
+            return
         if kind == "http.response.body" and self.status is not None and not self.complete:
             body = message.get("body", b"")
             if body.__class__ is not bytes:
@@ -248,6 +264,8 @@ class Cycle:
             room = self.granted - self.sent
             if room <= 0:
                 await self._wait()
+                if self.gone and last:
+                    return
                 if self.gone:
                     self.told = True
                     raise ClientDisconnected
@@ -360,12 +378,14 @@ class Lifespan:
             return
         self._events = asyncio.Queue()
         scope = {"type": "lifespan", "asgi": VERSIONS.copy(), "state": self.state}
-        self._task = asyncio.ensure_future(self._app(scope, self._events.get, self._send))
+        self._task = asyncio.ensure_future(self._run(scope))
         kind, text = await self._exchange("startup", None)
         if kind == "complete":
             self.supported = True
         elif kind == "failed":
             raise Failure("startup", "the application's lifespan startup failed: %s" % (text or "it gave no reason"))
+        elif getattr(self._error(), "wrong_guess", False):
+            raise self._error()  # it has no interface that is known, rather than no lifespan
         elif self._mode == "on":
             error = self._error()
             raise Failure("startup", "the application has no working lifespan: %s" % text, "use --lifespan auto",
@@ -373,13 +393,16 @@ class Lifespan:
         else:
             self._log(INFO, "the application has no lifespan (%s)" % text)
 
+    async def _run(self, scope):
+        await self._app(scope, self._events.get, self._send)  # here, since the call itself may raise
+
     async def shutdown(self, timeout):
-        if not self.supported:
+        if not self.supported or self._returned():
             return
         kind, text = await self._exchange("shutdown", timeout)
         if kind == "failed":
             self._log(ERROR, "the application's lifespan shutdown failed: %s" % text)
-        elif kind != "complete":
+        elif kind != "complete" and not self._returned():
             error = self._error()
             self._log(ERROR, "the application's lifespan ended without an answer to shutdown"
                       + ("" if error else ": " + text), error=error)
@@ -398,6 +421,10 @@ class Lifespan:
             return "ended", "no answer in time"
         error = self._error()
         return "ended", message_of(error) if error else "it returned"
+
+    def _returned(self):
+        """Whether the application has left its lifespan in peace: it has nothing to do at the end, or has done it."""
+        return self._task.done() and not self._task.cancelled() and self._task.exception() is None
 
     def _error(self):
         if self._task.done() and not self._task.cancelled():

@@ -27,10 +27,9 @@ _DENIALS = {"websocket.http.response.start": "http.response.start", "websocket.h
 
 
 def websocket_scope(request, root, state):
-    scope = http_scope(request, root, state)
+    scope = http_scope(request, root, state, _EXTENSIONS)
     scope["type"] = "websocket"
     del scope["method"]
-    scope["extensions"] = _EXTENSIONS.copy()
     # Sockets stay: the names that all of them have are kept once.
     scope["headers"] = [(_NAMES.get(name, name), value) for name, value in scope["headers"]]
     scope["subprotocols"] = [

@@ -88,7 +88,7 @@ class Intake:
             return hard and self._remove(stream)
 
     def _remove(self, stream):
-        for request in list(self.waiting):
+        for request in self.waiting.copy():  # in one step, also without the interpreter lock; list() would iterate
             if request[0] == stream:
                 try:
                     self.waiting.remove(request)

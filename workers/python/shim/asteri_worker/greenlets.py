@@ -2,7 +2,8 @@
 
 One greenlet, the runner, takes request after request. As long as calls do not wait they cost no switch at all. When one
 does (the hub gets control while the runner is in a call), another greenlet becomes the runner and the blocked one
-goes on when what it waits for has come, as if each request had a greenlet of its own.
+goes on when what it waits for has come, as if each request had a greenlet of its own. A greenlet on which a request has
+left something, locals mostly, ends with that request, so that no other finds them.
 """
 import traceback
 from collections import deque
@@ -10,7 +11,6 @@ from contextvars import copy_context
 
 import gevent
 from gevent.thread import allocate_lock
-from greenlet import greenlet
 
 from .control import thread_stacks
 from .errors import LinkClosed
@@ -42,6 +42,32 @@ class Posts:
             function(*args)
 
 
+class Runner(gevent.Greenlet):
+    """A greenlet that takes requests. What gevent.local, threading.local and applications keep with a greenlet is in its
+    __dict__, which is empty otherwise."""
+
+    __slots__ = ("_host", "tail", "stream")
+
+    def __init__(self, host):
+        super().__init__()
+        self.spawn_tree_locals = {}  # not those that all children of the hub share
+        self._host = host
+        self.tail = []
+        self.stream = 0  # what it runs
+
+    def _run(self):
+        self._host.take_requests(self)
+
+    def rawlink(self, callback):
+        """What is to be called at the end of the greenlet is to be called at that of the request."""
+        self.linked = True
+        super().rawlink(callback)
+
+    def used(self):
+        """Whether requests have left something on it."""
+        return self.__dict__ or self.spawn_tree_locals
+
+
 class GreenletHost(ThreadHost):
     """Runs WSGI calls in greenlets. The hub reads the link and starts runners."""
 
@@ -62,7 +88,7 @@ class GreenletHost(ThreadHost):
         self._busy = False  # the runner is in a call
         self._probed = False  # a PROBE is to be answered once all that waits was begun
         self._idle = []  # greenlets that wait to be the runner
-        self._greenlets = []  # all of them: as many as calls ever waited at once
+        self._greenlets = {}  # all of them, as keys: as many as calls ever waited at once
         self.on_finished = None  # called when SHUTDOWN came and every call has ended; set before start()
 
     def start(self):
@@ -108,11 +134,21 @@ class GreenletHost(ThreadHost):
 
     def _go(self):
         """Has a greenlet take the waiting requests."""
-        if self._runner is None or self._busy:
-            self._runner = self._idle.pop() if self._idle else self._new_greenlet()
-            self._busy = False
-        self._hub.loop.run_callback(self._control_returned, self._runner)
-        self._runner.switch()
+        while True:
+            if self._runner is None or self._busy:
+                self._runner = self._next_runner()
+                self._busy = False
+            self._hub.loop.run_callback(self._control_returned, self._runner)
+            self._runner.switch()
+            if self._runner is not None or not self.intake.waiting:
+                return
+
+    def _next_runner(self):
+        if self._idle:
+            return self._idle.pop()
+        runner = Runner(self)
+        self._greenlets[runner] = True
+        return runner
 
     def _control_returned(self, runner):
         """The hub runs for the first time since runner took requests: in a call, it waits for something; else it is done."""
@@ -123,18 +159,24 @@ class GreenletHost(ThreadHost):
             self._runner = None
             if self.intake.waiting:
                 self._go()
-
-    def _new_greenlet(self):
-        runner = greenlet(self._run, self._hub)
-        runner.tail = []
-        runner.stream = 0
-        self._greenlets.append(runner)
-        return runner
+        if self._probed and not self.intake.waiting:  # what waited last still runs, or its runner is used up
+            self.probed()
+            self.link.flush()
 
     # In a runner.
 
-    def _run(self):
-        runner = gevent.getcurrent()
+    def take_requests(self, runner):
+        """Runs requests until the runner is used up."""
+        try:
+            self._take_requests(runner)
+        finally:  # also if the application has kept the greenlet, and kills it later
+            del self._greenlets[runner]
+            if self._runner is runner:
+                self._runner = None
+            elif runner in self._idle:
+                self._idle.remove(runner)
+
+    def _take_requests(self, runner):
         start, call, tail = self.intake.waiting.popleft, self.call, runner.tail
         copy, to_hub = self._context.copy, self._hub.switch
         while True:
@@ -156,11 +198,16 @@ class GreenletHost(ThreadHost):
                 # Another greenlet has taken over while this one waited.
                 self.link.flush()
                 self._finish_if_done()
+                if runner.used():
+                    return
                 self._idle.append(runner)
                 to_hub()
                 continue
             if self.closing:
                 self._finish_if_done()
+            if runner.used():
+                self.link.flush()
+                return
 
     def _finish_if_done(self):
         if self.closing and not (self.running or self.intake.waiting):

@@ -16,7 +16,7 @@ from collections import deque
 import gevent
 from gevent.hub import Waiter
 from gevent.selectors import GeventSelector
-from greenlet import GreenletExit, greenlet
+from greenlet import GreenletExit
 
 from . import greenhub
 from .interrupts import RequestTimeout, in_application
@@ -98,7 +98,7 @@ class GreenLoop(asyncio.SelectorEventLoop):
         if self._idle:
             leader = self._idle.pop()
         else:
-            leader = greenlet(self._run, self._hub)
+            leader = gevent.Greenlet(self._run)
             self._greenlets.append(leader)
         self._hub.loop.run_callback(leader.switch)
 

@@ -4,6 +4,7 @@ The model that owns the link decides when to read and when to flush. What is que
 stream keep their order: `out` (frames) goes before `answers` (whole responses), and whoever queues a frame that must
 follow an answer calls seal() first.
 """
+import re
 import struct
 from _thread import allocate_lock
 from collections import deque
@@ -315,6 +316,16 @@ def _normalised(answer):
 def _plain(answer):
     stream, status, headers, body = answer[:4]
     return (stream, status, plain_headers(headers), bytes(body)) + answer[4:]
+
+
+# RFC 9112 section 4, for the statuses that RFC 9110 section 15 knows.
+is_status = re.compile(r"[1-5][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]{0,500})?\Z").match
+
+
+def status_of(code, reason):
+    """The status of START and ANSWERS for a code and its reason phrase; without the latter if it is none."""
+    line = "%d %s" % (code, reason)
+    return line if reason and is_status(line) else code
 
 
 def plain_headers(headers):

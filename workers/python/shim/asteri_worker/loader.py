@@ -9,6 +9,13 @@ import sys
 
 from .errors import Failure, application_part, kind_of, message_of, traceback_of
 
+try:  # Python 3.14: a signature evaluates annotations, whose names may be there for type checkers only
+    from annotationlib import Format
+
+    _UNEVALUATED = {"annotation_format": Format.STRING}
+except ImportError:
+    _UNEVALUATED = {}
+
 WSGI, ASGI, TORNADO = "wsgi", "asgi", "tornado"
 _DEFAULT_NAMES = ("application", "app")
 _FACTORY_NAMES = ("create_app", "make_app", "get_app", "create_application", "make_application")
@@ -229,7 +236,9 @@ def doubtful(app, interface, why):
     served = False
 
     def refusal(what):
-        return TypeError("%s; %s" % (what, doubt))
+        error = TypeError("%s; %s" % (what, doubt))
+        error.wrong_guess = True
+        return error
 
     def wsgi(environ, start_response):
         nonlocal served
@@ -299,8 +308,8 @@ def _marked(function):
 def _arity(app):
     """How many positional arguments app must be given, or takes if it has defaults; None if nobody can tell."""
     try:
-        parameters = inspect.signature(app).parameters.values()
-    except (TypeError, ValueError):
+        parameters = inspect.signature(app, **_UNEVALUATED).parameters.values()
+    except Exception:  # TypeError or ValueError; and whatever an application's own __signature__ raises
         return None
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return None

@@ -5,12 +5,13 @@ interfaces HTTPServerConnectionDelegate, HTTPMessageDelegate and HTTPConnection)
 """
 import asyncio
 from collections import deque
+from urllib.parse import unquote_to_bytes
 
 from tornado import httputil, iostream
 
 from .errors import message_of, traceback_of
 from .interrupts import entry
-from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, flat, frame, start_frame, status_code, window_frame
+from .link import DATA, DONE, END, INFORM, START, WHOLE_BODY, flat, frame, start_frame, status_code, status_of, window_frame
 from .logs import ERROR, report_failure
 from .tornado_stream import Loan
 
@@ -77,9 +78,8 @@ class Connection(httputil.HTTPConnection):
     @entry
     def _give_request(self, request):
         _, method, _, version, path, query, headers, client, server, body, _ = request
-        root = self._root
-        if root and (path == root or path.startswith(root + b"/")):
-            path = path[len(root) :] or b"/"  # the application's rules know nothing of where it is mounted
+        if self._root:
+            path = _below(self._root, path)  # the application's rules know nothing of where it is mounted
         uri = path.decode("latin-1")
         if query:
             uri += "?" + query.decode("latin-1")
@@ -223,7 +223,7 @@ class Connection(httputil.HTTPConnection):
             if not self.started:  # else it comes too late for anybody
                 self.server.queue(start_frame(INFORM, self.stream, code, items))
             return self._resolved()
-        self._held = (code, items, bytes(chunk or b""))
+        self._held = (_status(code, start_line.reason), items, bytes(chunk or b""))
         self.server.hold(self)
         return self._resolved() if len(self._held[2]) <= self.server.response_window else self.open()
 
@@ -364,6 +364,20 @@ class Connection(httputil.HTTPConnection):
 
 def _no_upgrade():
     return NotImplementedError("only the connection of a request that offers an upgrade can be taken over")
+
+
+def _below(root, path):
+    """The rest of path, which is still encoded, behind root, which is not; or path, if it is not below root."""
+    depth = root.count(b"/")
+    parts = path.split(b"/", depth + 1)
+    if len(parts) <= depth or unquote_to_bytes(b"/".join(parts[:depth + 1])) != root:
+        return path
+    return b"/" + b"".join(parts[depth + 1:])
+
+
+def _status(code, reason):
+    """What goes over the link; the usual reason need not."""
+    return code if reason == httputil.responses.get(code) else status_of(code, reason)
 
 
 def _failed(future):

@@ -24,8 +24,8 @@ class TornadoServer(LoopServer):
 
     def begin(self, request):
         root, taken = self._root, request
-        if len(request) == 12:  # that of a trusted proxy goes before that of the settings
-            request, root = request[:11], request[11]
+        if len(request) > 11:  # that of a trusted proxy goes before that of the settings
+            request, root = request[:11], request[11] or root
         connection = Connection(self, request, root)
         self.cycles[connection.stream] = connection
         self.memory.started += 1

@@ -1,10 +1,12 @@
 """Notices calls that turn slow, at no cost to the calls that do not."""
+import sys
 from _thread import allocate_lock
 from time import monotonic, sleep
 
 TICK = 0.002  # seconds; a call that waits is slow when two ticks in a row find it running: after 2 to 4 ms
 _PROMPT = 0.0005  # seconds that a tick may be late if nobody else held the interpreter when it ended
 _LONG = 0.020  # seconds after which a call that computes, or has lost its processor, is slow too
+_LOCKED = getattr(sys, "_is_gil_enabled", lambda: True)()  # threads take turns for the interpreter
 _PATIENCE = 5  # idle ticks before the watch sleeps until the next call
 
 
@@ -14,10 +16,12 @@ class Watch:
 
     Elapsed time does not tell a call that waits from one whose thread has lost its processor to another process, which
     happens all the time on a busy machine. The interpreter lock does: a call that waits has released it, so the watch
-    wakes promptly; one that runs, or would run, makes the watch wait for the lock."""
+    wakes promptly; one that runs, or would run, makes the watch wait for the lock. Without that lock calls that compute
+    gain from overlapping too, so there it does not matter what a slow one does."""
 
     def __init__(self, on_slow):
-        """on_slow(waits) is called once for a slow call; waits: it does not compute."""
+        """on_slow(waits) is called once for a slow call; waits: others can run meanwhile, since it does not compute, or
+        computes without the interpreter lock."""
         self.calls = 0
         self.parked = False
         self.stopped = False  # nobody will call unpark() again
@@ -58,7 +62,7 @@ class Watch:
             if calls != self._seen:
                 self._since = now
             elif calls != self._told:
-                waits = now - began < TICK + _PROMPT
+                waits = not _LOCKED or now - began < TICK + _PROMPT
                 if waits or now - self._since > _LONG:
                     self._told = calls
                     self._on_slow(waits)

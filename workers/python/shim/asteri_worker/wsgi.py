@@ -11,7 +11,7 @@ from .children import ANY, leave
 from .clientsocket import Loan
 from .errors import ClientDisconnected, message_of, traceback_of
 from .interrupts import RequestTimeout, entry
-from .link import DATA, END, FILE, INFORM, START, WHOLE_BODY, flat, frame, start_frame, value_frame
+from .link import DATA, END, FILE, INFORM, START, WHOLE_BODY, flat, frame, is_status, start_frame, value_frame
 from .logs import ERROR, ErrorStream, report_failure
 from .output import about
 
@@ -19,18 +19,23 @@ _BytesIO, _open = io.BytesIO, os.fdopen
 _INLINE_FILE = 16 << 10  # below this, reading a file costs less than passing its descriptor
 
 
+_USUAL = {"200 OK", "201 Created", "204 No Content", "301 Moved Permanently", "302 Found", "304 Not Modified", "400 Bad Request",
+          "403 Forbidden", "404 Not Found"}
+
+
 class _Statuses(dict):
-    """Status line -> code: applications use few, so parsing them is done once."""
+    """Status line -> status on the link: applications use few, so judging them is done once."""
 
     def __missing__(self, line):
         if not isinstance(line, str):
             raise TypeError("the status must be a str, not %s" % type(line).__name__)
-        code = int(line[:3])
-        if not 100 <= code <= 999 or (len(line) > 3 and line[3] != " "):
-            raise ValueError("%r is not a status line" % line)
+        line = "".join((line,))  # exactly a str, whatever it was
+        if not is_status(line):
+            raise ValueError("%r is not a status line: a number from 100 to 599, and a short reason in latin-1" % line)
+        status = int(line[:3]) if line in _USUAL or len(line) < 5 else line
         if len(self) < 1000:
-            self[line] = code
-        return code
+            self[line] = status
+        return status
 
 
 _statuses = _Statuses()
@@ -286,7 +291,7 @@ class Gateway:
         self._app = app
         self._host = host
         self._answer = host.link.answers.append
-        self._root = hello["root_path"].rstrip("/")
+        self._root = hello["root_path"].rstrip("/").encode("utf-8").decode("latin-1")  # as PEP 3333 has all that is text
         self._bases = {}  # (scheme, version, server) -> the part of the environ that such requests share
         self._constants = {
             "wsgi.version": (1, 0),
@@ -310,7 +315,8 @@ class Gateway:
         response = host.running[stream] = Response(host, stream, tail)
         try:
             result = self._app(self._environ(request, response), response.start_response)
-            if type(result) is list and not response.started and response.status is not None:
+            kind = type(result)
+            if (kind is list or kind is tuple) and not response.started and response.status is not None:
                 body = result[0] if len(result) == 1 else b"".join(result)
                 if type(body) is bytes and len(body) <= WHOLE_BODY:
                     answer = (stream, response.status, flat(response.headers), body)

@@ -49,7 +49,7 @@ class Stream:
 
     def __init__(self, number):
         self.number = number
-        self.status = self.headers = self.error = self.abort = self.trailers = None
+        self.status = self.reason = self.headers = self.error = self.abort = self.trailers = None
         self.informs = []
         self.body = bytearray()
         self.chunks = []
@@ -57,6 +57,12 @@ class Stream:
         self.granted = 0
         self.whole = self.ended = self.done = self.lingers = False
         self.over = False  # nothing but WINDOW and DONE may follow
+
+    def begin(self, status, headers):
+        if isinstance(status, str):
+            status, _, self.reason = status.partition(" ")
+            assert status.isdigit() and len(status) == 3 and self.reason, "a status of another form"
+        self.status, self.headers = int(status), headers
 
     def header(self, name):
         return [v for n, v in self.pairs() if n.lower() == name.lower()]
@@ -155,7 +161,8 @@ class Front:
             for answer in loads(payload):
                 s = self.streams[answer[0]]
                 assert s.status is None and not s.done, "a second response"
-                s.status, s.headers, s.whole, s.ended, s.over = answer[1], answer[2], True, True, True
+                s.begin(answer[1], answer[2])
+                s.whole, s.ended, s.over = True, True, True
                 s.body += answer[3]
                 s.kinds.append(ANSWERS)
                 s.lingers = len(answer) > 4
@@ -182,7 +189,7 @@ class Front:
         s.over = s.over or kind in (TRAILERS, ERROR, ABORT) or kind in (DATA, FILE) and bool(flags & END)
         s.kinds.append(kind)
         if kind == START:
-            s.status, s.headers = loads(payload)
+            s.begin(*loads(payload))
         elif kind == DATA:
             assert not s.ended and s.status is not None
             s.body += payload
@@ -233,8 +240,8 @@ class Front:
         self.send(frame(WINDOW, number, struct.pack("<I", count)))
 
     def request(self, path="/", method="GET", headers=(), body=b"", query="", length=None, version="1.1", scheme="http",
-                client=("127.0.0.1", 5000), server=("10.0.0.1", 8080), root=None):
-        """A request tuple; headers are ("Name", "value") pairs, root is what a proxy says."""
+                client=("127.0.0.1", 5000), server=("10.0.0.1", 8080), root=None, tls=None):
+        """A request tuple; headers are ("Name", "value") pairs, root is what a proxy says, tls what a certificate does."""
         number = self.next_stream
         self.next_stream += 1
         stream = self.streams[number] = Stream(number)
@@ -250,6 +257,8 @@ class Front:
         if length is None:
             length = len(body) if isinstance(body, bytes) else -1
         request = (number, method, scheme, version, path.encode("latin-1"), query, fields, client, server, body, length)
+        if tls is not None:
+            return (*request, root or b"", tls)
         return request if root is None else (*request, root)
 
     def post_batch(self, requests):

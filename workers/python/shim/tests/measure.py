@@ -94,6 +94,9 @@ class _Forgetful:
     def __init__(self):
         self.body, self.kinds = bytearray(), []
 
+    def begin(self, status, headers):
+        pass
+
 
 def main():
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0

@@ -4,6 +4,7 @@ import unittest
 
 from .asgi_app import every_loop
 from .front import ABORT, ANSWERS, DONE, END, FILE, PROBE, RECALL, RECALLED, SHUTDOWN, STACK, STACKS, Front, frame
+from .models import EVENT_LOOPS
 
 
 class HTTP(unittest.TestCase):
@@ -58,6 +59,9 @@ class HTTP(unittest.TestCase):
             await send({"type": "http.response.body", "body": repr((s["path"], s["raw_path"], s["root_path"], s["query_string"],
                         s["client"], s["server"], s["scheme"], s["http_version"], s["method"], "state" in s)).encode()})
             """), " ")
+        with Front(source, "asgi", root_path="/caf\xe9/") as front:
+            for path in (b"/caf%C3%A9/x", b"/caf%c3%a9/x"):
+                self.assertEqual(eval(front.call(path.decode()).body)[:3], ("/caf\xe9/x", path, "/caf\xe9"))
         with Front(source, "asgi", root_path="/mount/") as front:
             def seen(path, **kwargs):
                 return eval(front.call(path, **kwargs).body)
@@ -267,6 +271,93 @@ class HTTP(unittest.TestCase):
             self.assertEqual(bytes(front.call("/two").body), b"/two")
 
 
+class Certificates(unittest.TestCase):
+    SOURCE = """
+    async def app(scope, receive, send):
+        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+        if scope["path"].endswith("/change"):
+            scope["extensions"].clear()
+        told = repr((scope["root_path"], scope["extensions"].get("tls"))).encode()
+        await send({"type": kind + ".start", "status": 200, "headers": []})
+        await send({"type": kind + ".body", "body": told})
+    """
+
+    def test_extension(self):
+        chain = ("first\n", "second\n")
+        with Front(self.SOURCE, lifespan="off", root_path="/own") as front:
+            for scheme in ("https", "wss"):
+                def told(path="/", **kwargs):
+                    return eval(front.call(path, scheme=scheme, **kwargs).body)
+
+                for error in (None, "not verified"):
+                    expected = {
+                        "server_cert": None, "client_cert_chain": chain, "client_cert_name": "CN=caf\xe9", "client_cert_error": error,
+                        "tls_version": 0x304, "cipher_suite": 0x1301,
+                    }
+                    tls = (0x304, 0x1301, chain, "CN=caf\xe9", error)
+                    self.assertEqual(told(tls=tls), ("/own", expected))
+                    self.assertEqual(told(tls=tls, root=b"/proxy"), ("/proxy", expected))
+                told("/change", tls=tls)
+                self.assertEqual(told(), ("/own", None))
+
+
+class Departed(unittest.TestCase):
+    """send() once the client has left: nothing, as under the version of ASGI that the scope names; but who streams is told."""
+
+    SOURCE = """
+    import asyncio, os
+    async def app(scope, receive, send):
+        told = []
+        async def tell(**message):
+            try:
+                await send(message)
+            except OSError:
+                told.append("body" if message.get("more_body") else message["type"])
+        assert scope["asgi"]["spec_version"] == "2.3"
+        open("in", "w").close()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if scope["path"] == "/hints":
+            await tell(type="http.response.early_hint", links=[b"</a.css>"])
+        await tell(type="http.response.start", status=200, trailers=scope["path"] == "/trailers")
+        if scope["path"] == "/stream":
+            await tell(type="http.response.body", body=b"some", more_body=True)
+        if scope["path"] == "/path":
+            await tell(type="http.response.pathsend", path=os.path.abspath("fixture.py"))
+        await tell(type="http.response.body", body=b"z" * (10 if scope["path"] == "/short" else 1000000))
+        await tell(type="http.response.trailers", headers=[])
+        open("told" + "-".join(["", *told]), "w").close()
+    """
+    BLOCKED = """
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        open("begun", "w").close()
+        await send({"type": "http.response.body", "body": b"z" * 1000000})
+        open("silent", "w").close()
+    """
+
+    def test_send(self):
+        for path, told in (("/short", "told"), ("/long", "told"), ("/hints", "told"), ("/path", "told"), ("/trailers", "told"),
+                           ("/stream", "told-body")):
+            for loop in EVENT_LOOPS:
+                with self.subTest(path=path, loop=loop), Front(self.SOURCE, lifespan="off", loop=loop) as front:
+                    stream = front.start(path)
+                    front.wait_file("in")
+                    front.cancel(stream)
+                    front.wait_done(stream)
+                    self.assertTrue(front.exists(told))
+                    self.assertEqual((front.logs, front.output()), ([], ""))
+
+    def test_send_that_waits(self):
+        with Front(self.BLOCKED, lifespan="off", auto_window=False) as front:
+            stream = front.start("/")
+            front.wait(lambda: len(stream.body) == 262144, "the window to be full")
+            front.cancel(stream)
+            front.wait_done(stream)
+            self.assertTrue(front.exists("silent"))
+            self.assertEqual((front.logs, front.output()), ([], ""))
+
+
 class LifespanModes(unittest.TestCase):
     NONE = """
     async def app(scope, receive, send):
@@ -289,6 +380,45 @@ class LifespanModes(unittest.TestCase):
                 else:
                     self.assertEqual((front.failed["phase"], front.process.wait(10)), ("startup", 3))
                     self.assertIn("only HTTP", front.failed["message"])
+
+    def test_without_lifespan_at_once(self):
+        """The call itself raises, before there is anything to await."""
+        plain = """
+        async def serve(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"ok"})
+        def app(scope, receive, send):
+            if scope["type"] != "http":
+                raise NotImplementedError("only HTTP")
+            return serve(scope, receive, send)
+        """
+        for mode in ("auto", "on"):
+            with self.subTest(mode=mode), Front(plain, lifespan=mode) as front:
+                if mode == "auto":
+                    self.assertEqual(bytes(front.call("/").body), b"ok")
+                    self.assertEqual(front.shutdown(), 0)
+                else:
+                    self.assertEqual(front.failed["phase"], "startup")
+                    self.assertIn("only HTTP", front.failed["message"])
+
+    def test_ends_of_lifespans(self):
+        """To return is no failure, whenever an application does; to raise is."""
+        source = """
+        async def app(scope, receive, send):
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            if %r == "early":
+                return
+            await receive()
+            if %r == "raises":
+                raise ValueError("at the end")
+        """
+        for end in ("early", "late", "raises"):
+            with self.subTest(end=end), Front(source % (end, end)) as front:
+                self.assertTrue(front.ready["lifespan"])
+                self.assertEqual(front.shutdown(), 0)
+                front.wait(lambda: front.closed, "the end of the link")
+                self.assertEqual(["at the end" in text for _, _, text, _ in front.logs], [True] * (end == "raises"))
 
     def test_failed_startup(self):
         for mode in ("auto", "on"):

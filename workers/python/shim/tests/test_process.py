@@ -96,6 +96,32 @@ class Process(unittest.TestCase):
                 self.assertEqual(eval(front.call("/spawn").body), ([], 0))
                 self.assertEqual(bytes(front.call("/").body), b"ok")
 
+    def test_children_count(self):
+        """In a process that multiprocessing has started anew the application can be imported, with asteri_metrics."""
+        source = """
+        import multiprocessing
+        from asteri_metrics import Counter
+        ORDERS = Counter("orders_total", "Orders.")
+        def child(queue):
+            import asteri_metrics
+            ORDERS.inc()
+            queue.put((ORDERS.name, asteri_metrics.__spec__.origin))
+        def app(environ, start_response):
+            context = multiprocessing.get_context(environ["PATH_INFO"].strip("/") or None)
+            queue = context.Queue()
+            process = context.Process(target=child, args=(queue,))
+            process.start()
+            told = queue.get(timeout=20)
+            process.join()
+            start_response("200 OK", [])
+            return [repr((told, process.exitcode)).encode()]
+        """
+        for model in WSGI_MODELS:
+            with self.subTest(model=model), Front(source, model) as front:
+                for method in ("", "fork", "spawn", "forkserver") if model in ("sync", "gthread") else ("spawn",):
+                    told = eval(front.call("/" + method).body)
+                    self.assertEqual(told, (("orders_total", "<asteri-loop>/asteri_metrics.py"), 0))
+
     def test_output_and_logging(self):
         with Front(self.SOURCE, "sync") as front:
             self.assertEqual(bytes(front.call("/logging").body), b"[]")

@@ -2,6 +2,7 @@
 import subprocess
 import sys
 import tempfile
+import textwrap
 import unittest
 
 from .front import WSGI, Front
@@ -139,6 +140,49 @@ class Application(unittest.TestCase):
         self.assertEqual(failed["kind"], "version")
         self.assertIn("this is Python", failed["message"])
         self.assertIn("3.9 or later", failed["hint"])
+
+    def test_python_without_its_lock(self):
+        failed = self.started("fixture:app", source=WSGI, prelude="import sys\nsys._is_gil_enabled = lambda: False\n")
+        self.assertEqual(failed["phase"], "combination")
+        self.assertIn("runs without its interpreter lock", failed["message"])
+        self.assertIn("PYTHON_GIL=1", failed["hint"])
+        with Front(WSGI) as front:
+            self.assertEqual(front.ready["free_threaded"], "t" in sys.abiflags)
+
+    def test_annotations_for_type_checkers(self):
+        """From Python 3.14 on they are evaluated when somebody asks for a signature, and their names are not there."""
+        annotated = """
+            from __future__ import annotations
+            from typing import TYPE_CHECKING
+            if TYPE_CHECKING:
+                from nowhere import Environ, Start, Scope
+            %s
+            """
+        wsgi = """
+            def app(environ: Environ, start_response: Start) -> list[Nothing]:
+                start_response("200 OK", [])
+                return [b"wsgi"]
+            """
+        asgi = """
+            class App:
+                async def __call__(self, scope: Scope, receive: 1 / 0, send: Scope.absent) -> None:
+                    await send({"type": "http.response.start", "status": 200})
+                    await send({"type": "http.response.body", "body": b"asgi"})
+            app = App()
+            """
+        two = """
+            def app(scope: Scope):
+                async def run(receive: Scope, send: Scope):
+                    await send({"type": "http.response.start", "status": 200})
+                    await send({"type": "http.response.body", "body": b"two"})
+                return run
+            """
+        for source, model, body in ((wsgi, "", "wsgi"), (wsgi, "asgi", "wsgi"), (asgi, "", "asgi"), (two, "asgi", "two")):
+            with self.subTest(body=body, model=model):
+                text = textwrap.dedent(annotated % "") + textwrap.dedent(source)
+                if sys.version_info >= (3, 14):
+                    text = text.replace("from __future__ import annotations\n", "")
+                self.assertEqual(self.started("fixture:app", source=text, model=model), body)
 
     def test_detection(self):
         files = {
@@ -280,11 +324,37 @@ class Models(unittest.TestCase):
                 return tornado.web.Application([("/", Handler)])
             app = make_app()
             """
-        cases = [(asgi, model, loop) for model in ("", "asgi") for loop in ["auto"] + EVENT_LOOPS * bool(model)]
+        cases = [(asgi, model, loop) for model in ("", "asgi") for loop in ["auto", *EVENT_LOOPS]]
         cases += [(tornado, model, "auto") for model in ["", *TORNADO_MODELS] if TORNADO_MODELS]
         for source, model, loop in cases:
             with self.subTest(model=model, loop=loop), Front(source, model, lifespan="off", loop=loop) as front:
                 self.assertEqual(bytes(front.call("/", headers=[("Host", "example.org")]).body), b"came")
+
+    def test_loop_at_import_of_others(self):
+        """An application that no event loop serves may have one of its own in the same way. Nobody warns of it, and no worker
+        imports asyncio for it."""
+        source = """
+            import asyncio, sys
+            loop = asyncio.get_event_loop()
+            async def answer():
+                return type(loop).__module__.partition(".")[0].encode()
+            def app(environ, start_response):
+                start_response("200 OK", [])
+                return [loop.run_until_complete(answer())]
+            """
+        for model in ("", "sync"):
+            for loop in ("auto", *EVENT_LOOPS):
+                with self.subTest(model=model, loop=loop), Front(source, model, loop=loop, threads=1) as front:
+                    self.assertEqual(bytes(front.call("/").body).decode(), "asyncio" if loop == "auto" else loop)
+                    self.assertEqual(front.output(), "")
+        plain = """
+            import sys
+            def app(environ, start_response):
+                start_response("200 OK", [])
+                return [repr([name for name in ("asyncio", "multiprocessing") if name in sys.modules]).encode()]
+            """
+        with Front(plain, threads=1) as front:
+            self.assertEqual(bytes(front.call("/").body), b"[]")
 
     def test_combinations_that_cannot_work(self):
         tornado = "import tornado.web\napp = tornado.web.Application([])"

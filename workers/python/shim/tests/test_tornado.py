@@ -184,6 +184,10 @@ class Native(unittest.TestCase):
             "GET", "/request/?a=%20b", "/request/", "a=%20b", "HTTP/1.1", "127.0.0.1", "https", "example.org", ["1", "2"]))
         for path in ("/proxy/request/", "/request/"):  # a trusted proxy says where the application is
             self.assertEqual(eval(front.call(path, headers=headers, root=b"/proxy").body)[1], "/request/")
+        for path, expected in (("/caf%C3%A9/x/request/", "/request/"), ("/c%61f%c3%a9/x/request/?", "/request/?"),
+                               ("/caf%C3%A9%2Fx/request/", None), ("/caf%C3%A9/xrequest/", None)):
+            stream = front.call(path, headers=headers, root="/caf\xe9/x".encode())
+            self.assertEqual(stream.body and stream.status == 200 and eval(stream.body)[1] or None, expected, path)
         self.assertEqual(front.call("/").status, 400)
         self.assertEqual(front.call("/nowhere", headers=HOST).status, 404)
         self.assertEqual(front.call("/old", method="PUT", headers=HOST).status, 405)

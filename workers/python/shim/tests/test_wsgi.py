@@ -1,5 +1,6 @@
 """WSGI under every model: PEP 3333."""
 import unittest
+from urllib.parse import quote
 
 from .front import ANSWERS, DATA, FILE, START, Front
 from .models import WSGI_MODELS
@@ -46,6 +47,12 @@ class Interface(unittest.TestCase):
         seen = environ("/proxy/environ", headers=[("SCRIPT_NAME", "/proxy"), ("REMOTE_USER", "bob")], client=("192.0.2.1", 0))
         self.assertEqual([seen[k] for k in ("SCRIPT_NAME", "PATH_INFO", "REMOTE_USER", "REMOTE_ADDR", "REMOTE_PORT")],
                          ["/proxy", "/environ", "bob", "192.0.2.1", ""])
+
+    @every_model(root_path="/caf\xe9/")
+    def test_path_beyond_ascii(self, front):
+        for path in ("/caf%C3%A9/environ", "/caf%c3%a9/environ"):
+            seen = eval(front.call(path).body)
+            self.assertEqual([seen[k].encode("latin-1").decode() for k in ("SCRIPT_NAME", "PATH_INFO")], ["/caf\xe9", "/environ"])
 
     def test_latin1_path(self):
         source = "def app(e, s):\n s('200 OK', [])\n return [repr(e['PATH_INFO']).encode()]"
@@ -126,6 +133,27 @@ class Interface(unittest.TestCase):
     @every_model()
     def test_start_response_in_a_generator(self, front):
         self.assertEqual(bytes(front.call("/late").body), b"late start")
+
+    @every_model()
+    def test_sequences(self, front):
+        """A list or a tuple of one item is a whole response, and has a Content-Length."""
+        for path in ("/one", "/onetuple"):
+            stream = front.call(path)
+            self.assertEqual((stream.kinds, bytes(stream.body)), ([ANSWERS], b"one"))
+
+    @every_model()
+    def test_statuses(self, front):
+        for line, status, reason in (
+            ("200 OK", 200, None), ("404 Not Found", 404, None), ("404 NOT FOUND", 404, "NOT FOUND"), ("299 caf\xe9\t-", 299, "caf\xe9\t-"),
+            ("599 Last", 599, "Last"), ("418", 418, None), ("418 ", 418, None),
+        ):
+            for path in ("/status", "/statusstream"):
+                stream = front.call(path, query=quote(line, encoding="latin-1"))
+                self.assertEqual((stream.error, stream.status, stream.reason), (None, status, reason))
+        for line in ("600 Mine", "999 Last", "099 No", "20 OK", "2000 OK", "200OK", "200 O\nK", "200 OK\n", "200 \u20ac", "+20 OK", "\u0662\u0660\u0660 OK"):
+            stream = front.call("/status", query=quote(line))
+            self.assertIn("is not a status line", stream.error[0])
+            self.assertIn("do_status", stream.error[1])
 
     @every_model()
     def test_empty(self, front):

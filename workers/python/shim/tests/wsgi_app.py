@@ -183,6 +183,30 @@ def do_unencodable(environ, start_response):
     start_response("200 OK", [(Name("X"), Name("\\u20ac"))])
     return [b"x"]
 
+def do_one(environ, start_response):
+    text(start_response)
+    return [b"one"]
+
+def do_onetuple(environ, start_response):
+    text(start_response)
+    return (b"one",)
+
+def line_of(environ):
+    from urllib.parse import unquote_to_bytes
+    line = unquote_to_bytes(environ["QUERY_STRING"])
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+def do_status(environ, start_response):
+    start_response(line_of(environ), [])
+    return [b"x"]
+
+def do_statusstream(environ, start_response):
+    start_response(line_of(environ), [])(b"x")
+    return []
+
 def do_late(environ, start_response):
     def generate():
         text(start_response)

@@ -67,8 +67,8 @@ class Server(loops.LoopServer):
     def begin(self, request):
         stream = request[0]
         root = self._root
-        if len(request) == 12:  # that of a trusted proxy goes before that of the settings
-            root = request[11].decode("utf-8", "replace")
+        if len(request) > 11:  # that of a trusted proxy goes before that of the settings
+            root = request[11].decode("utf-8", "replace") or root
         about(request[6])  # the task begins with this context
         if request[2][0] == "w":
             cycle = self.cycles[stream] = Socket(self, request)
