@@ -49,11 +49,17 @@ proxies:
 	@scripts/proxies.sh
 
 .PHONY: test
-test: format vet lint cross test-shim test-go ## Everything that must pass before a change is merged
+test: format vet lint cross test-shim test-debug test-go ## Everything that must pass before a change is merged
 
 .PHONY: test-go
 test-go: .venv/tests proxies ## The Go tests, with the race detector; the integration suite among them
 	$(GO) test -race -shuffle=on -timeout 20m ./...
+
+# A build that panics where a rule of package asteri or loop is broken which a release
+# build does not look at: who calls, and what is kept.
+.PHONY: test-debug
+test-debug: ## The tests of the loops and the protocols, in a debug build (-tags asteridebug)
+	$(GO) test -tags asteridebug -shuffle=on ./loop ./http1 ./http2 ./http3 ./workers ./internal/contract ./internal/poison ./internal/stream
 
 .PHONY: test-shim
 test-shim: ## The worker's Python tests, on every Python from 3.9 on that is there
@@ -77,6 +83,7 @@ format: ## Check that Go files are formatted
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags profile ./cmd/asteri-loop
+	$(GO) vet -tags asteridebug ./...
 
 .PHONY: lint
 lint: ## Run the linters
@@ -99,7 +106,7 @@ pgo: ## Make the profile that the compiler optimises by, cmd/asteri-loop/default
 	scripts/pgo.sh
 
 # What is compiled to be checked is compiled without that profile, which takes longer.
-test test-go test-shim suite fuzz vet lint cross: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off)
+test test-go test-debug test-shim suite fuzz vet lint cross: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20s)
