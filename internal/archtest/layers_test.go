@@ -38,7 +38,7 @@ var layers = map[string]layer{
 	"http2": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/onloop", "internal/stream"}},
 	"http3": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/stream"}},
 
-	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool"}},
+	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool", "internal/turns"}},
 	"status":  {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/perhome", "internal/stats"}},
 
 	// Leaves, which anybody may import.
@@ -54,6 +54,7 @@ var layers = map[string]layer{
 	"internal/spool": {imports: []string{root, "internal"}},
 	// Observers of exchanges, and what they keep apart by home.
 	"internal/perhome":   {imports: []string{root}},
+	"internal/turns":     {imports: []string{root}},
 	"internal/accesslog": {imports: []string{root, "internal", "internal/perhome", "internal/stats"}},
 	"internal/stats":     {imports: []string{root, "internal", "internal/perhome"}},
 	"internal/statsd":    {imports: []string{root, "internal", "internal/perhome"}},

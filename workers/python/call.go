@@ -9,6 +9,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/spool"
+	"github.com/asteri/asteri-loop/internal/turns"
 )
 
 // call is one request on its way through the pool.
@@ -24,11 +25,11 @@ type call struct {
 	handshake        bool // it asks for a WebSocket
 
 	// The dispatcher's.
-	place      place
-	worker     *worker
-	queuedAt   time.Duration // by the clock of deadlines; 0: never
-	prev, next *call
-	trial      *trial // that it is on
+	place    place
+	worker   *worker
+	queuedAt time.Duration // by the clock of deadlines; 0: never
+	turn     turns.Place[*call]
+	trial    *trial // that it is on
 
 	// The link's, while the call is in its table, which table names.
 	table     atomic.Pointer[callTable]
@@ -150,14 +151,22 @@ func (c *call) submit() {
 		c.refuseSocket()
 		return
 	}
-	w, ok := c.pool.dispatcher.submit(c, c.home)
+	w, refused := c.pool.dispatcher.submit(c, c.home)
 	switch {
-	case !ok:
-		c.pool.counts.refused.Add(1)
-		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "too many requests are waiting for a worker", RetryAfter: retryAfter})
-	case w != nil:
+	case refused == c:
+		c.crowdedOut()
+	case refused != nil:
+		refused.home.Post(refused.crowdedOut)
+	}
+	if w != nil {
 		w.link.deliver(c, c.home)
 	}
+}
+
+// crowdedOut answers a call for which the queue has no room.
+func (c *call) crowdedOut() {
+	c.pool.counts.refused.Add(1)
+	c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "too many requests are waiting for a worker", RetryAfter: retryAfter})
 }
 
 // refuseSocket answers an opening handshake for which no worker has room.

@@ -6,19 +6,20 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/turns"
 )
 
 // dispatcher decides which worker gets which call. It is shared by all loops
 // and holds its mutex for a few instructions at a time.
 type dispatcher struct {
 	mu      sync.Mutex
-	queue   callQueue // calls that wait for a worker
-	limit   int       // of the queue
-	workers []*worker // those that take calls
-	closed  bool      // nothing is queued any more
+	queue   turns.Queue[*call] // calls that wait for a worker
+	limit   int                // of the queue
+	workers []*worker          // those that take calls
+	closed  bool               // nothing is queued any more
 
-	heldBack callQueue // calls that wait for their turn on their trials
-	trials   []*trial  // that have such calls
+	heldBack turns.Queue[*call] // calls that wait for their turn on their trials
+	trials   []*trial           // that have such calls
 
 	lookTimer *time.Timer // looks after workers with calls that may wait in vain
 	lookArmed bool
@@ -65,22 +66,30 @@ func newDispatcher(limit int) *dispatcher {
 
 // submit finds a worker for c, or queues it. from is the executor of the caller:
 // of two workers equally busy the one whose link lives there is nearer. It
-// returns the worker to send c to; nil if c was queued, and ok is false if there
-// was no room for that either.
-func (d *dispatcher) submit(c *call, from asteri.Executor) (w *worker, ok bool) {
+// returns the worker to send c to; nil if it was queued. If there is no room for that
+// refused is the call that gets none: c, or one that had a place, and whose connection
+// has more calls before it than that of c.
+func (d *dispatcher) submit(c *call, from asteri.Executor) (w *worker, refused *call) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if w = d.pick(c, from); w != nil {
 		d.assign(c, w)
-		return w, true
+		return w, nil
 	}
-	if d.queue.n >= d.limit || d.closed {
-		return nil, false
+	if d.closed {
+		return nil, c
 	}
-	c.queuedAt = awake.Now()
-	c.place = queued
-	d.queue.pushBack(c)
-	return nil, true
+	if d.queue.Len() >= d.limit {
+		last := d.queue.Hindmost(c.req)
+		if last == nil {
+			return nil, c
+		}
+		refused = last.Value
+		d.take(refused)
+	}
+	c.waits(queued)
+	d.queue.PushBack(&c.turn, c.req)
+	return nil, refused
 }
 
 // resubmit is submit for a call that had a place already, and has it again, or that is on
@@ -104,13 +113,13 @@ func (d *dispatcher) put(c *call, from asteri.Executor) (w *worker, ok bool) {
 		return nil, false
 	}
 	c.waits(queued)
-	d.queue.pushFront(c)
+	d.queue.PushFront(&c.turn)
 	return nil, true
 }
 
 // waits notes where c waits, and since when, unless it has waited before.
 func (c *call) waits(at place) {
-	c.place = at
+	c.place, c.turn.Value = at, c
 	if c.queuedAt == 0 {
 		c.queuedAt = awake.Now()
 	}
@@ -233,8 +242,8 @@ func (d *dispatcher) restore(w *worker, n int, next []*call) []*call {
 
 // fill gives waiting calls to w while it takes calls and has room.
 func (d *dispatcher) fill(w *worker, next []*call) []*call {
-	for d.queue.n > 0 && w.takesCalls && !w.room.full() {
-		c := d.queue.popFront()
+	for d.queue.Len() > 0 && w.takesCalls && !w.room.full() {
+		c := d.queue.PopFront().Value
 		d.assign(c, w)
 		next = append(next, c)
 	}
@@ -290,9 +299,19 @@ func (d *dispatcher) dismiss(w *worker) {
 func (d *dispatcher) expire(t time.Duration) []*call {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	old := d.heldBack.before(t, d.queue.before(t, nil))
+	old := before(t, &d.heldBack, before(t, &d.queue, nil))
 	for _, c := range old {
 		d.take(c)
+	}
+	return old
+}
+
+// before appends those that have waited in q since before t to old.
+func before(t time.Duration, q *turns.Queue[*call], old []*call) []*call {
+	for p := range q.All() {
+		if c := p.Value; c.queuedAt < t {
+			old = append(old, c)
+		}
 	}
 	return old
 }
@@ -301,7 +320,7 @@ func (d *dispatcher) expire(t time.Duration) []*call {
 func (d *dispatcher) waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.queue.n + d.heldBack.n
+	return d.queue.Len() + d.heldBack.Len()
 }
 
 // at returns how many calls and how many open WebSockets w has.
@@ -318,63 +337,4 @@ func (d *dispatcher) close() {
 	d.closed = true
 	d.lookArmed = true // never again
 	d.lookTimer.Stop()
-}
-
-// callQueue is a list of calls; each is in at most one.
-type callQueue struct {
-	head, tail *call
-	n          int
-}
-
-func (q *callQueue) pushBack(c *call) {
-	c.prev, c.next = q.tail, nil
-	if q.tail != nil {
-		q.tail.next = c
-	} else {
-		q.head = c
-	}
-	q.tail = c
-	q.n++
-}
-
-func (q *callQueue) pushFront(c *call) {
-	c.prev, c.next = nil, q.head
-	if q.head != nil {
-		q.head.prev = c
-	} else {
-		q.tail = c
-	}
-	q.head = c
-	q.n++
-}
-
-func (q *callQueue) popFront() *call {
-	c := q.head
-	q.remove(c)
-	return c
-}
-
-func (q *callQueue) remove(c *call) {
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		q.head = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		q.tail = c.prev
-	}
-	c.prev, c.next = nil, nil
-	q.n--
-}
-
-// before appends what was put there before t to old.
-func (q *callQueue) before(t time.Duration, old []*call) []*call {
-	for c := q.head; c != nil; c = c.next {
-		if c.queuedAt < t {
-			old = append(old, c)
-		}
-	}
-	return old
 }

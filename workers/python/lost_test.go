@@ -86,8 +86,8 @@ func TestTrialThatNobodyWaitsFor(t *testing.T) {
 			t.Fatal("refused")
 		}
 	}
-	if d.queue.n != 1 || d.heldBack.n != 3 || d.waiting() != 4 {
-		t.Fatalf("%d queued, %d held back", d.queue.n, d.heldBack.n)
+	if d.queue.Len() != 1 || d.heldBack.Len() != 3 || d.waiting() != 4 {
+		t.Fatalf("%d queued, %d held back", d.queue.Len(), d.heldBack.Len())
 	}
 	for range 3 { // there is no worker that it could run for long at
 		if next := d.widen(); len(next) != 0 || tr.window != 1 {
@@ -102,8 +102,8 @@ func TestTrialThatNobodyWaitsFor(t *testing.T) {
 	}
 	w := testWorker(p, 1, l)
 	d.add(w)
-	if next := d.widen(); len(next) != 1 || next[0].call != calls[2] || next[0].worker != w || d.queue.n != 1 || len(d.trials) != 0 {
-		t.Errorf("then %d were placed, %d queued, %d trials", len(next), d.queue.n, len(d.trials))
+	if next := d.widen(); len(next) != 1 || next[0].call != calls[2] || next[0].worker != w || d.queue.Len() != 1 || len(d.trials) != 0 {
+		t.Errorf("then %d were placed, %d queued, %d trials", len(next), d.queue.Len(), len(d.trials))
 	}
 	if next := d.endTrials([]*call{calls[2]}, true); len(next) != 0 || tr.running != 1 {
 		t.Errorf("%d calls after the last one", tr.running)

@@ -35,7 +35,7 @@ func (d *dispatcher) try(c *call, t *trial) bool {
 	}
 	t.held++
 	c.waits(heldBack)
-	d.heldBack.pushBack(c)
+	d.heldBack.PushBack(&c.turn, c.req)
 	return false
 }
 
@@ -44,12 +44,12 @@ func (d *dispatcher) take(c *call) {
 	t := c.trial
 	switch c.place {
 	case queued:
-		d.queue.remove(c)
+		d.queue.Remove(&c.turn)
 		if t != nil {
 			t.running-- // there will be others that make use of it
 		}
 	case heldBack:
-		d.heldBack.remove(c)
+		d.heldBack.Remove(&c.turn)
 		if t.held--; t.held == 0 {
 			d.trials = slices.DeleteFunc(d.trials, func(o *trial) bool { return o == t })
 		}
@@ -106,8 +106,8 @@ func (d *dispatcher) widen() []placement {
 
 // queues tells whether a call that is tried waits for a worker.
 func (d *dispatcher) queues(t *trial) bool {
-	for c := d.queue.head; c != nil; c = c.next {
-		if c.trial == t {
+	for p := range d.queue.All() {
+		if p.Value.trial == t {
 			return true
 		}
 	}
@@ -122,9 +122,11 @@ type placement struct {
 
 // proceed begins with as many of the calls that are held back for t as it may.
 func (d *dispatcher) proceed(t *trial) (next []placement) {
-	for c := d.heldBack.head; c != nil && t.running < t.window && !d.closed; {
-		following := c.next
-		if c.trial == t {
+	for p := range d.heldBack.All() {
+		if t.running >= t.window || d.closed {
+			break
+		}
+		if c := p.Value; c.trial == t {
 			d.take(c)
 			t.running++
 			c.trial = t
@@ -132,7 +134,6 @@ func (d *dispatcher) proceed(t *trial) (next []placement) {
 				next = append(next, placement{c, w})
 			}
 		}
-		c = following
 	}
 	return next
 }

@@ -123,8 +123,8 @@ func TestDispatcherChoosesTheLeastBusy(t *testing.T) {
 	d.add(b)
 	var got []*worker
 	for range 4 {
-		w, ok := d.submit(testCall(p, here), here)
-		if !ok {
+		w, refused := d.submit(testCall(p, here), here)
+		if refused != nil {
 			t.Fatal("refused")
 		}
 		got = append(got, w)
@@ -132,7 +132,7 @@ func TestDispatcherChoosesTheLeastBusy(t *testing.T) {
 	if want := []*worker{b, a, b, a}; !slices.Equal(got, want) {
 		t.Error("ties did not go to the local loop, or a busier worker was chosen")
 	}
-	if w, ok := d.submit(testCall(p, here), here); w != nil || !ok {
+	if w, refused := d.submit(testCall(p, here), here); w != nil || refused != nil {
 		t.Error("a call was placed beyond the capacity, or refused")
 	}
 }
@@ -146,11 +146,12 @@ func TestDispatcherQueue(t *testing.T) {
 	for range 3 {
 		c := testCall(p, l)
 		calls = append(calls, c)
-		if w, ok := d.submit(c, l); w != nil || !ok {
+		if w, refused := d.submit(c, l); w != nil || refused != nil {
 			t.Fatal("without a worker calls wait")
 		}
 	}
-	if _, ok := d.submit(testCall(p, l), l); ok {
+	one := testCall(p, l)
+	if _, refused := d.submit(one, l); refused != one {
 		t.Error("the queue has no bound")
 	}
 	again := testCall(p, l)
@@ -177,7 +178,7 @@ func TestDispatcherQueue(t *testing.T) {
 		t.Error("the last call did not expire")
 	}
 	d.remove(w)
-	if got, ok := d.submit(testCall(p, l), l); got != nil || !ok {
+	if got, refused := d.submit(testCall(p, l), l); got != nil || refused != nil {
 		t.Error("a removed worker was given a call")
 	}
 }
