@@ -49,15 +49,11 @@ func (s *session) arm() {
 	t := &s.at.settings.Timeouts
 	switch {
 	case s.phase == phaseOver:
-	case s.paused:
-		s.timer = timerNone
-		if s.x != nil {
-			s.watchHandler(s.x.turn.Limit(t.Handler))
-		}
-	case s.phase == phaseBody && (s.x == nil || s.x.sink != nil):
+	case s.phase == phaseBody && !s.paused && (s.x == nil || s.x.sink != nil):
 		s.armBody()
-	case s.phase != phaseHead:
+	case s.paused, s.phase != phaseHead:
 		s.timer = timerNone
+		s.watchHandler()
 	case s.head != nil:
 		if s.timer != timerHeader {
 			s.startTimer(timerHeader, t.Header)
@@ -74,8 +70,11 @@ func (s *session) startTimer(k timerKind, d time.Duration) {
 
 // watchHandler has a handler looked at that keeps its exchange. The timer that was left
 // to run out mostly does for that.
-func (s *session) watchHandler(limit time.Duration) {
-	if s.timer == timerNone && limit > 0 && (s.timerFor <= 0 || s.timerFor > limit) {
+func (s *session) watchHandler() {
+	if s.x == nil || s.timer != timerNone {
+		return
+	}
+	if limit, _ := s.x.whoseTurn(); limit > 0 && (s.timerFor <= 0 || s.timerFor > limit) {
 		s.startTimer(timerNone, limit)
 	}
 }
