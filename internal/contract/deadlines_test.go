@@ -103,6 +103,29 @@ func TestSetTimeout(t *testing.T) {
 	}, short)
 }
 
+// A deadline that a handler has put off for ever, and sets again, is watched again.
+func TestSetTimeoutAgain(t *testing.T) {
+	kept := make(chan asteri.Exchange, 1)
+	overAll(t, func(*testing.T) asteri.Handler {
+		return asteri.HandlerFunc(func(x asteri.Exchange) {
+			if string(x.Request().Path) != "/kept" {
+				ok(x)
+				return
+			}
+			x.SetTimeout(-1)
+			kept <- x
+		})
+	}, func(t *testing.T, s *server) {
+		c := s.client()
+		s.want(c, "/", nil, answer{200, "ok"})
+		var done sync.WaitGroup
+		done.Go(func() { s.want(c, "/kept", nil, answer{status: 504}) })
+		x := receive(t, "the request comes", kept)
+		x.Post(func() { x.SetTimeout(0) })
+		done.Wait()
+	}, asteri.WithTimeouts(asteri.Timeouts{Handler: 200 * time.Millisecond, KeepAlive: 10 * patience}))
+}
+
 // Content that a handler takes and does not give back ends its exchange, and not the
 // client's patience.
 func TestContentThatIsNotConsumed(t *testing.T) {

@@ -226,6 +226,7 @@ func (x *Exchange) HalfClosed() {
 			x.failBody(asteri.ErrHalfClosed)
 		}
 	}
+	x.watch()
 }
 
 // Cancel ends the exchange whose stream is gone: the client has reset it, or the
