@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -175,6 +177,43 @@ func TestReadAll(t *testing.T) {
 		defer resp.Body.Close()
 		if resp.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("got %s", resp.Status)
+		}
+	})
+}
+
+// A handler may give its exchange back when it has read and answered.
+func TestReadAllAndRelease(t *testing.T) {
+	overAll(t, func(*testing.T) asteri.Handler {
+		return asteri.HandlerFunc(func(x asteri.Exchange) {
+			asteri.ReadAll(x, 100, func(body []byte, err error) {
+				if err == nil {
+					_ = x.Respond(200, nil, body)
+					x.(asteri.Releaser).Release()
+				}
+			})
+		})
+	}, func(t *testing.T, s *server) {
+		c := s.client()
+		for range 3 {
+			req, err := http.NewRequest(http.MethodPost, s.url, strings.NewReader("content"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Expect", "100-continue") // it comes when ServeExchange has returned
+			if tr, ok := c.Transport.(*http.Transport); ok {
+				tr.ExpectContinueTimeout = patience
+			}
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, err := io.ReadAll(resp.Body); err != nil || string(p) != "content" {
+				t.Errorf("got %q, %v", p, err)
+			}
+			resp.Body.Close()
+		}
+		if n := s.engine.Stats().Loops[0].Panics; n != 0 || s.log.Has("panicked") {
+			t.Errorf("%d panics", n)
 		}
 	})
 }
