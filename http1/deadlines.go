@@ -108,18 +108,17 @@ func (s *session) checkHandler() {
 func (x *exchange) whoseTurn() (limit time.Duration, waits bool) {
 	s := x.session
 	general := s.at.settings.Timeouts.Handler
+	limit = x.turn.Limit(general)
 	reads := s.phase == phaseBody && x.sink != nil
 	switch {
 	case reads && x.window < asteri.BodyWindow:
-		return cmp.Or(x.turn.Limit(general), general), true // until all has come
+		return cmp.Or(limit, general), true // until all has come
+	case !x.started && limit <= 0 && s.eof:
+		return general, true // until it has begun, which may go on then
 	case !x.started:
-		limit = x.turn.Limit(general)
-		if limit <= 0 && s.eof { // until it has begun, which may go on then
-			return general, true
-		}
 		return limit, false
-	case reads:
-		return x.turn.Limit(general), s.conn.Queued() > 0
+	case reads && limit > 0:
+		return limit, s.conn.Queued() > 0
 	case s.eof:
 		return general, s.conn.Queued() > 0
 	}

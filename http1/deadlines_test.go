@@ -3,6 +3,7 @@ package http1_test
 import (
 	"bufio"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,12 @@ func TestHalfClosedAnywhere(t *testing.T) {
 			goOn(x)
 		}},
 		"the same without a limit": {upload + "some", 1, func(x asteri.Exchange) {
+			neverTooLate(x)
+			takeAll(x)
+			keep(x)
+			goOn(x)
+		}},
+		"in front of content that nobody consumes": {strings.Replace(upload, "100", "1000000", 1) + strings.Repeat("x", 100_000), 1, func(x asteri.Exchange) {
 			neverTooLate(x)
 			takeAll(x)
 			keep(x)
