@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -91,7 +90,7 @@ func (s *session) checkHandler() {
 	}
 	at := s.at
 	done := x.sent + s.body.received - int64(x.window)
-	if left := x.turn.Look(limit, awake.At(at.loop.Now()), awake.Of(x.req.Received), done, waits); left > 0 {
+	if left := x.turn.Look(limit, at.awake(), done, waits); left > 0 {
 		s.startTimer(timerNone, left)
 		return
 	}

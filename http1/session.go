@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/onloop"
@@ -185,6 +184,7 @@ func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 	switch {
 	case !x.over:
 		x.kept = true
+		x.turn.Begin(s.at.awake())
 		s.occupied = cap(x.arena)
 		s.conn.Reserve(s.occupied)
 	case x.reusable():
@@ -338,7 +338,7 @@ func (s *session) OnEOF() {
 	first, more := !s.eof, s.paused
 	s.eof = true
 	if s.x != nil && first {
-		s.x.turn.Begin(awake.At(s.at.loop.Now()))
+		s.x.turn.Begin(s.at.awake())
 		s.x.cancel(asteri.ErrHalfClosed)
 	}
 	if !more && s.phase != phaseOver {

@@ -105,6 +105,7 @@ func (x *Exchange) Serve(h *httpfield.RequestHead, ended bool) {
 	x.serving = false
 	if !x.over {
 		x.kept = true
+		x.turn.Begin(x.at.Awake())
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/guard"
 )
 
@@ -44,7 +43,7 @@ func (x *Exchange) CheckHandler() time.Duration {
 	if x.tunnelled != nil {
 		done = x.tunnelled.out
 	}
-	left := x.turn.Look(limit, x.at.Awake(), awake.Of(x.req.Received), done, waits)
+	left := x.turn.Look(limit, x.at.Awake(), done, waits)
 	if left > 0 {
 		return left
 	}

@@ -5,7 +5,20 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
 )
+
+// While the process is stopped no handler can answer, and so it does not count.
+func TestTimeThatTheProcessWasStopped(t *testing.T) {
+	defer awake.Keep()()
+	before := awake.Lost()
+	w, hm := begin(t, "GET", true, func(asteri.Exchange) {}, asteri.WithTimeouts(asteri.Timeouts{Handler: time.Minute}))
+	awake.At(time.Now().Add(time.Hour)) // the first sign since then
+	hm.time = hm.time.Add(awake.Lost() - before + 10*time.Second)
+	if left := w.CheckHandler(); left != 50*time.Second {
+		t.Errorf("%v are left, want 50s", left)
+	}
+}
 
 // An exchange that its handler keeps is watched from whenever it has a limit, however
 // it came to that.
