@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -49,15 +48,11 @@ func (s *session) arm() {
 	t := &s.at.settings.Timeouts
 	switch {
 	case s.phase == phaseOver:
-	case s.paused:
-		s.timer = timerNone
-		if s.x != nil {
-			s.watchHandler(s.x.turn.Limit(t.Handler))
-		}
-	case s.phase == phaseBody && (s.x == nil || s.x.sink != nil):
+	case s.phase == phaseBody && !s.paused && (s.x == nil || s.x.sink != nil):
 		s.armBody()
-	case s.phase != phaseHead:
+	case s.paused, s.phase != phaseHead:
 		s.timer = timerNone
+		s.watchHandler()
 	case s.head != nil:
 		if s.timer != timerHeader {
 			s.startTimer(timerHeader, t.Header)
@@ -74,8 +69,11 @@ func (s *session) startTimer(k timerKind, d time.Duration) {
 
 // watchHandler has a handler looked at that keeps its exchange. The timer that was left
 // to run out mostly does for that.
-func (s *session) watchHandler(limit time.Duration) {
-	if s.timer == timerNone && limit > 0 && (s.timerFor <= 0 || s.timerFor > limit) {
+func (s *session) watchHandler() {
+	if s.x == nil || s.timer != timerNone {
+		return
+	}
+	if limit, _ := s.x.whoseTurn(); limit > 0 && (s.timerFor <= 0 || s.timerFor > limit) {
 		s.startTimer(timerNone, limit)
 	}
 }
@@ -92,7 +90,7 @@ func (s *session) checkHandler() {
 	}
 	at := s.at
 	done := x.sent + s.body.received - int64(x.window)
-	if left := x.turn.Look(limit, awake.At(at.loop.Now()), awake.Of(x.req.Received), done, waits); left > 0 {
+	if left := x.turn.Look(limit, at.awake(), done, waits); left > 0 {
 		s.startTimer(timerNone, left)
 		return
 	}
@@ -109,18 +107,17 @@ func (s *session) checkHandler() {
 func (x *exchange) whoseTurn() (limit time.Duration, waits bool) {
 	s := x.session
 	general := s.at.settings.Timeouts.Handler
+	limit = x.turn.Limit(general)
 	reads := s.phase == phaseBody && x.sink != nil
 	switch {
 	case reads && x.window < asteri.BodyWindow:
-		return cmp.Or(x.turn.Limit(general), general), true // until all has come
+		return cmp.Or(limit, general), true // until all has come
+	case !x.started && limit <= 0 && s.eof:
+		return general, true // until it has begun, which may go on then
 	case !x.started:
-		limit = x.turn.Limit(general)
-		if limit <= 0 && s.eof { // until it has begun, which may go on then
-			return general, true
-		}
 		return limit, false
-	case reads:
-		return x.turn.Limit(general), s.conn.Queued() > 0
+	case reads && limit > 0:
+		return limit, s.conn.Queued() > 0
 	case s.eof:
 		return general, s.conn.Queued() > 0
 	}

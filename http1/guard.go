@@ -34,6 +34,6 @@ func (x *exchange) SetTimeout(d time.Duration) {
 	guard.Owned(x.home)
 	x.turn.SetLimit(d)
 	if s := x.session; s != nil && s.x == x {
-		s.watchHandler(d)
+		s.watchHandler()
 	}
 }

@@ -3,6 +3,7 @@ package http1
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
@@ -151,5 +152,6 @@ func (at *local) lengthLine(n int64) []byte {
 	return at.length
 }
 
-// nanos is the clock of deadlines.
-func (at *local) nanos() int64 { return int64(awake.At(at.loop.Now())) }
+// awake returns the time by the clock of deadlines, nanos the same as a number.
+func (at *local) awake() time.Duration { return awake.At(at.loop.Now()) }
+func (at *local) nanos() int64         { return int64(at.awake()) }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/onloop"
@@ -185,9 +184,9 @@ func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
 	switch {
 	case !x.over:
 		x.kept = true
+		x.turn.Begin(s.at.awake())
 		s.occupied = cap(x.arena)
 		s.conn.Reserve(s.occupied)
-		s.watchHandler(x.turn.Limit(s.at.settings.Timeouts.Handler))
 	case x.reusable():
 		s.at.putExchange(x)
 	}
@@ -333,18 +332,19 @@ func (s *session) inputEnded() {
 	}
 }
 
-// OnEOF notes a half-close. The request in flight is still answered.
+// OnEOF notes a half-close. The request in flight is still answered. Input that was
+// kept because of it comes first, and then this again.
 func (s *session) OnEOF() {
-	first := !s.eof
+	first, more := !s.eof, s.paused
 	s.eof = true
 	if s.x != nil && first {
-		s.x.turn.Begin(awake.At(s.at.loop.Now()))
-		s.watchHandler(s.at.settings.Timeouts.Handler)
+		s.x.turn.Begin(s.at.awake())
 		s.x.cancel(asteri.ErrHalfClosed)
 	}
-	if !s.paused && s.phase != phaseOver {
+	if !more && s.phase != phaseOver {
 		s.inputEnded()
 	}
+	s.arm()
 }
 
 // OnDrain lets writers go on, and a client that pipelines.

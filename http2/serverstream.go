@@ -292,9 +292,6 @@ func (st *serverStream) allSent() {
 func (st *serverStream) inputEnded() {
 	st.inputDone = true
 	st.shrink()
-	if st.Tunnelled() {
-		st.Watch(st.Patience())
-	}
 	if st.sent {
 		st.forget(false)
 	}
@@ -305,7 +302,6 @@ func (st *serverStream) halfClosed() {
 	st.HalfClosed()
 	if !st.closed {
 		st.inputEnded()
-		st.Watch(st.Patience())
 	}
 }
 

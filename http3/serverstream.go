@@ -107,9 +107,7 @@ func (st *serverStream) served() {
 	if !st.sent && !st.closed {
 		st.watch()
 	}
-	if !st.Over() {
-		st.Watch(st.Patience())
-	}
+	st.Watch(st.Patience())
 	st.settle()
 	// One that was done at a stroke has no other goroutine, now or before, that
 	// still knows it; any other is left to the garbage collector.
@@ -178,9 +176,6 @@ func (st *serverStream) inputEnded(trailer *asteri.Header) {
 		if err := st.ReceiveEnd(trailer); err != nil {
 			st.malformed(err)
 		}
-	}
-	if st.Tunnelled() {
-		st.Watch(st.Patience())
 	}
 }
 

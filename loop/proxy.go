@@ -99,7 +99,6 @@ func (r *proxyReader) proceed() {
 	c := r.conn
 	c.SetTimer(detectTimer, 0)
 	c.Replace(r.listener.firstSession(c))
-	c.joinDrain()
 }
 
 // refuse counts and reports a mistake, and returns it. Mistakes of proxies are

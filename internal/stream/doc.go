@@ -17,8 +17,8 @@
 //   - sends what the Exchange gives to its Wire, within the windows of flow
 //     control. Queue is a send queue with all that it needs;
 //   - calls CheckBody when a deadline that Wire.Await announced is due, and
-//     CheckHandler within Patience of an exchange that its handler has kept, and of
-//     one whose client sends nothing more.
+//     CheckHandler within Patience of an exchange that Serve has returned from, and
+//     when Wire.Watch has asked for it.
 //
 // # Where it runs
 //
@@ -78,7 +78,7 @@ type Wire interface {
 	// Await says that bytes of content are awaited from now on: CheckBody is
 	// to be called within the Body timeout.
 	Await()
-	// Watch says that CheckHandler is to be called within d.
+	// Watch says that CheckHandler is to be called within d, unless that is 0.
 	Watch(d time.Duration)
 	// Recycle says, after the end of the exchange, that nobody holds on to it any
 	// more. The protocol uses the stream again, which it does only for a closed

@@ -105,6 +105,7 @@ func (x *Exchange) Serve(h *httpfield.RequestHead, ended bool) {
 	x.serving = false
 	if !x.over {
 		x.kept = true
+		x.turn.Begin(x.at.Awake())
 	}
 }
 
@@ -226,6 +227,7 @@ func (x *Exchange) HalfClosed() {
 			x.failBody(asteri.ErrHalfClosed)
 		}
 	}
+	x.watch()
 }
 
 // Cancel ends the exchange whose stream is gone: the client has reset it, or the

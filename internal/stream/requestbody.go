@@ -53,9 +53,7 @@ func (x *Exchange) ReadBody(sink asteri.BodySink) {
 		return
 	}
 	in.sink = sink
-	if !x.serving {
-		x.wire.Watch(x.Patience())
-	}
+	x.watch()
 	if in.closed {
 		x.failBody(asteri.ErrHalfClosed)
 		return
@@ -195,6 +193,7 @@ func (x *Exchange) ReceiveEnd(trailer *asteri.Header) error {
 	in.ended = true
 	if x.tunnelled != nil {
 		x.turn.Begin(x.at.Awake())
+		x.watch()
 	}
 	if announced := x.req.ContentLength; announced >= 0 && in.received < announced && !in.closed {
 		return httpfield.Malformed("less content than content-length")

@@ -44,6 +44,8 @@ func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	x.markOver()
 	t := &tunnel{x: x, before: x.in.received, closed: x.at.observeTunnel(x.outcome(h, nil))}
 	x.tunnelled = t
+	x.turn.Begin(x.at.Awake())
+	x.watch() // the client has perhaps sent all it will
 	return t, nil
 }
 

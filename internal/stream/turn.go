@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/guard"
 )
 
@@ -14,8 +13,14 @@ import (
 func (x *Exchange) SetTimeout(d time.Duration) {
 	guard.Owned(x.at.Home)
 	x.turn.SetLimit(d)
-	if d > 0 {
-		x.wire.Watch(d)
+	x.watch()
+}
+
+// watch has the handler looked at in time. One that is being given the exchange is when
+// it has returned.
+func (x *Exchange) watch() {
+	if !x.serving {
+		x.wire.Watch(x.Patience())
 	}
 }
 
@@ -38,7 +43,7 @@ func (x *Exchange) CheckHandler() time.Duration {
 	if x.tunnelled != nil {
 		done = x.tunnelled.out
 	}
-	left := x.turn.Look(limit, x.at.Awake(), awake.Of(x.req.Received), done, waits)
+	left := x.turn.Look(limit, x.at.Awake(), done, waits)
 	if left > 0 {
 		return left
 	}
@@ -74,7 +79,7 @@ func (x *Exchange) whoseTurn() (limit time.Duration, waits bool) {
 		return general, x.wire.Queued() > 0
 	case x.over:
 		return 0, false
-	case reads && !in.ended && !x.full():
+	case reads && !x.full():
 		return cmp.Or(x.turn.Limit(general), general), true // until all has come
 	case !x.started:
 		limit = x.turn.Limit(general)
@@ -82,7 +87,7 @@ func (x *Exchange) whoseTurn() (limit time.Duration, waits bool) {
 			return general, true
 		}
 		return limit, false
-	case reads && x.full():
+	case reads:
 		return x.turn.Limit(general), x.wire.Queued() > 0
 	case x.halfClosed():
 		return general, x.wire.Queued() > 0

@@ -55,8 +55,11 @@ func (x *exchange) served() {
 
 // Start begins the response, coded or not.
 func (x *exchange) Start(status int, h *asteri.Header) error {
-	if x.over || x.begun {
-		return x.ended(x.Exchange.Start(status, h)) // which says what is wrong
+	switch {
+	case x.over:
+		return asteri.ErrClosed
+	case x.begun:
+		return x.begunTwice()
 	}
 	k := readFacts(h)
 	verdict, c := x.judge(status, &k, k.length)
@@ -102,8 +105,13 @@ func (x *exchange) judge(status int, k *facts, length int64) (verdict, *coder) {
 
 // Respond answers in one call.
 func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
-	if x.over || x.begun || h.Has("Content-Length") {
-		return x.ended(x.Exchange.Respond(status, h, body))
+	switch {
+	case x.over:
+		return asteri.ErrClosed
+	case x.begun:
+		return x.begunTwice()
+	case h.Has("Content-Length"):
+		return x.ended(x.Exchange.Respond(status, h, body)) // which says what is wrong
 	}
 	k := readFacts(h)
 	verdict, c := x.judge(status, &k, int64(len(body)))
@@ -149,6 +157,15 @@ func (x *exchange) respondLarge(status int, h *asteri.Header, body []byte, c *co
 	return x.Finish(nil)
 }
 
+// begunTwice ends the exchange of a handler that begins a response within another: the
+// exchange below says what is wrong.
+func (x *exchange) begunTwice() error {
+	if x.stream != nil {
+		x.stream.drop()
+	}
+	return x.ended(x.Exchange.Start(http.StatusInternalServerError, nil))
+}
+
 // ended notes that the exchange below has ended, well or not.
 func (x *exchange) ended(err error) error {
 	x.over = true
@@ -172,8 +189,8 @@ func (x *exchange) Write(p []byte) (queued int, err error) {
 
 // SendFile takes a part of a file as response content.
 func (x *exchange) SendFile(f asteri.File, off, n int64) error {
-	if x.stream == nil && !x.over {
-		return x.Exchange.SendFile(f, off, n)
+	if x.stream == nil && !x.over || f == nil || off < 0 || n < 0 {
+		return x.Exchange.SendFile(f, off, n) // which says what is wrong
 	}
 	err := asteri.ErrClosed
 	if !x.over {
@@ -191,8 +208,6 @@ func (x *exchange) SendFile(f asteri.File, off, n int64) error {
 func (x *exchange) account(n int64) error {
 	s := x.stream
 	switch {
-	case n < 0:
-		return &asteri.ResponseError{Reason: "file range of negative length"}
 	case s.left < 0:
 		return nil
 	case n > s.left:
