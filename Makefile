@@ -48,12 +48,17 @@ run: build ## Serve an example (EXAMPLE=tornado) on https://localhost:8443
 proxies:
 	@scripts/proxies.sh
 
+# What is run before each commit: 8 minutes on two cores that do nothing else.
 .PHONY: test
-test: format vet lint cross test-shim test-debug test-go ## Everything that must pass before a change is merged
+test: format vet test-shim test-go suite ## All tests
+
+# What is slower, and mostly not about behaviour.
+.PHONY: check
+check: lint cross test-debug ## Linters, builds for other systems, tests of a debug build
 
 .PHONY: test-go
-test-go: .venv/tests proxies ## The Go tests, with the race detector; the integration suite among them
-	$(GO) test -race -shuffle=on -timeout 20m ./...
+test-go: .venv/tests ## The Go tests but the integration suite, with the race detector
+	$(GO) test -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/internal/suite$$')
 
 # A build that panics where a rule of package asteri or loop is broken which a release
 # build does not look at: who calls, and what is kept.
@@ -65,9 +70,10 @@ test-debug: ## The tests of the loops and the protocols, in a debug build (-tags
 test-shim: ## The worker's Python tests, on every Python from 3.9 on that is there
 	scripts/test-shim.sh
 
+# RACE=-race: the server under test is built with the race detector, too. Takes five times as long.
 .PHONY: suite
-suite: .venv/tests proxies ## Only the integration suite
-	$(GO) test -count=1 -shuffle=on -timeout 15m ./internal/suite
+suite: .venv/tests proxies ## The integration suite: real servers, clients and frameworks
+	$(GO) test $(RACE) -shuffle=on -timeout 25m ./internal/suite
 
 .PHONY: browser
 browser: build ## The status page in a real Chromium (CHROMIUM=...); needs Node.js; IMAGES=docs/images takes its pictures
