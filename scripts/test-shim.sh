@@ -11,12 +11,20 @@ if [ $# -eq 0 ]; then
 	exit 1
 fi
 
-printf '%s\n' "$@" | xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 1 sh -c '
-	scripts/venv.sh "$PWD/.venv/shim-$("$0" -c "import sys; print(\"%d.%d\" % sys.version_info[:2])")" scripts/shim-requirements.txt "$0"'
+# environment prints where that of an interpreter is.
+environment() {
+	version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || return 1
+	echo "$PWD/.venv/shim-$version"
+}
+
 environments=
 for python; do
-	environments="$environments $PWD/.venv/shim-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')/bin/python"
+	directory=$(environment "$python")
+	environments="$environments $directory/bin/python"
 done
+for python; do
+	printf '%s\n' "$(environment "$python")" scripts/shim-requirements.txt "$python"
+done | xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 3 scripts/venv.sh
 # The list is of words to be split.
 # shellcheck disable=SC2086
 set -- $environments
