@@ -29,7 +29,7 @@ type site struct {
 }
 
 // newSites starts all applications of cfg. If one cannot be started, none is.
-func newSites(eng *loop.Engine, cfg *config.Config, l *logs) (_ *sites, err error) {
+func newSites(eng *loop.Engine, cfg *config.Config, l *logs) (_ application, err error) {
 	s := new(sites)
 	defer func() {
 		if err != nil {
