@@ -26,14 +26,19 @@ func (e *ConfigError) Error() string { return "server: Config." + e.Field + ": "
 // Unwrap returns what is wrong.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// blame makes err a mistake in a field, unless it is the machine that lacks something:
-// then the same settings may work the next time.
-func blame(field string, err error) error {
+// Lacking tells whether err is for want of something on the machine, such as a port that
+// another has: then the same settings may work the next time.
+func Lacking(err error) bool {
 	lacking := []error{
 		syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO,
 		syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, // an interface may get its address later
 	}
-	if err == nil || errors.As(err, new(*net.DNSError)) || slices.ContainsFunc(lacking, func(e error) bool { return errors.Is(err, e) }) {
+	return errors.As(err, new(*net.DNSError)) || slices.ContainsFunc(lacking, func(e error) bool { return errors.Is(err, e) })
+}
+
+// blame makes err a mistake in a field, unless the machine lacks something.
+func blame(field string, err error) error {
+	if err == nil || Lacking(err) {
 		return err
 	}
 	return &ConfigError{field, err}

@@ -15,8 +15,9 @@ import (
 )
 
 // Config says what a Server serves, to whom and how. One rule holds for all of it, and for
-// the settings of other packages in it: zero is the default that the comment names; what
-// is negative, of a number, or "off", of a word, is none where there can be none.
+// the settings of other packages in it: zero is the default that the comment names; none,
+// where there can be none, is a negative number, the word "off", or a list that is empty
+// and not nil.
 //
 // A Server keeps what a Config refers to; it is not to be changed any more.
 type Config struct {

@@ -14,7 +14,7 @@ import (
 // networks ("10.0.0.0/8"), "unix" for those at a Unix socket, "*" for everybody.
 type Proxies struct {
 	// Trusted may say in a request who the client is and whether it used https, and may
-	// give the request's id. Default 127.0.0.1 and ::1; "off" for nobody.
+	// give the request's id. Default 127.0.0.1 and ::1.
 	Trusted []string
 	// Fields are those by which they do: "x-forwarded", "forwarded" (RFC 7239), or "auto"
 	// for the former if they are there and else the latter. Default auto.
@@ -25,7 +25,7 @@ type Proxies struct {
 	// Default X-Forwarded-Protocol: ssl, X-Forwarded-Proto: https, X-Forwarded-Ssl: on.
 	SecureSchemes []SecureScheme
 	// Forwarders are field names with an underscore that they may send, "*" for all.
-	// Default SCRIPT_NAME and PATH_INFO; "off" for none.
+	// Default SCRIPT_NAME and PATH_INFO.
 	Forwarders []string
 	// Underscores is what becomes of other such names: "drop" hides them from WSGI
 	// applications and other servers, "refuse" answers 400, and "pass" lets servers at
@@ -67,11 +67,8 @@ func (p Proxies) withDefaults() Proxies {
 
 // words returns those that are meant.
 func words(given, otherwise []string) []string {
-	switch {
-	case len(given) == 0:
+	if given == nil {
 		return otherwise
-	case len(given) == 1 && given[0] == off:
-		return nil
 	}
 	return given
 }
@@ -83,8 +80,11 @@ func (p *Proxies) options() forwarded.Options {
 		Trusted: addresses(p.Trusted), Fields: fieldsByName[p.Fields], Host: p.Host,
 		ForwarderHeaders: p.Forwarders, RefuseUnderscores: p.Underscores == "refuse",
 	}
-	for _, one := range p.SecureSchemes {
-		o.SecureSchemes = append(o.SecureSchemes, forwarded.SecureScheme(one))
+	if p.SecureSchemes != nil {
+		o.SecureSchemes = make([]forwarded.SecureScheme, len(p.SecureSchemes))
+	}
+	for i, one := range p.SecureSchemes {
+		o.SecureSchemes[i] = forwarded.SecureScheme(one)
 	}
 	return o
 }

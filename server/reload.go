@@ -14,6 +14,7 @@ import (
 func (s *Server) Reload(ctx context.Context, cfg Config) error {
 	next := cfg.withDefaults()
 	if err := next.check(); err != nil {
+		s.log.Error("Not reloaded: " + reason(err))
 		return err
 	}
 	var failed []error
@@ -41,8 +42,10 @@ func (s *Server) Reload(ctx context.Context, cfg Config) error {
 }
 
 // Check imports the Python applications as workers would, and opens the access log, so
-// that what would keep the server from starting is known without starting it.
+// that what would keep the server from starting is known without starting it. It also says
+// in the log which certificates end.
 func (s *Server) Check(ctx context.Context) error {
+	s.warnOfCertificates()
 	o, err := s.cfg.Logs.Access.open(s.cfg.software())
 	if err != nil {
 		return err

@@ -92,8 +92,10 @@ func New(cfg Config) (*Server, error) {
 	if err := s.openTLS(); err != nil {
 		return nil, err
 	}
-	_, err := s.chain(nil)
-	return s, err
+	if _, err := s.chain(nil); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Start starts the loops and the applications, and opens the ports. Requests that come
@@ -161,23 +163,30 @@ func (s *Server) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run starts the server, serves until ctx is done, and drains and closes it.
+// Run starts the server, says in the log where it listens, serves until ctx is done or the
+// server is closed, and drains and closes it.
 func (s *Server) Run(ctx context.Context) error {
-	err := s.Start()
-	if err == nil {
-		err = s.Ready(ctx)
+	if err := s.Start(); err != nil {
+		return err
 	}
-	if err == nil {
-		select {
-		case <-ctx.Done():
-			err = s.Drain(context.WithoutCancel(ctx))
-		case <-s.closed:
-		}
+	return errors.Join(s.serve(ctx), s.Close())
+}
+
+func (s *Server) serve(ctx context.Context) error {
+	if err := s.Ready(ctx); ctx.Err() != nil {
+		return nil // told to stop before all was ready
+	} else if err != nil {
+		return err
 	}
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		err = nil // told to stop before all was ready
+	for _, addr := range s.addrs.Clients {
+		s.log.Info("Listening", "address", addr)
 	}
-	return errors.Join(err, s.Close())
+	select {
+	case <-ctx.Done():
+		return s.Drain(context.WithoutCancel(ctx))
+	case <-s.closed:
+		return nil
+	}
 }
 
 // Drain stops the server gracefully: it accepts no more, has clients answered what they

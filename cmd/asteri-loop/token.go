@@ -1,21 +1,26 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 )
 
-// keepToken puts the token into a file of this user's. Without one only who reads the
-// terminal knows it.
-func (s *server) keepToken() {
-	file, err := writeToken(s.token)
-	if err != nil {
-		s.logs.Warn("The status token cannot be kept in a file; --status-token sets one", "error", err)
+// keepToken makes a token if the status page needs one, and puts it into a file of this
+// user's. Without one only who reads the terminal knows it.
+func (p *program) keepToken() {
+	if !p.cfg.Status || p.token != "" {
 		return
 	}
-	s.tokenFile = file
+	p.token = rand.Text()
+	file, err := writeToken(p.token)
+	if err != nil {
+		p.logs.Warn("The status token cannot be kept in a file; --status-token sets one", "error", err)
+		return
+	}
+	p.tokenFile = file
 }
 
 // tokenFile is the file with the status token. It is open, and locked, as long as the

@@ -79,10 +79,8 @@ var layers = map[string]layer{
 		root, "loop", "http1", "http2", "http3", "workers", "status",
 		"internal", "internal/accesslog", "internal/edge", "internal/edge/proxy", "internal/statsd", "internal/trace", "internal/uwsgi",
 	}},
-	"cmd": {imports: []string{
-		root, "loop", "http1", "http2", "http3", "workers", "status",
-		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/edge/proxy", "internal/stats", "internal/statsd", "internal/trace", "internal/uwsgi",
-	}},
+	// Settings for it.
+	"cmd": {imports: []string{root, "server", "loop", "http2", "http3", "workers", "status", "internal", "internal/config", "internal/demo"}},
 	// An embedder has the public packages only.
 	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status", "server"}},
 	"bench": {imports: []string{
