@@ -65,9 +65,11 @@ func (p *program) run() int {
 	p.signals.watch()
 	reapOrphans()
 	p.announceStart()
+	p.keepToken()
+	defer p.tokenFile.remove()
 	status := p.serve()
-	if !p.abandoned {
-		p.close()
+	if p.server != nil && !p.abandoned {
+		_ = p.server.Close() // what still runs, at once
 	}
 	if status == exitOK {
 		p.logs.Info("Stopped")
@@ -94,7 +96,6 @@ func (p *program) serve() int {
 
 // start makes the server and opens its ports.
 func (p *program) start() error {
-	p.keepToken()
 	c, err := p.settings(p.cfg)
 	if err != nil {
 		return err
@@ -133,14 +134,6 @@ func (p *program) await(step func(ctx context.Context) error) (stop bool, err er
 // stepPatience is what a step that is to be given up has for its end.
 const stepPatience = time.Second
 
-// close ends at once what still runs.
-func (p *program) close() {
-	if p.server != nil {
-		_ = p.server.Close()
-	}
-	p.tokenFile.remove()
-}
-
 // check is --check-config.
 func (p *program) check() int {
 	c, err := p.settings(p.cfg)
@@ -148,7 +141,7 @@ func (p *program) check() int {
 		p.server, err = server.New(c)
 	}
 	if err == nil {
-		defer p.close()
+		defer p.server.Close()
 		err = p.server.Check(context.Background())
 	}
 	switch {
