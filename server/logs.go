@@ -155,6 +155,9 @@ func (s *Server) ReopenLogs() (done <-chan struct{}) {
 
 // reopenLogs leaves what cannot be opened as it is.
 func (s *Server) reopenLogs() error {
+	if s.access == nil {
+		return ErrNotStarted
+	}
 	o, err := s.live.Load().Logs.Access.open(s.access.software)
 	if err != nil {
 		return err

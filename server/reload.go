@@ -12,6 +12,11 @@ import (
 // not work stays as it was: the error, and the log, say what that is. A Handler that is an
 // Application is closed once another has taken its place.
 func (s *Server) Reload(ctx context.Context, cfg Config) error {
+	if s.engine == nil {
+		return ErrNotStarted
+	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	next := cfg.withDefaults()
 	if err := next.check(); err != nil {
 		s.log.Error("Not reloaded: " + reason(err))

@@ -49,6 +49,7 @@ type Server struct {
 	ownCert *tls.Certificate // nil if certificates were given
 
 	access    *accessLogs
+	reloading sync.Mutex      // held during a reload
 	reopening sync.Mutex      // held while the logs are opened again
 	status    *status.Monitor // nil without
 	statsd    *statsd.Client  // nil without

@@ -3,6 +3,7 @@ package server_test
 import (
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -13,10 +14,13 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/logtest"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/server"
+	"github.com/asteri/asteri-loop/status"
 	"github.com/asteri/asteri-loop/workers"
 	"github.com/asteri/asteri-loop/workers/nethttp"
 	"github.com/asteri/asteri-loop/workers/python"
@@ -185,6 +189,59 @@ func TestContent(t *testing.T) {
 	}
 }
 
+// counter is a handler with a metric of its own, and workers to tell of.
+type counter struct {
+	text
+	*prometheus.Registry
+}
+
+func (counter) Report(r *status.Report) {
+	r.Workers = append(r.Workers, status.Worker{PID: 1, State: "IDLE"})
+}
+func (counter) Pools() []status.PoolMeasures {
+	return []status.PoolMeasures{{Model: "mine", QueueSize: 7}}
+}
+func (counter) Describe() server.Description {
+	return server.Description{Application: status.Application{Name: "counter"}}
+}
+
+// An application says what else it is, and another server can stand behind a path.
+func TestWhatApplicationsTell(t *testing.T) {
+	sold := prometheus.NewCounter(prometheus.CounterOpts{Name: "sold_total"})
+	shop := counter{"shop", prometheus.NewRegistry()}
+	shop.MustRegister(sold)
+	sold.Add(3)
+	behind := start(t, server.Config{App: server.App{Handler: who}})
+	srv := start(t, server.Config{
+		App: server.App{Handler: text("root")},
+		Mounts: []server.Mount{
+			{Path: "/shop", App: server.App{Handler: shop}},
+			{Path: "/behind", App: server.App{Upstream: &server.Upstream{URL: url(behind, "http", "/")}}},
+		},
+	})
+	c := client(t, "h1")
+	if got := get(t, c, url(srv, "http", "/behind/x"), "X-Request-ID", "same"); got.text != "http 127.0.0.1 same" {
+		t.Errorf("%q", got.text)
+	}
+	metrics := get(t, c, url(srv, "http", "/metrics")).text
+	for _, want := range []string{"\nsold_total{app=\"/shop\"} 3", `asteri_queue_capacity{app="/shop"} 7`} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s in %s", want, metrics)
+		}
+	}
+	about := srv.Applications()
+	if len(about) != 3 || about[1].Name != "counter" || about[1].At != "/shop" || about[2].Interface != "http" {
+		t.Errorf("%+v", about)
+	}
+	var doc status.Report
+	if err := json.Unmarshal([]byte(get(t, c, url(srv, "http", "/asteri-status.json")).text), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Workers) != 1 || doc.Workers[0].At != "/shop" || doc.Queue == nil {
+		t.Errorf("%+v, %+v", doc.Workers, doc.Queue)
+	}
+}
+
 // who tells who the client is.
 var who = asteri.HandlerFunc(func(x asteri.Exchange) {
 	r := x.Request()
@@ -345,7 +402,7 @@ func TestOutOfOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{srv.Ready(bounded(t)), srv.Drain(bounded(t))} {
+	for _, err := range []error{srv.Ready(bounded(t)), srv.Drain(bounded(t)), srv.Reload(bounded(t), server.Config{})} {
 		if !errors.Is(err, server.ErrNotStarted) {
 			t.Errorf("%v", err)
 		}
