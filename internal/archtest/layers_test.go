@@ -76,12 +76,14 @@ var layers = map[string]layer{
 	"internal/suite":        {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "status", "internal"}},
 
 	// The one place where all is put together.
-	"cmd": {imports: []string{
+	"server": {imports: []string{
 		root, "loop", "http1", "http2", "http3", "workers", "status",
-		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/edge/proxy", "internal/stats", "internal/statsd", "internal/trace", "internal/uwsgi",
+		"internal", "internal/accesslog", "internal/edge", "internal/edge/proxy", "internal/statsd", "internal/trace", "internal/uwsgi",
 	}},
+	// Settings for it.
+	"cmd": {imports: []string{root, "server", "loop", "http2", "http3", "workers", "status", "internal", "internal/config", "internal/demo"}},
 	// An embedder has the public packages only.
-	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status"}},
+	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status", "server"}},
 	"bench": {imports: []string{
 		root, "poller", "loop", "http1", "http2", "http3", "workers", "status",
 		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/uwsgi",

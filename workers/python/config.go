@@ -53,7 +53,7 @@ type Config struct {
 	MaxRequests, MaxRequestsJitter int
 
 	// QueueSize bounds the requests that wait for a worker; those beyond are
-	// answered 503. Default 2048.
+	// answered 503. Default 1024.
 	QueueSize int
 	// QueueTimeout is how long a request may wait for a worker before it is
 	// answered 503. Default Timeout; negative: no limit.
@@ -123,7 +123,7 @@ func (c Config) withDefaults() Config {
 	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
 	c.GracefulTimeout = cmp.Or(c.GracefulTimeout, 30*time.Second)
 	c.BootTimeout = cmp.Or(c.BootTimeout, 60*time.Second)
-	c.QueueSize = cmp.Or(c.QueueSize, 2048)
+	c.QueueSize = cmp.Or(c.QueueSize, 1024)
 	c.QueueTimeout = cmp.Or(c.QueueTimeout, c.Timeout)
 	c.Interface = cmp.Or(c.Interface, "auto")
 	c.Lifespan = cmp.Or(c.Lifespan, "auto")

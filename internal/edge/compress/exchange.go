@@ -22,6 +22,7 @@ type exchange struct {
 	stream  *stream
 	begun   bool // the response, be it coded or not
 
+	onEnd     func(error) // cancelled, made once
 	onCancel  func(error) // the handler's
 	listening bool        // for cancellation, for it or for the stream
 
@@ -29,7 +30,7 @@ type exchange struct {
 	closed atomic.Bool // over, for Post
 }
 
-var _ asteri.Exchange = (*exchange)(nil)
+var _ asteri.Releaser = (*exchange)(nil)
 
 // served is called when ServeExchange returns, or panics. An exchange that nobody
 // can have kept serves another request (see asteri.Exchange).
@@ -44,13 +45,32 @@ func (x *exchange) served() {
 			x.stream.endTurn()
 			x.listen()
 		}
-	case !x.kept && !x.listening && !x.posted.Load() && (x.stream == nil || x.stream.done()):
-		x.Exchange, x.stream = nil, nil
-		x.begun, x.over = false, false
-		x.closed.Store(false)
-		x.header.Reset()
-		x.handler.idle.Put(x)
+	case !x.kept && !x.listening && !x.posted.Load() && x.quiet():
+		x.recycle()
 	}
+}
+
+// quiet tells whether nothing of the response is still on its way through here.
+func (x *exchange) quiet() bool { return x.stream == nil || x.stream.done() }
+
+// Release gives the exchange below back, if that lets itself be given back, and this one
+// with it. Nobody calls cancelled any more then.
+func (x *exchange) Release() bool {
+	below, ok := x.Exchange.(asteri.Releaser)
+	if !ok || !x.over || x.serving || x.posted.Load() || !x.quiet() || !below.Release() {
+		return false
+	}
+	x.recycle()
+	return true
+}
+
+// recycle has x, which nobody keeps, serve another request.
+func (x *exchange) recycle() {
+	x.Exchange, x.stream, x.onCancel = nil, nil, nil
+	x.begun, x.over, x.kept, x.listening = false, false, false, false
+	x.closed.Store(false)
+	x.header.Reset()
+	x.handler.idle.Put(x)
 }
 
 // Start begins the response, coded or not.
@@ -265,14 +285,14 @@ func (x *exchange) OnCancel(fn func(cause error)) {
 	x.kept = true
 	x.onCancel = fn
 	x.listening = true
-	x.Exchange.OnCancel(x.cancelled)
+	x.Exchange.OnCancel(x.onEnd)
 }
 
 // listen makes sure that the stream hears of the exchange's end.
 func (x *exchange) listen() {
 	if !x.listening {
 		x.listening = true
-		x.Exchange.OnCancel(x.cancelled)
+		x.Exchange.OnCancel(x.onEnd)
 	}
 }
 

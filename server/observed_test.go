@@ -1,14 +1,13 @@
-package main
+package server
 
 import (
+	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/config"
 )
 
 // observedExchange is one that its handler answers at once. A protocol would do as
@@ -45,50 +44,43 @@ func (x *observedExchange) serve(h asteri.Handler) {
 	h.ServeExchange(x)
 }
 
-// What a request pays for those who watch, as the program joins them: the handlers in
+// What a request pays for those who watch, as the server joins them: the handlers in
 // front of an application that does nothing, and the observers.
 func BenchmarkObserved(b *testing.B) {
-	logfile := filepath.Join(b.TempDir(), "access.log")
+	logfile := AccessLog{Path: filepath.Join(b.TempDir(), "access.log")}
 	b.Setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
 	b.Setenv("OTEL_TRACES_SAMPLER_ARG", "0.01")
-	collector := []string{"--otlp-endpoint", "http://127.0.0.1:9"}
+	collector, silent := Traces{Endpoint: "http://127.0.0.1:9"}, Status{Off: true}
 	for _, tc := range []struct {
 		name string
-		args []string
+		cfg  Config
 	}{
-		{"nothing", []string{"--status", "off", "--request-id", "off"}},
-		{"ids", []string{"--status", "off"}},
-		{"status", []string{"--request-id", "off"}},
-		{"log", []string{"--status", "off", "--request-id", "off", "--access-logfile", logfile}},
-		{"traces", append([]string{"--status", "off", "--request-id", "off"}, collector...)},
-		{"everything", append([]string{"--access-logfile", logfile}, collector...)},
+		{"nothing", Config{Status: silent, RequestID: off}},
+		{"ids", Config{Status: silent}},
+		{"status", Config{RequestID: off}},
+		{"log", Config{Status: silent, RequestID: off, Logs: Logs{Access: logfile}}},
+		{"traces", Config{Status: silent, RequestID: off, Traces: collector}},
+		{"everything", Config{Logs: Logs{Access: logfile}, Traces: collector}},
 	} {
-		b.Run(tc.name, func(b *testing.B) { benchmarkObserved(b, tc.args) })
+		b.Run(tc.name, func(b *testing.B) { benchmarkObserved(b, tc.cfg) })
 	}
 }
 
-func benchmarkObserved(b *testing.B, args []string) {
-	args = append(args, "-w", "tornado", "-b", "127.0.0.1:0", "--http-protocols", "h1", "--error-logfile", os.DevNull)
-	cfg, err := config.Load(config.Input{Args: args, Dir: b.TempDir()})
+func benchmarkObserved(b *testing.B, cfg Config) {
+	cfg.App.Handler = asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(200, nil, []byte("Hello, World!")) })
+	cfg.Listen.Addresses, cfg.HTTP.Versions, cfg.Logs.Logger = []string{"127.0.0.1:0"}, []string{"h1"}, slog.New(slog.DiscardHandler)
+	s, err := New(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
-	l, err := openLogs(cfg)
+	if err := s.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	h, err := s.chain(s.apps)
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &server{cfg: cfg, logs: l, started: time.Now()}
-	s.live.Store(cfg)
-	defer l.close()
-	defer s.close()
-	if err := s.open(); err != nil {
-		b.Fatal(err)
-	}
-	h, err := s.handler()
-	if err != nil {
-		b.Fatal(err)
-	}
-	h = identified(behindProxies(h, cfg), cfg)
 	peer := &asteri.Peer{Network: "tcp", Remote: netip.MustParseAddrPort("127.0.0.1:40000"), Local: netip.MustParseAddrPort("127.0.0.1:8080")}
 	x := &observedExchange{home: s.engine.Loops()[0], observer: s.observer()}
 	x.request = asteri.Request{
