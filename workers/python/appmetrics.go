@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // Bounds on what the workers of one application may have counted. The shim holds to
@@ -77,13 +79,13 @@ type appSeries struct {
 func (m *appMetrics) merge(w *worker, frame any) error {
 	f, _ := frame.([]any)
 	if len(f) != 3 {
-		return violation("METRICS of the wrong shape")
+		return wire.Violation("METRICS of the wrong shape")
 	}
 	metrics, ok := f[0].([]any)
 	lost, isLost := f[1].(int64)
 	invalid, isInvalid := f[2].(int64)
 	if !ok || !isLost || !isInvalid || lost < 0 || invalid < 0 {
-		return violation("METRICS of the wrong shape")
+		return wire.Violation("METRICS of the wrong shape")
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,11 +94,11 @@ func (m *appMetrics) merge(w *worker, frame any) error {
 	for _, one := range metrics {
 		row, _ := one.([]any)
 		if len(row) != 6 {
-			return violation("metric of the wrong shape")
+			return wire.Violation("metric of the wrong shape")
 		}
 		updates, ok := row[5].([]any)
 		if !ok {
-			return violation("metric of the wrong shape")
+			return wire.Violation("metric of the wrong shape")
 		}
 		family := m.family(w, row, uint64(len(updates)))
 		if family == nil {

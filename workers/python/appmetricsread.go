@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // parseDefinition reads the first five fields of a metric. ok is false for what
@@ -12,7 +14,7 @@ func parseDefinition(row []any) (d definition, ok bool) {
 	d.name, _ = row[0].(string)
 	d.kind, _ = row[1].(string)
 	d.help, _ = row[2].(string)
-	d.help = cut(d.help, maxMetricHelp)
+	d.help = wire.Cut(d.help, maxMetricHelp)
 	labels, ok := texts(row[3])
 	d.labels = labels
 	if !ok || !isName(d.name, true) || len(labels) > maxAppLabels {
@@ -77,13 +79,10 @@ func texts(v any) ([]string, bool) {
 		if !ok {
 			return nil, false
 		}
-		all[i] = cut(s, maxMetricValue)
+		all[i] = wire.Cut(s, maxMetricValue)
 	}
 	return all, true
 }
-
-// cut returns at most n bytes of s, as valid UTF-8.
-func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "\uFFFD") }
 
 // number reads a finite number.
 func number(v any) (float64, bool) {

@@ -10,6 +10,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/internal/turns"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // call is one request on its way through the pool.
@@ -50,7 +51,7 @@ type call struct {
 
 	history history // for the observer
 
-	body content // how the body travels; does not change once the call is submitted
+	body wire.Content // how the body travels; does not change once the call is submitted
 
 	// The home's.
 	over     bool // the exchange has its answer, or nobody waits for one
@@ -72,9 +73,6 @@ const (
 	bodyStreamed
 )
 
-// bodyWindow is how many bytes of a streamed body a worker may hold unread.
-const bodyWindow = asteri.BodyWindow
-
 // ServeExchange gives the request to a worker, or queues it.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
 	c := p.newCall(x)
@@ -91,7 +89,7 @@ func (p *Pool) ServeExchange(x asteri.Exchange) {
 		c.collect()
 	default:
 		c.bodyKind = bodyStreamed
-		c.body = content{stream: true, length: c.req.ContentLength}
+		c.body = wire.Content{Stream: true, Length: c.req.ContentLength}
 		c.submit()
 	}
 }
@@ -124,7 +122,7 @@ func (c *call) recycle() {
 	c.history.submitted = 0
 	c.history.taken.Store(0)
 	c.history.worker.Store(0)
-	c.body, c.bodyKind, c.held = content{}, bodyNone, 0
+	c.body, c.bodyKind, c.held = wire.Content{}, bodyNone, 0
 	c.over, c.retried, c.handshake = false, false, false
 	c.pool.spareCalls.Put(c)
 }
@@ -316,19 +314,19 @@ func (c *call) finish(trailer *asteri.Header) {
 }
 
 // answer sends a whole response.
-func (c *call) answer(a *answer) {
+func (c *call) answer(a *wire.Answer) {
 	if c.over || c.spoken() {
 		return
 	}
 	c.account()
 	var err error
 	switch {
-	case a.invalid != nil:
-		err = a.invalid
-	case c.unaskedConnect(a.status):
+	case a.Invalid != nil:
+		err = a.Invalid
+	case c.unaskedConnect(a.Status):
 		err = errUnaskedConnect
-	case a.whole(c.req.Method):
-		err = c.x.Respond(a.status, a.header, a.body)
+	case a.Whole(c.req.Method):
+		err = c.x.Respond(a.Status, a.Header, a.Body)
 	default:
 		c.respondInParts(a)
 		return
@@ -343,10 +341,10 @@ func (c *call) answer(a *answer) {
 
 // respondInParts leaves it to the session to judge the application's
 // Content-Length.
-func (c *call) respondInParts(a *answer) {
-	err := c.x.Start(a.status, a.withLength())
+func (c *call) respondInParts(a *wire.Answer) {
+	err := c.x.Start(a.Status, a.WithLength())
 	if err == nil {
-		_, err = c.x.Write(a.body)
+		_, err = c.x.Write(a.Body)
 	}
 	if err != nil {
 		c.giveUp(err)
@@ -357,9 +355,9 @@ func (c *call) respondInParts(a *answer) {
 
 // failed is called when the application raised, or broke the rules. log is the
 // worker's.
-func (c *call) failed(log *slog.Logger, f failure) {
-	if f.traceback != "" || !c.settled() || c.tunnels() {
-		log.Error("the application failed", f.attrs(c.req.LogAttr())...)
+func (c *call) failed(log *slog.Logger, f wire.Failure) {
+	if f.Traceback != "" || !c.settled() || c.tunnels() {
+		log.Error("the application failed", f.Attrs(c.req.LogAttr())...)
 	}
 	if c.settled() || c.spoken() {
 		return
@@ -380,9 +378,9 @@ func (c *call) returned(log *slog.Logger, unanswered bool) {
 	switch {
 	case c.spoken() || c.settled():
 	case unanswered:
-		c.failed(log, failure{message: "the application returned without a response"})
+		c.failed(log, wire.Failure{Message: "the application returned without a response"})
 	case c.reply != nil:
-		c.failed(log, failure{message: "the application returned before the end of its response"})
+		c.failed(log, wire.Failure{Message: "the application returned before the end of its response"})
 	}
 }
 

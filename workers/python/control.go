@@ -13,6 +13,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/files"
 	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // Bounds of the control socket.
@@ -110,23 +111,23 @@ func (c *control) close() {
 // cancel tells the worker that a stream's client left.
 func (c *control) cancel(stream uint32, hard bool) {
 	var e marshal.Encoder
-	e.Buf = appendFrame(nil, frameCancel, 0, stream, 0)
+	e.Buf = wire.AppendFrame(nil, wire.FrameCancel, 0, stream, 0)
 	e.Tuple(2)
 	e.Int(int64(stream))
 	e.Bool(hard)
-	patchSize(e.Buf)
+	wire.PatchSize(e.Buf)
 	c.send(controlFrame{data: e.Buf})
 }
 
 // recall asks for streams back that have not been started.
 func (c *control) recall(streams []uint32) {
 	var e marshal.Encoder
-	e.Buf = appendFrame(nil, frameRecall, 0, 0, 0)
+	e.Buf = wire.AppendFrame(nil, wire.FrameRecall, 0, 0, 0)
 	e.List(len(streams))
 	for _, s := range streams {
 		e.Int(int64(s))
 	}
-	patchSize(e.Buf)
+	wire.PatchSize(e.Buf)
 	c.recalls.Add(1)
 	c.send(controlFrame{data: e.Buf})
 }
@@ -134,27 +135,27 @@ func (c *control) recall(streams []uint32) {
 // ping asks for a sign of life.
 func (c *control) ping(payload [8]byte) {
 	c.pings.Add(1)
-	c.send(controlFrame{data: append(appendFrame(nil, framePing, 0, 0, 8), payload[:]...)})
+	c.send(controlFrame{data: append(wire.AppendFrame(nil, wire.FramePing, 0, 0, 8), payload[:]...)})
 }
 
 // stack asks for the Python stack of a stream's call, or of all threads for 0.
 func (c *control) stack(stream uint32) {
 	c.stackings.Add(1)
-	c.send(controlFrame{data: intFrame(frameStack, stream)})
+	c.send(controlFrame{data: intFrame(wire.FrameStack, stream)})
 }
 
 // interrupt asks for an exception in the calls of streams, whose text is why; in all calls
 // if there are none.
 func (c *control) interrupt(streams []uint32, why string) {
 	var e marshal.Encoder
-	e.Buf = appendFrame(nil, frameInterrupt, 0, 0, 0)
+	e.Buf = wire.AppendFrame(nil, wire.FrameInterrupt, 0, 0, 0)
 	e.Tuple(2)
 	e.List(len(streams))
 	for _, s := range streams {
 		e.Int(int64(s))
 	}
 	e.Str(why)
-	patchSize(e.Buf)
+	wire.PatchSize(e.Buf)
 	c.send(controlFrame{data: e.Buf})
 }
 
@@ -170,14 +171,14 @@ func (c *control) pass(stream uint32, f *os.File) error {
 
 // passFD sends a descriptor for a stream, and closes it.
 func (c *control) passFD(stream uint32, fd int) {
-	c.send(controlFrame{data: intFrame(frameFD, stream), fd: fd})
+	c.send(controlFrame{data: intFrame(wire.FrameFD, stream), fd: fd})
 }
 
-func intFrame(kind frameType, stream uint32) []byte {
+func intFrame(kind wire.FrameType, stream uint32) []byte {
 	var e marshal.Encoder
-	e.Buf = appendFrame(nil, kind, 0, stream, 0)
+	e.Buf = wire.AppendFrame(nil, kind, 0, stream, 0)
 	e.Int(int64(stream))
-	patchSize(e.Buf)
+	wire.PatchSize(e.Buf)
 	return e.Buf
 }
 

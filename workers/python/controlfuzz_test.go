@@ -9,24 +9,30 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
+	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
 
 // FuzzControl feeds the control socket with what a worker may send, in pieces, with
 // descriptors. Nothing may panic, no more may wait than is allowed, and in the end every
 // descriptor has been closed.
 func FuzzControl(f *testing.F) {
-	frame := func(kind frameType, payload any) []byte { return fakeFrame(kind, 0, 0, payload) }
+	frame := func(kind wire.FrameType, payload any) []byte { return wiretest.Frame(kind, 0, 0, payload) }
 	for stream := range int64(2) {
-		for _, attack := range hostileControl(stream) {
+		for _, attack := range wiretest.HostileControl(stream) {
 			if len(attack) < 1<<16 {
 				f.Add(attack, uint8(0), uint8(0))
 			}
 		}
 	}
-	seed := slices.Concat(frame(frameFD, 1), frame(framePong, make([]byte, 8)), frame(frameRecalled, fakeList{1, 2}),
-		frame(frameStacks, map[string]any{"a": "b"}), frame(frameFD, 2))
+	seed := slices.Concat(frame(wire.FrameFD, 1), frame(wire.FramePong, make([]byte, 8)), frame(wire.FrameRecalled, wiretest.List{1, 2}),
+		frame(wire.FrameStacks, map[string]any{"a": "b"}), frame(wire.FrameFD, 2))
 	for cut := range uint8(40) {
 		f.Add(seed, cut, uint8(1))
+	}
+	longest := 0
+	for kind := 128; kind < 1<<8; kind++ {
+		longest = max(longest, wire.MaxPayload(wire.FrameType(kind)))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, cut, fds uint8) {
 		before := descriptorsHeld(t)
@@ -59,7 +65,7 @@ func FuzzControl(f *testing.F) {
 				c.closeLoose()
 				break
 			}
-			if len(c.files) > c.most || len(c.buf) > len(piece)+int(slices.Max(mostPayload[128:]))+headerLen {
+			if len(c.files) > c.most || len(c.buf) > len(piece)+longest+wire.HeaderLen {
 				t.Fatalf("%d descriptors and %d bytes wait", len(c.files), len(c.buf))
 			}
 		}
@@ -107,7 +113,7 @@ func TestRecalledForWhatWasNotAsked(t *testing.T) {
 		ids := []uint32{c.id}
 		switch what {
 		case "begun":
-			feed(l, fakeFrame(frameStart, 0, int64(c.id), []any{200, []any{}}), 0)
+			feed(l, wiretest.Frame(wire.FrameStart, 0, int64(c.id), []any{200, []any{}}), 0)
 		case "twice":
 			ids = append(ids, c.id)
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // read handles what the worker sends until the socket ends.
@@ -49,7 +50,7 @@ func (c *control) file(stream uint32) (*os.File, error) {
 	}
 	f := c.files[stream]
 	if f == nil {
-		return nil, violation("FILE without a descriptor")
+		return nil, wire.Violation("FILE without a descriptor")
 	}
 	delete(c.files, stream)
 	return f, nil
@@ -148,7 +149,7 @@ func (c *control) takeRights(oob []byte, flags int) error {
 		}
 	}
 	if many {
-		return violation("more descriptors than frames")
+		return wire.Violation("more descriptors than frames")
 	}
 	return nil
 }
@@ -164,26 +165,26 @@ func (c *control) closeLoose() {
 // frame, so it belongs to the frame that is left over, if it is one of that type.
 func (c *control) parse(looked uint32) error {
 	at := 0
-	for len(c.buf)-at >= headerLen {
-		h, err := parseHeader(c.buf[at:])
+	for len(c.buf)-at >= wire.HeaderLen {
+		h, err := wire.ParseHeader(c.buf[at:])
 		if err == nil {
-			err = h.checkSize()
+			err = h.CheckSize()
 		}
 		if err != nil {
 			return err
 		}
-		end := at + headerLen + h.size
+		end := at + wire.HeaderLen + h.Size
 		if len(c.buf) < end {
 			break
 		}
-		if err := c.handle(h, c.buf[at+headerLen:end], looked); err != nil {
+		if err := c.handle(h, c.buf[at+wire.HeaderLen:end], looked); err != nil {
 			return err
 		}
 		at = end
 	}
 	c.buf = append(c.buf[:0], c.buf[at:]...)
-	if rest := len(c.buf); c.loose != 0 && (rest == 0 || rest > 4 && frameType(c.buf[4]) != frameFD) {
-		return violation("a descriptor without its frame")
+	if rest := len(c.buf); c.loose != 0 && (rest == 0 || rest > 4 && wire.FrameType(c.buf[4]) != wire.FrameFD) {
+		return wire.Violation("a descriptor without its frame")
 	}
 	if len(c.buf) == 0 && cap(c.buf) > maxLook {
 		c.buf = nil
@@ -191,27 +192,27 @@ func (c *control) parse(looked uint32) error {
 	return nil
 }
 
-func (c *control) handle(h header, payload []byte, looked uint32) error {
-	switch h.kind {
-	case framePong:
+func (c *control) handle(h wire.FrameHeader, payload []byte, looked uint32) error {
+	switch h.Kind {
+	case wire.FramePong:
 		if len(payload) != 8 {
-			return violation("PONG is not 8 bytes")
+			return wire.Violation("PONG is not 8 bytes")
 		}
 		if err := answered(&c.pings, h); err != nil {
 			return err
 		}
 		c.on.pong()
 		return nil
-	case frameStacks, frameMetrics, frameMemory:
-		if h.kind == frameStacks {
+	case wire.FrameStacks, wire.FrameMetrics, wire.FrameMemory:
+		if h.Kind == wire.FrameStacks {
 			if err := answered(&c.stackings, h); err != nil {
 				return err
 			}
 		}
-		return c.report(h.kind, payload)
-	case frameRecalled, frameFD:
+		return c.report(h.Kind, payload)
+	case wire.FrameRecalled, wire.FrameFD:
 	default:
-		return violation("unknown control frame")
+		return wire.Violation("unknown control frame")
 	}
 	v, err := marshal.Decode(payload)
 	if err != nil {
@@ -219,31 +220,31 @@ func (c *control) handle(h header, payload []byte, looked uint32) error {
 	}
 	switch v := v.(type) {
 	case []any:
-		if h.kind == frameRecalled {
+		if h.Kind == wire.FrameRecalled {
 			return c.handleRecalled(h, v)
 		}
 	case int64:
-		if h.kind == frameFD && v > 0 && v <= 1<<32-1 {
+		if h.Kind == wire.FrameFD && v > 0 && v <= 1<<32-1 {
 			return c.handleFD(uint32(v), looked)
 		}
 	}
-	return violation("control frame of the wrong shape")
+	return wire.Violation("control frame of the wrong shape")
 }
 
 // answered counts the answer to a question.
-func answered(open *atomic.Int32, h header) error {
+func answered(open *atomic.Int32, h wire.FrameHeader) error {
 	if open.Add(-1) < 0 {
-		return violation(fmt.Sprintf("frame of type %d that was not asked for", h.kind))
+		return wire.Violation(fmt.Sprintf("frame of type %d that was not asked for", h.Kind))
 	}
 	return nil
 }
 
-func (c *control) handleRecalled(h header, list []any) error {
+func (c *control) handleRecalled(h wire.FrameHeader, list []any) error {
 	streams := make([]uint32, len(list))
 	for i, v := range list {
 		n, ok := v.(int64)
 		if !ok || n <= 0 || n > 1<<32-1 {
-			return violation("RECALLED of the wrong shape")
+			return wire.Violation("RECALLED of the wrong shape")
 		}
 		streams[i] = uint32(n)
 	}
@@ -257,13 +258,13 @@ func (c *control) handleRecalled(h header, list []any) error {
 func (c *control) handleFD(stream, looked uint32) error {
 	switch {
 	case c.loose == 0:
-		return violation("FD without a descriptor")
+		return wire.Violation("FD without a descriptor")
 	case c.files == nil:
 		return os.ErrClosed
 	case c.files[stream] != nil:
-		return violation("two descriptors for one stream")
+		return wire.Violation("two descriptors for one stream")
 	case len(c.files) >= c.most:
-		return violation("too many descriptors")
+		return wire.Violation("too many descriptors")
 	}
 	c.files[stream] = os.NewFile(uintptr(c.loose), "response file")
 	c.loose = 0

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
 
 // What a worker that was taken over can do to the front: nothing but to end. Bounds are
@@ -23,8 +25,8 @@ var mistakes = map[string]bool{
 }
 
 func TestHostileWorkers(t *testing.T) {
-	attacks := slices.Sorted(maps.Keys(hostileLink(1)))
-	attacks = append(attacks, slices.Sorted(maps.Keys(hostileControl(1)))...)
+	attacks := slices.Sorted(maps.Keys(wiretest.HostileLink(1)))
+	attacks = append(attacks, slices.Sorted(maps.Keys(wiretest.HostileControl(1)))...)
 	attacks = append(attacks, hostileDescriptors...)
 	s := serveFake(t, 3, Config{}) // what comes is posted from loop to loop, mostly
 	for _, what := range attacks {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // Calls that take too long, and calls that wait behind a slow one.
@@ -51,7 +52,7 @@ func (l *link) sweep() {
 	l.worker.control.stack(0)
 	l.late.asked = true
 	l.openInbox()
-	if !l.late.suspended && l.ask(l.calls.all(nil), mostRecalled) {
+	if !l.late.suspended && l.ask(l.calls.all(nil), wire.MaxRecalled) {
 		l.late.recalling = true
 		l.conn.SetTimer(timerLate, lateRecall)
 		return
@@ -213,7 +214,7 @@ func (l *link) recall(n int) {
 func (l *link) ask(from []*call, n int) bool {
 	var ids []uint32
 	for _, c := range from {
-		if len(ids) < min(n, mostRecalled) && !c.begun && !c.body.stream && !c.asked && !c.left {
+		if len(ids) < min(n, wire.MaxRecalled) && !c.begun && !c.body.Stream && !c.asked && !c.left {
 			c.asked = true
 			ids = append(ids, c.id)
 		}
@@ -232,14 +233,14 @@ func (l *link) probe() {
 	}
 	l.openInbox()
 	l.probing = true
-	l.frame(frameProbe, 0, 0, nil)
+	l.frame(wire.FrameProbe, 0, 0, nil)
 	l.probedAt = l.calls.lastID
 }
 
 // onProbed handles the answer.
 func (l *link) onProbed() error {
 	if !l.probing {
-		return violation("PROBED that was not asked for")
+		return wire.Violation("PROBED that was not asked for")
 	}
 	l.probing = false
 	l.next = l.worker.pool.dispatcher.probed(l.worker, l.calls.lastID != l.probedAt, l.next[:0])
@@ -257,7 +258,7 @@ func (l *link) onRecalled(ids []uint32) {
 	for _, id := range ids {
 		c := l.calls.get(id)
 		if c == nil || !c.asked || c.begun || c.informs > 0 {
-			l.worker.linkEnded(violation(fmt.Sprintf("RECALLED for stream %d, which was not asked for or has begun", id)))
+			l.worker.linkEnded(wire.Violation(fmt.Sprintf("RECALLED for stream %d, which was not asked for or has begun", id)))
 			break
 		}
 		l.remove(c)
@@ -287,12 +288,12 @@ func (l *link) retire() {
 	}
 	l.openInbox()
 	l.flush()
-	if !l.ask(l.calls.all(nil), mostRecalled) {
+	if !l.ask(l.calls.all(nil), wire.MaxRecalled) {
 		l.takeBack(nil)
 	}
 	l.retireSockets()
 	l.retireRawSockets()
-	l.frame(frameShutdown, 0, 0, nil)
+	l.frame(wire.FrameShutdown, 0, 0, nil)
 	l.retiring = true
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/asteri/asteri-loop/internal/logobject"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // What an application writes is text, whoever wrote it: Python's logging, wsgi.errors, a
@@ -14,7 +15,7 @@ import (
 // logText is a text of an application as the log has it.
 type logText struct {
 	message string
-	failure failure // of a traceback in it
+	failure wire.Failure // of a traceback in it
 	object  *logobject.Object
 }
 
@@ -29,9 +30,9 @@ func readText(text string) logText {
 	if traceback == "" {
 		return logText{message: text}
 	}
-	t := logText{message: before, failure: failure{raisedIn(traceback), traceback}}
+	t := logText{message: before, failure: wire.Failure{Message: raisedIn(traceback), Traceback: traceback}}
 	if before == "" {
-		t.message = t.failure.message
+		t.message = t.failure.Message
 	}
 	return t
 }
@@ -41,8 +42,8 @@ func (t *logText) attrs(more ...any) []any {
 	if t.object != nil {
 		return append(more, slog.Any(logobject.Key, t.object))
 	}
-	if t.failure.traceback != "" {
-		return t.failure.attrs(more...)
+	if t.failure.Traceback != "" {
+		return t.failure.Attrs(more...)
 	}
 	return more
 }
@@ -89,7 +90,7 @@ func raisedIn(traceback string) string {
 		}
 		rest = after
 	}
-	return cut(strings.TrimRight(raised, "\n"), maxRaised)
+	return wire.Cut(strings.TrimRight(raised, "\n"), maxRaised)
 }
 
 // groupHead begins the traceback of a group of exceptions, whose lines have groupMargin.

@@ -18,10 +18,10 @@ func TestTracebacksAreCutOut(t *testing.T) {
 		"within a line":  {"he said " + plainTraceback, "he said " + plainTraceback, ""},
 	} {
 		got := readText(test.text)
-		if got.message != test.message || got.failure.message != test.raised {
-			t.Errorf("%s: %q and %q", name, got.message, got.failure.message)
+		if got.message != test.message || got.failure.Message != test.raised {
+			t.Errorf("%s: %q and %q", name, got.message, got.failure.Message)
 		}
-		if whole := strings.TrimPrefix(got.message+"\n"+got.failure.traceback, test.raised+"\n"); test.raised != "" && whole != test.text {
+		if whole := strings.TrimPrefix(got.message+"\n"+got.failure.Traceback, test.raised+"\n"); test.raised != "" && whole != test.text {
 			t.Errorf("%s: of %q there is %q", name, test.text, whole)
 		}
 	}
@@ -46,7 +46,7 @@ func FuzzLogText(f *testing.F) {
 	f.Add(nestedGroup)
 	f.Fuzz(func(t *testing.T, text string) {
 		got := readText(text)
-		if !strings.HasSuffix(text, got.failure.traceback) || !strings.HasPrefix(text, got.message) && got.message != got.failure.message {
+		if !strings.HasSuffix(text, got.failure.Traceback) || !strings.HasPrefix(text, got.message) && got.message != got.failure.Message {
 			t.Fatalf("%q became %+v", text, got)
 		}
 	})

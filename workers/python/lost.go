@@ -42,7 +42,7 @@ const exitGrace = 200 * time.Millisecond
 // close has nothing sent any more.
 func (l *link) close() {
 	l.closed = true
-	l.batched = 0
+	l.requests.Drop()
 	l.worker.pool.dispatcher.remove(l.worker)
 }
 

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // outputMark is what is known of a line beside its text: the pipe that it came by, and
@@ -42,7 +44,7 @@ func cutMark(line []byte, pipe outputMark) (mark outputMark, text []byte) {
 		if err != nil || level < 0 || level > 1000 {
 			return pipe, line
 		}
-		mark.level, mark.whole = slogLevel(int64(level)), true
+		mark.level, mark.whole = wire.Level(int64(level)), true
 	}
 	mark.requestID = printable(parts[1])
 	mark.traceID = printable(parts[2])

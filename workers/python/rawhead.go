@@ -5,6 +5,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // Bounds of a response's head that an application writes itself.
@@ -28,14 +29,14 @@ var (
 // parseRawHead reads the head of a response (RFC 9112 sections 4 and 5) up to its
 // last field, without the empty line behind it. Fields are views into p. The
 // session judges what may stand in them.
-func parseRawHead(p []byte) (*head, error) {
+func parseRawHead(p []byte) (*wire.Head, error) {
 	line, rest, _ := bytes.Cut(p, crlf)
-	h := &head{header: new(asteri.Header)}
+	h := &wire.Head{Header: new(asteri.Header)}
 	var ok bool
-	if h.status, ok = parseStatusLine(line); !ok {
+	if h.Status, ok = parseStatusLine(line); !ok {
 		return nil, errRawHead
 	}
-	h.header.Reason = line[min(len("HTTP/1.1 101 "), len(line)):]
+	h.Header.Reason = line[min(len("HTTP/1.1 101 "), len(line)):]
 	for n := 0; len(rest) > 0; n++ {
 		line, rest, _ = bytes.Cut(rest, crlf)
 		name, value, ok := bytes.Cut(line, []byte{':'})
@@ -45,10 +46,10 @@ func parseRawHead(p []byte) (*head, error) {
 			return nil, errRawHead
 		case n == maxRawFields:
 			return nil, errRawLength
-		case asteri.EqualFold(name, "transfer-encoding") && h.status >= 200:
+		case asteri.EqualFold(name, "transfer-encoding") && h.Status >= 200:
 			return nil, errRawChunked
 		}
-		h.add(name, value)
+		h.Add(name, value)
 	}
 	return h, nil
 }

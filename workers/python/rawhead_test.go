@@ -24,12 +24,12 @@ func TestRawHead(t *testing.T) {
 		switch {
 		case err != nil && status != 0:
 			t.Errorf("%.80q: %v", text, err)
-		case err == nil && h.status != status:
-			t.Errorf("%.80q: got %d, want %d", text, h.status, status)
+		case err == nil && h.Status != status:
+			t.Errorf("%.80q: got %d, want %d", text, h.Status, status)
 		}
 	}
 	h, err := parseRawHead([]byte("HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: a\r\nContent-Length: 3\r\nX:  y \r\nKeep-Alive: 5"))
-	if err != nil || h.header.Len() != 2 || string(h.header.Get("x")) != "y" || h.number != 3 || string(h.header.Reason) != "x" {
+	if err != nil || h.Header.Len() != 2 || string(h.Header.Get("x")) != "y" || h.Number != 3 || string(h.Header.Reason) != "x" {
 		t.Errorf("got %+v, %v", h, err)
 	}
 }
@@ -42,10 +42,10 @@ func FuzzRawHead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if h.status < 100 || h.status > 599 {
-			t.Errorf("status %d", h.status)
+		if h.Status < 100 || h.Status > 599 {
+			t.Errorf("status %d", h.Status)
 		}
-		for _, field := range h.header.Fields() {
+		for _, field := range h.Header.Fields() {
 			if len(field.Name) == 0 || strings.ContainsAny(string(field.Name), ": \t\r\n") || strings.Contains(string(field.Value), "\r\n") {
 				t.Errorf("field %q: %q", field.Name, field.Value)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/ws"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // rawSocket is the front's end of a socket that stands for a client's connection
@@ -141,15 +142,15 @@ func (r *rawSocket) readHead(p []byte) int {
 	return at + len(headEnd)
 }
 
-func (r *rawSocket) respond(h *head) error {
+func (r *rawSocket) respond(h *wire.Head) error {
 	switch {
-	case h.status == 101:
+	case h.Status == 101:
 		return r.upgrade(h)
-	case h.status < 200:
-		if r.informs++; r.informs > maxInforms {
-			return errInforms
+	case h.Status < 200:
+		if r.informs++; r.informs > wire.MaxInforms {
+			return wire.ErrInforms
 		}
-		return r.call.x.Inform(h.status, h.header)
+		return r.call.x.Inform(h.Status, h.Header)
 	}
 	return r.start(h)
 }
@@ -175,19 +176,19 @@ func (r *rawSocket) take(phase rawPhase) {
 
 // A response that is none of 101.
 
-func (r *rawSocket) start(h *head) error {
+func (r *rawSocket) start(h *wire.Head) error {
 	c := r.call
-	if c.unaskedConnect(h.status) {
+	if c.unaskedConnect(h.Status) {
 		return errUnaskedConnect
 	}
-	if err := c.x.Start(h.status, h.withLength()); err != nil {
+	if err := c.x.Start(h.Status, h.WithLength()); err != nil {
 		return err
 	}
 	r.left = -1
-	if h.length != nil {
-		r.left = h.number
+	if h.Length != nil {
+		r.left = h.Number
 	}
-	if h.status == 204 || h.status == 304 {
+	if h.Status == 204 || h.Status == 304 {
 		r.left = 0
 	}
 	r.take(rawBody)

@@ -7,6 +7,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/ws"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // A raw socket whose application has answered with 101.
@@ -22,12 +23,12 @@ const (
 // no second end.
 const aliveEvery = time.Second
 
-func (r *rawSocket) upgrade(h *head) error {
+func (r *rawSocket) upgrade(h *wire.Head) error {
 	c := r.call
 	if c.req.Protocol != "" {
-		h.header.Del("Sec-WebSocket-Accept")
+		h.Header.Del("Sec-WebSocket-Accept")
 	}
-	if asteri.EqualFold(h.header.Get("Upgrade"), "websocket") {
+	if asteri.EqualFold(h.Header.Get("Upgrade"), "websocket") {
 		r.frames = new(ws.Follower)
 	}
 	if w := r.link.worker; !w.info.wholeBody { // else it holds the room of its call
@@ -39,7 +40,7 @@ func (r *rawSocket) upgrade(h *head) error {
 	}
 	var err error
 	c.account()
-	if r.tunnel, err = c.x.Upgrade(asteri.UpgradeRaw, h.header); err != nil {
+	if r.tunnel, err = c.x.Upgrade(asteri.UpgradeRaw, h.Header); err != nil {
 		if r.counted {
 			r.counted = false
 			r.link.worker.pool.dispatcher.removeSocket(r.link.worker)

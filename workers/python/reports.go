@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // reports are what a worker tells that takes time to read. It is read on a goroutine, which
@@ -22,7 +23,7 @@ type reports struct {
 }
 
 type report struct {
-	kind    frameType
+	kind    wire.FrameType
 	payload []byte
 }
 
@@ -34,7 +35,7 @@ const (
 )
 
 // report queues a report.
-func (c *control) report(kind frameType, payload []byte) error {
+func (c *control) report(kind wire.FrameType, payload []byte) error {
 	r := &c.reports
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -42,10 +43,10 @@ func (c *control) report(kind frameType, payload []byte) error {
 	case r.failed:
 		return nil
 	case r.size > reportsMost:
-		return violation("more reports than can be read")
+		return wire.Violation("more reports than can be read")
 	}
 	r.waiting = append(r.waiting, report{kind, bytes.Clone(payload)})
-	r.size += len(payload) + headerLen
+	r.size += len(payload) + wire.HeaderLen
 	if !r.reading {
 		r.reading = true
 		go c.readReports()
@@ -78,7 +79,7 @@ func (c *control) readReports() {
 				c.on.broken(err)
 			}
 		}
-		r.size -= len(next.payload) + headerLen
+		r.size -= len(next.payload) + wire.HeaderLen
 		r.changed.Broadcast()
 	}
 	r.reading, r.waiting = false, nil
@@ -90,14 +91,14 @@ func (c *control) readReport(r report) error {
 		return err
 	}
 	switch r.kind {
-	case frameMetrics:
+	case wire.FrameMetrics:
 		return c.on.metrics(v)
-	case frameMemory:
+	case wire.FrameMemory:
 		return c.on.memory(v)
 	}
 	threads, ok := v.(map[string]any)
 	if !ok {
-		return violation("STACKS is not a dict")
+		return wire.Violation("STACKS is not a dict")
 	}
 	c.on.stacks(readStacks(threads))
 	return nil
@@ -121,7 +122,7 @@ func readStacks(threads map[string]any) map[string]string {
 		if over := len(text) - maxStack; over > 0 {
 			text = "...\n" + text[over:] // the end is where it is
 		}
-		stacks[cut(name, maxStackName)] = strings.ToValidUTF8(text, "\uFFFD")
+		stacks[wire.Cut(name, maxStackName)] = strings.ToValidUTF8(text, "\uFFFD")
 	}
 	return stacks
 }

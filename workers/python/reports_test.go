@@ -11,6 +11,8 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/logtest"
 	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
+	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
 
 // metricRow is a metric as METRICS frames have it.
@@ -158,13 +160,13 @@ func TestReportsOfTheWrongShape(t *testing.T) {
 	for _, frame := range []any{nil, int64(1), []any{}, []any{[]any{}, int64(0)},
 		[]any{[]any{}, "0", int64(0)}, []any{[]any{}, int64(0), "0"}, []any{[]any{}, int64(-1), int64(0)}, []any{[]any{}, int64(0), int64(-1)},
 		[]any{[]any{int64(1)}, int64(0), int64(0)}, []any{[]any{make([]any, 6)}, int64(0), int64(0)}} {
-		var v violation
+		var v wire.Violation
 		if err := m.merge(new(worker), frame); !errors.As(err, &v) {
 			t.Errorf("METRICS %v: %v", frame, err)
 		}
 	}
 	for _, frame := range []any{nil, int64(1), []any{int64(1)}, []any{make([]any, 5)}, []any{[]any{"GET", "/", int64(1), int64(math.MaxInt64), int64(0)}}} {
-		var v violation
+		var v wire.Violation
 		if err := r.merge(new(worker), frame); !errors.As(err, &v) {
 			t.Errorf("MEMORY %v: %v", frame, err)
 		}
@@ -199,8 +201,8 @@ func TestRoutesAreSummedUp(t *testing.T) {
 
 // FuzzReports feeds what workers report. What is shown of it stays in order.
 func FuzzReports(f *testing.F) {
-	f.Add(fakeFrame(frameMetrics, 0, 0, []any{fakeList{[]any{"a_total", "counter", "", []any{"l"}, "", fakeList{[]any{[]any{"v"}, 1}}}}, 0, 0})[headerLen:])
-	f.Add(fakeFrame(frameMemory, 0, 0, fakeList{[]any{"GET", "/", 1, 2, 3}})[headerLen:])
+	f.Add(wiretest.Frame(wire.FrameMetrics, 0, 0, []any{wiretest.List{[]any{"a_total", "counter", "", []any{"l"}, "", wiretest.List{[]any{[]any{"v"}, 1}}}}, 0, 0})[wire.HeaderLen:])
+	f.Add(wiretest.Frame(wire.FrameMemory, 0, 0, wiretest.List{[]any{"GET", "/", 1, 2, 3}})[wire.HeaderLen:])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, err := marshal.Decode(data)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // RouteMemory is by how much requests of one route have made workers grow.
@@ -37,7 +39,7 @@ type routes struct {
 func (r *routes) merge(w *worker, frame any) error {
 	rows, ok := frame.([]any)
 	if !ok {
-		return violation("MEMORY of the wrong shape")
+		return wire.Violation("MEMORY of the wrong shape")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,17 +52,17 @@ func (r *routes) merge(w *worker, frame any) error {
 	for _, one := range rows {
 		row, _ := one.([]any)
 		if len(row) != 5 {
-			return violation("MEMORY of the wrong shape")
+			return wire.Violation("MEMORY of the wrong shape")
 		}
 		method, _ := row[0].(string)
 		route, _ := row[1].(string)
 		var n [3]int64
 		for i, v := range row[2:] {
 			if n[i], ok = v.(int64); !ok || n[i] < -maxGrowth || n[i] > maxGrowth {
-				return violation("MEMORY of the wrong shape")
+				return wire.Violation("MEMORY of the wrong shape")
 			}
 		}
-		r.add(cut(method, maxMetricName), cut(route, maxMetricValue), n)
+		r.add(wire.Cut(method, maxMetricName), wire.Cut(route, maxMetricValue), n)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package python
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strconv"
 	"sync/atomic"
@@ -10,8 +9,8 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // worker is one process, from before its start to its end.
@@ -118,7 +117,7 @@ func (w *worker) start(check bool) (Info, error) {
 		<-w.proc.exited
 		w.output.endAfter(orphanOutput, w.proc.output)
 	}()
-	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logBootRecords)
+	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logBootRecord)
 	if err != nil {
 		return Info{}, w.bootFailed(err)
 	}
@@ -210,9 +209,7 @@ func (w *worker) kill(why exitCause, reason string) {
 
 // linkEnded is called when one of the sockets has ended before the process did.
 func (w *worker) linkEnded(cause error) {
-	var v violation
-	var syntax *marshal.SyntaxError
-	if errors.As(cause, &v) || errors.As(cause, &syntax) {
+	if wire.IsBreach(cause) {
 		w.log.Error("worker sent what it may not", "error", cause)
 		w.kill(exitProtocol, "it broke the link's protocol")
 		return
@@ -226,4 +223,24 @@ func (w *worker) linkFinished() {
 	w.control.readRest()
 	w.control.close()
 	close(w.parted)
+}
+
+// logBootRecord is logRecord for a worker that has no requests yet.
+func (w *worker) logBootRecord(r *wire.Record) { w.logRecord(r, slog.Attr{}) }
+
+// logRecord passes a record of the application to the log. about is what names its request,
+// or nothing.
+func (w *worker) logRecord(r *wire.Record, about slog.Attr) {
+	attrs := []any{"logger", r.Logger}
+	if r.Stream != 0 {
+		attrs = append(attrs, about)
+	}
+	text := logText{message: r.Message}
+	if r.Failed {
+		attrs = r.Failure.Attrs(attrs...)
+	} else {
+		text = readText(text.message)
+		attrs = text.attrs(attrs...)
+	}
+	w.log.Log(context.Background(), r.Level, text.message, attrs...)
 }

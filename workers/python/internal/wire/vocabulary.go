@@ -1,4 +1,4 @@
-package python
+package wire
 
 import (
 	"github.com/asteri/asteri-loop"

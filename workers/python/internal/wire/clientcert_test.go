@@ -1,4 +1,4 @@
-package python
+package wire
 
 import (
 	"crypto/ecdsa"
@@ -55,7 +55,7 @@ func TestRequestWithACertificate(t *testing.T) {
 			own.VerifiedChains = [][]*x509.Certificate{{cert}}
 			failure, verify = nil, "SUCCESS"
 		}
-		environ := encoded(t, true, r, content{})[6].(map[string]any)
+		environ := encoded(t, true, r, Content{})[6].(map[string]any)
 		for key, want := range map[string]string{
 			"SSL_CLIENT_VERIFY": verify, "SSL_CLIENT_S_DN": latin1(name), "SSL_CLIENT_S_DN_CN": latin1("ali é"),
 			"SSL_CLIENT_I_DN": latin1(name), "SSL_CLIENT_M_SERIAL": "ABCDEF", "SSL_CLIENT_V_START": "2026-01-02T03:04:05Z",
@@ -73,7 +73,7 @@ func TestRequestWithACertificate(t *testing.T) {
 
 		for root, n := range map[string]int{"": 13, "/app": 13} {
 			r.Peer.Proxy = &asteri.Proxy{Root: root}
-			got := encoded(t, false, r, content{})
+			got := encoded(t, false, r, Content{})
 			want := []any{[]byte(root), []any{int64(tls.VersionTLS13), int64(tls.TLS_AES_128_GCM_SHA256), []any{proof}, name, failure}}
 			if len(got) != n || !reflect.DeepEqual(got[11:], want) {
 				t.Errorf("got  %q\nwant %q", got[11:], want)

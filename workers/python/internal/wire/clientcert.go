@@ -1,4 +1,4 @@
-package python
+package wire
 
 import (
 	"crypto/tls"
@@ -38,7 +38,7 @@ type variable struct{ key, value string }
 // clientCert returns what is to be told with r, or nil.
 func (e *requestEncoder) clientCert(r *asteri.Request) *clientCert {
 	state := r.Peer.TLS
-	if state == nil || len(state.PeerCertificates) == 0 || e.tornado {
+	if state == nil || len(state.PeerCertificates) == 0 || e.Tornado {
 		return nil
 	}
 	known := e.certs[state]
