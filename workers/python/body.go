@@ -8,6 +8,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/workers/python/internal/control"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
@@ -73,11 +74,11 @@ func (s *collector) submitIfStored() {
 
 // passBody sends the descriptor of a body in a file, from its start also if
 // another worker has read it.
-func (c *call) passBody(to *control) error {
+func (c *call) passBody(to *control.Socket) error {
 	if _, err := c.body.File.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return to.pass(c.id, c.body.File.File)
+	return to.Pass(c.id, c.body.File.File)
 }
 
 // adapt makes the body fit for a worker of the other kind. Only a reload that

@@ -43,7 +43,7 @@ func TestHostileWorkers(t *testing.T) {
 // attack has a worker do its worst, and bounds what comes of it.
 func (s *server) attack(t *testing.T, what string) clientReply {
 	t.Helper()
-	held := descriptorsHeld(t)
+	held := wiretest.DescriptorsHeld(t)
 	before := allocated()
 	r := s.do("POST", "/hostile?"+url.QueryEscape(what), nil)
 	eventually(t, "a worker that serves after "+what, func() bool { _, ok := s.worker("IDLE"); return ok && s.count("KILLED") == 0 })
@@ -51,7 +51,7 @@ func (s *server) attack(t *testing.T, what string) clientReply {
 	if n := allocated() - before; n > most {
 		t.Errorf("the front has allocated %d MiB", n>>20)
 	}
-	eventually(t, "as few descriptors as before", func() bool { return descriptorsHeld(t) <= held })
+	eventually(t, "as few descriptors as before", func() bool { return wiretest.DescriptorsHeld(t) <= held })
 	return r
 }
 
@@ -71,7 +71,7 @@ func (s *server) refusesMistake(t *testing.T, what string) {
 	t.Helper()
 	breaches := s.pool.Snapshot().Exits["protocol_violation"]
 	hang, _ := s.worker("IDLE", "BUSY")
-	held := descriptorsHeld(t)
+	held := wiretest.DescriptorsHeld(t)
 	before := allocated()
 	r := s.do("POST", "/hostile?"+url.QueryEscape(what), nil)
 	switch {
@@ -92,7 +92,7 @@ func (s *server) refusesMistake(t *testing.T, what string) {
 	}
 	_ = proc.Kill()
 	eventually(t, "another worker", func() bool { w, ok := s.worker("IDLE"); return ok && w.PID != hang.PID })
-	eventually(t, "as few descriptors as before", func() bool { return descriptorsHeld(t) <= held })
+	eventually(t, "as few descriptors as before", func() bool { return wiretest.DescriptorsHeld(t) <= held })
 }
 
 // TestHostileStacks: somebody asks where a worker is that lies.

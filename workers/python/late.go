@@ -49,7 +49,7 @@ func (l *link) sweep() {
 	// First, so that no client that has its 504 is sent to this worker again.
 	l.worker.pool.dispatcher.suspend(l.worker)
 	// Before their calls are cancelled, and may go on somewhere else.
-	l.worker.control.stack(0)
+	l.worker.control.Stack(0)
 	l.late.asked = true
 	l.openInbox()
 	if !l.late.suspended && l.ask(l.calls.all(nil), wire.MaxRecalled) {
@@ -85,7 +85,7 @@ func (l *link) abandonLate() {
 		}
 		return
 	}
-	l.worker.control.interrupt(ids, fmt.Sprintf("the request took longer than --timeout, which is %v", l.worker.cfg.Timeout))
+	l.worker.control.Interrupt(ids, fmt.Sprintf("the request took longer than --timeout, which is %v", l.worker.cfg.Timeout))
 	if !l.late.suspended {
 		l.late.suspended = true
 		l.conn.SetTimer(timerLate, latePatience)
@@ -220,7 +220,7 @@ func (l *link) ask(from []*call, n int) bool {
 		}
 	}
 	if len(ids) > 0 {
-		l.worker.control.recall(ids)
+		l.worker.control.Recall(ids)
 	}
 	return len(ids) > 0
 }

@@ -195,7 +195,7 @@ func (s *supervisor) giveUp(w *worker) {
 func (s *supervisor) forget(w *worker) {
 	s.workers = slices.DeleteFunc(slices.Clone(s.workers), func(o *worker) bool { return o == w })
 	s.pool.setWorkers(s.workers)
-	s.pool.metrics.forget(w)
+	s.pool.metrics.Forget(&w.reports)
 }
 
 // watch looks after what nobody tells the supervisor: workers that drain for too
@@ -250,6 +250,6 @@ func (s *supervisor) ping(now time.Duration) {
 			s.kill(w, exitUnresponsive, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
 			continue
 		}
-		w.control.ping([8]byte{})
+		w.control.Ping([8]byte{})
 	}
 }

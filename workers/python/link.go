@@ -260,7 +260,7 @@ func (l *link) cancel(c *call, hard bool, from asteri.Executor) {
 		// read.
 		if l.calls.has(c) && !l.closed && !c.left && (hard || !l.worker.info.wholeBody) {
 			c.left = hard
-			l.worker.control.cancel(c.id, hard)
+			l.worker.control.Cancel(c.id, hard)
 		}
 		return
 	}

@@ -1,11 +1,14 @@
 package python
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/logtest"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/control"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
@@ -50,10 +53,10 @@ func testLink(t testing.TB, n int) (*link, []*recorder) {
 	}
 	t.Cleanup(func() { theirs.Close() })
 	w.proc = &process{control: ours}
-	if w.control, err = newControl(ours, controlEvents{}); err != nil {
+	if w.control, err = control.New(ours, control.Events{}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.control.close)
+	t.Cleanup(w.control.Close)
 	w.link = newLink(w, &deadConn{on: on})
 	p.dispatcher.add(w)
 	var xs []*recorder
@@ -189,4 +192,33 @@ func BenchmarkHello(b *testing.B) {
 		l.flush()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/request")
+}
+
+// A worker gives back what it was asked for, and nothing else.
+func TestRecalledForWhatWasNotAsked(t *testing.T) {
+	for _, what := range []string{"not asked", "begun", "twice", "asked"} {
+		l, xs := testLink(t, 2)
+		all := l.calls.all(nil)
+		c := all[0]
+		log := new(logtest.Text)
+		l.worker.log = log.Logger()
+		c.asked = what != "not asked"
+		ids := []uint32{c.id}
+		switch what {
+		case "begun":
+			feed(l, wiretest.Frame(wire.FrameStart, 0, int64(c.id), []any{200, []any{}}), 0)
+		case "twice":
+			ids = append(ids, c.id)
+		}
+		l.onRecalled(ids)
+		if breach := strings.Contains(log.String(), "sent what it may not"); breach != (what != "asked") {
+			t.Errorf("%s: a breach: %v", what, breach)
+		}
+		if stays := l.calls.get(ids[0]) == c; stays != (what == "not asked" || what == "begun") {
+			t.Errorf("%s: the call is where it was: %v", what, stays)
+		}
+		if len(xs[1].events) > 0 {
+			t.Errorf("%s: another call was touched: %q", what, xs[1].events)
+		}
+	}
 }

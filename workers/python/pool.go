@@ -13,6 +13,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/report"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
@@ -41,8 +42,8 @@ type Pool struct {
 	workers     atomic.Pointer[[]*worker]
 	counts      counts
 	spareCalls  sync.Pool // of *call
-	metrics     appMetrics
-	routes      routes
+	metrics     *report.Metrics
+	routes      report.Routes
 
 	socketsWarned atomic.Int64 // when the log was last told that there are too many, by the clock of deadlines; 0: never
 
@@ -93,8 +94,8 @@ func newPool(cfg *Config) *Pool {
 	p := &Pool{
 		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir),
 		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
+		metrics: report.NewMetrics(cfg.Logger),
 	}
-	p.metrics.log = cfg.Logger
 	w := cfg.WebSocket
 	w.CheckOrigin, w.Logger = websocket.AnyOrigin, cfg.Logger
 	p.sockets = websocket.NewServer(w)

@@ -98,7 +98,7 @@ func (r *rawSocket) discard() {
 
 // lend passes the worker its end and the call's home the other one.
 func (l *link) lend(r *rawSocket) {
-	l.worker.control.passFD(r.call.id, r.theirs)
+	l.worker.control.PassFD(r.call.id, r.theirs)
 	if l.raws == nil {
 		l.raws = make(map[*rawSocket]struct{})
 	}

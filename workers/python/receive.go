@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/output"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
@@ -258,7 +259,7 @@ func (l *link) onFile(c *call, payload []byte, end bool) error {
 	if err != nil {
 		return err
 	}
-	f, err := l.worker.control.file(c.id)
+	f, err := l.worker.control.File(c.id)
 	if err != nil {
 		return err
 	}
@@ -271,7 +272,7 @@ func (l *link) onFile(c *call, payload []byte, end bool) error {
 // onDescriptor is called when a descriptor has come that no FILE has asked for yet. One for
 // a stream that is not open is a breach; it is closed at once.
 func (l *link) onDescriptor(stream uint32) {
-	if !l.closed && l.calls.get(stream) == nil && l.worker.control.drop(stream) {
+	if !l.closed && l.calls.get(stream) == nil && l.worker.control.Drop(stream) {
 		l.worker.linkEnded(wire.Violation(fmt.Sprintf("descriptor for stream %d, which is not open", stream)))
 	}
 }
@@ -290,7 +291,7 @@ func (l *link) onWindow(c *call, payload []byte) error {
 func (l *link) onDone(c *call) {
 	unanswered := !c.begun
 	l.begins(c)
-	l.worker.control.drop(c.id)
+	l.worker.control.Drop(c.id)
 	l.remove(c)
 	took := unknownTime // of one that was cancelled before it was started
 	if !c.started.IsZero() {
@@ -317,7 +318,7 @@ func (l *link) onFailure(c *call, h wire.FrameHeader, payload []byte) error {
 }
 
 // onRecord logs a record of the application's log.
-func (l *link) onRecord(r *wire.Record) { l.worker.logRecord(r, l.aboutOf(r.Stream)) }
+func (l *link) onRecord(r *wire.Record) { output.LogRecord(l.log, r, l.aboutOf(r.Stream)) }
 
 // aboutOf returns what names the request of a stream in the log; nothing if the stream
 // has ended.

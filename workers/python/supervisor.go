@@ -9,6 +9,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/report"
 )
 
 // supervisor keeps as many workers as are wanted. Its times are those of the clock of
@@ -200,7 +201,7 @@ func (s *supervisor) spawn(cfg *Config, generation int) {
 	w := &worker{
 		pool: s.pool, cfg: cfg, age: s.nextAge, generation: generation,
 		log: s.pool.log.With("worker_number", s.nextAge), born: time.Now(), loop: s.pickLoop(),
-		parted: make(chan struct{}),
+		parted: make(chan struct{}), reports: report.Worker{Generation: generation},
 	}
 	if cfg.MaxRequests > 0 {
 		w.term = uint64(cfg.MaxRequests + rand.IntN(cfg.MaxRequestsJitter+1))

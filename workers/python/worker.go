@@ -10,6 +10,9 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/control"
+	"github.com/asteri/asteri-loop/workers/python/internal/output"
+	"github.com/asteri/asteri-loop/workers/python/internal/report"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
@@ -24,12 +27,13 @@ type worker struct {
 	pid     atomic.Int64
 	ctx     context.Context // of its boot
 	cancel  context.CancelFunc
-	output  *output
-	control *control
+	output  *output.Pipes
+	control *control.Socket
 	loop    *loop.Loop
 	info    Info
 	link    *link // set by its loop before the worker takes calls
 	stacks  stackWaiters
+	reports report.Worker // as it is known by what it reports
 	lost    lostCalls     // what its end has cost; valid once parted is closed
 	parted  chan struct{} // closed when its link has ended
 
@@ -86,10 +90,10 @@ func (w *worker) boot() {
 		return
 	}
 	<-w.proc.exited
-	w.control.readRest()
-	w.control.settle()
+	w.control.ReadRest()
+	w.control.Settle()
 	w.loop.Post(func() { w.link.processExited() })
-	w.output.wait(lastWords)
+	w.output.Wait(lastWords)
 	select {
 	case <-w.parted:
 	case <-time.After(exitPatience): // the loop has ended, or hangs
@@ -111,13 +115,12 @@ func (w *worker) start(check bool) (Info, error) {
 	}
 	w.pid.Store(int64(w.proc.pid))
 	w.log = w.log.With("pid", w.proc.pid)
-	w.output = &output{log: w.log}
-	w.output.start(w.proc)
+	w.output = output.Start(w.log, w.proc.output)
 	go func() {
 		<-w.proc.exited
-		w.output.endAfter(orphanOutput, w.proc.output)
+		w.output.EndAfter(orphanOutput)
 	}()
-	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logBootRecord)
+	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, func(r *wire.Record) { output.LogRecord(w.log, r, slog.Attr{}) })
 	if err != nil {
 		return Info{}, w.bootFailed(err)
 	}
@@ -139,8 +142,17 @@ func (w *worker) bootFailed(err error) error {
 	<-w.proc.exited
 	w.proc.link.Close()
 	w.proc.control.Close()
-	return explain(err, w.cfg.BootTimeout, exit, w.output.lastLines())
+	return explain(err, w.cfg.BootTimeout, exit, w.output.LastLines(exitPatience))
 }
+
+// lastWords is how long the output of a worker that has exited is read before that is
+// reported. What it wrote is in the pipe; only a child of it may hold the pipe open for
+// longer.
+const lastWords = 100 * time.Millisecond
+
+// orphanOutput is how long what a child of the worker writes is read after the worker's
+// end. Each pipe that is read takes a descriptor.
+const orphanOutput = 30 * time.Second
 
 // exitPatience is how long a process may take to exit by itself once it has no
 // reason to go on.
@@ -149,22 +161,22 @@ const exitPatience = time.Second
 // adopt gives the link to the loop.
 func (w *worker) adopt() error {
 	var err error
-	w.control, err = newControl(w.proc.control, controlEvents{
-		recalled:   func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
-		pong:       func() { w.lastPong.Store(int64(awake.Now())) },
-		descriptor: func(stream uint32) { w.post(func(l *link) { l.onDescriptor(stream) }) },
-		stacks: func(threads map[string]string) {
+	w.control, err = control.New(w.proc.control, control.Events{
+		Recalled:   func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
+		Pong:       func() { w.lastPong.Store(int64(awake.Now())) },
+		Descriptor: func(stream uint32) { w.post(func(l *link) { l.onDescriptor(stream) }) },
+		Stacks: func(threads map[string]string) {
 			w.stacks.answer(threads)
 			w.post(func(l *link) { l.onStacks(threads) })
 		},
-		metrics: func(report any) error { return w.pool.metrics.merge(w, report) },
-		memory:  func(report any) error { return w.pool.routes.merge(w, report) },
-		broken:  w.linkEnded,
+		Metrics: func(told any) error { return w.pool.metrics.Merge(&w.reports, told) },
+		Memory:  func(told any) error { return w.pool.routes.Merge(&w.reports, told) },
+		Broken:  w.linkEnded,
 	})
 	if err != nil {
 		return w.bootFailed(err)
 	}
-	w.control.most = min(w.info.Capacity, maxFiles)
+	w.control.Limit(w.info.Capacity)
 	fd, err := detach(w.proc.link)
 	if err != nil {
 		return w.bootFailed(err)
@@ -173,7 +185,7 @@ func (w *worker) adopt() error {
 	err = w.loop.Adopt(fd, func(c loop.Conn) loop.Session {
 		w.link = newLink(w, c)
 		w.pool.supervisor.post(func(s *supervisor) { s.onReady(w) })
-		go w.control.read()
+		go w.control.Read()
 		return w.link
 	})
 	if err != nil {
@@ -220,27 +232,7 @@ func (w *worker) linkEnded(cause error) {
 // linkFinished is called when every call has its outcome. The worker has ended, or has
 // to; what it said last is on the other socket.
 func (w *worker) linkFinished() {
-	w.control.readRest()
-	w.control.close()
+	w.control.ReadRest()
+	w.control.Close()
 	close(w.parted)
-}
-
-// logBootRecord is logRecord for a worker that has no requests yet.
-func (w *worker) logBootRecord(r *wire.Record) { w.logRecord(r, slog.Attr{}) }
-
-// logRecord passes a record of the application to the log. about is what names its request,
-// or nothing.
-func (w *worker) logRecord(r *wire.Record, about slog.Attr) {
-	attrs := []any{"logger", r.Logger}
-	if r.Stream != 0 {
-		attrs = append(attrs, about)
-	}
-	text := logText{message: r.Message}
-	if r.Failed {
-		attrs = r.Failure.Attrs(attrs...)
-	} else {
-		text = readText(text.message)
-		attrs = text.attrs(attrs...)
-	}
-	w.log.Log(context.Background(), r.Level, text.message, attrs...)
 }

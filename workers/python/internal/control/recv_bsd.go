@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package python
+package control
 
 import "golang.org/x/sys/unix"
 

@@ -1,4 +1,4 @@
-package python
+package report
 
 import (
 	"cmp"
@@ -8,8 +8,8 @@ import (
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
-// RouteMemory is by how much requests of one route have made workers grow.
-type RouteMemory struct {
+// Route is by how much requests of one route have made workers grow.
+type Route struct {
 	// Method and Route name it: the pattern of the framework, or the path without what
 	// tells one thing from another. Both are empty for what no request can be blamed
 	// for, and Route is "other" for routes beyond a bound.
@@ -21,22 +21,18 @@ type RouteMemory struct {
 	Grown, Most int64
 }
 
-// Memory returns which routes have made workers grow since the last reload, those first
-// that did most. It is empty where the system does not tell.
-func (p *Pool) Memory() []RouteMemory { return p.routes.list() }
-
 // maxRoutes bounds the routes that are told apart.
 const maxRoutes = 200
 
-// routes sums up what workers measure, since the last reload.
-type routes struct {
+// Routes sums up what workers measure, since the last reload.
+type Routes struct {
 	mu         sync.Mutex
 	generation int
-	all        map[[2]string]*RouteMemory
+	all        map[[2]string]*Route
 }
 
-// merge takes a MEMORY frame of a worker.
-func (r *routes) merge(w *worker, frame any) error {
+// Merge takes a MEMORY frame of a worker.
+func (r *Routes) Merge(w *Worker, frame any) error {
 	rows, ok := frame.([]any)
 	if !ok {
 		return wire.Violation("MEMORY of the wrong shape")
@@ -44,10 +40,10 @@ func (r *routes) merge(w *worker, frame any) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case w.generation < r.generation:
+	case w.Generation < r.generation:
 		return nil // code that is not served any more
-	case w.generation > r.generation || r.all == nil:
-		r.generation, r.all = w.generation, make(map[[2]string]*RouteMemory)
+	case w.Generation > r.generation || r.all == nil:
+		r.generation, r.all = w.Generation, make(map[[2]string]*Route)
 	}
 	for _, one := range rows {
 		row, _ := one.([]any)
@@ -70,7 +66,7 @@ func (r *routes) merge(w *worker, frame any) error {
 // maxGrowth is more than any process has, and so little that sums do not overflow.
 const maxGrowth = 1 << 48
 
-func (r *routes) add(method, route string, n [3]int64) {
+func (r *Routes) add(method, route string, n [3]int64) {
 	key := [2]string{method, route}
 	one := r.all[key]
 	if one == nil {
@@ -81,7 +77,7 @@ func (r *routes) add(method, route string, n [3]int64) {
 			key = [2]string{"", "other"}
 		}
 		if one = r.all[key]; one == nil {
-			one = &RouteMemory{Method: key[0], Route: key[1]}
+			one = &Route{Method: key[0], Route: key[1]}
 			r.all[key] = one
 		}
 	}
@@ -90,15 +86,15 @@ func (r *routes) add(method, route string, n [3]int64) {
 	one.Most = max(one.Most, n[2])
 }
 
-// list returns the routes, those first that cost most.
-func (r *routes) list() []RouteMemory {
+// List returns the routes, those first that cost most.
+func (r *Routes) List() []Route {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := make([]RouteMemory, 0, len(r.all))
+	all := make([]Route, 0, len(r.all))
 	for _, one := range r.all {
 		all = append(all, *one)
 	}
-	slices.SortFunc(all, func(a, b RouteMemory) int {
+	slices.SortFunc(all, func(a, b Route) int {
 		return cmp.Or(-cmp.Compare(a.Grown, b.Grown), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Method, b.Method))
 	})
 	return all

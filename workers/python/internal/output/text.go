@@ -1,6 +1,7 @@
-package python
+package output
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 
@@ -11,6 +12,23 @@ import (
 // What an application writes is text, whoever wrote it: Python's logging, wsgi.errors, a
 // framework, print. The log tells two things in it apart, so that its records have one
 // shape under all models: an object of JSON, and a traceback.
+
+// LogRecord passes a record of an application to the log. about is what names its request,
+// or nothing.
+func LogRecord(log *slog.Logger, r *wire.Record, about slog.Attr) {
+	attrs := []any{"logger", r.Logger}
+	if r.Stream != 0 {
+		attrs = append(attrs, about)
+	}
+	text := logText{message: r.Message}
+	if r.Failed {
+		attrs = r.Failure.Attrs(attrs...)
+	} else {
+		text = readText(text.message)
+		attrs = text.attrs(attrs...)
+	}
+	log.Log(context.Background(), r.Level, text.message, attrs...)
+}
 
 // logText is a text of an application as the log has it.
 type logText struct {

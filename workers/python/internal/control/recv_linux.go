@@ -1,4 +1,4 @@
-package python
+package control
 
 import "golang.org/x/sys/unix"
 

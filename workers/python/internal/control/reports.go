@@ -1,6 +1,6 @@
 //go:build unix
 
-package python
+package control
 
 import (
 	"bytes"
@@ -16,13 +16,13 @@ import (
 type reports struct {
 	mu      sync.Mutex
 	changed sync.Cond // of what waits
-	waiting []report
+	waiting []waitingReport
 	size    int // of what waits and is being read, in bytes
 	reading bool
 	failed  bool // nothing is read any more
 }
 
-type report struct {
+type waitingReport struct {
 	kind    wire.FrameType
 	payload []byte
 }
@@ -35,7 +35,7 @@ const (
 )
 
 // report queues a report.
-func (c *control) report(kind wire.FrameType, payload []byte) error {
+func (c *Socket) report(kind wire.FrameType, payload []byte) error {
 	r := &c.reports
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,7 +45,7 @@ func (c *control) report(kind wire.FrameType, payload []byte) error {
 	case r.size > reportsMost:
 		return wire.Violation("more reports than can be read")
 	}
-	r.waiting = append(r.waiting, report{kind, bytes.Clone(payload)})
+	r.waiting = append(r.waiting, waitingReport{kind, bytes.Clone(payload)})
 	r.size += len(payload) + wire.HeaderLen
 	if !r.reading {
 		r.reading = true
@@ -63,7 +63,7 @@ func (r *reports) wait(most int) {
 	}
 }
 
-func (c *control) readReports() {
+func (c *Socket) readReports() {
 	r := &c.reports
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *control) readReports() {
 			r.mu.Lock()
 			if err != nil {
 				r.failed = true
-				c.on.broken(err)
+				c.on.Broken(err)
 			}
 		}
 		r.size -= len(next.payload) + wire.HeaderLen
@@ -85,22 +85,22 @@ func (c *control) readReports() {
 	r.reading, r.waiting = false, nil
 }
 
-func (c *control) readReport(r report) error {
+func (c *Socket) readReport(r waitingReport) error {
 	v, err := marshal.Decode(r.payload)
 	if err != nil {
 		return err
 	}
 	switch r.kind {
 	case wire.FrameMetrics:
-		return c.on.metrics(v)
+		return c.on.Metrics(v)
 	case wire.FrameMemory:
-		return c.on.memory(v)
+		return c.on.Memory(v)
 	}
 	threads, ok := v.(map[string]any)
 	if !ok {
 		return wire.Violation("STACKS is not a dict")
 	}
-	c.on.stacks(readStacks(threads))
+	c.on.Stacks(readStacks(threads))
 	return nil
 }
 

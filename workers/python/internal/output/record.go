@@ -1,12 +1,12 @@
-package python
+package output
 
 import "strings"
 
-// outputRecord is a part of a worker's output that is logged as one: a line, and
+// record is a part of a worker's output that is logged as one: a line, and
 // those behind it that begin with white space or belong to a traceback. Empty lines
 // are part of it only between others.
-type outputRecord struct {
-	outputMark
+type record struct {
+	lineMark
 	text  strings.Builder
 	gap   int // empty lines since the last
 	state tracebackState
@@ -35,7 +35,7 @@ var tracebackLinks = [...]string{
 }
 
 // goesOn tells whether line belongs to what the record holds.
-func (r *outputRecord) goesOn(line string) bool {
+func (r *record) goesOn(line string) bool {
 	switch {
 	case r.text.Len() == 0:
 		return false
@@ -47,25 +47,25 @@ func (r *outputRecord) goesOn(line string) bool {
 
 // isObject tells whether the record is an object of JSON as far as it goes, to which
 // nothing is added.
-func (r *outputRecord) isObject() bool {
+func (r *record) isObject() bool {
 	text := r.text.String()
 	return strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}")
 }
 
 // full tells whether there is no room for line.
-func (r *outputRecord) full(line string) bool {
+func (r *record) full(line string) bool {
 	return r.text.Len()+r.gap+len(line) >= maxRecord
 }
 
 // begin prepares an empty record for line.
-func (r *outputRecord) begin(line string) {
+func (r *record) begin(line string) {
 	r.state = tracebackNone
 	if strings.HasPrefix(line, tracebackHead) {
 		r.state = tracebackFrames
 	}
 }
 
-func (r *outputRecord) add(line string) {
+func (r *record) add(line string) {
 	switch {
 	case r.text.Len() == 0:
 		r.text.WriteString(line)
@@ -84,7 +84,7 @@ func (r *outputRecord) add(line string) {
 // step goes on in the traceback by a line that does not begin with white space. A
 // traceback belongs to the line before it, with which logging and threading
 // announce one, but not to another traceback.
-func (r *outputRecord) step(line string) bool {
+func (r *record) step(line string) bool {
 	switch r.state {
 	case tracebackFrames:
 		r.state = tracebackRaised
@@ -107,7 +107,7 @@ func (r *outputRecord) step(line string) bool {
 
 // take empties the record and returns its text. What it says of a traceback stays,
 // for one that is too long for a record.
-func (r *outputRecord) take() string {
+func (r *record) take() string {
 	text := r.text.String()
 	r.text.Reset()
 	r.gap = 0

@@ -1,14 +1,14 @@
-package python
+package control
 
 import (
 	"os"
 	"slices"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/workers/python/internal/report"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
@@ -35,21 +35,18 @@ func FuzzControl(f *testing.F) {
 		longest = max(longest, wire.MaxPayload(wire.FrameType(kind)))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, cut, fds uint8) {
-		before := descriptorsHeld(t)
-		ours, theirs, err := socketpair("control")
-		if err != nil {
-			t.Fatal(err)
-		}
-		metrics, routes := &appMetrics{log: new(logtest.Text).Logger()}, new(routes)
+		before := wiretest.DescriptorsHeld(t)
+		ours, theirs := pair(t)
+		metrics, routes := report.NewMetrics(new(logtest.Text).Logger()), new(report.Routes)
 		asked, told := [3]int32{2, 1, 1}, [3]int32{}
-		c, err := newControl(ours, controlEvents{
-			pong:       func() { told[0]++ },
-			recalled:   func([]uint32) { told[1]++ },
-			stacks:     func(map[string]string) { told[2]++ },
-			descriptor: func(uint32) {},
-			metrics:    func(report any) error { return metrics.merge(new(worker), report) },
-			memory:     func(report any) error { return routes.merge(new(worker), report) },
-			broken:     func(error) {},
+		c, err := New(ours, Events{
+			Pong:       func() { told[0]++ },
+			Recalled:   func([]uint32) { told[1]++ },
+			Stacks:     func(map[string]string) { told[2]++ },
+			Descriptor: func(uint32) {},
+			Metrics:    func(told any) error { return metrics.Merge(new(report.Worker), told) },
+			Memory:     func(told any) error { return routes.Merge(new(report.Worker), told) },
+			Broken:     func(error) {},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -69,18 +66,31 @@ func FuzzControl(f *testing.F) {
 				t.Fatalf("%d descriptors and %d bytes wait", len(c.files), len(c.buf))
 			}
 		}
-		c.settle()
+		c.Settle()
 		for i := range told {
 			if told[i] > asked[i] {
 				t.Errorf("answers to questions %d: %d, asked %d", i, told[i], asked[i])
 			}
 		}
-		c.close()
+		c.Close()
 		theirs.Close()
-		if after := descriptorsHeld(t); after != before {
+		if after := wiretest.DescriptorsHeld(t); after != before {
 			t.Errorf("%d descriptors, before %d", after, before)
 		}
 	})
+}
+
+// pair makes a socketpair, of which ours does not block.
+func pair(t *testing.T) (ours, theirs *os.File) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control of the worker")
 }
 
 // testRights makes the ancillary data of the nth piece: a bit of fds says whether it has
@@ -99,33 +109,4 @@ func testRights(t *testing.T, fds uint8, n int) []byte {
 		all = append(all, fd)
 	}
 	return unix.UnixRights(all...)
-}
-
-// A worker gives back what it was asked for, and nothing else.
-func TestRecalledForWhatWasNotAsked(t *testing.T) {
-	for _, what := range []string{"not asked", "begun", "twice", "asked"} {
-		l, xs := testLink(t, 2)
-		all := l.calls.all(nil)
-		c := all[0]
-		log := new(logtest.Text)
-		l.worker.log = log.Logger()
-		c.asked = what != "not asked"
-		ids := []uint32{c.id}
-		switch what {
-		case "begun":
-			feed(l, wiretest.Frame(wire.FrameStart, 0, int64(c.id), []any{200, []any{}}), 0)
-		case "twice":
-			ids = append(ids, c.id)
-		}
-		l.onRecalled(ids)
-		if breach := strings.Contains(log.String(), "sent what it may not"); breach != (what != "asked") {
-			t.Errorf("%s: a breach: %v", what, breach)
-		}
-		if stays := l.calls.get(ids[0]) == c; stays != (what == "not asked" || what == "begun") {
-			t.Errorf("%s: the call is where it was: %v", what, stays)
-		}
-		if len(xs[1].events) > 0 {
-			t.Errorf("%s: another call was touched: %q", what, xs[1].events)
-		}
-	}
 }

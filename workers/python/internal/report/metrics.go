@@ -1,4 +1,4 @@
-package python
+package report
 
 import (
 	"log/slog"
@@ -35,23 +35,31 @@ const (
 	dropInvalid    dropReason = "invalid"    // no name, or no number
 )
 
-// appMetrics are what the workers of an application count: sums over all of them, those
+// Worker is who reports. Only its address, and when it was loaded, count.
+type Worker struct {
+	Generation int
+}
+
+// Metrics are what the workers of an application count: sums over all of them, those
 // included that have ended.
-type appMetrics struct {
+type Metrics struct {
 	log *slog.Logger
 
 	mu       sync.Mutex
-	families map[string]*appFamily
+	families map[string]*metricFamily
 	series   int
 	dropped  map[dropReason]uint64
 	named    map[string]bool // the log has told of them
 }
 
-// appFamily is one metric.
-type appFamily struct {
+// NewMetrics returns none yet. What cannot be shown is told to log.
+func NewMetrics(log *slog.Logger) *Metrics { return &Metrics{log: log} }
+
+// metricFamily is one metric.
+type metricFamily struct {
 	definition
 	generation int // of the worker that has defined it
-	series     map[string]*appSeries
+	series     map[string]*metricSeries
 }
 
 // definition says what a metric is.
@@ -66,17 +74,17 @@ func (d *definition) equal(o *definition) bool {
 	return d.kind == o.kind && d.merge == o.merge && slices.Equal(d.labels, o.labels) && slices.Equal(d.bounds, o.bounds)
 }
 
-// appSeries is one combination of labels.
-type appSeries struct {
+// metricSeries is one combination of labels.
+type metricSeries struct {
 	values []string
 	sum    float64             // of a counter and a histogram; of a gauge what was set last
 	counts []uint64            // of a histogram, by bucket
-	parts  map[*worker]float64 // of a gauge
+	parts  map[*Worker]float64 // of a gauge
 }
 
-// merge takes a METRICS frame of a worker. It returns an error for one that no shim
+// Merge takes a METRICS frame of a worker. It returns an error for one that no shim
 // sends; what only goes beyond a bound is dropped and counted.
-func (m *appMetrics) merge(w *worker, frame any) error {
+func (m *Metrics) Merge(w *Worker, frame any) error {
 	f, _ := frame.([]any)
 	if len(f) != 3 {
 		return wire.Violation("METRICS of the wrong shape")
@@ -113,7 +121,7 @@ func (m *appMetrics) merge(w *worker, frame any) error {
 	return nil
 }
 
-func (m *appMetrics) drop(why dropReason, n uint64) {
+func (m *Metrics) drop(why dropReason, n uint64) {
 	if n > 0 {
 		if m.dropped == nil {
 			m.dropped = make(map[dropReason]uint64)
@@ -123,7 +131,7 @@ func (m *appMetrics) drop(why dropReason, n uint64) {
 }
 
 // refuse drops the updates of a metric, and says so once.
-func (m *appMetrics) refuse(why dropReason, n uint64, name, text string) {
+func (m *Metrics) refuse(why dropReason, n uint64, name, text string) {
 	m.drop(why, n)
 	if !m.named[name] && len(m.named) < maxMetricNamed {
 		if m.named == nil {
@@ -136,7 +144,7 @@ func (m *appMetrics) refuse(why dropReason, n uint64, name, text string) {
 
 // family returns the metric of a row, or nil if it cannot be had. Code that was loaded
 // later may define it anew, which begins it anew.
-func (m *appMetrics) family(w *worker, row []any, updates uint64) *appFamily {
+func (m *Metrics) family(w *Worker, row []any, updates uint64) *metricFamily {
 	d, ok := parseDefinition(row)
 	if !ok {
 		m.refuse(dropInvalid, updates, strings.ToValidUTF8(d.name, "\uFFFD"), "it is not defined as a metric can be")
@@ -144,11 +152,11 @@ func (m *appMetrics) family(w *worker, row []any, updates uint64) *appFamily {
 	}
 	f := m.families[d.name]
 	if f != nil && f.equal(&d) {
-		f.generation = max(f.generation, w.generation)
+		f.generation = max(f.generation, w.Generation)
 		return f
 	}
 	switch {
-	case f != nil && w.generation <= f.generation:
+	case f != nil && w.Generation <= f.generation:
 		m.refuse(dropDefinition, updates, d.name, "another worker defines it differently")
 		return nil
 	case f != nil:
@@ -158,15 +166,15 @@ func (m *appMetrics) family(w *worker, row []any, updates uint64) *appFamily {
 		return nil
 	}
 	if m.families == nil {
-		m.families = make(map[string]*appFamily)
+		m.families = make(map[string]*metricFamily)
 	}
-	f = &appFamily{definition: d, generation: w.generation, series: make(map[string]*appSeries)}
+	f = &metricFamily{definition: d, generation: w.Generation, series: make(map[string]*metricSeries)}
 	m.families[d.name] = f
 	return f
 }
 
 // update enters a value. It returns false for what is none.
-func (m *appMetrics) update(w *worker, f *appFamily, values, value any) bool {
+func (m *Metrics) update(w *Worker, f *metricFamily, values, value any) bool {
 	labels, ok := texts(values)
 	if !ok || len(labels) != len(f.labels) {
 		return false
@@ -178,7 +186,7 @@ func (m *appMetrics) update(w *worker, f *appFamily, values, value any) bool {
 			m.refuse(dropSeries, 1, f.name, "there are too many series")
 			return true
 		}
-		s = &appSeries{values: labels}
+		s = &metricSeries{values: labels}
 		if !s.update(w, f, value) {
 			return false
 		}
@@ -189,7 +197,7 @@ func (m *appMetrics) update(w *worker, f *appFamily, values, value any) bool {
 	return s.update(w, f, value)
 }
 
-func (s *appSeries) update(w *worker, f *appFamily, value any) bool {
+func (s *metricSeries) update(w *Worker, f *metricFamily, value any) bool {
 	switch f.kind {
 	case "counter":
 		n, ok := number(value)
@@ -198,7 +206,7 @@ func (s *appSeries) update(w *worker, f *appFamily, value any) bool {
 		n, ok := value.(float64)
 		if ok {
 			if s.parts == nil {
-				s.parts = make(map[*worker]float64)
+				s.parts = make(map[*Worker]float64)
 			}
 			s.parts[w], s.sum = n, n
 		}
@@ -217,7 +225,7 @@ func (s *appSeries) update(w *worker, f *appFamily, value any) bool {
 }
 
 // add adds to a sum, which stays finite.
-func (s *appSeries) add(n float64) bool {
+func (s *metricSeries) add(n float64) bool {
 	if math.IsInf(s.sum+n, 0) {
 		return false
 	}
@@ -225,7 +233,7 @@ func (s *appSeries) add(n float64) bool {
 	return true
 }
 
-func (s *appSeries) addCounts(sum float64, counts []any) bool {
+func (s *metricSeries) addCounts(sum float64, counts []any) bool {
 	for _, c := range counts {
 		if n, ok := c.(int64); !ok || n < 0 || n > maxCount {
 			return false
@@ -243,8 +251,8 @@ func (s *appSeries) addCounts(sum float64, counts []any) bool {
 	return true
 }
 
-// forget takes a worker that has ended out of the gauges.
-func (m *appMetrics) forget(w *worker) {
+// Forget takes a worker that has ended out of the gauges.
+func (m *Metrics) Forget(w *Worker) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, f := range m.families {
@@ -254,8 +262,8 @@ func (m *appMetrics) forget(w *worker) {
 	}
 }
 
-// drops returns what was dropped, by reason.
-func (m *appMetrics) drops() map[string]uint64 {
+// Drops returns what was dropped, by reason.
+func (m *Metrics) Drops() map[string]uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := map[string]uint64{}
@@ -266,6 +274,6 @@ func (m *appMetrics) drops() map[string]uint64 {
 }
 
 // sorted returns the families by their names.
-func (m *appMetrics) sorted() []*appFamily {
-	return slices.SortedFunc(maps.Values(m.families), func(a, b *appFamily) int { return strings.Compare(a.name, b.name) })
+func (m *Metrics) sorted() []*metricFamily {
+	return slices.SortedFunc(maps.Values(m.families), func(a, b *metricFamily) int { return strings.Compare(a.name, b.name) })
 }

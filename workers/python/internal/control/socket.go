@@ -1,6 +1,6 @@
 //go:build unix
 
-package python
+package control
 
 import (
 	"errors"
@@ -18,9 +18,9 @@ import (
 
 // Bounds of the control socket.
 const (
-	// maxControlQueue is how many frames may wait for a worker that does not
+	// maxQueue is how many frames may wait for a worker that does not
 	// read. Its control thread does nothing else, so such a worker is lost.
-	maxControlQueue = 1 << 15
+	maxQueue = 1 << 15
 	// maxFiles bounds the descriptors that a worker has sent and no FILE
 	// frame has claimed; there are no more than it has calls either.
 	maxFiles = 1 << 10
@@ -29,16 +29,16 @@ const (
 	maxLook = 1 << 20
 )
 
-// control is the front's end of descriptor 4. Its methods may be called from any
+// Socket is the front's end of descriptor 4. Its methods may be called from any
 // goroutine and never block: frames are sent at once if the socket takes them,
 // else by a goroutine that waits for it.
-type control struct {
+type Socket struct {
 	sock *os.File
 	raw  syscall.RawConn
-	on   controlEvents
+	on   Events
 
 	sendMu  sync.Mutex
-	queue   []controlFrame
+	queue   []queuedFrame
 	sending bool
 	sendErr error
 
@@ -55,46 +55,50 @@ type control struct {
 	reports reports
 }
 
-// controlEvents take what the worker sends. The first group is called on the goroutine
+// Events take what the worker sends. The first group is called on the goroutine
 // that reads, or by whoever looks for a descriptor, and must not block. The second is
 // called on a goroutine of its own; its errors end the worker.
-type controlEvents struct {
-	recalled func(streams []uint32)
-	pong     func()
-	// descriptor is called for one that has come, unless it was looked for.
-	descriptor func(stream uint32)
+type Events struct {
+	Recalled func(streams []uint32)
+	Pong     func()
+	// Descriptor is called for one that has come, unless it was looked for.
+	Descriptor func(stream uint32)
 
-	stacks          func(threads map[string]string)
-	metrics, memory func(report any) error
-	// broken is called once, when the socket has ended or the worker broke
+	Stacks          func(threads map[string]string)
+	Metrics, Memory func(told any) error
+	// Broken is called once, when the socket has ended or the worker broke
 	// the protocol.
-	broken func(err error)
+	Broken func(err error)
 }
 
-type controlFrame struct {
+type queuedFrame struct {
 	data []byte
 	fd   int // to be passed along and closed; 0 for none
 }
 
-func (f *controlFrame) release() {
+func (f *queuedFrame) release() {
 	if f.fd > 0 {
 		unix.Close(f.fd)
 		f.fd = 0
 	}
 }
 
-func newControl(sock *os.File, on controlEvents) (*control, error) {
+// New makes the front's end of a socket of its own.
+func New(sock *os.File, on Events) (*Socket, error) {
 	raw, err := sock.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	c := &control{sock: sock, raw: raw, on: on, most: maxFiles, files: make(map[uint32]*os.File)}
+	c := &Socket{sock: sock, raw: raw, on: on, most: maxFiles, files: make(map[uint32]*os.File)}
 	c.reports.changed.L = &c.reports.mu
 	return c, nil
 }
 
-// close ends the control socket, which ends the worker if it still runs.
-func (c *control) close() {
+// Limit bounds the descriptors that wait: there are no more than the worker has calls.
+func (c *Socket) Limit(calls int) { c.most = min(calls, maxFiles) }
+
+// Close ends the control socket, which ends the worker if it still runs.
+func (c *Socket) Close() {
 	c.sock.Close()
 	c.recvMu.Lock()
 	defer c.recvMu.Unlock()
@@ -108,19 +112,19 @@ func (c *control) close() {
 	}
 }
 
-// cancel tells the worker that a stream's client left.
-func (c *control) cancel(stream uint32, hard bool) {
+// Cancel tells the worker that a stream's client left.
+func (c *Socket) Cancel(stream uint32, hard bool) {
 	var e marshal.Encoder
 	e.Buf = wire.AppendFrame(nil, wire.FrameCancel, 0, stream, 0)
 	e.Tuple(2)
 	e.Int(int64(stream))
 	e.Bool(hard)
 	wire.PatchSize(e.Buf)
-	c.send(controlFrame{data: e.Buf})
+	c.send(queuedFrame{data: e.Buf})
 }
 
-// recall asks for streams back that have not been started.
-func (c *control) recall(streams []uint32) {
+// Recall asks for streams back that have not been started.
+func (c *Socket) Recall(streams []uint32) {
 	var e marshal.Encoder
 	e.Buf = wire.AppendFrame(nil, wire.FrameRecall, 0, 0, 0)
 	e.List(len(streams))
@@ -129,24 +133,24 @@ func (c *control) recall(streams []uint32) {
 	}
 	wire.PatchSize(e.Buf)
 	c.recalls.Add(1)
-	c.send(controlFrame{data: e.Buf})
+	c.send(queuedFrame{data: e.Buf})
 }
 
-// ping asks for a sign of life.
-func (c *control) ping(payload [8]byte) {
+// Ping asks for a sign of life.
+func (c *Socket) Ping(payload [8]byte) {
 	c.pings.Add(1)
-	c.send(controlFrame{data: append(wire.AppendFrame(nil, wire.FramePing, 0, 0, 8), payload[:]...)})
+	c.send(queuedFrame{data: append(wire.AppendFrame(nil, wire.FramePing, 0, 0, 8), payload[:]...)})
 }
 
-// stack asks for the Python stack of a stream's call, or of all threads for 0.
-func (c *control) stack(stream uint32) {
+// Stack asks for the Python stack of a stream's call, or of all threads for 0.
+func (c *Socket) Stack(stream uint32) {
 	c.stackings.Add(1)
-	c.send(controlFrame{data: intFrame(wire.FrameStack, stream)})
+	c.send(queuedFrame{data: intFrame(wire.FrameStack, stream)})
 }
 
-// interrupt asks for an exception in the calls of streams, whose text is why; in all calls
+// Interrupt asks for an exception in the calls of streams, whose text is why; in all calls
 // if there are none.
-func (c *control) interrupt(streams []uint32, why string) {
+func (c *Socket) Interrupt(streams []uint32, why string) {
 	var e marshal.Encoder
 	e.Buf = wire.AppendFrame(nil, wire.FrameInterrupt, 0, 0, 0)
 	e.Tuple(2)
@@ -156,22 +160,22 @@ func (c *control) interrupt(streams []uint32, why string) {
 	}
 	e.Str(why)
 	wire.PatchSize(e.Buf)
-	c.send(controlFrame{data: e.Buf})
+	c.send(queuedFrame{data: e.Buf})
 }
 
-// pass sends a copy of f's descriptor for a stream.
-func (c *control) pass(stream uint32, f *os.File) error {
+// Pass sends a copy of f's descriptor for a stream.
+func (c *Socket) Pass(stream uint32, f *os.File) error {
 	fd, err := files.DuplicateFD(f)
 	if err != nil {
 		return err
 	}
-	c.passFD(stream, fd)
+	c.PassFD(stream, fd)
 	return nil
 }
 
-// passFD sends a descriptor for a stream, and closes it.
-func (c *control) passFD(stream uint32, fd int) {
-	c.send(controlFrame{data: intFrame(wire.FrameFD, stream), fd: fd})
+// PassFD sends a descriptor for a stream, and closes it.
+func (c *Socket) PassFD(stream uint32, fd int) {
+	c.send(queuedFrame{data: intFrame(wire.FrameFD, stream), fd: fd})
 }
 
 func intFrame(kind wire.FrameType, stream uint32) []byte {
@@ -183,7 +187,7 @@ func intFrame(kind wire.FrameType, stream uint32) []byte {
 }
 
 // send sends a frame or queues it behind others.
-func (c *control) send(f controlFrame) {
+func (c *Socket) send(f queuedFrame) {
 	c.sendMu.Lock()
 	defer c.sendMu.Unlock()
 	if c.sendErr != nil {
@@ -192,9 +196,9 @@ func (c *control) send(f controlFrame) {
 	}
 	c.queue = append(c.queue, f)
 	if c.sending {
-		if len(c.queue) > maxControlQueue {
+		if len(c.queue) > maxQueue {
 			c.failSending(errors.New("worker does not read its control socket"))
-			go c.on.broken(c.sendErr)
+			go c.on.Broken(c.sendErr)
 		}
 		return
 	}
@@ -210,7 +214,7 @@ func (c *control) send(f controlFrame) {
 }
 
 // sendLater sends what is queued as the socket takes it.
-func (c *control) sendLater() {
+func (c *Socket) sendLater() {
 	err := c.raw.Write(func(fd uintptr) bool {
 		c.sendMu.Lock()
 		defer c.sendMu.Unlock()
@@ -225,7 +229,7 @@ func (c *control) sendLater() {
 }
 
 // sendQueued sends frames until none is left or the socket takes no more.
-func (c *control) sendQueued(fd int) (blocked bool) {
+func (c *Socket) sendQueued(fd int) (blocked bool) {
 	for len(c.queue) > 0 {
 		f := &c.queue[0]
 		var rights []byte
@@ -252,7 +256,7 @@ func (c *control) sendQueued(fd int) (blocked bool) {
 }
 
 // failSending drops what is queued: the worker is gone, or as good as gone.
-func (c *control) failSending(err error) {
+func (c *Socket) failSending(err error) {
 	if c.sendErr == nil {
 		c.sendErr = err
 	}

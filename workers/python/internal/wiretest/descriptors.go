@@ -1,14 +1,14 @@
 //go:build unix
 
-package python
+package wiretest
 
 import (
 	"os"
 	"testing"
 )
 
-// descriptorsHeld is how many descriptors this process has.
-func descriptorsHeld(t *testing.T) int {
+// DescriptorsHeld is how many descriptors this process has.
+func DescriptorsHeld(t testing.TB) int {
 	t.Helper()
 	all, err := os.ReadDir("/dev/fd")
 	if err != nil {

@@ -1,9 +1,8 @@
-package python
+package output
 
 import (
 	"io"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -11,8 +10,8 @@ import (
 )
 
 func TestCutMark(t *testing.T) {
-	pipe := outputMark{source: "stderr", level: slog.LevelWarn}
-	for in, want := range map[string]outputMark{
+	pipe := lineMark{source: "stderr", level: slog.LevelWarn}
+	for in, want := range map[string]lineMark{
 		"\x1e\x1fabc\x1f\x1f\x1ftext":         {source: "stderr", level: slog.LevelWarn, requestID: "abc"},
 		"\x1e\x1fabc\x1f0af7\x1f\x1ftext":     {source: "stderr", level: slog.LevelWarn, requestID: "abc", traceID: "0af7"},
 		"\x1e40\x1f\x1f\x1fshop.cart\x1ftext": {source: "stderr", level: slog.LevelError, logger: "shop.cart", whole: true},
@@ -35,7 +34,7 @@ func TestCutMark(t *testing.T) {
 // A line with a mark may be longer than what is read at once, and stays one record.
 func TestMarkedOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOutputPipes()
+		o := newTestPipes()
 		long := strings.Repeat("x", 3*maxLine)
 		for _, text := range []string{
 			"\x1e\x1fone\x1f\x1f\x1fTraceback (most recent call last):\n\x1e\x1fone\x1f\x1f\x1f  File\n\x1e\x1fone\x1f\x1f\x1fValueError\n",
@@ -76,78 +75,10 @@ func FuzzCutMark(f *testing.F) {
 	f.Add([]byte("\x1e40\x1fa\x1fb\x1fc\x1ftext"))
 	f.Add([]byte("\x1e\x1f"))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		pipe := outputMark{source: "stdout"}
+		pipe := lineMark{source: "stdout"}
 		mark, text := cutMark(line, pipe)
 		if !strings.HasSuffix(string(line), string(text)) || mark == pipe && len(text) != len(line) && line[0] != markStart {
 			t.Fatalf("%q became %+v and %q", line, mark, text)
 		}
 	})
-}
-
-// What applications say, by whichever way, says which request it is about.
-func TestLogsNameRequests(t *testing.T) {
-	const wsgi = `
-import logging, sys, threading, warnings
-logging.basicConfig(level=logging.DEBUG, format="%(message)s")
-log = logging.getLogger("shop.cart")
-
-def app(environ, start_response):
-    print("printed", 1)
-    print("part", end=""); print("s")
-    print("to errors", file=sys.stderr)
-    environ["wsgi.errors"].write("wsgi errors\n")
-    log.debug("debugging")
-    log.error("logged\nin lines")
-    warnings.warn("warned")
-    start_response("200 OK", [])
-    return [environ["HTTP_X_REQUEST_ID"].encode()]
-`
-	const asgi = `
-import asyncio, logging, sys, warnings
-logging.basicConfig(level=logging.DEBUG, format="%(message)s")
-log = logging.getLogger("shop.cart")
-
-async def app(scope, receive, send):
-    if scope["type"] != "http":
-        return
-    await asyncio.sleep(0.01)
-    print("printed", 1)
-    print("part", end=""); print("s")
-    print("to errors", file=sys.stderr)
-    log.debug("debugging")
-    await asyncio.to_thread(log.error, "logged\nin lines") if hasattr(asyncio, "to_thread") else log.error("logged\nin lines")
-    warnings.warn("warned")
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": dict(scope["headers"])[b"x-request-id"]})
-`
-	for model, app := range map[string]string{"sync": wsgi, "gthread": wsgi, "asgi": asgi} {
-		t.Run(model, func(t *testing.T) {
-			s := serveApp(t, app, Config{Model: model, RequestIDField: "X-Request-ID", LogLevel: slog.LevelDebug})
-			req, err := http.NewRequest("GET", "http://"+s.addr+"/", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("X-Request-ID", "the-id")
-			req.Header.Set("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-			s.expect(s.send(req), 200, "the-id")
-			const about = "request_id=the-id trace_id=0af7651916cd43dd8448eb211c80319c"
-			want := []string{
-				`level=INFO msg="printed 1"`, `level=INFO msg=parts`, `level=WARN msg="to errors"`,
-				`level=DEBUG msg=debugging`, `level=ERROR msg="logged\nin lines"`, `UserWarning: warned`,
-			}
-			for _, text := range want {
-				eventually(t, text, func() bool { return s.log.Has(text) })
-			}
-			for line := range strings.SplitSeq(s.log.String(), "\n") {
-				for _, text := range want {
-					if strings.Contains(line, text) && !strings.Contains(line, about) {
-						t.Errorf("it does not say what it is about: %s", line)
-					}
-				}
-				if strings.Contains(line, "logged") && !strings.Contains(line, "logger=shop.cart") {
-					t.Errorf("it does not say who logged it: %s", line)
-				}
-			}
-		})
-	}
 }

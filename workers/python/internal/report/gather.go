@@ -1,4 +1,4 @@
-package python
+package report
 
 import (
 	"math"
@@ -8,15 +8,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// Gather returns the metrics that the application counts by asteri_metrics, over all
-// of its workers. It makes a Pool a prometheus.Gatherer, and never fails.
-func (p *Pool) Gather() ([]*dto.MetricFamily, error) { return p.metrics.gather(), nil }
-
-// MetricsDropped counts updates of such metrics that were dropped: "series" and "metrics"
-// beyond a bound, "definition" for a metric that workers define differently, "invalid".
-func (p *Pool) MetricsDropped() map[string]uint64 { return p.metrics.drops() }
-
-func (m *appMetrics) gather() []*dto.MetricFamily {
+// Gather returns the metrics over all workers.
+func (m *Metrics) Gather() []*dto.MetricFamily {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []*dto.MetricFamily
@@ -28,7 +21,7 @@ func (m *appMetrics) gather() []*dto.MetricFamily {
 	return all
 }
 
-func (f *appFamily) gather() *dto.MetricFamily {
+func (f *metricFamily) gather() *dto.MetricFamily {
 	kind := map[string]dto.MetricType{
 		"counter": dto.MetricType_COUNTER, "gauge": dto.MetricType_GAUGE, "histogram": dto.MetricType_HISTOGRAM,
 	}[f.kind]
@@ -59,7 +52,7 @@ func (f *appFamily) gather() *dto.MetricFamily {
 }
 
 // pairs returns the labels in the order of their names, as scrapers expect them.
-func (f *appFamily) pairs(s *appSeries) []*dto.LabelPair {
+func (f *metricFamily) pairs(s *metricSeries) []*dto.LabelPair {
 	pairs := make([]*dto.LabelPair, len(f.labels))
 	for i := range f.labels {
 		pairs[i] = &dto.LabelPair{Name: &f.labels[i], Value: &s.values[i]}
@@ -69,7 +62,7 @@ func (f *appFamily) pairs(s *appSeries) []*dto.LabelPair {
 }
 
 // merged joins what workers have set.
-func (s *appSeries) merged(rule string) float64 {
+func (s *metricSeries) merged(rule string) float64 {
 	if rule == "sum" {
 		sum := 0.0
 		for _, v := range s.parts {
@@ -87,7 +80,7 @@ func (s *appSeries) merged(rule string) float64 {
 	return value
 }
 
-func (s *appSeries) histogram(bounds []float64) *dto.Histogram {
+func (s *metricSeries) histogram(bounds []float64) *dto.Histogram {
 	sum := s.sum // the series goes on counting while what is gathered is written out
 	h := &dto.Histogram{SampleSum: &sum}
 	total := uint64(0)

@@ -1,4 +1,4 @@
-package python
+package output
 
 import (
 	"bufio"
@@ -22,45 +22,41 @@ const (
 	tailLines = 20
 	// joinPause ends a record to which nothing was added for so long.
 	joinPause = 20 * time.Millisecond
-	// lastWords is how long the output of a worker that has exited is read before
-	// that is reported. What it wrote is in the pipe; only a child of it may hold
-	// the pipe open for longer.
-	lastWords = 100 * time.Millisecond
-	// orphanOutput is how long what a child of the worker writes is read after the
-	// worker's end. Each pipe that is read takes a descriptor.
-	orphanOutput = 30 * time.Second
 )
 
-// output passes a worker's standard output and error to the log. Lines that belong
-// together, tracebacks above all, are one record: see outputRecord.
-type output struct {
+// Pipes passes a worker's standard output and error to the log. Lines that belong
+// together, tracebacks above all, are one record: see record.
+type Pipes struct {
 	log     *slog.Logger
+	pipes   []*os.File
 	readers sync.WaitGroup
 
 	mu     sync.Mutex
-	record outputRecord // not logged yet, since more may belong to it
-	pause  *time.Timer  // logs it; nil until there is one
-	tail   []string     // of standard error
+	record record      // not logged yet, since more may belong to it
+	pause  *time.Timer // logs it; nil until there is one
+	tail   []string    // of standard error
 }
 
-// start begins to read both of the process's pipes, if it has them.
-func (o *output) start(p *process) {
-	if len(p.output) > 0 {
-		o.read(p.output[0], "stdout", slog.LevelInfo)
-		o.read(p.output[1], "stderr", slog.LevelWarn)
+// Start begins to read standard output and error of a worker, if it has them.
+func Start(log *slog.Logger, pipes []*os.File) *Pipes {
+	o := &Pipes{log: log, pipes: pipes}
+	if len(pipes) > 0 {
+		o.read(pipes[0], "stdout", slog.LevelInfo)
+		o.read(pipes[1], "stderr", slog.LevelWarn)
 	}
+	return o
 }
 
 // read begins to read a pipe, of which lines that do not say so are of a level.
-func (o *output) read(r io.ReadCloser, source string, level slog.Level) {
-	o.readers.Go(func() { o.copyFrom(r, outputMark{source: source, level: level}) })
+func (o *Pipes) read(r io.ReadCloser, source string, level slog.Level) {
+	o.readers.Go(func() { o.copyFrom(r, lineMark{source: source, level: level}) })
 }
 
-// endAfter has the reading end at the latest so long from now, when the worker itself
+// EndAfter has the reading end at the latest so long from now, when the worker itself
 // has ended: only children of it can still write, and there may be one of each worker.
-func (o *output) endAfter(limit time.Duration, pipes []*os.File) {
+func (o *Pipes) EndAfter(limit time.Duration) {
 	time.AfterFunc(limit, func() {
-		for _, r := range pipes {
+		for _, r := range o.pipes {
 			_ = r.Close() // of one that has come to its end there is nothing to close
 		}
 	})
@@ -68,7 +64,7 @@ func (o *output) endAfter(limit time.Duration, pipes []*os.File) {
 
 // copyFrom reads r until its end, which may be long after the worker's if the
 // application has children that still write.
-func (o *output) copyFrom(r io.ReadCloser, pipe outputMark) {
+func (o *Pipes) copyFrom(r io.ReadCloser, pipe lineMark) {
 	defer o.flush(pipe.source)
 	defer r.Close()
 	in := lineReader{in: bufio.NewReaderSize(r, maxLine)}
@@ -118,18 +114,18 @@ func (l *lineReader) next(isRest bool) (line []byte, more, ok bool) {
 // belongsTogether tells whether a line that begins so would be worth nothing in pieces: a
 // record of Python's logging, or an object of JSON.
 func belongsTogether(line []byte) bool {
-	mark, text := cutMark(line, outputMark{})
+	mark, text := cutMark(line, lineMark{})
 	return mark.whole || len(text) > 0 && text[0] == '{'
 }
 
 // add takes the next line.
-func (o *output) add(line string, mark outputMark) {
+func (o *Pipes) add(line string, mark lineMark) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.remember(line, mark)
-	if o.record.outputMark != mark {
+	if o.record.lineMark != mark {
 		o.logRecord()
-		o.record = outputRecord{outputMark: mark}
+		o.record = record{lineMark: mark}
 	}
 	if !o.record.goesOn(line) || o.record.isObject() {
 		o.logRecord()
@@ -143,12 +139,12 @@ func (o *output) add(line string, mark outputMark) {
 
 // addWhole takes a record that is in one line, or the rest of one that was cut, and
 // perhaps is again.
-func (o *output) addWhole(text string, mark outputMark, isRest, cut bool) {
+func (o *Pipes) addWhole(text string, mark lineMark, isRest, cut bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !isRest || o.record.outputMark != mark {
+	if !isRest || o.record.lineMark != mark {
 		o.logRecord()
-		o.record = outputRecord{outputMark: mark}
+		o.record = record{lineMark: mark}
 	}
 	for line := range strings.SplitSeq(text, lineBreak) {
 		o.remember(line, mark)
@@ -165,7 +161,7 @@ func (o *output) addWhole(text string, mark outputMark, isRest, cut bool) {
 }
 
 // remember keeps the last lines of standard error.
-func (o *output) remember(line string, mark outputMark) {
+func (o *Pipes) remember(line string, mark lineMark) {
 	if line == "" || mark.source != "stderr" {
 		return
 	}
@@ -176,7 +172,7 @@ func (o *output) remember(line string, mark outputMark) {
 }
 
 // await has the record logged unless more comes soon.
-func (o *output) await() {
+func (o *Pipes) await() {
 	if o.pause == nil {
 		o.pause = time.AfterFunc(joinPause, func() { o.flush("stdout", "stderr") })
 		return
@@ -185,7 +181,7 @@ func (o *output) await() {
 }
 
 // flush logs the record if it is of one of the sources.
-func (o *output) flush(sources ...string) {
+func (o *Pipes) flush(sources ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, source := range sources {
@@ -196,7 +192,7 @@ func (o *output) flush(sources ...string) {
 }
 
 // logRecord logs with o.mu held, so that records keep their order.
-func (o *output) logRecord() {
+func (o *Pipes) logRecord() {
 	raw := o.record.take()
 	if raw == "" {
 		return
@@ -210,8 +206,8 @@ func (o *output) logRecord() {
 	o.log.Log(context.Background(), level, text.message, text.attrs(o.record.attrs()...)...)
 }
 
-// wait returns when all output has been read, or after a time.
-func (o *output) wait(limit time.Duration) {
+// Wait returns when all output has been read, or after a time.
+func (o *Pipes) Wait(limit time.Duration) {
 	complete := make(chan struct{})
 	go func() {
 		o.readers.Wait()
@@ -223,9 +219,9 @@ func (o *output) wait(limit time.Duration) {
 	}
 }
 
-// lastLines returns the end of standard error, waiting a moment for it.
-func (o *output) lastLines() string {
-	o.wait(exitPatience)
+// LastLines returns the end of standard error, waiting a moment for it.
+func (o *Pipes) LastLines(limit time.Duration) string {
+	o.Wait(limit)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return strings.Join(o.tail, "\n")

@@ -1,6 +1,6 @@
 //go:build unix
 
-package python
+package control
 
 import (
 	"fmt"
@@ -14,8 +14,8 @@ import (
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
-// read handles what the worker sends until the socket ends.
-func (c *control) read() {
+// Read handles what the worker sends until the socket ends.
+func (c *Socket) Read() {
 	var cause error
 	err := c.raw.Read(func(fd uintptr) bool {
 		for more := true; more && cause == nil; {
@@ -29,13 +29,13 @@ func (c *control) read() {
 	if cause == nil {
 		cause = err
 	}
-	c.on.broken(cause)
+	c.on.Broken(cause)
 }
 
-// file returns the descriptor that the worker sent for a stream. It was sent
+// File returns the descriptor that the worker sent for a stream. It was sent
 // before the frame that names it, so if it has not been read, it can be now: it is in
 // the socket's buffer.
-func (c *control) file(stream uint32) (*os.File, error) {
+func (c *Socket) File(stream uint32) (*os.File, error) {
 	c.recvMu.Lock()
 	defer c.recvMu.Unlock()
 	if c.files[stream] == nil {
@@ -56,20 +56,20 @@ func (c *control) file(stream uint32) (*os.File, error) {
 	return f, nil
 }
 
-// settle returns when all is read that the worker, which has ended, has reported.
-func (c *control) settle() { c.reports.wait(0) }
+// Settle returns when all is read that the worker, which has ended, has reported.
+func (c *Socket) Settle() { c.reports.wait(0) }
 
-// readRest handles what a worker that ends has left.
-func (c *control) readRest() {
+// ReadRest handles what a worker that ends has left.
+func (c *Socket) ReadRest() {
 	c.recvMu.Lock()
 	defer c.recvMu.Unlock()
 	// However that ends: the worker has ended.
 	_ = c.raw.Control(func(fd uintptr) { _, _ = c.receive(int(fd), 0) })
 }
 
-// drop closes the descriptor that a stream's worker may have sent in vain, and tells
+// Drop closes the descriptor that a stream's worker may have sent in vain, and tells
 // whether there was one.
-func (c *control) drop(stream uint32) bool {
+func (c *Socket) Drop(stream uint32) bool {
 	c.recvMu.Lock()
 	defer c.recvMu.Unlock()
 	f := c.files[stream]
@@ -83,7 +83,7 @@ func (c *control) drop(stream uint32) bool {
 // receive reads and handles what is there: all, up to a bound, or up to the descriptor
 // of the stream that is looked for, if one is. more is false when the socket has no more
 // for now.
-func (c *control) receive(fd int, looked uint32) (more bool, err error) {
+func (c *Socket) receive(fd int, looked uint32) (more bool, err error) {
 	if c.failed != nil {
 		return false, c.failed
 	}
@@ -112,7 +112,7 @@ func (c *control) receive(fd int, looked uint32) (more bool, err error) {
 }
 
 // take handles what one call has received.
-func (c *control) take(data, oob []byte, flags int, looked uint32) error {
+func (c *Socket) take(data, oob []byte, flags int, looked uint32) error {
 	if err := c.takeRights(oob, flags); err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (c *control) take(data, oob []byte, flags int, looked uint32) error {
 
 // takeRights keeps a descriptor for the FD frame that it came with. A worker that sends
 // more than one at a time has none kept.
-func (c *control) takeRights(oob []byte, flags int) error {
+func (c *Socket) takeRights(oob []byte, flags int) error {
 	if len(oob) == 0 {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (c *control) takeRights(oob []byte, flags int) error {
 	return nil
 }
 
-func (c *control) closeLoose() {
+func (c *Socket) closeLoose() {
 	if c.loose != 0 {
 		unix.Close(c.loose)
 		c.loose = 0
@@ -163,7 +163,7 @@ func (c *control) closeLoose() {
 
 // parse handles the complete frames. A descriptor comes with the first byte of its FD
 // frame, so it belongs to the frame that is left over, if it is one of that type.
-func (c *control) parse(looked uint32) error {
+func (c *Socket) parse(looked uint32) error {
 	at := 0
 	for len(c.buf)-at >= wire.HeaderLen {
 		h, err := wire.ParseHeader(c.buf[at:])
@@ -192,7 +192,7 @@ func (c *control) parse(looked uint32) error {
 	return nil
 }
 
-func (c *control) handle(h wire.FrameHeader, payload []byte, looked uint32) error {
+func (c *Socket) handle(h wire.FrameHeader, payload []byte, looked uint32) error {
 	switch h.Kind {
 	case wire.FramePong:
 		if len(payload) != 8 {
@@ -201,7 +201,7 @@ func (c *control) handle(h wire.FrameHeader, payload []byte, looked uint32) erro
 		if err := answered(&c.pings, h); err != nil {
 			return err
 		}
-		c.on.pong()
+		c.on.Pong()
 		return nil
 	case wire.FrameStacks, wire.FrameMetrics, wire.FrameMemory:
 		if h.Kind == wire.FrameStacks {
@@ -239,7 +239,7 @@ func answered(open *atomic.Int32, h wire.FrameHeader) error {
 	return nil
 }
 
-func (c *control) handleRecalled(h wire.FrameHeader, list []any) error {
+func (c *Socket) handleRecalled(h wire.FrameHeader, list []any) error {
 	streams := make([]uint32, len(list))
 	for i, v := range list {
 		n, ok := v.(int64)
@@ -251,11 +251,11 @@ func (c *control) handleRecalled(h wire.FrameHeader, list []any) error {
 	if err := answered(&c.recalls, h); err != nil {
 		return err
 	}
-	c.on.recalled(streams)
+	c.on.Recalled(streams)
 	return nil
 }
 
-func (c *control) handleFD(stream, looked uint32) error {
+func (c *Socket) handleFD(stream, looked uint32) error {
 	switch {
 	case c.loose == 0:
 		return wire.Violation("FD without a descriptor")
@@ -269,7 +269,7 @@ func (c *control) handleFD(stream, looked uint32) error {
 	c.files[stream] = os.NewFile(uintptr(c.loose), "response file")
 	c.loose = 0
 	if stream != looked {
-		c.on.descriptor(stream)
+		c.on.Descriptor(stream)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package python
+package output
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
-// outputMark is what is known of a line beside its text: the pipe that it came by, and
+// lineMark is what is known of a line beside its text: the pipe that it came by, and
 // what the worker says in front of it (PROTOCOL.md, "Output").
-type outputMark struct {
+type lineMark struct {
 	source             string // of the pipe
 	level              slog.Level
 	logger             string // of Python; empty if the line was not logged
@@ -30,7 +30,7 @@ const (
 
 // cutMark takes the mark off the front of a line. One without, or with what is none, is
 // of the pipe as such.
-func cutMark(line []byte, pipe outputMark) (mark outputMark, text []byte) {
+func cutMark(line []byte, pipe lineMark) (mark lineMark, text []byte) {
 	if len(line) == 0 || line[0] != markStart {
 		return pipe, line
 	}
@@ -55,7 +55,7 @@ func cutMark(line []byte, pipe outputMark) (mark outputMark, text []byte) {
 func printable(p []byte) string { return strings.ToValidUTF8(string(p), "\uFFFD") }
 
 // attrs are those of a record with this mark.
-func (m *outputMark) attrs() []any {
+func (m *lineMark) attrs() []any {
 	attrs := make([]any, 0, 8)
 	if m.logger != "" {
 		attrs = append(attrs, "logger", m.logger)
