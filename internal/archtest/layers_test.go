@@ -41,8 +41,17 @@ var layers = map[string]layer{
 	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool", "internal/turns"}},
 	// The pool of Python workers is a floor of rooms: it imports them, never the other
 	// way round.
-	"workers/python":                   {imports: []string{root, "loop", "workers", "internal", "internal/httpfield", "internal/spool", "internal/turns", "workers/python/internal/wire"}},
+	"workers/python": {imports: []string{
+		root, "loop", "workers", "internal", "internal/httpfield", "internal/spool", "internal/turns",
+		"workers/python/internal/wire", "workers/python/internal/control", "workers/python/internal/output",
+		"workers/python/internal/process", "workers/python/internal/report", "workers/python/internal/takeover",
+	}},
 	"workers/python/internal/wire":     {imports: []string{root, "internal"}},
+	"workers/python/internal/control":  {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/output":   {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/process":  {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/report":   {imports: []string{"workers/python/internal/wire"}},
+	"workers/python/internal/takeover": {imports: []string{root, "loop", "internal", "internal/httpfield", "workers/python/internal/wire"}},
 	"workers/python/internal/wiretest": {imports: []string{"internal", "workers/python/internal/wire"}},
 
 	"status": {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/perhome", "internal/stats"}},

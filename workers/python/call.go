@@ -10,6 +10,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/internal/turns"
+	"github.com/asteri/asteri-loop/workers/python/internal/takeover"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
@@ -57,11 +58,11 @@ type call struct {
 	over     bool // the exchange has its answer, or nobody waits for one
 	retried  bool
 	bodyKind bodyKind
-	buffer   *spool.Buffer // of a body that is collected
-	bodyLink *link         // where a streamed body goes
-	held     int           // bytes of it that the worker has not consumed
-	reply    *reply        // of a response that is streamed
-	raw      *rawSocket    // lent to the worker
+	buffer   *spool.Buffer    // of a body that is collected
+	bodyLink *link            // where a streamed body goes
+	held     int              // bytes of it that the worker has not consumed
+	reply    *reply           // of a response that is streamed
+	raw      *takeover.Socket // lent to the worker
 }
 
 type bodyKind uint8
@@ -78,7 +79,7 @@ func (p *Pool) ServeExchange(x asteri.Exchange) {
 	c := p.newCall(x)
 	c.req.Handling.Model, c.history.received = p.model(), c.req.Received
 	c.req.Handling.Progress = c
-	if asksForUpgrade(c.req) && !c.offerUpgrade() {
+	if takeover.Asks(c.req) && !c.offerUpgrade() {
 		return
 	}
 	x.OnCancel(c.onCancel)
@@ -237,7 +238,7 @@ func (c *call) cancelled(cause error) {
 	hard := !errors.Is(cause, asteri.ErrHalfClosed)
 	if c.over {
 		if c.tunnels() && hard {
-			c.raw.clientLeft(cause)
+			c.raw.ClientLeft(cause)
 		}
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
@@ -176,7 +177,7 @@ func (l *link) judgeLate() {
 			return
 		}
 	}
-	l.worker.kill(exitTimeout, "only requests that took too long are left")
+	l.worker.kill(process.Timeout, "only requests that took too long are left")
 }
 
 // onStacks logs where the worker's threads are.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
 )
 
 // How workers end, and how the supervisor sees to it that they do.
@@ -14,9 +15,9 @@ import (
 func (s *supervisor) onBootFailed(w *worker, err error) {
 	s.forget(w)
 	if w.is(stateKilled) {
-		s.pool.counts.exits.add(w.cause)
+		s.pool.counts.exits.Add(w.cause)
 	} else {
-		s.pool.counts.exits.add(exitBootFailed)
+		s.pool.counts.exits.Add(process.BootFailed)
 	}
 	switch {
 	case s.stopping || w.is(stateKilled):
@@ -36,20 +37,20 @@ func (s *supervisor) onBootFailed(w *worker, err error) {
 func (s *supervisor) onExited(w *worker) {
 	if w.is(stateStarting) { // gone before its loop could say that it is ready
 		w.state.Store(int32(stateExited))
-		s.onBootFailed(w, &BootError{Phase: "start", Message: "the worker ended before it took requests: it " + w.proc.exit.sentence()})
+		s.onBootFailed(w, &BootError{Phase: "start", Message: "the worker ended before it took requests: it " + w.proc.Exit.Sentence()})
 		return
 	}
 	s.forget(w)
-	exit, lost := w.proc.exit, w.losses()
+	exit, lost := w.proc.Exit, w.losses()
 	switch {
 	case w.is(stateDraining) && !lost.any():
-		s.pool.counts.exits.add(exitFinished)
+		s.pool.counts.exits.Add(process.Finished)
 		w.log.Info("worker finished", "exit", exit.String(), "served", w.served.Load())
 	case w.is(stateKilled):
-		s.pool.counts.exits.add(w.cause)
+		s.pool.counts.exits.Add(w.cause)
 		w.log.Warn("worker killed", lost.attrs("reason", w.killed, "served", w.served.Load())...)
 	default:
-		s.pool.counts.exits.add(exitCrashed)
+		s.pool.counts.exits.Add(process.Crashed)
 		w.log.Error("worker died", lost.attrs("exit", exit.String(), "served", w.served.Load())...)
 	}
 	wasReady := w.is(stateReady)
@@ -98,7 +99,7 @@ func backoff(failures int) time.Duration {
 func (s *supervisor) onLinkEnded(w *worker) {
 	s.pool.dispatcher.remove(w)
 	if w.is(stateReady) && w.killAt == 0 {
-		w.killAt = awake.Now() + exitPatience
+		w.killAt = awake.Now() + process.ExitPatience
 	}
 }
 
@@ -152,7 +153,7 @@ func (s *supervisor) release() {
 func (s *supervisor) drain(w *worker) {
 	switch workerState(w.state.Load()) {
 	case stateStarting:
-		s.kill(w, exitStopped, "it is not wanted any more")
+		s.kill(w, process.Stopped, "it is not wanted any more")
 	case stateReady:
 		w.state.Store(int32(stateDraining))
 		w.killAt = awake.Now() + w.cfg.GracefulTimeout
@@ -162,7 +163,7 @@ func (s *supervisor) drain(w *worker) {
 }
 
 // kill ends a worker at once.
-func (s *supervisor) kill(w *worker, why exitCause, reason string) {
+func (s *supervisor) kill(w *worker, why process.Cause, reason string) {
 	booting := w.is(stateStarting)
 	if !booting && !w.is(stateReady, stateDraining) {
 		return
@@ -174,7 +175,7 @@ func (s *supervisor) kill(w *worker, why exitCause, reason string) {
 	if booting {
 		w.cancel() // its goroutine has the process
 	} else {
-		w.proc.kill()
+		w.proc.Kill()
 	}
 }
 
@@ -208,7 +209,7 @@ func (s *supervisor) watch(now time.Duration) {
 		case w.is(stateKilled):
 			s.giveUp(w)
 		default:
-			s.kill(w, exitDrainTimeout, "its time to finish was over")
+			s.kill(w, process.DrainTimeout, "its time to finish was over")
 		}
 	}
 	s.ping(now)
@@ -247,7 +248,7 @@ func (s *supervisor) ping(now time.Duration) {
 			continue
 		}
 		if silent := now - time.Duration(w.lastPong.Load()); silent > 2*limit {
-			s.kill(w, exitUnresponsive, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
+			s.kill(w, process.Unresponsive, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
 			continue
 		}
 		w.control.Ping([8]byte{})

@@ -11,6 +11,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/takeover"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
@@ -23,7 +24,7 @@ type link struct {
 	log    *slog.Logger
 
 	calls callTable
-	raws  map[*rawSocket]struct{} // sockets lent to the worker
+	raws  map[*takeover.Socket]struct{} // sockets lent to the worker
 
 	// What is sent at the end of the tick.
 	requests   wire.Requests
@@ -121,8 +122,8 @@ func (l *link) send(c *call) {
 		return
 	}
 	l.calls.add(c, l.loop.Now())
-	c.atWorker(l.worker.proc.pid)
-	content, raw := c.body, (*rawSocket)(nil)
+	c.atWorker(l.worker.proc.PID)
+	content, raw := c.body, (*takeover.Socket)(nil)
 	if c.rawForm != nil && l.worker.info.rawSockets() {
 		var err error
 		if raw, err = l.newRawSocket(c); err != nil {
@@ -134,7 +135,7 @@ func (l *link) send(c *call) {
 	l.requests.Add(c.id, l.form(c), content)
 	if err := l.passBody(c); err != nil {
 		if raw != nil {
-			raw.discard()
+			raw.Discard()
 		}
 		l.requests.Undo()
 		l.flush()
@@ -142,7 +143,7 @@ func (l *link) send(c *call) {
 		return
 	}
 	if raw != nil {
-		l.lend(raw)
+		l.lend(c, raw)
 	}
 	l.startSweep()
 	if c.body.Stream {

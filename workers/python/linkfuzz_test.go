@@ -1,14 +1,18 @@
 package python
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/logtest"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/control"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
@@ -47,12 +51,16 @@ func testLink(t testing.TB, n int) (*link, []*recorder) {
 	on := idleLoop(t)
 	w := testWorker(p, n, on)
 	w.info = Info{Interface: "wsgi", Capacity: n, wholeBody: true}
-	ours, theirs, err := socketpair("control")
+	fds, err := process.Pair()
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control of the worker")
 	t.Cleanup(func() { theirs.Close() })
-	w.proc = &process{control: ours}
+	w.proc = &process.Process{Control: ours}
 	if w.control, err = control.New(ours, control.Events{}); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -118,21 +117,7 @@ func (l *link) suspect(lost []*call, how []loss) {
 // diedByItself tells whether the process has ended without being told to.
 func (l *link) diedByItself() bool {
 	w := l.worker
-	return l.exited && !w.is(stateKilled, stateExited) && w.proc.exit.byItself()
-}
-
-// byItself tells whether a process has brought its end upon itself: it exited, or did what
-// no process may. Other signals come from outside.
-func (e exitState) byItself() bool {
-	sig, signaled := e.signal()
-	if !signaled {
-		return e.state != nil
-	}
-	switch sig {
-	case syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGILL, syscall.SIGFPE, syscall.SIGABRT, syscall.SIGSYS, syscall.SIGTRAP:
-		return true
-	}
-	return false
+	return l.exited && !w.is(stateKilled, stateExited) && w.proc.Exit.ByItself()
 }
 
 // lostCalls is what the log says of the calls of a worker that has ended.

@@ -13,6 +13,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
@@ -55,7 +56,7 @@ type Pool struct {
 // counts are what has happened since the start.
 type counts struct {
 	refused, expired, retried, timedOut, started atomic.Uint64
-	exits                                        exits
+	exits                                        process.Exits
 }
 
 var _ asteri.Handler = (*Pool)(nil)
@@ -78,7 +79,7 @@ func Start(engine Engine, cfg Config) (*Pool, error) {
 		return nil, loop.ErrStopped
 	}
 	cfg = cfg.withDefaults()
-	cfg.warnOfEnvironments()
+	cfg.python().WarnOfEnvironments()
 	p := newPool(&cfg)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
@@ -133,7 +134,7 @@ func (p *Pool) Ready(ctx context.Context) (Info, error) {
 // present workers serve on. QueueSize, TempDir and Logger stay as they are.
 func (p *Pool) Reload(ctx context.Context, cfg Config) error {
 	cfg = cfg.withDefaults()
-	cfg.warnOfEnvironments()
+	cfg.python().WarnOfEnvironments()
 	result := make(chan error, 1)
 	p.supervisor.post(func(s *supervisor) { s.startReload(&cfg, result) })
 	select {
@@ -203,7 +204,7 @@ func (p *Pool) WebSockets() websocket.Stats { return p.sockets.Stats() }
 // application can be imported and run as configured. The error is a *BootError.
 func Check(ctx context.Context, cfg Config) (Info, error) {
 	cfg = cfg.withDefaults()
-	cfg.warnOfEnvironments()
+	cfg.python().WarnOfEnvironments()
 	p := newPool(&cfg)
 	defer p.dispatcher.close()
 	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}
@@ -214,12 +215,11 @@ func Check(ctx context.Context, cfg Config) (Info, error) {
 		return Info{}, err
 	}
 	select {
-	case <-w.proc.exited:
-	case <-time.After(exitPatience):
-		w.proc.kill()
-		<-w.proc.exited
+	case <-w.proc.Exited:
+	case <-time.After(process.ExitPatience):
+		w.proc.Kill()
+		<-w.proc.Exited
 	}
-	w.proc.link.Close()
-	w.proc.control.Close()
+	w.proc.Close()
 	return info, nil
 }

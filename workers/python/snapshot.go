@@ -53,7 +53,7 @@ func (p *Pool) Snapshot() Snapshot {
 	s := Snapshot{
 		Queued: p.dispatcher.waiting(), QueueSize: p.dispatcher.limit,
 		Refused: p.counts.refused.Load(), Expired: p.counts.expired.Load(), Retried: p.counts.retried.Load(),
-		TimedOut: p.counts.timedOut.Load(), Started: p.counts.started.Load(), Exits: p.counts.exits.byName(),
+		TimedOut: p.counts.timedOut.Load(), Started: p.counts.started.Load(), Exits: p.counts.exits.ByName(),
 	}
 	if ws := p.workers.Load(); ws != nil {
 		for _, w := range *ws {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"
 )
 
@@ -190,7 +191,7 @@ func (s *supervisor) draining() []*worker {
 func (s *supervisor) limitDraining() {
 	replaced := slices.DeleteFunc(s.draining(), func(w *worker) bool { return !w.replaced })
 	for len(replaced) > s.wanted {
-		s.kill(replaced[0], exitDrainTimeout, "too many workers are draining")
+		s.kill(replaced[0], process.DrainTimeout, "too many workers are draining")
 		replaced = replaced[1:]
 	}
 }
@@ -235,7 +236,7 @@ func (s *supervisor) pickLoop() *loop.Loop {
 // onReady is called when a worker can take calls.
 func (s *supervisor) onReady(w *worker) {
 	if !w.is(stateStarting) {
-		w.proc.kill() // it was to end before it was ready
+		w.proc.Kill() // it was to end before it was ready
 		return
 	}
 	w.state.Store(int32(stateReady))
@@ -274,7 +275,7 @@ func (s *supervisor) stop(deadline time.Duration) {
 	}
 	for _, w := range slices.Clone(s.workers) {
 		if deadline == 0 {
-			s.kill(w, exitStopped, "the server is stopping")
+			s.kill(w, process.Stopped, "the server is stopping")
 			continue
 		}
 		s.drain(w)

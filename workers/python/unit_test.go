@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -255,36 +253,6 @@ func TestCallTableSkipsOccupiedSlots(t *testing.T) {
 	}
 	if table.get(long.id) != long {
 		t.Error("the long call is lost")
-	}
-}
-
-func TestInterpreter(t *testing.T) {
-	dir := t.TempDir()
-	bin := filepath.Join(dir, ".venv", "bin")
-	if err := os.MkdirAll(bin, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	python := filepath.Join(bin, "python")
-	if err := os.WriteFile(python, []byte("#!/bin/sh\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("VIRTUAL_ENV", "")
-	for _, c := range []Config{
-		{Chdir: dir, App: "app"}, {Chdir: "/", App: filepath.Join(dir, "app.py") + ":app"}, {Interpreter: python},
-	} {
-		if got, err := c.interpreter(); got != python || err != nil {
-			t.Errorf("%+v: got %s, %v", c, got, err)
-		}
-	}
-	t.Setenv("VIRTUAL_ENV", filepath.Join(dir, ".venv"))
-	if got, err := (&Config{Chdir: "/"}).interpreter(); got != python || err != nil {
-		t.Errorf("VIRTUAL_ENV: got %s, %v", got, err)
-	}
-	t.Setenv("PATH", "")
-	t.Setenv("VIRTUAL_ENV", "")
-	var boot *BootError
-	if _, err := (&Config{Chdir: "/"}).interpreter(); !errors.As(err, &boot) || boot.Hint == "" {
-		t.Errorf("no Python: %v", err)
 	}
 }
 

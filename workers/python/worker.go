@@ -12,6 +12,7 @@ import (
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/control"
 	"github.com/asteri/asteri-loop/workers/python/internal/output"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
@@ -23,7 +24,7 @@ type worker struct {
 	age     int     // its number
 	log     *slog.Logger
 	born    time.Time
-	proc    *process // its number is also in pid
+	proc    *process.Process // its number is also in pid
 	pid     atomic.Int64
 	ctx     context.Context // of its boot
 	cancel  context.CancelFunc
@@ -52,7 +53,7 @@ type worker struct {
 	readyAt    time.Duration
 	killAt     time.Duration // when a draining worker is killed; 0: not
 	killed     string        // why it was, if it was
-	cause      exitCause     // the same, to be counted
+	cause      process.Cause // the same, to be counted
 	called     bool          // its clients were sent away, shortly before killAt
 	surplus    bool          // it drains because fewer workers are wanted
 	replaced   bool          // it drains because it had to be replaced
@@ -89,14 +90,14 @@ func (w *worker) boot() {
 		w.pool.supervisor.post(func(s *supervisor) { s.onBootFailed(w, err) })
 		return
 	}
-	<-w.proc.exited
+	<-w.proc.Exited
 	w.control.ReadRest()
 	w.control.Settle()
 	w.loop.Post(func() { w.link.processExited() })
 	w.output.Wait(lastWords)
 	select {
 	case <-w.parted:
-	case <-time.After(exitPatience): // the loop has ended, or hangs
+	case <-time.After(process.ExitPatience): // the loop has ended, or hangs
 	}
 	w.pool.supervisor.post(func(s *supervisor) { s.onExited(w) })
 }
@@ -104,45 +105,46 @@ func (w *worker) boot() {
 // start runs the process up to READY. If it returns an error there is no process
 // any more.
 func (w *worker) start(check bool) (Info, error) {
-	python, err := w.cfg.interpreter()
+	python := w.cfg.python()
+	interpreter, err := python.Find()
 	if err != nil {
-		return Info{}, err
+		return Info{}, bootError(err)
 	}
 	// What follows "-" is for those who look at a list of processes.
-	argv := []string{python, "-", "asteri-loop", "worker", strconv.Itoa(w.age), w.cfg.App}
-	if w.proc, err = startProcess(argv, w.cfg.environ(), program(), w.cfg.KeepOutput); err != nil {
+	argv := []string{interpreter, "-", "asteri-loop", "worker", strconv.Itoa(w.age), w.cfg.App}
+	if w.proc, err = process.Start(argv, python.Environ(), program(), w.cfg.KeepOutput); err != nil {
 		return Info{}, &BootError{Phase: "start", Message: err.Error()}
 	}
-	w.pid.Store(int64(w.proc.pid))
-	w.log = w.log.With("pid", w.proc.pid)
-	w.output = output.Start(w.log, w.proc.output)
+	w.pid.Store(int64(w.proc.PID))
+	w.log = w.log.With("pid", w.proc.PID)
+	w.output = output.Start(w.log, w.proc.Output)
 	go func() {
-		<-w.proc.exited
+		<-w.proc.Exited
 		w.output.EndAfter(orphanOutput)
 	}()
-	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, func(r *wire.Record) { output.LogRecord(w.log, r, slog.Attr{}) })
+	ready, err := process.Handshake(w.ctx, w.proc.Link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, func(r *wire.Record) { output.LogRecord(w.log, r, slog.Attr{}) })
 	if err != nil {
 		return Info{}, w.bootFailed(err)
 	}
-	info.Interpreter = python
+	info := newInfo(ready)
+	info.Interpreter = interpreter
 	return info, nil
 }
 
 // bootFailed reaps a process whose handshake has failed.
 func (w *worker) bootFailed(err error) error {
-	var exit *exitState
+	var exit *process.Exit
 	select {
-	case <-w.proc.exited:
-		exit = &w.proc.exit
+	case <-w.proc.Exited:
+		exit = &w.proc.Exit
 	case <-w.ctx.Done():
-	case <-time.After(exitPatience):
+	case <-time.After(process.ExitPatience):
 		// It has said why, or hangs.
 	}
-	w.proc.kill()
-	<-w.proc.exited
-	w.proc.link.Close()
-	w.proc.control.Close()
-	return explain(err, w.cfg.BootTimeout, exit, w.output.LastLines(exitPatience))
+	w.proc.Kill()
+	<-w.proc.Exited
+	w.proc.Close()
+	return bootError(process.Explain(err, w.cfg.BootTimeout, exit, w.output.LastLines(process.ExitPatience)))
 }
 
 // lastWords is how long the output of a worker that has exited is read before that is
@@ -154,14 +156,10 @@ const lastWords = 100 * time.Millisecond
 // end. Each pipe that is read takes a descriptor.
 const orphanOutput = 30 * time.Second
 
-// exitPatience is how long a process may take to exit by itself once it has no
-// reason to go on.
-const exitPatience = time.Second
-
 // adopt gives the link to the loop.
 func (w *worker) adopt() error {
 	var err error
-	w.control, err = control.New(w.proc.control, control.Events{
+	w.control, err = control.New(w.proc.Control, control.Events{
 		Recalled:   func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
 		Pong:       func() { w.lastPong.Store(int64(awake.Now())) },
 		Descriptor: func(stream uint32) { w.post(func(l *link) { l.onDescriptor(stream) }) },
@@ -177,7 +175,7 @@ func (w *worker) adopt() error {
 		return w.bootFailed(err)
 	}
 	w.control.Limit(w.info.Capacity)
-	fd, err := detach(w.proc.link)
+	fd, err := process.Detach(w.proc.Link)
 	if err != nil {
 		return w.bootFailed(err)
 	}
@@ -215,7 +213,7 @@ func (w *worker) retire(reason string) {
 }
 
 // kill ends the process at once.
-func (w *worker) kill(why exitCause, reason string) {
+func (w *worker) kill(why process.Cause, reason string) {
 	w.pool.supervisor.post(func(s *supervisor) { s.kill(w, why, reason) })
 }
 
@@ -223,7 +221,7 @@ func (w *worker) kill(why exitCause, reason string) {
 func (w *worker) linkEnded(cause error) {
 	if wire.IsBreach(cause) {
 		w.log.Error("worker sent what it may not", "error", cause)
-		w.kill(exitProtocol, "it broke the link's protocol")
+		w.kill(process.Protocol, "it broke the link's protocol")
 		return
 	}
 	w.pool.supervisor.post(func(s *supervisor) { s.onLinkEnded(w) })

@@ -1,4 +1,4 @@
-package python
+package takeover
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 
 // Bounds of a response's head that an application writes itself.
 const (
-	maxRawHead   = 32 << 10
-	maxRawFields = 200
+	maxHead   = 32 << 10
+	maxFields = 200
 )
 
 var (
@@ -20,21 +20,21 @@ var (
 )
 
 var (
-	errRawHead    error = &asteri.ResponseError{Reason: "what the application wrote on its socket is not the head of an HTTP/1.1 response"}
-	errRawLength  error = &asteri.ResponseError{Reason: "the head of the response that the application wrote on its socket is too long"}
-	errRawChunked error = &asteri.ResponseError{Reason: "a response on the socket cannot be chunked: its end is that of the stream"}
-	errRawCut     error = &asteri.ResponseError{Reason: "the application closed its socket within the head of its response"}
+	errHead    error = &asteri.ResponseError{Reason: "what the application wrote on its socket is not the head of an HTTP/1.1 response"}
+	errLength  error = &asteri.ResponseError{Reason: "the head of the response that the application wrote on its socket is too long"}
+	errChunked error = &asteri.ResponseError{Reason: "a response on the socket cannot be chunked: its end is that of the stream"}
+	errCut     error = &asteri.ResponseError{Reason: "the application closed its socket within the head of its response"}
 )
 
-// parseRawHead reads the head of a response (RFC 9112 sections 4 and 5) up to its
+// parseHead reads the head of a response (RFC 9112 sections 4 and 5) up to its
 // last field, without the empty line behind it. Fields are views into p. The
 // session judges what may stand in them.
-func parseRawHead(p []byte) (*wire.Head, error) {
+func parseHead(p []byte) (*wire.Head, error) {
 	line, rest, _ := bytes.Cut(p, crlf)
 	h := &wire.Head{Header: new(asteri.Header)}
 	var ok bool
 	if h.Status, ok = parseStatusLine(line); !ok {
-		return nil, errRawHead
+		return nil, errHead
 	}
 	h.Header.Reason = line[min(len("HTTP/1.1 101 "), len(line)):]
 	for n := 0; len(rest) > 0; n++ {
@@ -43,11 +43,11 @@ func parseRawHead(p []byte) (*wire.Head, error) {
 		value = bytes.Trim(value, " \t")
 		switch {
 		case !ok || !httpfield.IsToken(name):
-			return nil, errRawHead
-		case n == maxRawFields:
-			return nil, errRawLength
+			return nil, errHead
+		case n == maxFields:
+			return nil, errLength
 		case asteri.EqualFold(name, "transfer-encoding") && h.Status >= 200:
-			return nil, errRawChunked
+			return nil, errChunked
 		}
 		h.Add(name, value)
 	}

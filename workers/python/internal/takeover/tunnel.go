@@ -1,4 +1,4 @@
-package python
+package takeover
 
 import (
 	"cmp"
@@ -23,43 +23,35 @@ const (
 // no second end.
 const aliveEvery = time.Second
 
-func (r *rawSocket) upgrade(h *wire.Head) error {
-	c := r.call
-	if c.req.Protocol != "" {
+func (r *Socket) upgrade(h *wire.Head) error {
+	if r.call.Connects() {
 		h.Header.Del("Sec-WebSocket-Accept")
 	}
 	if asteri.EqualFold(h.Header.Get("Upgrade"), "websocket") {
 		r.frames = new(ws.Follower)
 	}
-	if w := r.link.worker; !w.info.wholeBody { // else it holds the room of its call
-		if !w.pool.dispatcher.addSocket(w) {
-			w.pool.warnOfSockets()
-			return errSocketsFull
-		}
-		r.counted = true
-	}
 	var err error
-	c.account()
-	if r.tunnel, err = c.x.Upgrade(asteri.UpgradeRaw, h.Header); err != nil {
-		if r.counted {
-			r.counted = false
-			r.link.worker.pool.dispatcher.removeSocket(r.link.worker)
-		}
+	if r.counted, err = r.worker.AddSocket(); err != nil {
 		return err
 	}
-	r.take(rawTunnel)
-	r.call = nil // its head is large beside what an idle tunnel needs
-	r.tunnel.OnShutdown(r.drain)
-	r.tunnel.Read((*rawInput)(r))
+	r.call.Account()
+	if r.tunnel, err = r.x.Upgrade(asteri.UpgradeRaw, h.Header); err != nil {
+		r.Uncount()
+		return err
+	}
+	r.take(inTunnel)
+	r.call, r.x = nil, nil // its head is large beside what an idle tunnel needs
+	r.tunnel.OnShutdown(r.Drain)
+	r.tunnel.Read((*input)(r))
 	if r.draining {
-		r.drain()
+		r.Drain()
 	}
 	return nil
 }
 
 // passFrames passes on what the application sends. Once it is to end, that is only
 // the rest of a frame, so that the client can be told.
-func (r *rawSocket) passFrames(p []byte) {
+func (r *Socket) passFrames(p []byte) {
 	n := 0
 	for r.frames != nil && n < len(p) && !r.mayLeave() {
 		n += r.frames.Next(p[n:])
@@ -80,25 +72,25 @@ func (r *rawSocket) passFrames(p []byte) {
 	}
 }
 
-// rawInput is the socket as the sink of its tunnel.
-type rawInput rawSocket
+// input is the socket as the sink of its tunnel.
+type input Socket
 
 // OnBody passes on what the client sends, as the application takes it.
-func (i *rawInput) OnBody(p []byte) {
-	r := (*rawSocket)(i)
-	if r.phase != rawTunnel {
+func (i *input) OnBody(p []byte) {
+	r := (*Socket)(i)
+	if r.phase != inTunnel {
 		return
 	}
 	r.held += len(p)
-	if r.conn.Write(p) < rawHigh {
+	if r.conn.Write(p) < high {
 		r.consumed()
 	}
 }
 
 // OnEnd: the client sends no more, and may still read.
-func (i *rawInput) OnEnd(*asteri.Header) {
-	r := (*rawSocket)(i)
-	if r.phase == rawTunnel {
+func (i *input) OnEnd(*asteri.Header) {
+	r := (*Socket)(i)
+	if r.phase == inTunnel {
 		r.conn.CloseWrite()
 		r.watchClient()
 	}
@@ -106,21 +98,21 @@ func (i *rawInput) OnEnd(*asteri.Header) {
 
 // OnError: the client is gone. It is also what follows when the front has closed
 // the tunnel.
-func (i *rawInput) OnError(error) {
-	if r := (*rawSocket)(i); r.phase == rawTunnel && !r.said {
+func (i *input) OnError(error) {
+	if r := (*Socket)(i); r.phase == inTunnel && !r.said {
 		r.close()
 	}
 }
 
-func (r *rawSocket) consumed() {
-	if n := r.held; n > 0 && r.phase == rawTunnel {
+func (r *Socket) consumed() {
+	if n := r.held; n > 0 && r.phase == inTunnel {
 		r.held = 0
 		r.tunnel.Consumed(n)
 	}
 }
 
 // watchClient looks whether the client is there at all.
-func (r *rawSocket) watchClient() {
+func (r *Socket) watchClient() {
 	if !r.said && !r.tunnel.Post(func() {}) {
 		r.close()
 		return
@@ -128,7 +120,7 @@ func (r *rawSocket) watchClient() {
 	r.conn.SetTimer(timerAlive, aliveEvery)
 }
 
-func (r *rawSocket) tunnelTimer(t loop.Timer) {
+func (r *Socket) tunnelTimer(t loop.Timer) {
 	switch t {
 	case timerAlive:
 		r.watchClient()
@@ -142,16 +134,15 @@ func (r *rawSocket) tunnelTimer(t loop.Timer) {
 
 // The end of the worker, or of the server.
 
-// drain has the tunnel closed: at once, or when WebSockets have lived on for as
+// Drain has the tunnel closed: at once, or when WebSockets have lived on for as
 // long as they may.
-func (r *rawSocket) drain() {
+func (r *Socket) Drain() {
 	r.draining = true
-	if r.phase != rawTunnel || r.leaving {
+	if r.phase != inTunnel || r.leaving {
 		return
 	}
-	cfg := r.link.worker.cfg
-	wait, code := cfg.WebSocket.Linger, ws.ServiceRestart
-	if latest := max(cfg.GracefulTimeout-leaveBefore, 0); wait > 0 && wait >= latest {
+	wait, code := r.settings.Linger, ws.ServiceRestart
+	if latest := max(r.settings.GracefulTimeout-leaveBefore, 0); wait > 0 && wait >= latest {
 		wait, code = latest, ws.GoingAway
 	}
 	if at := time.Now().Add(wait); r.leaveAt.IsZero() || at.Before(r.leaveAt) {
@@ -170,10 +161,10 @@ const leaveBefore = time.Second
 // leave tells the application, which sees the end of what the client sends, and
 // the client of a WebSocket. Of other protocols only the application knows how to
 // say goodbye.
-func (r *rawSocket) leave() {
+func (r *Socket) leave() {
 	r.leaving = true
 	r.conn.CloseWrite()
-	r.conn.SetTimer(timerGone, cmp.Or(r.link.worker.cfg.WebSocket.CloseTimeout, 10*time.Second))
+	r.conn.SetTimer(timerGone, cmp.Or(r.settings.CloseTimeout, 10*time.Second))
 	if r.mayLeave() {
 		r.sayGoodbye()
 	}
@@ -181,11 +172,11 @@ func (r *rawSocket) leave() {
 
 // mayLeave tells whether the client is to be told, and can be: not within a frame
 // of the application.
-func (r *rawSocket) mayLeave() bool {
+func (r *Socket) mayLeave() bool {
 	return r.leaving && !r.said && r.frames != nil && r.frames.Between()
 }
 
-func (r *rawSocket) sayGoodbye() {
+func (r *Socket) sayGoodbye() {
 	r.said = true
 	if _, err := r.tunnel.Write(ws.AppendClose(nil, r.code, "")); err == nil {
 		r.tunnel.Close()

@@ -1,9 +1,10 @@
-package python
+package process
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +12,15 @@ import (
 	"strings"
 )
 
-// interpreter finds the Python to run.
-func (c *Config) interpreter() (string, error) {
+// Python says which Python workers run, and with what around it.
+type Python struct {
+	Interpreter, App, Chdir string   // those of python.Config
+	Env                     []string // "NAME=value" additions to the server's own environment
+	Log                     *slog.Logger
+}
+
+// Find returns the path of the Python to run. The error is a *BootError.
+func (c Python) Find() (string, error) {
 	if c.Interpreter != "" {
 		path, err := exec.LookPath(c.Interpreter)
 		if err != nil {
@@ -39,9 +47,9 @@ func (c *Config) interpreter() (string, error) {
 	return filepath.Abs(path)
 }
 
-// warnOfEnvironments says which virtual environments are there, or should be, and are not
+// WarnOfEnvironments says which virtual environments are there, or should be, and are not
 // used: the application would miss its libraries without a word.
-func (c *Config) warnOfEnvironments() {
+func (c Python) WarnOfEnvironments() {
 	if c.Interpreter != "" {
 		return
 	}
@@ -53,13 +61,13 @@ func (c *Config) warnOfEnvironments() {
 		}
 		named := i == 0 && env == os.Getenv("VIRTUAL_ENV")
 		if _, missing := os.Stat(env); named || !errors.Is(missing, fs.ErrNotExist) {
-			c.Logger.Warn("A virtual environment cannot be used", "environment", env, "named_by_virtual_env", named, "error", err)
+			c.Log.Warn("A virtual environment cannot be used", "environment", env, "named_by_virtual_env", named, "error", err)
 		}
 	}
 }
 
 // environments returns the virtual environments to look at, best first.
-func (c *Config) environments() []string {
+func (c Python) environments() []string {
 	var dirs []string
 	if env := os.Getenv("VIRTUAL_ENV"); env != "" {
 		dirs = append(dirs, env)
@@ -81,8 +89,8 @@ var own = []string{
 	"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "ASTERI_STATUS_TOKEN",
 }
 
-// environ returns the environment of a worker.
-func (c *Config) environ() []string {
+// Environ returns the environment of a worker.
+func (c Python) Environ() []string {
 	inherited := slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(own, name)
