@@ -42,12 +42,13 @@ var layers = map[string]layer{
 	// The pool of Python workers is a floor of rooms: it imports them, never the other
 	// way round.
 	"workers/python": {imports: []string{
-		root, "loop", "workers", "internal", "internal/httpfield", "internal/spool", "internal/turns",
-		"workers/python/internal/wire", "workers/python/internal/control", "workers/python/internal/output",
-		"workers/python/internal/process", "workers/python/internal/report", "workers/python/internal/takeover",
+		root, "loop", "workers", "internal", "internal/httpfield", "internal/spool",
+		"workers/python/internal/wire", "workers/python/internal/control", "workers/python/internal/dispatch",
+		"workers/python/internal/output", "workers/python/internal/process", "workers/python/internal/report", "workers/python/internal/takeover",
 	}},
 	"workers/python/internal/wire":     {imports: []string{root, "internal"}},
 	"workers/python/internal/control":  {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/dispatch": {imports: []string{root, "internal", "internal/turns"}},
 	"workers/python/internal/output":   {imports: []string{"internal", "workers/python/internal/wire"}},
 	"workers/python/internal/process":  {imports: []string{"internal", "workers/python/internal/wire"}},
 	"workers/python/internal/report":   {imports: []string{"workers/python/internal/wire"}},

@@ -9,7 +9,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/spool"
-	"github.com/asteri/asteri-loop/internal/turns"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/takeover"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
@@ -24,14 +24,8 @@ type call struct {
 	// upgrade is req as a worker with WebSockets gets it, if it asks for one;
 	// rawForm as one gets it that is given a socket, if it offers an upgrade.
 	upgrade, rawForm *asteri.Request
-	handshake        bool // it asks for a WebSocket
 
-	// The dispatcher's.
-	place    place
-	worker   *worker
-	queuedAt time.Duration // by the clock of deadlines; 0: never
-	turn     turns.Place[*call]
-	trial    *trial // that it is on
+	ticket dispatch.Ticket // the dispatcher's
 
 	// The link's, while the call is in its table, which table names.
 	table     atomic.Pointer[callTable]
@@ -102,8 +96,10 @@ func (p *Pool) newCall(x asteri.Exchange) *call {
 	if !ok {
 		c = new(call)
 		c.onCancel = c.cancelled
+		c.ticket.Call = c
 	}
 	c.pool, c.x, c.req, c.home = p, x, x.Request(), x.Home()
+	c.ticket.Request = c.req
 	x.SetTimeout(-1) // the dispatcher and the supervisor have their own
 	return c
 }
@@ -119,12 +115,12 @@ func (c *call) recycle() {
 		return
 	}
 	c.x, c.req, c.home = nil, nil, nil
-	c.place, c.worker, c.queuedAt = nowhere, nil, 0
+	c.ticket.Reset()
 	c.history.submitted = 0
 	c.history.taken.Store(0)
 	c.history.worker.Store(0)
 	c.body, c.bodyKind, c.held = wire.Content{}, bodyNone, 0
-	c.over, c.retried, c.handshake = false, false, false
+	c.over, c.retried = false, false
 	c.pool.spareCalls.Put(c)
 }
 
@@ -146,19 +142,20 @@ func (c *call) toHome(at asteri.Executor, fn func()) bool {
 
 // submit asks the dispatcher for a worker.
 func (c *call) submit() {
-	if c.handshake && c.pool.dispatcher.socketsFull() {
+	if c.ticket.Handshake && c.pool.dispatcher.SocketsFull() {
 		c.refuseSocket()
 		return
 	}
-	w, refused := c.pool.dispatcher.submit(c, c.home)
+	at, refused := c.pool.dispatcher.Submit(&c.ticket, c.home)
 	switch {
-	case refused == c:
+	case refused == &c.ticket:
 		c.crowdedOut()
 	case refused != nil:
-		refused.home.Post(refused.crowdedOut)
+		other := callOf(refused)
+		other.home.Post(other.crowdedOut)
 	}
-	if w != nil {
-		w.link.deliver(c, c.home)
+	if at != nil {
+		linkOf(at).deliver(c, c.home)
 	}
 }
 
@@ -182,17 +179,17 @@ const retryAfter = 1
 func (c *call) resubmit() { c.again(nil) }
 
 // again asks for another worker, on trial if t is not nil.
-func (c *call) again(t *trial) {
+func (c *call) again(t *dispatch.Trial) {
 	if c.over {
 		return
 	}
 	c.dropRaw()
-	w, ok := c.pool.dispatcher.resubmit(c, c.home, t)
+	at, ok := c.pool.dispatcher.Resubmit(&c.ticket, c.home, t)
 	switch {
 	case !ok:
 		c.stopped()
-	case w != nil:
-		w.link.deliver(c, c.home)
+	case at != nil:
+		linkOf(at).deliver(c, c.home)
 	}
 }
 
@@ -248,9 +245,9 @@ func (c *call) cancelled(cause error) {
 		}
 		return
 	}
-	wasQueued, w := c.pool.dispatcher.withdraw(c)
-	if w != nil {
-		w.link.cancel(c, hard, c.home)
+	wasQueued, at := c.pool.dispatcher.Withdraw(&c.ticket)
+	if at != nil {
+		linkOf(at).cancel(c, hard, c.home)
 	}
 	switch {
 	case hard:
@@ -298,8 +295,8 @@ func (c *call) giveUp(err error) {
 
 // letGo aborts the exchange, and tells the worker.
 func (c *call) letGo(err error) {
-	if w := c.worker; w != nil {
-		w.link.cancel(c, true, c.home)
+	if at := c.ticket.Room(); at != nil {
+		linkOf(at).cancel(c, true, c.home)
 	}
 	c.abort(err)
 }

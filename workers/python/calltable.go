@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
@@ -27,7 +28,7 @@ type callTable struct {
 
 func (t *callTable) init(capacity int) {
 	n := 16
-	for n < 2*(capacity+maxCredit) {
+	for n < 2*(capacity+dispatch.MaxCredit) {
 		n *= 2
 	}
 	t.slots = make([]*call, n)

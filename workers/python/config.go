@@ -150,23 +150,4 @@ const (
 	grantStep = 64 << 10
 	// maxBatch is the size at which a batch of requests is sent early.
 	maxBatch = 1 << 20
-
-	// maxCredit bounds the calls that wait in a worker's link.
-	maxCredit = 16
-	// manyCalls is the capacity from which a worker needs no credit, since
-	// it starts all that it gets.
-	manyCalls = 64
-	// quickAnswer is the time for an answer up to which credit is raised.
-	quickAnswer = time.Millisecond
-	// recallAfter is how long calls wait in a link behind a slow one, while nothing
-	// comes of it, before they are called back for a worker that is free; it may be
-	// twice as long.
-	recallAfter = 2 * time.Millisecond
-	// patientLooks is after how many times recallAfter they are called back for
-	// workers that are busy and make progress: so long that one which has only lost
-	// its processor to the others has it again.
-	patientLooks = 5
-	// probeAfter is how long nothing comes of a worker that starts all it gets before
-	// it is asked whether it still reads its link, and how long it has to answer.
-	probeAfter = 10 * time.Millisecond
 )

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
@@ -48,7 +49,7 @@ func (l *link) sweep() {
 		return
 	}
 	// First, so that no client that has its 504 is sent to this worker again.
-	l.worker.pool.dispatcher.suspend(l.worker)
+	l.worker.pool.dispatcher.Suspend(&l.worker.room)
 	// Before their calls are cancelled, and may go on somewhere else.
 	l.worker.control.Stack(0)
 	l.late.asked = true
@@ -153,8 +154,8 @@ func (l *link) heeded() {
 func (l *link) resume() {
 	l.late.suspended = false
 	l.conn.SetTimer(timerLate, 0)
-	for _, c := range l.worker.pool.dispatcher.add(l.worker) {
-		l.deliver(c, nil)
+	for _, t := range l.worker.pool.dispatcher.Add(&l.worker.room) {
+		l.deliver(callOf(t), nil)
 	}
 }
 
@@ -202,7 +203,7 @@ func (l *link) recall(n int) {
 	}
 	l.openInbox() // they may be there still
 	from := l.calls.waiting
-	if l.calls.capacity >= manyCalls {
+	if l.calls.capacity >= dispatch.ManyCalls {
 		from = l.calls.all(nil)
 	}
 	if !l.ask(from, n) {
@@ -244,7 +245,7 @@ func (l *link) onProbed() error {
 		return wire.Violation("PROBED that was not asked for")
 	}
 	l.probing = false
-	l.next = l.worker.pool.dispatcher.probed(l.worker, l.calls.lastID != l.probedAt, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Probed(&l.worker.room, l.calls.lastID != l.probedAt, l.next[:0])
 	l.sendNext()
 	return nil
 }
@@ -273,7 +274,7 @@ func (l *link) onRecalled(ids []uint32) {
 
 // takeBack has calls that the worker has not started go elsewhere, whatever their method.
 func (l *link) takeBack(back []*call) {
-	l.next = l.worker.pool.dispatcher.restore(l.worker, len(back), l.next[:0])
+	l.next = l.worker.pool.dispatcher.Restore(&l.worker.room, len(back), l.next[:0])
 	l.sendNext()
 	// The last one first: each goes to the front of the queue.
 	for i := len(back) - 1; i >= 0; i-- {

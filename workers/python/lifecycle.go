@@ -55,7 +55,7 @@ func (s *supervisor) onExited(w *worker) {
 	}
 	wasReady := w.is(stateReady)
 	w.state.Store(int32(stateExited))
-	s.pool.dispatcher.remove(w)
+	s.pool.dispatcher.Remove(&w.room)
 	if r := s.reload; r != nil && w.generation == r.generation {
 		s.failReload(&BootError{Phase: "start", Message: "a worker " + exit.String() + " right after it was ready"})
 		return
@@ -97,7 +97,7 @@ func backoff(failures int) time.Duration {
 
 // onLinkEnded gives a worker whose sockets have ended a moment to exit.
 func (s *supervisor) onLinkEnded(w *worker) {
-	s.pool.dispatcher.remove(w)
+	s.pool.dispatcher.Remove(&w.room)
 	if w.is(stateReady) && w.killAt == 0 {
 		w.killAt = awake.Now() + process.ExitPatience
 	}
@@ -157,7 +157,7 @@ func (s *supervisor) drain(w *worker) {
 	case stateReady:
 		w.state.Store(int32(stateDraining))
 		w.killAt = awake.Now() + w.cfg.GracefulTimeout
-		s.pool.dispatcher.remove(w)
+		s.pool.dispatcher.Remove(&w.room)
 		w.post((*link).retire)
 	}
 }
@@ -171,7 +171,7 @@ func (s *supervisor) kill(w *worker, why process.Cause, reason string) {
 	w.cause, w.killed = why, reason
 	w.killAt = awake.Now() + unkillableAfter
 	w.state.Store(int32(stateKilled))
-	s.pool.dispatcher.remove(w)
+	s.pool.dispatcher.Remove(&w.room)
 	if booting {
 		w.cancel() // its goroutine has the process
 	} else {
@@ -213,9 +213,10 @@ func (s *supervisor) watch(now time.Duration) {
 		}
 	}
 	s.ping(now)
-	deliverAll(s.pool.dispatcher.widen(), nil)
+	deliverAll(s.pool.dispatcher.Widen(), nil)
 	if t := s.config.QueueTimeout; t > 0 {
-		for _, c := range s.pool.dispatcher.expire(now - t) {
+		for _, old := range s.pool.dispatcher.Expire(now - t) {
+			c := callOf(old)
 			c.toHome(nil, c.expired)
 		}
 	}

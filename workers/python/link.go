@@ -11,6 +11,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/takeover"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
@@ -37,7 +38,7 @@ type link struct {
 	in      wire.Reader
 	answers answerBatch
 	data    dataFrame
-	next    []*call
+	next    []*dispatch.Ticket
 
 	lastAnswers time.Time     // when the last answers came
 	sweeping    bool          // the sweep timer runs
@@ -167,7 +168,7 @@ func (l *link) form(c *call) *asteri.Request {
 // returnCall gives up a call that was not sent, and runs then on its home: later, since
 // it may come back from there.
 func (l *link) returnCall(c *call, then func()) {
-	l.next = l.worker.pool.dispatcher.restore(l.worker, 1, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Restore(&l.worker.room, 1, l.next[:0])
 	l.sendNext()
 	c.toHome(nil, then)
 }
@@ -275,24 +276,21 @@ func (l *link) remove(c *call) {
 }
 
 // release tells the dispatcher that n calls are over and sends those that take
-// their place. took is the time that the worker spent on them, or unknownTime.
+// their place. took is the time that the worker spent on them, or dispatch.UnknownTime.
 func (l *link) release(n int, took time.Duration) {
 	if n == 0 {
 		return
 	}
 	l.worker.hasServed(n)
-	l.next = l.worker.pool.dispatcher.release(l.worker, n, took, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Release(&l.worker.room, n, took, l.next[:0])
 	l.sendNext()
 }
-
-// unknownTime is that of calls which tell nothing of how quick their worker is.
-const unknownTime = time.Duration(-1)
 
 func (l *link) sendNext() {
 	next := l.next
 	l.next = nil // send may release more
-	for _, c := range next {
-		l.send(c)
+	for _, t := range next {
+		l.send(callOf(t))
 	}
 	clear(next)
 	l.next = next[:0]
@@ -344,7 +342,7 @@ func (l *link) OnData(in []byte) (int, error) {
 // have to.
 func (l *link) OnEOF() {
 	l.eof, l.retiring = true, true
-	l.worker.pool.dispatcher.remove(l.worker) // it would read no more
+	l.worker.pool.dispatcher.Remove(&l.worker.room) // it would read no more
 	if l.exited {
 		l.finish()
 		return

@@ -47,7 +47,7 @@ func (c *deadConn) Heavy() bool                          { return false }
 func testLink(t testing.TB, n int) (*link, []*recorder) {
 	t.Helper()
 	p := testPool()
-	t.Cleanup(p.dispatcher.close)
+	t.Cleanup(p.dispatcher.Close)
 	on := idleLoop(t)
 	w := testWorker(p, n, on)
 	w.info = Info{Interface: "wsgi", Capacity: n, wholeBody: true}
@@ -66,7 +66,7 @@ func testLink(t testing.TB, n int) (*link, []*recorder) {
 	}
 	t.Cleanup(w.control.Close)
 	w.link = newLink(w, &deadConn{on: on})
-	p.dispatcher.add(w)
+	p.dispatcher.Add(&w.room)
 	var xs []*recorder
 	for range n {
 		c := testCall(p, on)
@@ -157,7 +157,7 @@ func TestResponseInParts(t *testing.T) {
 		t.Error("the call's room was free before DONE")
 	}
 	feed(l, wiretest.Frame(wire.FrameDone, 0, 1, []byte{}), 0)
-	if l.calls.open != 0 || l.worker.room.calls != 0 {
+	if calls, _ := l.worker.pool.dispatcher.At(&l.worker.room); l.calls.open != 0 || calls != 0 {
 		t.Error("the call's room is not free after DONE")
 	}
 }

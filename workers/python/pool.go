@@ -13,6 +13,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"
 	"github.com/asteri/asteri-loop/workers/websocket"
@@ -33,7 +34,7 @@ type Pool struct {
 	engine     Engine
 	log        *slog.Logger
 	spools     *spool.Store
-	dispatcher *dispatcher
+	dispatcher *dispatch.Dispatcher
 	supervisor *supervisor
 	sockets    *websocket.Server
 
@@ -94,7 +95,7 @@ func Start(engine Engine, cfg Config) (*Pool, error) {
 func newPool(cfg *Config) *Pool {
 	p := &Pool{
 		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir),
-		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
+		dispatcher: dispatch.New(cfg.QueueSize), ready: make(chan struct{}),
 		metrics: report.NewMetrics(cfg.Logger),
 	}
 	w := cfg.WebSocket
@@ -176,8 +177,9 @@ func (p *Pool) Stop(ctx context.Context) {
 func (p *Pool) Kill() {
 	p.supervisor.post(func(s *supervisor) { s.stop(0) })
 	<-p.supervisor.done
-	p.dispatcher.close()
-	for _, c := range p.dispatcher.expire(awake.Now() + time.Hour) {
+	p.dispatcher.Close()
+	for _, old := range p.dispatcher.Expire(awake.Now() + time.Hour) {
+		c := callOf(old)
 		c.toHome(nil, c.stopped)
 	}
 }
@@ -206,7 +208,7 @@ func Check(ctx context.Context, cfg Config) (Info, error) {
 	cfg = cfg.withDefaults()
 	cfg.python().WarnOfEnvironments()
 	p := newPool(&cfg)
-	defer p.dispatcher.close()
+	defer p.dispatcher.Close()
 	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	defer w.cancel()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/output"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
@@ -293,7 +294,7 @@ func (l *link) onDone(c *call) {
 	l.begins(c)
 	l.worker.control.Drop(c.id)
 	l.remove(c)
-	took := unknownTime // of one that was cancelled before it was started
+	took := dispatch.UnknownTime // of one that was cancelled before it was started
 	if !c.started.IsZero() {
 		took = l.loop.Now().Sub(c.started)
 	}

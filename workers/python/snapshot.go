@@ -51,7 +51,7 @@ type Snapshot struct {
 // Snapshot returns the present state. It may be called from any goroutine.
 func (p *Pool) Snapshot() Snapshot {
 	s := Snapshot{
-		Queued: p.dispatcher.waiting(), QueueSize: p.dispatcher.limit,
+		Queued: p.dispatcher.Waiting(), QueueSize: p.dispatcher.Limit(),
 		Refused: p.counts.refused.Load(), Expired: p.counts.expired.Load(), Retried: p.counts.retried.Load(),
 		TimedOut: p.counts.timedOut.Load(), Started: p.counts.started.Load(), Exits: p.counts.exits.ByName(),
 	}
@@ -68,7 +68,7 @@ func (w *worker) status() WorkerStatus {
 	st := WorkerStatus{
 		PID: int(w.pid.Load()), Number: w.age, Served: w.served.Load(), Term: w.term, Started: w.born,
 	}
-	st.InFlight, st.Sockets = w.pool.dispatcher.at(w)
+	st.InFlight, st.Sockets = w.pool.dispatcher.At(&w.room)
 	switch state {
 	case stateStarting:
 		st.State = "STARTING"

@@ -95,7 +95,7 @@ func (l *link) onSocketFrame(s *socket, h wire.FrameHeader, payload []byte) erro
 	case wire.FrameDone:
 		l.calls.removeSocket(s)
 		if s.counted {
-			l.worker.pool.dispatcher.removeSocket(l.worker)
+			l.worker.pool.dispatcher.RemoveSocket(&l.worker.room)
 		}
 		s.toHome(func() { s.close(websocket.NormalClosure, "") })
 	default:

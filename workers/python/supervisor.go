@@ -252,8 +252,8 @@ func (s *supervisor) onReady(w *worker) {
 // admit gives calls to a ready worker.
 func (s *supervisor) admit(w *worker) {
 	s.pool.wholeBodies.Store(w.info.wholeBody)
-	for _, c := range s.pool.dispatcher.add(w) {
-		w.link.deliver(c, nil)
+	for _, t := range s.pool.dispatcher.Add(&w.room) {
+		w.link.deliver(callOf(t), nil)
 	}
 }
 

@@ -28,7 +28,7 @@ func (c *call) offerUpgrade() bool {
 	if _, ok := c.home.(*loop.Loop); ok { // which is to adopt the socket
 		c.rawForm = takeover.Form(c.req)
 	}
-	c.handshake = (c.upgrade != nil || c.rawForm != nil) && websocket.Offered(c.req)
+	c.ticket.Handshake = (c.upgrade != nil || c.rawForm != nil) && websocket.Offered(c.req)
 	if c.req.Protocol != "" && c.upgrade == nil && c.rawForm == nil {
 		c.x.Abort(&asteri.StatusError{Code: http.StatusNotImplemented, Reason: "protocol of CONNECT is not known"}) // RFC 9220 section 3
 		return false
@@ -97,7 +97,7 @@ func (l *lender) AddSocket() (counted bool, err error) {
 	if w.info.wholeBody {
 		return false, nil
 	}
-	if !w.pool.dispatcher.addSocket(w) {
+	if !w.pool.dispatcher.AddSocket(&w.room) {
 		w.pool.warnOfSockets()
 		return false, errSocketsFull
 	}
@@ -105,7 +105,7 @@ func (l *lender) AddSocket() (counted bool, err error) {
 }
 
 // RemoveSocket implements takeover.Worker.
-func (l *lender) RemoveSocket() { l.worker.pool.dispatcher.removeSocket(l.worker) }
+func (l *lender) RemoveSocket() { l.worker.pool.dispatcher.RemoveSocket(&l.worker.room) }
 
 // Taken implements takeover.Worker.
 func (l *lender) Taken(of takeover.Call, r *takeover.Socket) {

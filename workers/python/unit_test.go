@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -98,104 +96,15 @@ func testPool() *Pool {
 
 func testWorker(p *Pool, capacity int, on *loop.Loop) *worker {
 	w := &worker{pool: p, cfg: p.config(), loop: on, log: slog.New(slog.DiscardHandler), parted: make(chan struct{})}
-	w.room.capacity = capacity
+	w.room.Init(w, on, capacity, 0)
 	return w
 }
 
 func testCall(p *Pool, home asteri.Executor) *call {
 	x := newRecorder(home)
-	return &call{pool: p, x: x, req: &x.req, home: home}
-}
-
-func TestDispatcherChoosesTheLeastBusy(t *testing.T) {
-	p := testPool()
-	d := p.dispatcher
-	defer d.close()
-	here, there := idleLoop(t), idleLoop(t)
-	a, b := testWorker(p, 2, there), testWorker(p, 2, here)
-	d.add(a)
-	d.add(b)
-	var got []*worker
-	for range 4 {
-		w, refused := d.submit(testCall(p, here), here)
-		if refused != nil {
-			t.Fatal("refused")
-		}
-		got = append(got, w)
-	}
-	if want := []*worker{b, a, b, a}; !slices.Equal(got, want) {
-		t.Error("ties did not go to the local loop, or a busier worker was chosen")
-	}
-	if w, refused := d.submit(testCall(p, here), here); w != nil || refused != nil {
-		t.Error("a call was placed beyond the capacity, or refused")
-	}
-}
-
-func TestDispatcherQueue(t *testing.T) {
-	p := testPool()
-	d := p.dispatcher
-	defer d.close()
-	l := idleLoop(t)
-	var calls []*call
-	for range 3 {
-		c := testCall(p, l)
-		calls = append(calls, c)
-		if w, refused := d.submit(c, l); w != nil || refused != nil {
-			t.Fatal("without a worker calls wait")
-		}
-	}
-	one := testCall(p, l)
-	if _, refused := d.submit(one, l); refused != one {
-		t.Error("the queue has no bound")
-	}
-	again := testCall(p, l)
-	if _, ok := d.resubmit(again, l, nil); !ok {
-		t.Error("a call that had a place was refused")
-	}
-	if was, _ := d.withdraw(calls[1]); !was {
-		t.Error("a waiting call was not withdrawn")
-	}
-	if was, w := d.withdraw(calls[1]); was || w != nil {
-		t.Error("a call was withdrawn twice")
-	}
-	w := testWorker(p, 1, l)
-	if got := d.add(w); len(got) != 1 || got[0] != again {
-		t.Error("the call that came back was not first")
-	}
-	if was, at := d.withdraw(again); was || at != w {
-		t.Error("a placed call is not where it is")
-	}
-	if got := d.release(w, 1, time.Second, nil); len(got) != 1 || got[0] != calls[0] {
-		t.Error("calls do not keep their order")
-	}
-	if old := d.expire(awake.Now() + time.Hour); len(old) != 1 || old[0] != calls[2] || d.waiting() != 0 {
-		t.Error("the last call did not expire")
-	}
-	d.remove(w)
-	if got, refused := d.submit(testCall(p, l), l); got != nil || refused != nil {
-		t.Error("a removed worker was given a call")
-	}
-}
-
-func TestCreditFollowsTheWorkersSpeed(t *testing.T) {
-	r := room{capacity: 1}
-	for range 20 {
-		r.adapt(1, 100*time.Microsecond)
-	}
-	if r.credit != maxCredit {
-		t.Errorf("credit of a quick worker is %d", r.credit)
-	}
-	r.adapt(1, 20*time.Millisecond)
-	r.adapt(1, 20*time.Millisecond)
-	r.adapt(1, 20*time.Millisecond)
-	if r.credit != 0 {
-		t.Errorf("credit of a slow worker is %d", r.credit)
-	}
-	many := room{capacity: 1000}
-	many.adapt(5, 0)
-	if many.credit != 0 {
-		t.Error("a worker that starts all it gets has credit")
-	}
+	c := &call{pool: p, x: x, req: &x.req, home: home}
+	c.ticket.Call, c.ticket.Request = c, c.req
+	return c
 }
 
 func TestCallTable(t *testing.T) {

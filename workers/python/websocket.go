@@ -70,7 +70,7 @@ func (l *link) onAccept(c *call, payload []byte) error {
 	s := &socket{link: l, id: c.id, home: c.home, about: c.req.LogAttr(), window: wire.ResponseWindow, retiring: l.retiring, crowded: l.crowded}
 	l.remove(c)
 	l.calls.addSocket(s)
-	s.counted = l.worker.pool.dispatcher.addSocket(l.worker)
+	s.counted = l.worker.pool.dispatcher.AddSocket(&l.worker.room)
 	l.release(1, 0)
 	if !s.counted {
 		c.toHome(l.loop, func() {

@@ -11,6 +11,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/control"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/output"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"
@@ -42,10 +43,7 @@ type worker struct {
 	term     uint64       // how many requests it serves until it is relieved; 0: any number
 	lastPong atomic.Int64 // by the clock of deadlines
 
-	// The dispatcher's.
-	room       room
-	takesCalls bool
-	removed    bool // and never takes any again
+	room dispatch.Room // the dispatcher's
 
 	// The supervisor's.
 	generation int
@@ -71,8 +69,6 @@ const (
 	stateExited
 )
 
-func (w *worker) executor() asteri.Executor { return w.loop }
-
 // boot starts the process and waits until it is ready. It runs on a goroutine of
 // its own and tells the supervisor how it ended.
 func (w *worker) boot() {
@@ -80,10 +76,11 @@ func (w *worker) boot() {
 	info, err := w.start(false)
 	if err == nil {
 		w.info = info
-		w.room.capacity, w.room.probes = info.Capacity, info.Capacity >= manyCalls
-		if !info.wsgi() { // there each holds a call's room
-			w.room.maxSockets = w.cfg.WebSocketConnections
+		maxSockets := 0 // each holds a call's room
+		if !info.wsgi() {
+			maxSockets = w.cfg.WebSocketConnections
 		}
+		w.room.Init(w, w.loop, info.Capacity, maxSockets)
 		err = w.adopt()
 	}
 	if err != nil {
@@ -195,8 +192,22 @@ func (w *worker) adopt() error {
 // post runs fn on the link's loop.
 func (w *worker) post(fn func(l *link)) { w.loop.Post(func() { fn(w.link) }) }
 
-// recall asks for calls back that the worker has not started.
-func (w *worker) recall(n int) { w.post(func(l *link) { l.recall(n) }) }
+// Recall asks for calls back that the worker has not started.
+func (w *worker) Recall(n int) { w.post(func(l *link) { l.recall(n) }) }
+
+// Probe asks whether the worker reads its link.
+func (w *worker) Probe() { w.post((*link).probe) }
+
+// callOf and linkOf return whose a ticket and a room are.
+func callOf(t *dispatch.Ticket) *call { return t.Call.(*call) }
+func linkOf(r *dispatch.Room) *link   { return r.Worker.(*worker).link }
+
+// deliverAll gives calls to the workers that they were placed at. It is called on at.
+func deliverAll(next []dispatch.Placement, at asteri.Executor) {
+	for _, p := range next {
+		linkOf(p.Room).deliver(callOf(p.Ticket), at)
+	}
+}
 
 // hasServed counts n requests. The link's loop calls it.
 func (w *worker) hasServed(n int) {
@@ -208,7 +219,7 @@ func (w *worker) hasServed(n int) {
 // retire asks the supervisor for a replacement, after which the worker finishes
 // what it has.
 func (w *worker) retire(reason string) {
-	w.pool.dispatcher.remove(w)
+	w.pool.dispatcher.Remove(&w.room)
 	w.pool.supervisor.post(func(s *supervisor) { s.replace(w, reason) })
 }
 

@@ -1,6 +1,20 @@
-package python
+package dispatch
 
 import "time"
+
+const (
+	// recallAfter is how long calls wait in a link behind a slow one, while nothing
+	// comes of it, before they are called back for a worker that is free; it may be
+	// twice as long.
+	recallAfter = 2 * time.Millisecond
+	// patientLooks is after how many times recallAfter they are called back for
+	// workers that are busy and make progress: so long that one which has only lost
+	// its processor to the others has it again.
+	patientLooks = 5
+	// probeAfter is how long nothing comes of a worker that starts all it gets before
+	// it is asked whether it still reads its link, and how long it has to answer.
+	probeAfter = 10 * time.Millisecond
+)
 
 // A worker that makes no progress keeps the calls that it has not begun with from others
 // that could run them. The dispatcher looks after workers for as long as that may be so,
@@ -25,7 +39,7 @@ type lookedAt struct {
 }
 
 // note looks whether the worker has made progress since the last time.
-func (r *room) note() (moved bool) {
+func (r *Room) note() (moved bool) {
 	moved = r.finished != r.seen
 	r.seen = r.finished
 	if moved || !r.mayWait() {
@@ -37,14 +51,14 @@ func (r *room) note() (moved bool) {
 }
 
 // mayWait tells whether some calls may not have been begun with.
-func (r *room) mayWait() bool {
+func (r *Room) mayWait() bool {
 	return r.calls > r.capacity || r.probes && r.calls > 0 && (r.unproven || r.probing)
 }
 
-func (r *room) free() int { return max(0, r.capacity-r.calls) }
+func (r *Room) free() int { return max(0, r.capacity-r.calls) }
 
 // beginsToWait is called when a worker has got the first call that it cannot run at once.
-func (d *dispatcher) beginsToWait(r *room) {
+func (d *Dispatcher) beginsToWait(r *Room) {
 	r.seen, r.quiet = r.finished, 0
 	if d.lookArmed {
 		r.quiet-- // the next look is too soon to say
@@ -54,7 +68,7 @@ func (d *dispatcher) beginsToWait(r *room) {
 
 // arm has the dispatcher look after workers in a while. Where there is only one, its
 // calls can go nowhere else.
-func (d *dispatcher) arm(after time.Duration) {
+func (d *Dispatcher) arm(after time.Duration) {
 	if !d.lookArmed && len(d.workers) > 1 {
 		d.lookArmed = true
 		d.lookTimer.Reset(after)
@@ -64,7 +78,7 @@ func (d *dispatcher) arm(after time.Duration) {
 // look calls back what waits behind slow calls: as much as free workers can run; and in
 // the end all of it, as soon as another worker makes progress. It goes to the front of
 // the queue.
-func (d *dispatcher) look() {
+func (d *Dispatcher) look() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -73,18 +87,18 @@ func (d *dispatcher) look() {
 	d.lookArmed = false
 	free, able := 0, 0
 	for _, w := range d.workers {
-		moved := w.room.note()
-		if w.room.probes && w.room.quiet > 0 {
+		moved := w.note()
+		if w.probes && w.quiet > 0 {
 			continue // nobody knows
 		}
-		free += w.room.free()
-		if moved || w.room.free() > 0 {
+		free += w.free()
+		if moved || w.free() > 0 {
 			able++
 		}
 	}
-	var stuck []*worker
+	var stuck []*Room
 	for _, w := range d.workers {
-		r := &w.room
+		r := w
 		switch {
 		case r.quiet <= 0 || r.recalling:
 		case r.probes:
@@ -107,7 +121,7 @@ func (d *dispatcher) look() {
 	}
 }
 
-func (r *room) lookAfter() time.Duration {
+func (r *Room) lookAfter() time.Duration {
 	if r.probes {
 		return probeAfter
 	}
@@ -116,36 +130,36 @@ func (r *room) lookAfter() time.Duration {
 
 // isStuck tells whether a worker of which nothing comes owes the answer to a PROBE, which
 // it is sent otherwise.
-func (d *dispatcher) isStuck(w *worker) bool {
-	r := &w.room
+func (d *Dispatcher) isStuck(w *Room) bool {
+	r := w
 	if r.probing {
 		return r.quiet > 1
 	}
 	r.probing, r.unproven = true, false
-	w.post((*link).probe)
+	w.Worker.Probe()
 	return false
 }
 
 // stall gives a worker no calls until it has answered its PROBE, and asks for those back
 // that it has not begun with.
-func (d *dispatcher) stall(w *worker) {
+func (d *Dispatcher) stall(w *Room) {
 	d.dismiss(w)
-	w.room.stalled = true
-	d.recall(w, w.room.calls)
+	w.stalled = true
+	d.recall(w, w.calls)
 }
 
 // recall asks a worker for n calls, and lets none wait there until it is quick again.
-func (d *dispatcher) recall(w *worker, n int) {
-	w.room.recalling, w.room.credit = true, 0
-	w.recall(n)
+func (d *Dispatcher) recall(w *Room, n int) {
+	w.recalling, w.credit = true, 0
+	w.Worker.Recall(n)
 }
 
-// probed is called when w has answered a PROBE. later says that it was sent calls behind
+// Probed is called when w has answered a PROBE. later says that it was sent calls behind
 // it. It returns the calls that have waited for w, if that got none.
-func (d *dispatcher) probed(w *worker, later bool, next []*call) []*call {
+func (d *Dispatcher) Probed(w *Room, later bool, next []*Ticket) []*Ticket {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r := &w.room
+	r := w
 	r.probing, r.quiet = false, 0
 	r.unproven = r.unproven || later
 	if !r.stalled {
