@@ -2,6 +2,7 @@ package archtest
 
 import (
 	"go/ast"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,15 +34,18 @@ func TestNothingExportedMentionsAnInternalType(t *testing.T) {
 // public tells whether embedders may import a package.
 func public(dir string) bool {
 	top, _, _ := strings.Cut(dir, "/")
-	return top != "internal" && top != "cmd" && top != "bench" && top != "examples"
+	return !internal(dir) && top != "cmd" && top != "bench" && top != "examples"
 }
 
-// internalImports are the names of packages below internal/ in a file.
+// internal tells whether a package is hidden from other modules, wherever it lies.
+func internal(dir string) bool { return slices.Contains(strings.Split(dir, "/"), "internal") }
+
+// internalImports are the names of hidden packages in a file.
 func (m *module) internalImports(f *file) map[string]bool {
 	names := make(map[string]bool)
 	for i, path := range f.imports {
 		dir, ours := m.dirOf(path)
-		if !ours || !within(dir, "internal") {
+		if !ours || !internal(dir) {
 			continue
 		}
 		name := path[strings.LastIndexByte(path, '/')+1:]
