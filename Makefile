@@ -66,9 +66,12 @@ test-go: .venv/tests ## The Go tests but the integration suite, with the race de
 test-debug: ## The tests of the loops and the protocols, in a debug build (-tags asteridebug)
 	$(GO) test -tags asteridebug -shuffle=on ./loop ./http1 ./http2 ./http3 ./workers ./internal/contract ./internal/poison ./internal/stream
 
+# PYTHONS=all: every Python from 3.9 on that is there (scripts/pythons.sh).
+PYTHONS ?= $(PYTHON)
+
 .PHONY: test-shim
-test-shim: ## The worker's Python tests, on every Python from 3.9 on that is there
-	scripts/test-shim.sh
+test-shim: ## The worker's Python tests (PYTHONS=all)
+	scripts/test-shim.sh $(filter-out all,$(PYTHONS))
 
 # RACE=-race: the server under test is built with the race detector, too. Takes five times as long.
 .PHONY: suite
