@@ -8,6 +8,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/jobs"
 )
 
 // Local is what the exchanges of one home share. It belongs to the home's
@@ -31,7 +32,12 @@ type Local struct {
 	free   int    // how many
 
 	maxQueued int
+	disk      *jobs.Pool // where files are read
 }
+
+// diskJobs is how many files are read at a time for the exchanges of a home, however
+// many there are: a thread waits in each, and a disk may hang.
+const diskJobs = 8
 
 // NewLocal returns the Local of home. The protocol has seen to it that s.Server and
 // s.AltSvc can be field values.
@@ -39,6 +45,7 @@ func NewLocal(s *asteri.Settings, home Home) *Local {
 	return &Local{
 		Settings: s, Home: home, server: []byte(s.Server), altSvc: []byte(s.AltSvc),
 		idName: httpfield.AppendLower(nil, []byte(s.RequestIDField)), maxQueued: home.MaxQueued(),
+		disk: jobs.NewPool(diskJobs),
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/sched"
 )
 
 // chunkSize is the size of the pieces in which queues keep bytes. It is that of
@@ -146,9 +145,7 @@ func (q *Queue) Load(at *Local, loads *Loads, done func(error)) {
 	}
 	q.loading = true
 	file, off, piece := k.file, k.off, make([]byte, loads.take(k.left))
-	sched.Begin()
-	go func() {
-		defer sched.End()
+	at.disk.Go(func() {
 		n, err := 0, error(&asteri.PanicError{}) // unless ReadAt returns
 		defer func() {
 			if v := recover(); v != nil {
@@ -158,7 +155,7 @@ func (q *Queue) Load(at *Local, loads *Loads, done func(error)) {
 		}()
 		read, failure := file.ReadAt(piece, off)
 		n, err = len(piece[:read]), failure
-	}()
+	})
 }
 
 // loaded puts a piece in front of the rest of its file.

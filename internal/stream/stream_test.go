@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -514,3 +515,48 @@ type failing struct{ fail func() }
 func (failing) Fd() uintptr                         { return 1 << 30 }
 func (f failing) ReadAt([]byte, int64) (int, error) { f.fail(); return 0, nil }
 func (failing) Close() error                        { return nil }
+
+// hanging is a file on a disk that does not answer until it is released.
+type hanging struct {
+	reads   *atomic.Int64
+	release chan struct{}
+}
+
+func (hanging) Fd() uintptr  { return 1 << 30 }
+func (hanging) Close() error { return nil }
+func (f hanging) ReadAt(p []byte, _ int64) (int, error) {
+	f.reads.Add(1)
+	<-f.release
+	return len(p), nil
+}
+
+// However many responses are of files on a disk that hangs, they take few threads.
+func TestDiskThatHangs(t *testing.T) {
+	at, hm, used := newLocalForQueue()
+	hm.posts = make(chan func(), 1000)
+	f := hanging{new(atomic.Int64), make(chan struct{})}
+	queues := make([]Queue, 1000)
+	var loads Loads
+	done := 0
+	for i := range queues {
+		queues[i].CountBy(used)
+		queues[i].WriteFile(f, 0, 10)
+		queues[i].Load(at, &loads, func(error) { done++ })
+	}
+	for f.reads.Load() < diskJobs {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine(); n > 100 {
+		t.Errorf("%d goroutines", n)
+	}
+	close(f.release)
+	for range queues {
+		(<-hm.posts)()
+	}
+	if done != len(queues) {
+		t.Errorf("%d of %d were read", done, len(queues))
+	}
+	for i := range queues {
+		queues[i].Drop(at)
+	}
+}
