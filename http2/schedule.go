@@ -217,10 +217,8 @@ func (q *schedule) addAgain(st *serverStream) {
 func (st *serverStream) loaded(err error) {
 	switch {
 	case st.closed:
-	case err != nil && st.Over():
-		st.Reset(err)
 	case err != nil:
-		st.Abort(err)
+		st.FileFailed(err)
 	default:
 		st.makeReady()
 	}

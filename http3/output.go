@@ -59,13 +59,14 @@ func (st *serverStream) SendHead(fields []asteri.Field, end bool) (sent int) {
 	o := &st.out
 	from := len(o.raw)
 	o.raw = appendHeaders(o.raw, fields)
+	sent = len(o.raw) - from // before anything goes
 	if end {
 		o.queue.End(nil)
 		st.pump()
 	} else {
 		st.cork()
 	}
-	return len(o.raw) - from
+	return sent
 }
 
 // cork has the stream's queue looked at when the present event is over.
@@ -215,9 +216,7 @@ func (st *serverStream) next() []byte {
 // loaded is called when the next piece of a file is there.
 func (st *serverStream) loaded(err error) {
 	if err != nil {
-		st.session.server.settings.Logger.Error("cannot read a file that is being sent", "error", err)
-		st.Abort(err)
-		st.Reset(err)
+		st.FileFailed(err)
 		return
 	}
 	st.goOn()

@@ -59,7 +59,8 @@ func overAll(t *testing.T, h func(t *testing.T) asteri.Handler, test func(t *tes
 
 func serve(t *testing.T, name string, h asteri.Handler, opts ...asteri.Option) *server {
 	t.Helper()
-	s := &server{t: t, name: name, engine: enginetest.Start(t, loop.Config{Loops: 1})}
+	s := &server{t: t, name: name}
+	s.engine = enginetest.Start(t, loop.Config{Loops: 1, Logger: s.log.Logger()})
 	opts = append([]asteri.Option{asteri.WithLogger(s.log.Logger())}, opts...)
 	conf := &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h2", "http/1.1"}}
 	secure := func() *tls.Config { return conf }

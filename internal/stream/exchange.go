@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -329,6 +330,18 @@ func (x *Exchange) Abort(cause error) {
 	}
 	refusal, _ := httpfield.RefusalOf(cause)
 	x.respondError(refusal, cause)
+}
+
+// FileFailed says that a file cannot be read of which content is being sent: the client
+// sees a reset. The handler has perhaps finished, and the observer been told, so that it
+// is said here.
+func (x *Exchange) FileFailed(err error) {
+	x.at.Settings.Logger.Error("cannot read a file that is being sent", x.req.LogAttr(), slog.Any("error", err))
+	if x.over {
+		x.wire.Reset(err)
+		return
+	}
+	x.Abort(err)
 }
 
 // fail ends the exchange for a reason that lies in the request.
