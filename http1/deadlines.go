@@ -1,13 +1,8 @@
 package http1
 
 import (
-	"cmp"
-	"log/slog"
 	"time"
 
-	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/pace"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -40,22 +35,24 @@ func (s *session) OnTimer(loop.Timer) {
 		}
 		s.refuse(s.head, errTimeout("head did not become complete in time"))
 	case timerBody:
-		s.bodyFailed(errTimeout("content did not arrive in time"))
+		s.checkBody()
 	}
 }
 
 // arm sets the timer for what is waited for.
 func (s *session) arm() {
-	t := &s.at.settings.Timeouts
+	t := &s.at.Settings.Timeouts
 	switch {
 	case s.phase == phaseOver:
 	case s.paused:
 		s.timer = timerNone
 		if s.x != nil {
-			s.watchHandler(s.x.turn.Limit(t.Handler))
+			s.watchHandler(s.x.Patience())
 		}
-	case s.phase == phaseBody && (s.x == nil || s.x.sink != nil):
-		s.armBody()
+	case s.phase == phaseBody && s.x == nil:
+		s.armDiscard()
+	case s.phase == phaseBody && s.x.Awaits():
+		s.startTimer(timerBody, t.Body)
 	case s.phase != phaseHead:
 		s.timer = timerNone
 	case s.head != nil:
@@ -82,70 +79,33 @@ func (s *session) watchHandler(limit time.Duration) {
 
 // checkHandler ends the exchange of a handler whose turn it has been for too long.
 func (s *session) checkHandler() {
+	if x := s.x; x != nil {
+		if left := x.CheckHandler(); left > 0 {
+			s.startTimer(timerNone, left)
+		}
+	}
+}
+
+// checkBody ends a body of which nothing has come for too long.
+func (s *session) checkBody() {
 	x := s.x
 	if x == nil {
+		s.close(true)
 		return
 	}
-	limit, waits := x.whoseTurn()
-	if limit <= 0 {
-		return
+	if left := x.CheckBody(); left > 0 {
+		s.startTimer(timerBody, left)
 	}
-	at := s.at
-	done := x.sent + s.body.received - int64(x.window)
-	if left := x.turn.Look(limit, awake.At(at.loop.Now()), awake.Of(x.req.Received), done, waits); left > 0 {
-		s.startTimer(timerNone, left)
-		return
-	}
-	if x.started && s.eof {
-		x.expire(asteri.ErrClientGone)
-		return
-	}
-	at.settings.Logger.Error("request timed out", x.req.LogAttr(), slog.Any("error", asteri.ErrTimeout))
-	x.expire(asteri.ErrTimeout)
+	s.dropFailed()
 }
 
-// whoseTurn returns how long the handler may take for what it has to do, 0 if nobody
-// waits for it. waits says that it is the client's turn, perhaps for a while.
-func (x *exchange) whoseTurn() (limit time.Duration, waits bool) {
-	s := x.session
-	general := s.at.settings.Timeouts.Handler
-	reads := s.phase == phaseBody && x.sink != nil
-	switch {
-	case reads && x.window < asteri.BodyWindow:
-		return cmp.Or(x.turn.Limit(general), general), true // until all has come
-	case !x.started:
-		limit = x.turn.Limit(general)
-		if limit <= 0 && s.eof { // until it has begun, which may go on then
-			return general, true
-		}
-		return limit, false
-	case reads:
-		return x.turn.Limit(general), s.conn.Queued() > 0
-	case s.eof:
-		return general, s.conn.Queued() > 0
-	}
-	return 0, false
-}
-
-// expire ends the exchange of a handler that does not.
-func (x *exchange) expire(cause error) {
-	x.keepAlive = false
-	x.cause = cause // as in fail
-	defer x.cancel(cause)
-	x.Abort(cause)
-}
-
-// armBody waits for the next bytes of a body, unless they have come too slowly.
-func (s *session) armBody() {
-	t := &s.at.settings.Timeouts
-	if (pace.Limit{Rate: t.BodyRate, Grace: t.RateGrace}).Late(s.body.received, s.bodyWaited) {
-		s.bodyFailed(errTimeout("content arrives too slowly"))
+// armDiscard waits for the next bytes of a body that nobody wants, unless they have come
+// too slowly.
+func (s *session) armDiscard() {
+	if s.wait.Slow(s.at.Local, int64(s.discarded)) {
+		s.close(true)
 		return
 	}
-	s.bodySince = s.at.nanos()
-	s.startTimer(timerBody, t.Body)
-}
-
-func (s *session) countBodyTime() {
-	s.bodyWaited += time.Duration(s.at.nanos() - s.bodySince)
+	s.wait.Begin(s.at.Local)
+	s.startTimer(timerBody, s.at.Settings.Timeouts.Body)
 }

@@ -93,7 +93,7 @@ func (c *clock) stalls(st *serverStream) {
 		st.stalled = c.in(c.patience())
 		c.watch(st.stalled)
 	}
-	if !st.paced && !st.Tunnelled() {
+	if !st.paced && st.x != nil {
 		st.paced = true
 		c.lookLater()
 	}
@@ -140,9 +140,9 @@ func (c *clock) lookAround() {
 	again := c.paced
 	for _, st := range c.s.snapshot() {
 		switch {
-		case !st.paced || st.closed:
+		case !st.paced || st.state == streamClosed:
 		case st.pace.Look(now, 0, limit):
-			st.reset(codeCancel, asteri.ErrClientGone)
+			st.end(resetByUs, codeCancel, asteri.ErrClientGone)
 		default:
 			again = true
 		}
@@ -255,8 +255,8 @@ func (c *clock) check() {
 		c.watch(at)
 	}
 	for _, st := range s.snapshot() {
-		if late(st.stalled) && !st.closed {
-			st.reset(codeCancel, asteri.ErrClientGone)
+		if late(st.stalled) && st.state != streamClosed {
+			st.end(resetByUs, codeCancel, asteri.ErrClientGone)
 		} else {
 			c.watch(st.stalled)
 		}
@@ -275,8 +275,8 @@ func (c *clock) watchHandlers(d time.Duration) {
 func (c *clock) checkHandlers() {
 	c.handlers = 0
 	for _, st := range c.s.snapshot() {
-		if !st.closed {
-			c.watchHandlers(st.CheckHandler())
+		if st.state != streamClosed {
+			c.watchHandlers(st.party.CheckHandler())
 		}
 	}
 }
@@ -286,9 +286,9 @@ func (c *clock) checkBodies() {
 	c.bodies = 0
 	for _, st := range c.s.snapshot() {
 		switch {
-		case st.closed:
+		case st.state == streamClosed:
 		case st.discardBy == 0:
-			c.watchBodies(st.CheckBody())
+			c.watchBodies(st.party.CheckBody())
 		case st.discardBy <= c.now():
 			st.Reset(nil)
 		default:

@@ -29,7 +29,7 @@ func (s *session) onData(h frameHeader, p []byte) error {
 	}
 	st.recvWindow -= h.length
 	switch {
-	case st.inputDone:
+	case !st.receives():
 		return streamError{st.id, codeStreamClosed, "DATA behind the end of the request"}
 	case st.recvWindow < 0:
 		return streamError{st.id, codeFlowControl, "more content than the window of the stream"}
@@ -41,10 +41,10 @@ func (s *session) onData(h frameHeader, p []byte) error {
 	if padding := h.length - len(content); padding > 0 {
 		st.Credit(padding)
 	}
-	if err := st.Receive(content); err != nil {
+	if err := st.party.Receive(content); err != nil {
 		return streamError{st.id, codeProtocol, err.Error()}
 	}
-	if h.has(flagEndStream) && !st.closed {
+	if h.has(flagEndStream) && st.state != streamClosed {
 		return s.endInput(st, nil)
 	}
 	return nil
@@ -135,8 +135,7 @@ func (s *session) onRSTStream(h frameHeader, p []byte) error {
 	if st == nil {
 		return s.pay(1, "too many RST_STREAM frames")
 	}
-	st.forget(false)
-	st.abandon(asteri.ErrClientGone)
+	st.end(resetByClient, codeNo, asteri.ErrClientGone)
 	if !s.resets.Pay(1, s.at.Home.Now()) {
 		return errCalm("too many streams are reset")
 	}

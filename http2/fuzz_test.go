@@ -161,8 +161,8 @@ func FuzzSession(f *testing.F) {
 				t.Fatalf("%d streams are open", len(s.streams))
 			}
 			for _, st := range s.streams {
-				if st.closed || st.recvWindow < 0 {
-					t.Fatalf("stream %d: closed %v, window %d", st.id, st.closed, st.recvWindow)
+				if st.state == streamClosed || st.recvWindow < 0 {
+					t.Fatalf("stream %d: closed %v, window %d", st.id, st.state == streamClosed, st.recvWindow)
 				}
 			}
 			if n := c.conn.Queued(); n > pauseMark+2*sendHigh {

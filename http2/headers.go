@@ -61,7 +61,7 @@ func (s *session) beginBlock(b *headerBlock) error {
 	switch st := s.streams[b.id]; {
 	case b.id%2 == 0:
 		return connError{codeProtocol, "stream of a client with an even number"} // RFC 9113 section 5.1.1
-	case st != nil && st.inputDone:
+	case st != nil && !st.receives():
 		b.fault = streamError{b.id, codeStreamClosed, "HEADERS behind the end of the request"}
 	case st != nil:
 		if !b.endStream && b.fault == nil {
@@ -104,7 +104,7 @@ func (s *session) beginRequest(b *headerBlock) {
 	}
 	st := s.at.takeStream()
 	st.open(s, b.id)
-	st.Head(b.head)
+	st.x.Head(b.head)
 	b.st = st
 }
 
@@ -186,32 +186,37 @@ func (s *session) endRequest(b *headerBlock) error {
 		return streamError{b.id, codeProtocol, err.Error()}
 	}
 	s.prioritizeNew(st, &b.head.Facts)
-	st.inputDone = b.endStream
+	if b.endStream {
+		st.state = streamHalfRemote
+	}
 	s.idle.Earn(earnedByRequest)
 	if s.stopping {
-		st.Shutdown()
+		st.x.Shutdown()
 	}
 	if refusal == nil && s.conn.Heavy() {
 		refusal = httpfield.ErrMemory
 	}
-	if refusal != nil {
-		st.Refuse(b.head, b.endStream, refusal)
-	} else {
-		st.Serve(b.head, b.endStream)
-	}
+	st.x.HeadDone(b.head)
+	st.x.Serve(b.endStream, refusal)
 	// Most streams are done by now, and never enter the table.
 	switch {
-	case st.closed:
+	case st.state == streamClosed:
 		s.recycle(st)
 	case s.state == stateClosed:
-		st.lose(errConnection)
+		st.end(lost, codeNo, errConnection)
 	default:
 		s.streams[st.id] = st
-		st.Occupy()
-		s.clock.watchHandlers(st.Patience())
+		if st.x != nil {
+			st.x.Occupy(footprint)
+		}
+		s.clock.watchHandlers(st.party.Patience())
 	}
 	return nil
 }
+
+// footprint is about how many bytes a stream takes that waits for its handler or its
+// client, beside the head of the request.
+const footprint = 3 << 10
 
 // errConnection is the cause for a stream whose connection failed while its handler
 // was being called.
@@ -219,7 +224,7 @@ var errConnection = fmt.Errorf("%w: HTTP/2 connection failed", asteri.ErrClientG
 
 // recycle uses a stream again that is gone and that nobody has kept.
 func (s *session) recycle(st *serverStream) {
-	if st.Reusable() {
+	if st.x != nil && st.x.Reusable() {
 		s.at.putStream(st)
 	}
 }
@@ -243,7 +248,7 @@ func (s *session) prioritizeNew(st *serverStream, facts *httpfield.RequestFacts)
 // endTrailer ends a request with its trailer section.
 func (s *session) endTrailer(b *headerBlock) error {
 	st := b.st
-	if st.closed {
+	if st.state == streamClosed {
 		return nil
 	}
 	err := b.fault
@@ -265,10 +270,10 @@ func (s *session) endTrailer(b *headerBlock) error {
 
 // endInput passes on that the client has sent all.
 func (s *session) endInput(st *serverStream, trailer *asteri.Header) error {
-	if err := st.ReceiveEnd(trailer); err != nil {
+	if err := st.party.ReceiveEnd(trailer); err != nil {
 		return streamError{st.id, codeProtocol, err.Error()}
 	}
-	if !st.closed {
+	if st.state != streamClosed {
 		st.inputEnded()
 	}
 	return nil

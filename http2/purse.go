@@ -3,8 +3,8 @@ package http2
 import (
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/purse"
-	"github.com/asteri/asteri-loop/internal/stream"
 )
 
 // idlePurse is for frames other than requests and content. Some of them are an
@@ -71,7 +71,7 @@ func (g *goneStreams) how(id uint32) goneHow {
 // loosened is a stream that is gone while its handler runs. It counts as open, for
 // otherwise a client could have any number of handlers run at a time.
 type loosened struct {
-	exchange *stream.Exchange
+	exchange *exchange.Exchange
 	until    time.Time
 }
 
@@ -80,7 +80,7 @@ type loosened struct {
 const loosenedTime = 30 * time.Second
 
 func (s *session) loosen(st *serverStream) {
-	s.left = append(s.left, loosened{&st.Exchange, s.at.Home.Now().Add(loosenedTime)})
+	s.left = append(s.left, loosened{st.x, s.at.Home.Now().Add(loosenedTime)})
 }
 
 // loose returns how many handlers run for streams that are gone.
@@ -91,7 +91,7 @@ func (s *session) loose() int {
 	now := s.at.Home.Now()
 	kept := s.left[:0]
 	for _, l := range s.left {
-		if !l.exchange.LetGo() && now.Before(l.until) {
+		if l.exchange.AtWork() && now.Before(l.until) {
 			kept = append(kept, l)
 		}
 	}

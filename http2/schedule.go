@@ -64,7 +64,7 @@ func (q *schedule) remove(st *serverStream) {
 // makeReady puts a stream that has something to send into the schedule, if its
 // window allows it, and sends if there is room.
 func (st *serverStream) makeReady() {
-	if st.ready || st.closed || !st.sendable() {
+	if st.ready || st.state == streamClosed || !st.sendable() {
 		return
 	}
 	st.s.schedule.add(st)
@@ -183,7 +183,7 @@ func (s *session) sendFrom(st *serverStream) {
 		}
 	}
 	if more < asteri.LowWater {
-		st.Drained()
+		st.party.Drained()
 	}
 }
 
@@ -216,9 +216,9 @@ func (q *schedule) addAgain(st *serverStream) {
 // loaded is called when a piece of a file has come into the queue, or cannot.
 func (st *serverStream) loaded(err error) {
 	switch {
-	case st.closed:
+	case st.state == streamClosed:
 	case err != nil:
-		st.FileFailed(err)
+		st.x.FileFailed(err)
 	default:
 		st.makeReady()
 	}

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/internal/purse"
-	"github.com/asteri/asteri-loop/internal/stream"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -41,7 +41,7 @@ type session struct {
 	grown      int           // by how much the windows of streams are larger than they began
 	rtt        time.Duration // of a round trip, from our SETTINGS to their acknowledgement; 0: not known yet
 	backlog    int           // content that waits with the streams
-	loads      stream.Loads
+	loads      exchange.Loads
 
 	resets purse.Purse
 	idle   purse.Purse // of frames that ask for nothing
@@ -236,7 +236,7 @@ func (s *session) failed(err error) {
 		return
 	}
 	if st := s.streams[one.stream]; st != nil {
-		st.reset(one.code, one)
+		st.end(resetByUs, one.code, one)
 	} else {
 		s.put(appendRSTStream(s.buffer(), one.stream, one.code))
 		s.gone.add(one.stream, true)
@@ -275,8 +275,8 @@ func (s *session) loseStreams(cause error) {
 	all := s.snapshot()
 	clear(s.streams)
 	guard.Each(all, func(st *serverStream) {
-		defer st.Vacate()
-		st.lose(cause)
+		defer st.vacate()
+		st.end(lost, codeNo, cause)
 	})
 }
 

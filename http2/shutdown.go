@@ -34,7 +34,7 @@ func (s *session) OnShutdown() {
 	s.clock.goodbye = s.clock.in(goodbyeTime)
 	s.clock.watch(s.clock.goodbye)
 	for _, st := range s.snapshot() {
-		st.Shutdown()
+		st.party.Shutdown()
 	}
 	s.settle()
 }

@@ -33,7 +33,7 @@ func TestOpenedWindowIsNoStall(t *testing.T) {
 			for range 3 {
 				c.conn.expire(c.home, mainTimer)
 			}
-			if st := c.session().streams[1]; st == nil || st.closed {
+			if st := c.session().streams[1]; st == nil || st.state == streamClosed {
 				t.Errorf("reset: %q", c.frames())
 			}
 		})

@@ -132,8 +132,8 @@ func (n *session) checkHandlers(now time.Duration) {
 	}
 	c.looks = 0
 	guard.Each(n.snapshot(), func(st *serverStream) {
-		if !st.closed {
-			n.watchHandlers(st.CheckHandler())
+		if st.state != streamClosed {
+			n.watchHandlers(st.party.CheckHandler())
 		}
 	})
 }
@@ -144,7 +144,7 @@ func (n *session) checkBodies() {
 	}
 	n.clock.bodies = false
 	guard.Each(n.snapshot(), func(st *serverStream) {
-		if left := st.CheckBody(); left > 0 {
+		if left := st.party.CheckBody(); left > 0 {
 			n.clock.bodies = true
 			n.clock.in(n, left)
 		}

@@ -27,9 +27,9 @@ func (st *serverStream) read() {
 
 // readHead reads the head of the request and prepares the exchange.
 func (st *serverStream) readHead() error {
-	st.Init(st.session.at.Local, st, asteri.HTTP3, st.session.peer())
+	st.x.Init(st.session.at.Local, st, asteri.HTTP3, st.session.peer())
 	st.head = heads.Get().(*httpfield.RequestHead)
-	st.Head(st.head)
+	st.x.Head(st.head)
 	limit := st.session.timeouts().Header
 	if limit > 0 {
 		_ = st.str.SetReadDeadline(now().Add(limit))
@@ -96,7 +96,7 @@ func (st *serverStream) markEarly() {
 	if st.refusal != nil || !st.session.inEarlyData() {
 		return
 	}
-	r := st.Request()
+	r := st.x.Request()
 	switch r.Method {
 	case "GET", "HEAD", "OPTIONS", "TRACE": // RFC 9110 section 9.2.1
 		if !r.Header.Has("early-data") {

@@ -10,11 +10,11 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/purse"
 	"github.com/asteri/asteri-loop/internal/sched"
-	"github.com/asteri/asteri-loop/internal/stream"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -36,7 +36,7 @@ type session struct {
 	loose    []loose
 	waiting  []earlyPriority
 	backlog  int // content that waits with the streams
-	loads    stream.Loads
+	loads    exchange.Loads
 	resets   purse.Purse
 	clock    clock
 	goodbye  goodbye
@@ -239,7 +239,7 @@ func (n *session) lose(cause error) {
 	n.at.loop.RemoveHolder(n)
 	n.clock.stop()
 	n.setBusy(false)
-	guard.Each(n.snapshot(), func(st *serverStream) { st.lose(n.lost) })
+	guard.Each(n.snapshot(), func(st *serverStream) { st.end(lost, n.lost) })
 }
 
 // setBusy tells the loops whether there is work on goroutines.
@@ -279,10 +279,14 @@ func (n *session) enter(st *serverStream) error {
 	n.setBusy(true)
 	n.next = max(n.next, id+4)
 	n.streams[st.id] = st
-	st.Occupy()
+	st.x.Occupy(footprint)
 	st.setPriority(n.priorityOf(st))
 	return nil
 }
+
+// footprint is about how many bytes a stream takes that waits for its handler or its
+// client, beside the head of the request.
+const footprint = 3 << 10
 
 // priorityOf returns what the client has said of a request's urgency: a frame wins
 // over the field, RFC 9218 section 7.
@@ -300,8 +304,10 @@ func (n *session) priorityOf(st *serverStream) (p httpfield.Priority, said bool)
 // no handler is at work on it any more.
 func (n *session) leave(st *serverStream) {
 	delete(n.streams, st.id)
-	st.Vacate()
-	if st.abandoned && !st.LetGo() {
+	if st.x != nil {
+		st.x.Vacate()
+	}
+	if st.x != nil && st.x.AtWork() {
 		n.loose = append(n.loose, loose{st, n.at.Awake() + looseTime})
 		n.clock.in(n, looseCheck)
 	} else {
@@ -329,7 +335,7 @@ const (
 func (n *session) checkLoose(now time.Duration) {
 	kept := n.loose[:0]
 	for _, l := range n.loose {
-		if l.st.LetGo() || now > l.until {
+		if !l.st.x.AtWork() || now > l.until {
 			l.st.str.ReleaseStreamCredit()
 		} else {
 			kept = append(kept, l)

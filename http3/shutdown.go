@@ -32,7 +32,7 @@ func (n *session) shutdown() {
 	n.stopping = true
 	n.sendControl(appendGoAway(nil, maxRequestID))
 	n.clock.after(n, 2*n.roundTrip(), n.sayGoodbye)
-	guard.Each(n.snapshot(), func(st *serverStream) { st.Shutdown() })
+	guard.Each(n.snapshot(), func(st *serverStream) { st.party.Shutdown() })
 }
 
 // sayGoodbye says which requests are served.

@@ -1,4 +1,4 @@
-package stream
+package exchange
 
 import (
 	"errors"
@@ -74,8 +74,13 @@ type Queue struct {
 // CountBy has m count what the queue keeps in memory.
 func (q *Queue) CountBy(m Reserver) { q.memory = m }
 
-// Len returns how many bytes are queued.
-func (q *Queue) Len() int { return q.size }
+// Len returns how many bytes are queued, none in a queue that is nil.
+func (q *Queue) Len() int {
+	if q == nil {
+		return 0
+	}
+	return q.size
+}
 
 // Kept returns how many bytes are in memory.
 func (q *Queue) Kept() int { return q.size - q.inFiles }
