@@ -133,9 +133,18 @@ type answer struct {
 // ask sends a request and waits for the answer.
 func (s *server) ask(c *http.Client, path string, body []byte) answer {
 	s.t.Helper()
-	method, content := http.MethodGet, io.Reader(nil)
-	if body != nil {
-		method, content = http.MethodPost, bytes.NewReader(body)
+	if body == nil {
+		return s.send(c, path, nil)
+	}
+	return s.send(c, path, bytes.NewReader(body))
+}
+
+// send is ask for any content, nil for none.
+func (s *server) send(c *http.Client, path string, content io.Reader) answer {
+	s.t.Helper()
+	method := http.MethodGet
+	if content != nil {
+		method = http.MethodPost
 	}
 	req, err := http.NewRequest(method, s.url+path, content)
 	if err != nil {
