@@ -171,7 +171,7 @@ func (c *fakeConn) Full() bool                             { return false }
 func (c *fakeConn) Congested() bool                        { return c.queued >= loop.HighWater }
 func (c *fakeConn) SetWaterMarks(high, low int)            {}
 func (c *fakeConn) PauseRead()                             { c.paused = true }
-func (c *fakeConn) ResumeRead()                            { c.paused = false }
+func (c *fakeConn) ResumeRead()                            { c.paused, c.eofTold = false, false }
 func (c *fakeConn) SetTimer(t loop.Timer, d time.Duration) { c.timers[t] = d }
 func (c *fakeConn) Info() *loop.ConnInfo                   { return &c.info }
 func (c *fakeConn) Loop() *loop.Loop                       { return c.loop }

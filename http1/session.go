@@ -405,19 +405,12 @@ func (s *session) pause() {
 	}
 }
 
-// resume has input offered again. If the peer has half-closed, the end must be
-// told again too, behind the bytes that were kept: that is what happens to a
-// connection that changes hands.
+// resume has input offered again, and the end of it.
 func (s *session) resume() {
-	if !s.paused {
-		return
+	if s.paused {
+		s.paused = false
+		s.conn.ResumeRead()
 	}
-	s.paused = false
-	if s.eof {
-		s.conn.Replace(s)
-		return
-	}
-	s.conn.ResumeRead()
 }
 
 // write queues a copy of p.

@@ -69,17 +69,12 @@ func (s *tunnelSession) pause() {
 	}
 }
 
-// Await has input offered again, and an end of it: see session.resume.
+// Await has input offered again, and the end of it.
 func (s *tunnelSession) Await() {
-	switch {
-	case !s.paused:
-		return
-	case s.eof:
-		s.conn.Replace(s)
-	default:
+	if s.paused {
+		s.paused = false
 		s.conn.ResumeRead()
 	}
-	s.paused = false
 }
 
 // Send queues a copy of p.

@@ -144,10 +144,6 @@ func (s *session) resume() {
 		return
 	}
 	s.paused = false
-	if s.eof {
-		s.conn.Replace(s) // the end has to be told again, behind what was kept
-		return
-	}
 	s.conn.ResumeRead()
 }
 
