@@ -190,12 +190,12 @@ func (x *transaction) offered(protocol string) bool {
 }
 
 // Become hands the connection over to the tunnel.
-func (x *transaction) Become(t *exchange.Tunnel) exchange.Channel {
+func (x *transaction) Become() (*exchange.Tunnel, exchange.Channel) {
 	s := x.session
 	s.startTimer(timerNone, 0)
 	s.phase = phaseOver
 	s.letGo(x)
-	next := &tunnelSession{tunnel: t, conn: s.conn}
+	next := &tunnelSession{conn: s.conn}
 	s.conn.Replace(next)
-	return next
+	return &next.tunnel, next
 }

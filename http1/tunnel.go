@@ -12,7 +12,7 @@ import (
 // tunnelSession is what remains of a connection after an upgrade: a session to the loop,
 // a channel to the tunnel.
 type tunnelSession struct {
-	tunnel *exchange.Tunnel
+	tunnel exchange.Tunnel
 	conn   loop.Conn
 	paused bool // input waits for the sink or its window
 	eof    bool // the peer sends no more

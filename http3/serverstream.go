@@ -281,8 +281,9 @@ func (st *serverStream) Offered(protocol []byte) (status int, err error) {
 }
 
 // Become has the stream go on as a tunnel.
-func (st *serverStream) Become(t *exchange.Tunnel) exchange.Channel {
+func (st *serverStream) Become() (*exchange.Tunnel, exchange.Channel) {
 	st.x.Vacate()
+	t := new(exchange.Tunnel)
 	st.x, st.party = nil, t
-	return st
+	return t, st
 }

@@ -104,9 +104,10 @@ type Wire interface {
 	// Offered returns the status by which the client is told that protocol is spoken
 	// from now on, or why that cannot be.
 	Offered(protocol []byte) (status int, err error)
-	// Become is called at the end of an exchange that has become t: what comes is for
-	// that, and what it has to say goes over the Channel that Become returns.
-	Become(t *Tunnel) Channel
+	// Become is called at the end of an exchange that becomes a tunnel. It returns
+	// memory for that, to which what comes is passed on, and the Channel for what it
+	// has to say.
+	Become() (*Tunnel, Channel)
 	// Recycle says, after the end of the exchange, that nobody holds on to it any
 	// more. The protocol uses it again, which it does only when its stream is closed,
 	// or returns false.

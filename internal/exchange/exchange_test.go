@@ -111,7 +111,7 @@ func (w *wire) End(trailer bool) {
 }
 
 func (w *wire) Offered(protocol []byte) (int, error)   { return w.OfferedConnect(protocol) }
-func (w *wire) Become(t *Tunnel) Channel               { w.tunnel = t; return w }
+func (w *wire) Become() (*Tunnel, Channel)             { w.tunnel = new(Tunnel); return w.tunnel, w }
 func (w *wire) SendFile(f asteri.File, _, _ int64) int { w.add("file"); f.Close(); return w.queued }
 func (w *wire) Queued() int                            { return w.queued }
 func (w *wire) Full() bool                             { return w.queued >= 1<<30 }

@@ -43,7 +43,9 @@ func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 // becomes is the end of an exchange that goes on as a tunnel.
 func (x *Exchange) becomes(h *asteri.Header) *Tunnel {
 	x.over(upgraded)
-	t := &Tunnel{at: x.at, path: string(x.req.Path), high: x.high, stopping: x.stopping}
+	t, ch := x.wire.Become()
+	t.at, t.ch, t.path = x.at, ch, string(x.req.Path)
+	t.high, t.stopping = x.high, x.stopping
 	if o := x.at.Settings.Observer; o != nil {
 		var r asteri.Record
 		x.describe(&r, h, nil)
@@ -57,7 +59,6 @@ func (x *Exchange) becomes(h *asteri.Header) *Tunnel {
 		t.in.kept = t.store()
 		*t.in.kept, x.body.early = x.body.early, Queue{}
 	}
-	t.ch = x.wire.Become(t)
 	x.failBody(asteri.ErrClosed)
 	return t
 }
@@ -72,11 +73,11 @@ type Tunnel struct {
 	over     atomic.Bool
 	high     bool // the queue was above the high-water mark
 	stopping bool // the server drains
+	spoke    bool // something was written since CheckHandler
 	in       intake
 
 	out    int64               // bytes queued
-	said   int64               // out when that was last looked at
-	since  time.Duration       // when it had grown then, by the clock of deadlines
+	since  time.Duration       // when that was, by the clock of deadlines, once the client sends no more
 	closed asteri.TunnelClosed // to be told of the end; may be nil
 
 	onDrain    func()
@@ -121,6 +122,7 @@ func (t *Tunnel) Write(p []byte) (queued int, err error) {
 		return 0, httpfield.ErrQueueFull
 	}
 	t.out += int64(len(p))
+	t.spoke = true
 	queued = t.ch.Send(p)
 	if queued >= asteri.HighWater {
 		t.high = true
@@ -257,7 +259,7 @@ func (t *Tunnel) ReceiveEnd(*asteri.Header) error {
 func (t *Tunnel) HalfClosed() { _ = t.ReceiveEnd(nil) }
 
 // PeerEnded says that the client sends nothing more, of which not all has been passed on.
-func (t *Tunnel) PeerEnded() { t.since, t.said = t.at.Awake(), t.out }
+func (t *Tunnel) PeerEnded() { t.since = t.at.Awake() }
 
 // Patience implements Party: a client that sends no more, and has perhaps left, is not
 // waited for if nothing is said to it for long and nothing waits for it. It would stay
@@ -276,8 +278,8 @@ func (t *Tunnel) CheckHandler() time.Duration {
 		return 0
 	}
 	now := t.at.Awake()
-	if t.out != t.said || t.ch.Queued() > 0 {
-		t.said, t.since = t.out, now
+	if t.spoke || t.ch.Queued() > 0 {
+		t.spoke, t.since = false, now
 	}
 	if left := limit - (now - t.since); left > 0 {
 		return left
