@@ -48,20 +48,32 @@ run: build ## Serve an example (EXAMPLE=tornado) on https://localhost:8443
 proxies:
 	@scripts/proxies.sh
 
+# What is run before each commit: 8 minutes on two cores that do nothing else.
 .PHONY: test
-test: format vet lint cross test-shim test-go ## Everything that must pass before a change is merged
+test: format vet test-shim test-go suite ## All tests
+
+# What is slower, and mostly not about behaviour.
+.PHONY: check
+check: lint cross test-debug ## Linters, builds for other systems, tests of a debug build
 
 .PHONY: test-go
-test-go: .venv/tests proxies ## The Go tests, with the race detector; the integration suite among them
-	$(GO) test -race -shuffle=on -timeout 20m ./...
+test-go: .venv/tests ## The Go tests but the integration suite, with the race detector
+	$(GO) test -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/internal/suite$$')
+
+# A build that panics where a rule of package asteri or loop is broken which a release
+# build does not look at: who calls, and what is kept.
+.PHONY: test-debug
+test-debug: ## The tests of the loops and the protocols, in a debug build (-tags asteridebug)
+	$(GO) test -tags asteridebug -shuffle=on ./loop ./http1 ./http2 ./http3 ./workers ./internal/contract ./internal/poison ./internal/exchange
 
 .PHONY: test-shim
 test-shim: ## The worker's Python tests, on every Python from 3.9 on that is there
 	scripts/test-shim.sh
 
+# RACE=-race: the server under test is built with the race detector, too. Takes five times as long.
 .PHONY: suite
-suite: .venv/tests proxies ## Only the integration suite
-	$(GO) test -count=1 -shuffle=on -timeout 15m ./internal/suite
+suite: .venv/tests proxies ## The integration suite: real servers, clients and frameworks
+	$(GO) test $(RACE) -shuffle=on -timeout 25m ./internal/suite
 
 .PHONY: browser
 browser: build ## The status page in a real Chromium (CHROMIUM=...); needs Node.js; IMAGES=docs/images takes its pictures
@@ -77,6 +89,7 @@ format: ## Check that Go files are formatted
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags profile ./cmd/asteri-loop
+	$(GO) vet -tags asteridebug ./...
 
 .PHONY: lint
 lint: ## Run the linters
@@ -99,7 +112,7 @@ pgo: ## Make the profile that the compiler optimises by, cmd/asteri-loop/default
 	scripts/pgo.sh
 
 # What is compiled to be checked is compiled without that profile, which takes longer.
-test test-go test-shim suite fuzz vet lint cross: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off)
+test test-go test-debug test-shim suite fuzz vet lint cross: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20s)

@@ -142,7 +142,7 @@ type Exchange interface {
 
 	// OnCancel sets the function to call, once, when nobody waits for the
 	// answer any more: the client reset the connection or stream, a deadline
-	// passed, or the server is stopping hard. Cause ErrHalfClosed says
+	// passed, a call of the handler panicked, or the server is stopping hard. Cause ErrHalfClosed says
 	// only that the client sends nothing more; it may still read, and the
 	// answer is still sent if one is made. A later, harder cause is then
 	// reported too. If the exchange is cancelled already, fn is called

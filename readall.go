@@ -4,13 +4,14 @@ import "net/http"
 
 // ReadAll reads the request content of x and calls then with all of it, once, on the
 // executor of x: before ReadAll returns if there is none, or too much was announced. It
-// gives the window back as content comes, and counts what it holds by Reserve until
-// then returns. body is then's own. A limit of max bytes is kept beside Limits.Body;
-// 0 is no content at all.
+// gives the window back as content comes, and counts what it holds by Reserve until it
+// calls then, whose own body is. A limit of max bytes is kept beside Limits.Body; 0 is
+// no content at all.
 //
 // err says that the content is not to be had: a *StatusError of 413 if it is more than
 // max bytes, else why it did not come to its end. If then leaves the exchange
-// unanswered in that case, it is aborted with err.
+// unanswered in that case, it is aborted with err: then must not release the exchange
+// (see Releaser) if it gets an error.
 func ReadAll(x Exchange, max int, then func(body []byte, err error)) {
 	r := &wholeBody{x: x, max: max, then: then}
 	switch announced := x.Request().ContentLength; {
@@ -64,10 +65,9 @@ func (r *wholeBody) end(err error) {
 	if then == nil {
 		return
 	}
-	r.then = nil
-	defer r.x.Reserve(-r.reserved)
 	body := r.body
-	r.body = nil
+	r.then, r.body = nil, nil
+	r.x.Reserve(-r.reserved) // now: then may release the exchange
 	if err == nil {
 		then(body, nil)
 		return

@@ -44,17 +44,15 @@ func (s *session) arm() {
 	t := &s.at.Settings.Timeouts
 	switch {
 	case s.phase == phaseOver:
-	case s.paused:
+	case s.phase == phaseBody && !s.paused && s.x == nil:
+		s.armDiscard()
+	case s.phase == phaseBody && !s.paused && s.x.Awaits():
+		s.startTimer(timerBody, t.Body)
+	case s.paused, s.phase != phaseHead:
 		s.timer = timerNone
 		if s.x != nil {
 			s.watchHandler(s.x.Patience())
 		}
-	case s.phase == phaseBody && s.x == nil:
-		s.armDiscard()
-	case s.phase == phaseBody && s.x.Awaits():
-		s.startTimer(timerBody, t.Body)
-	case s.phase != phaseHead:
-		s.timer = timerNone
 	case s.head != nil:
 		if s.timer != timerHeader {
 			s.startTimer(timerHeader, t.Header)

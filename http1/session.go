@@ -178,7 +178,6 @@ func (s *session) serve(x *transaction, refusal *asteri.StatusError) {
 	switch {
 	case !x.Over():
 		x.Occupy(0)
-		s.watchHandler(x.Patience())
 	case x.Reusable():
 		s.at.putTransaction(x)
 	}
@@ -320,17 +319,18 @@ func (s *session) inputEnded() {
 	}
 }
 
-// OnEOF notes a half-close. The request in flight is still answered.
+// OnEOF notes a half-close. The request in flight is still answered. Input that was
+// kept because of it comes first, and then this again.
 func (s *session) OnEOF() {
-	first := !s.eof
+	first, more := !s.eof, s.paused
 	s.eof = true
 	if s.x != nil && first {
-		s.watchHandler(s.at.Settings.Timeouts.Handler)
 		s.x.PeerEnded()
 	}
-	if !s.paused && s.phase != phaseOver {
+	if !more && s.phase != phaseOver {
 		s.inputEnded()
 	}
+	s.arm()
 }
 
 // OnDrain lets writers go on, and a client that pipelines.

@@ -44,7 +44,6 @@ func (s *tunnelSession) OnData(in []byte) (consumed int, err error) {
 func (s *tunnelSession) OnEOF() {
 	s.eof = true
 	s.tunnel.PeerEnded()
-	s.Watch(s.tunnel.Patience())
 	if !s.paused {
 		_ = s.tunnel.ReceiveEnd(nil)
 	}

@@ -55,9 +55,6 @@ func (st *serverStream) allSent() {
 // inputEnded is called when the client has sent all.
 func (st *serverStream) inputEnded() {
 	st.shrink()
-	if st.x == nil {
-		st.Watch(st.party.Patience())
-	}
 	if st.state == streamHalfLocal {
 		st.end(done, codeNo, nil)
 		return
@@ -70,7 +67,6 @@ func (st *serverStream) halfClosed() {
 	st.party.HalfClosed()
 	if st.state != streamClosed {
 		st.inputEnded()
-		st.Watch(st.party.Patience())
 	}
 }
 

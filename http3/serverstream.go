@@ -107,9 +107,7 @@ func (st *serverStream) served() {
 	if st.state == streamOpen {
 		st.watch()
 	}
-	if !st.party.Over() {
-		st.Watch(st.party.Patience())
-	}
+	st.Watch(st.party.Patience())
 	st.settle()
 	// One that was done at a stroke has no other goroutine, now or before, that
 	// still knows it; any other is left to the garbage collector.
@@ -178,9 +176,6 @@ func (st *serverStream) inputEnded(trailer *asteri.Header) {
 		if err := st.party.ReceiveEnd(trailer); err != nil {
 			st.malformed(err)
 		}
-	}
-	if st.x == nil {
-		st.Watch(st.party.Patience())
 	}
 }
 

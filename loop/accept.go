@@ -169,6 +169,7 @@ func (a *acceptor) place(fd int) {
 	}
 	if !l.Post(func() { l.open(fd, a.listener, info, false) }) {
 		closeFD(fd) // the loop has ended, and nobody waits for its counts
+		descriptors.Connected(-1)
 	}
 }
 

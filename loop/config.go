@@ -41,7 +41,8 @@ type Config struct {
 	// negative.
 	HandshakeTimeout time.Duration
 	// MaxHandshakes bounds unfinished TLS handshakes, waiting ones included;
-	// one address may have a quarter of them. Those beyond are closed.
+	// one client, an IPv4 address or the /64 network of an IPv6 address, may have
+	// a quarter of them, and clients at Unix sockets all. Those beyond are closed.
 	// Default 4096.
 	MaxHandshakes int
 	// GracefulTimeout is how long Drain, and Run after its context is done, wait

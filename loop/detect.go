@@ -19,15 +19,15 @@ func (ln *Listener) greet(c *conn) {
 // first byte tells what is next.
 func (ln *Listener) firstSession(c *conn) Session {
 	if ln.cfg.TLS == nil {
-		return ln.sessionFor(c, ln.cfg.Protocols, "")
+		return ln.sessionFor(c)
 	}
 	return ln.detect(c, false)
 }
 
 // sessionFor returns the session of the protocol that takes the connection before
 // anything has come, or one that waits for more.
-func (ln *Listener) sessionFor(c *conn, candidates []Protocol, alpn string) Session {
-	p, wait := decide(candidates, alpn, nil)
+func (ln *Listener) sessionFor(c *conn) Session {
+	p, wait := decide(ln.cfg.Protocols, c.alpn(), nil)
 	switch {
 	case p != nil:
 		return c.sessionOf(p)
@@ -37,6 +37,14 @@ func (ln *Listener) sessionFor(c *conn, candidates []Protocol, alpn string) Sess
 	c.loop.engine.refused.add(refusedUnrecognized)
 	c.Abort(Unrecognized)
 	return &detector{greeting: greeting{conn: c, listener: ln}} // to be told of the end
+}
+
+// alpn returns what TLS has negotiated.
+func (c *conn) alpn() string {
+	if c.info.TLS == nil {
+		return ""
+	}
+	return c.info.TLS.NegotiatedProtocol
 }
 
 // decide asks the candidates about a connection, as Protocol.Match says. If none gets it
@@ -134,7 +142,7 @@ func (d *detector) OnData(in []byte) (int, error) {
 
 // choose replaces the detector by the session of the protocol that takes the connection.
 func (d *detector) choose(candidates []Protocol, head []byte) error {
-	p, wait := decide(candidates, "", head)
+	p, wait := decide(candidates, d.conn.alpn(), head)
 	switch {
 	case p != nil:
 		d.conn.SetTimer(detectTimer, 0)

@@ -83,9 +83,18 @@ func (e *Engine) Loops() []*Loop { return e.loops }
 // Active returns how many loops, the first ones, get new connections.
 func (e *Engine) Active() int { return int(e.active.Load()) }
 
+// Budget is the count of what is held for all clients. Its methods may be called from any
+// goroutine.
+type Budget interface {
+	// Reserve counts n bytes as used; a negative n releases them.
+	Reserve(n int64)
+	// Tight tells whether more than seven tenths are used: what need not grow does not.
+	Tight() bool
+}
+
 // Budget returns the count of buffer memory. Sessions and handlers that buffer
 // on a client's behalf add to it.
-func (e *Engine) Budget() *budget.Budget { return e.budget }
+func (e *Engine) Budget() Budget { return e.budget }
 
 // Start starts the loops. Run does so too; Start is for those who give the loops
 // work before. Calls after the first do nothing: an engine that was closed does not

@@ -66,9 +66,10 @@ func (e *Engine) Drain() error {
 	e.Start()
 	ctx, cancel := context.WithTimeout(context.Background(), max(e.cfg.GracefulTimeout, 0))
 	defer cancel()
+	accepting := e.stopListening() // from here on there is no further service
 	left := make(chan int, 1)
 	go func() { left <- e.drainServices(ctx) }()
-	await(ctx, e.stopListening())
+	await(ctx, accepting)
 	var drained sync.WaitGroup
 	for _, l := range e.loops {
 		drained.Add(1)

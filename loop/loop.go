@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/budget"
 	"github.com/asteri/asteri-loop/internal/sched"
 	"github.com/asteri/asteri-loop/poller"
 )
@@ -107,7 +106,7 @@ func (l *Loop) ID() int { return l.id }
 
 // Budget returns the count of buffer memory, to which sessions add what they
 // buffer themselves. It may be called from any goroutine.
-func (l *Loop) Budget() *budget.Budget { return l.engine.budget }
+func (l *Loop) Budget() Budget { return l.engine.budget }
 
 // Now returns the time at the start of the tick.
 func (l *Loop) Now() time.Time { return l.now }

@@ -116,6 +116,31 @@ func TestProtocolIsChosen(t *testing.T) {
 	}
 }
 
+// namesake is one of several protocols that go by one name in ALPN.
+type namesake struct{ spoken }
+
+func (p namesake) Match(alpn string, head []byte) loop.Verdict {
+	if alpn != "shared" {
+		return loop.No
+	}
+	return p.spoken.Match("", head)
+}
+
+// Those who are asked again are told the name again.
+func TestProtocolsOfOneName(t *testing.T) {
+	cert := selfSigned(t)
+	e := start(t, loop.Config{Loops: 1, HandshakeTimeout: patience})
+	c := tls.Client(dial(t, listen(t, e, loop.ListenConfig{
+		Addr:      "127.0.0.1:0",
+		Protocols: []loop.Protocol{namesake{spoken{name: "first", begins: "ab"}}, namesake{spoken{name: "second", begins: "ac"}}},
+		TLS: func() *tls.Config {
+			return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"shared"}}
+		},
+	})), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"shared"}})
+	send(t, c, "ac")
+	expect(t, c, "second")
+}
+
 // A protocol is asked though it is the only one, first with nothing.
 func TestProtocolIsAsked(t *testing.T) {
 	leakcheck.Check(t)

@@ -56,7 +56,7 @@ func (r *proxyReader) OnData(in []byte) (int, error) {
 	var fault proxyproto.Fault
 	switch {
 	case errors.As(err, &fault):
-		return 0, r.refuse(refusedProxyMissing+refusal(fault-proxyproto.Missing), err)
+		return 0, r.refuse(proxyRefusals[fault], err)
 	case size == 0:
 		return 0, nil // bounded by proxyproto.MaxSize
 	}
@@ -66,6 +66,12 @@ func (r *proxyReader) OnData(in []byte) (int, error) {
 	}
 	r.proceed()
 	return size, nil
+}
+
+// proxyRefusals are what the faults of a header count as.
+var proxyRefusals = map[proxyproto.Fault]refusal{
+	proxyproto.Missing: refusedProxyMissing, proxyproto.Malformed: refusedProxyMalformed, proxyproto.TooLong: refusedProxyTooLong,
+	proxyproto.Unsupported: refusedProxyUnsupported, proxyproto.Checksum: refusedProxyChecksum,
 }
 
 var errNotProxy = errors.New("PROXY header from a peer that is no proxy")
@@ -93,7 +99,6 @@ func (r *proxyReader) proceed() {
 	c := r.conn
 	c.SetTimer(detectTimer, 0)
 	c.Replace(r.listener.firstSession(c))
-	c.joinDrain()
 }
 
 // refuse counts and reports a mistake, and returns it. Mistakes of proxies are

@@ -16,7 +16,6 @@ const (
 	refusedAddress
 	refusedUnrecognized
 	refusedHandshake
-	// In the order of proxyproto's faults.
 	refusedProxyMissing
 	refusedProxyMalformed
 	refusedProxyTooLong

@@ -20,8 +20,8 @@ type Protocol interface {
 	// Name is the ALPN name of the protocol, for example "http/1.1".
 	Name() string
 	// Match looks at a new connection: alpn is what TLS negotiated, or
-	// empty; head is what has arrived of a connection without ALPN, which
-	// has not been consumed. It keeps neither.
+	// empty; head is what has arrived, inside TLS where there is any, and has not
+	// been consumed. It keeps neither.
 	//
 	// Every protocol of a listener is asked about every connection, in their
 	// order, as soon as that is accepted or its TLS handshake is done: with an

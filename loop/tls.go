@@ -78,7 +78,7 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 	c.loop.engine.handshakes.done(&state)
 	c.paused = false
 	c.loop.current = c
-	c.session = t.listener.sessionFor(c, t.listener.cfg.Protocols, state.NegotiatedProtocol)
+	c.session = t.listener.sessionFor(c)
 	c.watchIdle()
 	// A request that came with the client's Finished is inside t.conn
 	// already, and no event will announce it.

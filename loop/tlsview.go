@@ -4,12 +4,8 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"net/netip"
-	"runtime"
 	"sync"
 	"time"
-
-	"github.com/asteri/asteri-loop/internal/sched"
 )
 
 // tlsView is what crypto/tls takes for the network connection. During the
@@ -194,59 +190,3 @@ func (v *tlsView) SetReadDeadline(time.Time) error { return nil }
 
 // SetWriteDeadline is as SetDeadline.
 func (v *tlsView) SetWriteDeadline(time.Time) error { return nil }
-
-// handshakes bounds unfinished handshakes in number, in all and for an address,
-// and those that compute by the processors.
-type handshakes struct {
-	limit     int
-	computing chan struct{}
-
-	mu     sync.Mutex
-	total  int
-	byAddr map[netip.Addr]int
-}
-
-func newHandshakes(limit int) *handshakes {
-	return &handshakes{
-		limit:     limit,
-		computing: make(chan struct{}, runtime.GOMAXPROCS(0)),
-		byAddr:    make(map[netip.Addr]int),
-	}
-}
-
-// begin counts a handshake of addr, unless there are too many.
-func (h *handshakes) begin(addr netip.Addr) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.total >= h.limit || h.byAddr[addr] >= max(h.limit/4, 1) {
-		return false
-	}
-	h.total++
-	h.byAddr[addr]++
-	return true
-}
-
-func (h *handshakes) end(addr netip.Addr) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.total--
-	if h.byAddr[addr]--; h.byAddr[addr] == 0 {
-		delete(h.byAddr, addr)
-	}
-}
-
-func (h *handshakes) count() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.total
-}
-
-func (h *handshakes) acquire() {
-	sched.Begin()
-	h.computing <- struct{}{}
-}
-
-func (h *handshakes) release() {
-	<-h.computing
-	sched.End()
-}

@@ -7,7 +7,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-directory=$PWD/.venv/pythons
+# Its real place: where .venv is a link, what is fetched outlives the checkout that fetched it.
+mkdir -p .venv
+directory=$(cd .venv && pwd -P)/pythons
 
 # own prints the interpreter of version $1 that the machine has itself.
 own() {
@@ -64,11 +66,12 @@ fetch() {
 		chmod +x "$directory/usr/bin/python$version"
 		# venv installs the pip that lies here.
 		sed -i "s,'/usr/share/python-wheels/',\"$directory/usr/share/python-wheels/\"," "$directory/usr/lib/python$version"/_sysconfigdata_*.py
+		# As the package's installation would: else each worker compiles what it imports, which takes longer than all else.
+		"$directory/usr/bin/python$version" -m compileall -q "$directory/usr/lib/python$version" >&2 || return 1
 	done
 	echo "$*" >"$directory/.versions"
 }
 
-mkdir -p .venv
 exec 9>.venv/pythons.lock
 if command -v flock >/dev/null 2>&1; then
 	flock 9
@@ -87,7 +90,14 @@ done
 [ -n "$missing" ] || exit 0
 # shellcheck disable=SC2086
 set -- $missing
-if [ "$(cat "$directory/.versions" 2>/dev/null)" != "$*" ] && ! fetch "$@"; then
+# What was fetched says where it lies: in a folder that has been moved it does not run.
+fetched() {
+	[ "$(cat "$directory/.versions" 2>/dev/null)" = "$*" ] || return 1
+	for version in "$@"; do
+		"$directory/usr/bin/python$version" -c 'import ssl, venv' >/dev/null 2>&1 || return 1
+	done
+}
+if ! fetched "$@" && ! fetch "$@"; then
 	echo "pythons.sh: not fetched, and not tested with: Python $*" >&2
 	exit 0
 fi

@@ -6,14 +6,12 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/exchangetest"
-	"github.com/asteri/asteri-loop/internal/stats"
 )
 
 // busyMonitor is of a server with 64 workers and 10,000 connections, each with a
 // request in flight.
 func busyMonitor(b *testing.B) *Monitor {
-	counts := stats.New(nil)
-	m := newMonitor(b, Options{Counts: counts, Report: func() Report { return *crowded() }})
+	m := newMonitor(b, Options{Report: func() Report { return *crowded() }})
 	e := exchangetest.NewExecutor(b)
 	for range 10_000 {
 		m.flights.homes.Others().enter(exchangetest.Get(b, e, "/a/path/of/some/length?with=a&query=too"))
@@ -64,7 +62,7 @@ func BenchmarkScrape(b *testing.B) {
 			x := query{method: method, target: "/"}.exchange(b, e)
 			x.Request().Handling.Model = "sync"
 			for n := range 100 {
-				m.opts.Counts.ExchangeDone(&asteri.Record{Request: x.Request(), Peer: x.Request().Peer, Home: e, Status: 100*i + 100, Duration: time.Duration(n) * time.Millisecond})
+				m.counts.ExchangeDone(&asteri.Record{Request: x.Request(), Peer: x.Request().Peer, Home: e, Status: 100*i + 100, Duration: time.Duration(n) * time.Millisecond})
 			}
 		}
 	}

@@ -138,7 +138,7 @@ func TestAnswersFitTheSchema(t *testing.T) {
 	log := NewLog()
 	slog.New(log.Handler(slog.DiscardHandler, "pid")).Info("what the log itself does not want")
 	log.Append(LogRecord{Time: time.Now(), Level: "ERROR", Source: "worker", Worker: 7, Message: "broken", Fields: map[string]string{"a": "b"}})
-	m := newMonitor(t, Options{Log: log, Counts: stats.New(nil), Configuration: func() []Setting { return []Setting{{"workers", "1", "default"}} }})
+	m := newMonitor(t, Options{Log: log, Configuration: func() []Setting { return []Setting{{"workers", "1", "default"}} }})
 	h := m.Handler(application)
 	for _, fields := range [][]string{nil, bearerToken} {
 		got := ask(t, h, query{target: "/asteri-status.json", fields: fields})

@@ -55,9 +55,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := sink(out)
 	doc := c.document()
 	measures := c.monitor.opts.Measures()
-	if counts := c.monitor.opts.Counts; counts != nil {
-		s.exchanges(counts.Snapshot())
-	}
+	s.exchanges(c.monitor.counts.Snapshot())
 	s.connections(doc, &measures)
 	s.loops(doc)
 	s.webSockets(doc)

@@ -30,10 +30,9 @@ import (
 func scraped(t *testing.T) (asteri.Handler, *stats.Exchanges) {
 	t.Helper()
 	home := exchangetest.NewExecutor(t)
-	counts := stats.New([]asteri.Executor{home})
 	lost := uint64(1)
 	m := New(Options{
-		MetricsPath: "/metrics", Counts: counts, Homes: []asteri.Executor{home},
+		MetricsPath: "/metrics", Homes: []asteri.Executor{home},
 		Report: func() Report {
 			return Report{
 				Server:      Server{Name: "test", Version: "1", PID: os.Getpid(), Started: time.Unix(1, 0), Uptime: 2},
@@ -55,6 +54,7 @@ func scraped(t *testing.T) (asteri.Handler, *stats.Exchanges) {
 		},
 	})
 	t.Cleanup(m.Close)
+	counts := m.counts
 	for i, err := range []error{nil, nil, &asteri.StatusError{Code: 503, Reason: "full"}, errors.New("?")} {
 		counts.ExchangeDone(&asteri.Record{
 			Home: home, Status: 200 + 300*(i/2), Duration: 3 * time.Millisecond, BytesIn: 1, BytesOut: 2, BytesSent: 3, Err: err,

@@ -13,7 +13,7 @@ import (
 // memory is bounded: numbers for each second, and whole distributions for a few
 // moments.
 type sampler struct {
-	counts *stats.Exchanges // nil if nobody counts
+	counts *stats.Exchanges
 	quit   chan struct{}
 	ended  sync.WaitGroup
 	once   sync.Once
@@ -64,9 +64,6 @@ func newSampler(counts *stats.Exchanges) *sampler {
 
 // start samples until stop.
 func (s *sampler) start(f *flights) {
-	if s.counts == nil {
-		return
-	}
 	s.last = s.total(time.Now())
 	s.marks = append(s.marks, s.last)
 	s.ended.Go(func() {

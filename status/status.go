@@ -53,8 +53,6 @@ type Options struct {
 	Configuration func() []Setting
 	// Control does what an operator asks for; nil for nothing.
 	Control Control
-	// Counts are of what was answered; nil if nobody counts.
-	Counts *stats.Exchanges
 	// Homes are the executors of exchanges, by the number of their loop.
 	Homes []asteri.Executor
 	// Log is the log to show; nil for none.
@@ -94,6 +92,7 @@ type Control interface {
 // of all exchanges: otherwise requests seem to be in flight for ever.
 type Monitor struct {
 	opts     Options
+	counts   *stats.Exchanges
 	keys     *keys
 	attempts attempts
 	routes   map[string]route
@@ -117,10 +116,11 @@ type Monitor struct {
 // New starts what gathers. It runs until Close.
 func New(o Options) *Monitor {
 	o.fill()
+	counts := stats.New(o.Homes)
 	s := &Monitor{
-		opts: o, keys: newKeys(o.Token), prefix: o.Path + "/",
+		opts: o, counts: counts, keys: newKeys(o.Token), prefix: o.Path + "/",
 		work: jobs.NewPool(2), stacks: jobs.NewPool(2),
-		samples: newSampler(o.Counts), flights: newFlights(o.Homes),
+		samples: newSampler(counts), flights: newFlights(o.Homes),
 	}
 	s.requests = newRequestLog(o.Homes, s.hushed)
 	s.loops.homes = o.Homes
@@ -179,6 +179,7 @@ func (s *Monitor) Close() {
 
 // ExchangeDone implements asteri.Observer.
 func (s *Monitor) ExchangeDone(r *asteri.Record) {
+	s.counts.ExchangeDone(r)
 	s.requests.add(r)
 	s.flights.end(r)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/turns"
 )
 
 // Call is an exchange as a Handler sees it: an io.Reader of the request body and
@@ -42,6 +43,8 @@ type Call struct {
 	pooled    bool // the call is one of a pool
 	displaced bool // timed out, and its worker was replaced
 	returned  bool // the handler has
+	turn      turns.Place[*Call]
+	until     time.Duration // that it may wait, by the clock of deadlines
 	// Times since the request came: when the call was ready for a worker, and
 	// when it got one; 0 for not yet.
 	submitted time.Duration

@@ -1,13 +1,13 @@
 package workers
 
 import (
-	"container/list"
 	"sync"
 	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/spool"
+	"github.com/asteri/asteri-loop/internal/turns"
 )
 
 // Pool runs calls on goroutines, at most so many at once. Calls beyond that wait
@@ -24,15 +24,9 @@ type Pool struct {
 	stacks  stacks
 
 	mu       sync.Mutex
-	queue    list.List // of waiting, the oldest in front
-	expiring bool      // expire will be called
+	queue    turns.Queue[*Call]
+	expiring bool // expire will be called
 	stats    Stats
-}
-
-// waiting is a place in the queue.
-type waiting struct {
-	call  *Call
-	until time.Duration // by the clock of deadlines; zero: no limit
 }
 
 // Stats tells about the calls of a model.
@@ -75,7 +69,7 @@ func (p *Pool) ServeExchange(x asteri.Exchange) {
 	c.pooled = true
 	c.Request().Handling.Progress = (*progress)(c)
 	if p.whole && x.Request().HasBody() {
-		if p.full() {
+		if p.full(x.Request()) {
 			p.refuse(c) // before the client sends it for nothing
 			return
 		}
@@ -113,39 +107,53 @@ func (p *Pool) admit(c *Call) bool {
 		p.mu.Unlock()
 		return true
 	}
-	if p.queue.Len() >= p.options.QueueSize {
-		p.mu.Unlock()
-		p.refuse(c)
-		return false
-	}
-	w := waiting{call: c}
-	if p.options.QueueTimeout > 0 {
-		w.until = awake.Now() + p.options.QueueTimeout
-	}
-	place := p.queue.PushBack(w)
-	p.expireLater()
+	refused := p.enqueue(c)
 	p.mu.Unlock()
-	c.onGone(func() {
-		if p.remove(place) {
-			c.close(nil, true)
-		}
-	})
+	if refused != nil {
+		p.refuse(refused)
+	}
+	if refused != c {
+		c.onGone(func() {
+			if p.remove(c) {
+				c.close(nil, true)
+			}
+		})
+	}
 	return false
 }
 
-func (p *Pool) full() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.limit > 0 && p.queue.Len() >= p.options.QueueSize
+// enqueue has c wait. It returns the call for which there is no room then, if any: c, or
+// one whose connection has more calls before it than that of c.
+func (p *Pool) enqueue(c *Call) (refused *Call) {
+	if p.queue.Len() >= p.options.QueueSize {
+		last := p.queue.Hindmost(c.Request())
+		if last == nil {
+			return c
+		}
+		p.queue.Remove(last)
+		refused = last.Value
+	}
+	c.turn.Value = c
+	p.queue.PushBack(&c.turn, c.Request())
+	if p.options.QueueTimeout > 0 {
+		c.until = awake.Now() + p.options.QueueTimeout
+		p.expireAt(c.until)
+	}
+	return refused
 }
 
-// remove takes a place out of the queue, if it is still in there.
-func (p *Pool) remove(place *list.Element) bool {
+// full tells whether the queue has no room for a request.
+func (p *Pool) full(r *asteri.Request) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := p.queue.Len()
-	p.queue.Remove(place)
-	return p.queue.Len() < before
+	return p.limit > 0 && p.queue.Len() >= p.options.QueueSize && p.queue.Hindmost(r) == nil
+}
+
+// remove takes c out of the queue, if it is still in there.
+func (p *Pool) remove(c *Call) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.Remove(&c.turn)
 }
 
 // work is a worker: it runs c, and what waits in the queue after it.
@@ -183,14 +191,13 @@ func (p *Pool) next(c *Call) *Call {
 
 // successor returns the call that takes the place of one, or nil.
 func (p *Pool) successor() *Call {
-	place := p.queue.Front()
-	if place == nil {
+	first := p.queue.PopFront()
+	if first == nil {
 		p.stats.Running--
 		return nil
 	}
-	c := p.queue.Remove(place).(waiting).call
-	c.announce()
-	return c
+	first.Value.announce()
+	return first.Value
 }
 
 // maxLate bounds the goroutines that go on behind calls that timed out. A call
@@ -228,26 +235,31 @@ func (p *Pool) displace(c *Call) (over bool, next *Call) {
 	return false, p.successor()
 }
 
-// expireLater has the queue looked through when its oldest call is due. Times
-// are in order because all wait equally long.
-func (p *Pool) expireLater() {
-	if place := p.queue.Front(); place != nil && !p.expiring {
-		if until := place.Value.(waiting).until; until != 0 {
-			p.expiring = true
-			time.AfterFunc(max(until-awake.Now(), 0), p.expire)
-		}
+// expireAt has the queue looked through then, or earlier if that is due already.
+func (p *Pool) expireAt(until time.Duration) {
+	if !p.expiring {
+		p.expiring = true
+		time.AfterFunc(max(until-awake.Now(), 0), p.expire)
 	}
 }
 
 func (p *Pool) expire() {
 	var due []*Call
-	now := awake.Now()
+	now, earliest := awake.Now(), time.Duration(0)
 	p.mu.Lock()
 	p.expiring = false
-	for place := p.queue.Front(); place != nil && place.Value.(waiting).until <= now; place = p.queue.Front() {
-		due = append(due, p.queue.Remove(place).(waiting).call)
+	for place := range p.queue.All() {
+		switch c := place.Value; {
+		case c.until <= now:
+			p.queue.Remove(place)
+			due = append(due, c)
+		case earliest == 0 || c.until < earliest:
+			earliest = c.until
+		}
 	}
-	p.expireLater()
+	if earliest != 0 {
+		p.expireAt(earliest)
+	}
 	p.mu.Unlock()
 	for _, c := range due {
 		p.refuse(c)

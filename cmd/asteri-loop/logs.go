@@ -9,15 +9,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/accesslog"
 	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/logging"
 	"github.com/asteri/asteri-loop/internal/syslog"
 	"github.com/asteri/asteri-loop/status"
 )
 
-// logs are the server's log and its access log.
+// logs are the server's log, and what is known of the terminal. The server itself has the
+// access log.
 type logs struct {
 	*slog.Logger
 	// recent keeps the last records, for the status page.
@@ -28,13 +27,7 @@ type logs struct {
 
 	level  slog.LevelVar
 	output *logging.Output
-	access *accesslog.Log
-	// observing says that requests are logged at all, which is decided at
-	// the start: a protocol without an observer has less to do.
-	observing bool
-	// The same for a syslog daemon; nil without one.
-	syslog       *logging.Output
-	syslogAccess *accesslog.Log
+	syslog *logging.Output // the same for a syslog daemon; nil without one
 }
 
 // flushTimeout is how long the end of the server waits for each log.
@@ -43,7 +36,7 @@ const flushTimeout = 2 * time.Second
 func openLogs(cfg *config.Config) (*logs, error) {
 	file, err := logging.Open(cfg.ErrorLogfile, os.Stderr)
 	if err != nil {
-		return nil, blameSettings(fmt.Errorf("error log: %w", err))
+		return nil, fmt.Errorf("error log: %w", err)
 	}
 	l := &logs{output: logging.NewOutput(file), recent: status.NewLog()}
 	if cfg.ErrorLogfile == "-" {
@@ -57,15 +50,6 @@ func openLogs(cfg *config.Config) (*logs, error) {
 	// What net/http and others can only tell the standard logger.
 	log.SetFlags(0)
 	log.SetOutput(slog.NewLogLogger(l.Handler(), slog.LevelWarn).Writer())
-	access, err := openAccess(cfg)
-	if err != nil {
-		l.close()
-		return nil, blameSettings(err)
-	}
-	l.access, l.observing = accesslog.New(access.out, access.format, l.Logger), access.out != nil
-	if cfg.LogSyslog && !cfg.DisableRedirectAccessToSyslog {
-		l.syslogAccess = accesslog.New(syslogWriter(cfg, "access", syslog.Info), access.plain, l.Logger)
-	}
 	return l, nil
 }
 
@@ -102,66 +86,50 @@ func (l *logs) setLevel(cfg *config.Config) {
 	}
 }
 
-// observers are the access logs that there are.
-func (l *logs) observers() []asteri.Observer {
-	var all []asteri.Observer
-	if l.observing {
-		all = append(all, l.access)
+// lost is what could not be written.
+func (l *logs) lost() map[string]uint64 {
+	lost := map[string]uint64{"error": l.output.Lost()}
+	if l.syslog != nil {
+		lost["syslog"] = l.syslog.Lost()
 	}
-	if l.syslogAccess != nil {
-		all = append(all, l.syslogAccess)
-	}
-	return all
+	return lost
 }
 
-// setHomes tells the access logs what the homes of exchanges will mostly be.
-func (l *logs) setHomes(homes []asteri.Executor) {
-	for _, a := range []*accesslog.Log{l.access, l.syslogAccess} {
-		if a != nil {
-			a.SetHomes(homes)
-		}
-	}
-}
-
-// reopen goes on in the files under the names that the settings have now, so that
-// they can be rotated. What cannot be opened stays as it is. What goes to syslog
-// stays with its daemon: those settings need a restart, and both logs go together.
+// reopen goes on in the file under the name that the settings have now. What goes to
+// syslog stays with its daemon: those settings need a restart.
 func (l *logs) reopen(cfg *config.Config) error {
 	file, err := logging.Open(cfg.ErrorLogfile, os.Stderr)
 	if err != nil {
 		return fmt.Errorf("error log: %w", err)
 	}
-	access, err := openAccess(cfg)
-	if err != nil {
-		_ = file.Close() // nothing was written to it
-		return err
-	}
 	l.setLevel(cfg)
-	l.access.Replace(access.format, access.out)
-	if l.syslogAccess != nil {
-		l.syslogAccess.SetFormat(access.plain)
-	}
-	if access.out != nil && !l.observing {
-		l.Warn("An access log where there was none at the start needs a restart")
-	}
 	return l.output.Replace(file)
 }
 
 // print writes text for a person, in its place between what is logged.
 func (l *logs) print(text string) { _, _ = l.output.Write([]byte(text)) } // has no error
 
-// close ends the logs, so that nothing that was logged is lost: the access logs
-// first, which may have to tell of losses.
+// close ends the logs, so that nothing that was logged is lost.
 func (l *logs) close() {
-	for _, a := range []*accesslog.Log{l.access, l.syslogAccess} {
-		if a != nil {
-			a.Close(flushTimeout)
-		}
-	}
 	l.output.Close(flushTimeout)
 	if l.syslog != nil {
 		l.syslog.Close(flushTimeout)
 	}
+}
+
+// accessPath resolves the words that the setting of the access log may hold; empty is no
+// log.
+func accessPath(cfg *config.Config) string {
+	switch cfg.AccessLogfile {
+	case "none", "":
+		return ""
+	case "auto":
+		if logging.IsTerminal(os.Stdout) {
+			return "-"
+		}
+		return ""
+	}
+	return cfg.AccessLogfile
 }
 
 // syslogWriter sends what one of the logs says to the daemon of the settings, which

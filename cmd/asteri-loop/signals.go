@@ -13,15 +13,25 @@ import (
 // signals are those that the server gives a meaning, which is gunicorn's.
 type signals struct{ c, ignored chan os.Signal }
 
-// watchSignals is for the rest of the process: what is logged last must not meet
-// the default actions either.
-func watchSignals() *signals {
-	s := &signals{c: make(chan os.Signal, 16), ignored: make(chan os.Signal, 1)}
+func newSignals() *signals {
+	return &signals{c: make(chan os.Signal, 16), ignored: make(chan os.Signal, 1)}
+}
+
+// watch is for the rest of the process: what is logged last must not meet the default
+// actions either.
+func (s *signals) watch() {
 	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTTIN, syscall.SIGTTOU)
 	// A reader of our output that has gone must not take the server with it.
 	// Not signal.Ignore, which workers would inherit.
 	signal.Notify(s.ignored, syscall.SIGPIPE)
-	return s
+}
+
+// reload is as SIGHUP.
+func (s *signals) reload() {
+	select {
+	case s.c <- syscall.SIGHUP:
+	default: // so many wait already that one will come to the same
+	}
 }
 
 // stops tells whether sig ends the server.
@@ -38,14 +48,14 @@ func signalName(sig os.Signal) string {
 
 // control acts on signals until the server is to end. A reload runs beside it, one
 // at a time, so that a stop need not wait for workers that do not start.
-func (s *server) control(signals *signals) {
+func (p *program) control() {
 	reloaded := make(chan struct{}, 1)
 	reloading, again := false, false
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	reload := func() {
 		reloading, again = true, false
-		go func() { s.reload(ctx); reloaded <- struct{}{} }()
+		go func() { p.reload(ctx); reloaded <- struct{}{} }()
 	}
 	for {
 		select {
@@ -53,86 +63,67 @@ func (s *server) control(signals *signals) {
 			if reloading = false; again {
 				reload()
 			}
-		case sig := <-signals.c:
+		case sig := <-p.signals.c:
 			switch {
 			case stops(sig):
 				cancel()
-				s.shutdown(sig, signals)
+				p.shutdown(sig)
 				return
 			case sig == syscall.SIGHUP && reloading:
 				again = true
 			case sig == syscall.SIGHUP:
 				reload()
 			default:
-				s.adjust(sig)
+				p.adjust(sig)
 			}
 		}
 	}
 }
 
 // adjust acts on the signals that take no time.
-func (s *server) adjust(sig os.Signal) {
+func (p *program) adjust(sig os.Signal) {
 	switch sig {
 	case syscall.SIGTTIN:
-		s.app.Scale(1)
+		p.scale(1)
 	case syscall.SIGTTOU:
-		s.app.Scale(-1)
+		p.scale(-1)
 	case syscall.SIGUSR1:
-		s.reopenLogs()
+		p.server.ReopenLogs()
 	case syscall.SIGUSR2: // which would otherwise end the server
-		s.logs.Warn("USR2 has no meaning: start the new program after this one has stopped")
+		p.logs.Warn("USR2 has no meaning: start the new program after this one has stopped")
 	}
 }
 
-// reopenLogs goes on in the log files that the settings name by then, and says so. It runs
-// beside its caller, one at a time: each waits for what was logged before, which may take
-// for ever if an output takes nothing.
-func (s *server) reopenLogs() (done <-chan struct{}) {
-	reopened := make(chan struct{})
-	go func() {
-		defer close(reopened)
-		s.reopening.Lock()
-		defer s.reopening.Unlock()
-		if err := s.logs.reopen(s.live.Load()); err != nil {
-			s.logs.Error("The logs stay as they were: " + err.Error())
-			return
-		}
-		s.logs.Info("The logs are open again")
-	}()
-	return reopened
+func (p *program) scale(delta int) {
+	if p.servesDemonstration() {
+		p.logs.Info("The demonstration has no worker processes")
+		return
+	}
+	p.server.Scale(delta)
 }
 
 // shutdown stops the server: gracefully for TERM and INT, at once for QUIT, and at
 // once for whichever comes second. INT is Ctrl-C, which is how most developers stop a
 // server: their application's shutdown (lifespan, atexit) is to run as it will in
 // production.
-func (s *server) shutdown(sig os.Signal, signals *signals) {
-	s.state.Store(&errStopping)
+func (p *program) shutdown(sig os.Signal) {
 	if sig == syscall.SIGQUIT {
-		s.logs.Info("Stopping: " + signalName(sig))
+		p.logs.Info("Stopping: " + signalName(sig))
 		return
 	}
-	s.logs.Info("Stopping: " + signalName(sig) + "; a second signal stops at once")
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.GracefulTimeout)
-	defer cancel()
+	p.logs.Info("Stopping: " + signalName(sig) + "; a second signal stops at once")
 	drained := make(chan struct{})
-	if s.status != nil {
-		s.status.EndStreams()
-	}
 	go func() {
 		defer close(drained)
-		if err := s.engine.Drain(); err != nil {
-			s.logs.Warn("Not everybody could be answered", "error", err)
-		}
-		s.app.Stop(ctx)
+		_ = p.server.Drain(context.Background()) // which logs who could not be answered
 	}()
 	for {
 		select {
 		case <-drained:
 			return
-		case sig := <-signals.c:
+		case sig := <-p.signals.c:
 			if stops(sig) {
-				s.logs.Warn("Stopping at once: " + signalName(sig))
+				p.logs.Warn("Stopping at once: " + signalName(sig))
 				return
 			}
 		}

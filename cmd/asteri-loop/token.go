@@ -1,22 +1,26 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 )
 
-// keepToken puts the token into a file of this user's. Without one only who reads the
-// terminal knows it.
-func (s *server) keepToken() {
-	file, err := writeToken(s.token)
-	if err != nil {
-		s.logs.Warn("The status token cannot be kept in a file; --status-token sets one", "error", err)
+// keepToken makes a token if the status page needs one, and puts it into a file of this
+// user's. Without one only who reads the terminal knows it.
+func (p *program) keepToken() {
+	if !p.cfg.Status || p.token != "" {
 		return
 	}
-	s.tokenFile = file
+	p.token = rand.Text()
+	file, err := writeToken(p.token)
+	if err != nil {
+		p.logs.Warn("The status token cannot be kept in a file; --status-token sets one", "error", err)
+		return
+	}
+	p.tokenFile = file
 }
 
 // tokenFile is the file with the status token. It is open, and locked, as long as the
@@ -25,31 +29,33 @@ func (s *server) keepToken() {
 type tokenFile struct {
 	file *os.File
 	path string
+	// ours says that the directory is one that servers make for their files.
+	ours bool
 }
 
 // tokenDir returns a directory that only this user can write to: the user's runtime
-// directory, or one of the user's below that for temporary files.
-func tokenDir() (string, error) {
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
+// directory, or one below that for temporary files, which then is ours.
+func tokenDir() (dir string, ours bool, err error) {
+	dir = os.Getenv("XDG_RUNTIME_DIR")
+	if ours = dir == ""; ours {
 		dir = filepath.Join(os.TempDir(), fmt.Sprintf("asteri-loop-%d", os.Getuid()))
 		if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
-			return "", err
+			return "", false, err
 		}
 	}
 	info, err := os.Lstat(dir) //nolint:gosec // the user names it, for the user's own files
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || info.Mode().Perm()&0o022 != 0 || ok && int(owner.Uid) != os.Getuid() {
-		return "", fmt.Errorf("%s is not a directory that only this user can write to", dir)
+		return "", false, fmt.Errorf("%s is not a directory that only this user can write to", dir)
 	}
-	return dir, nil
+	return dir, ours, nil
 }
 
 // writeToken makes the file. It follows no link that another has put there.
 func writeToken(token string) (*tokenFile, error) {
-	dir, err := tokenDir()
+	dir, ours, err := tokenDir()
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +77,7 @@ func writeToken(token string) (*tokenFile, error) {
 		_ = os.Remove(f.Name())
 		return nil, err
 	}
-	return &tokenFile{f, path}, nil
+	return &tokenFile{f, path, ours}, nil
 }
 
 // lock takes the file for this process, if no other has it. Workers do not get it: it is
@@ -96,14 +102,14 @@ func sweepTokens(dir string) {
 	}
 }
 
-// remove takes the file away, and the directory if it is our own and nothing else is there.
+// remove takes the file away, and the directory if it is ours and nothing else is there.
 func (f *tokenFile) remove() {
 	if f == nil {
 		return
 	}
 	_ = os.Remove(f.path) // it opens nothing any more
-	if dir := filepath.Dir(f.path); strings.HasPrefix(filepath.Base(dir), "asteri-loop-") {
-		_ = os.Remove(dir)
+	if f.ours {
+		_ = os.Remove(filepath.Dir(f.path)) // fails while another server has a file there
 	}
 	_ = f.file.Close() // it was written long ago
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -41,5 +42,27 @@ func TestTokenFilesAreSwept(t *testing.T) {
 	}
 	if n := files(); n != 0 {
 		t.Errorf("%d files are left", n)
+	}
+}
+
+// TestForeignDirectoriesStay: a directory that another has made stays when its last file
+// goes, whatever it is called.
+func TestForeignDirectoriesStay(t *testing.T) {
+	runtime, temp := filepath.Join(t.TempDir(), "asteri-loop-runtime"), t.TempDir()
+	if err := os.Mkdir(runtime, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, env := range [][]string{{"XDG_RUNTIME_DIR=" + runtime}, {"XDG_RUNTIME_DIR=", "TMPDIR=" + temp}} {
+		p := launch(t, t.TempDir(), env, "-b", "127.0.0.1:0")
+		p.await("Status page: ")
+		p.await("token_file=")
+		p.signal(syscall.SIGTERM)
+		p.exit()
+	}
+	if names, err := os.ReadDir(runtime); err != nil || len(names) > 0 {
+		t.Errorf("%v, %v", names, err)
+	}
+	if names, err := filepath.Glob(filepath.Join(temp, "asteri-loop-*")); err != nil || len(names) > 0 {
+		t.Errorf("the server's own is left: %v, %v", names, err)
 	}
 }

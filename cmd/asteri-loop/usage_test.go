@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/asteri/asteri-loop/server"
 )
 
 func TestCommands(t *testing.T) {
@@ -78,11 +80,15 @@ func TestMistakesThatShowLate(t *testing.T) {
 // A machine that lacks something for now has no mistake in the settings.
 func TestExitStatus(t *testing.T) {
 	for cause, want := range map[error]int{syscall.ENOENT: exitUsage, syscall.EACCES: exitUsage, syscall.EMFILE: exitFailure, syscall.EADDRINUSE: exitFailure, syscall.ENOSPC: exitFailure} {
-		if got := exitStatus(fmt.Errorf("the server: %w", blameSettings(&os.PathError{Err: cause}))); got != want {
-			t.Errorf("%v: %d", cause, got)
+		err := fmt.Errorf("the server: %w", &os.PathError{Err: cause})
+		if lacks := server.Lacking(err); lacks != (want == exitFailure) {
+			t.Errorf("%v: %v", cause, lacks)
+		}
+		if got := exitStatus(err); got != exitFailure {
+			t.Errorf("%v: %d without a setting to blame", cause, got)
 		}
 	}
-	if got := exitStatus(syscall.EADDRINUSE); got != exitFailure || blameSettings(nil) != nil {
+	if got := exitStatus(fmt.Errorf("x: %w", &server.ConfigError{Err: syscall.ENOENT})); got != exitUsage {
 		t.Errorf("%d", got)
 	}
 }

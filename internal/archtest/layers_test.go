@@ -38,8 +38,24 @@ var layers = map[string]layer{
 	"http2": {imports: []string{root, "loop", "internal", "internal/exchange", "internal/guard", "internal/httpfield", "internal/onloop"}},
 	"http3": {imports: []string{root, "loop", "internal", "internal/exchange", "internal/guard", "internal/httpfield"}},
 
-	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool"}},
-	"status":  {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/perhome", "internal/stats"}},
+	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool", "internal/turns"}},
+	// The pool of Python workers is a floor of rooms: it imports them, never the other
+	// way round.
+	"workers/python": {imports: []string{
+		root, "loop", "workers", "internal", "internal/httpfield", "internal/spool",
+		"workers/python/internal/wire", "workers/python/internal/control", "workers/python/internal/dispatch",
+		"workers/python/internal/output", "workers/python/internal/process", "workers/python/internal/report", "workers/python/internal/takeover",
+	}},
+	"workers/python/internal/wire":     {imports: []string{root, "internal"}},
+	"workers/python/internal/control":  {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/dispatch": {imports: []string{root, "internal", "internal/turns"}},
+	"workers/python/internal/output":   {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/process":  {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/report":   {imports: []string{"workers/python/internal/wire"}},
+	"workers/python/internal/takeover": {imports: []string{root, "loop", "internal", "internal/httpfield", "workers/python/internal/wire"}},
+	"workers/python/internal/wiretest": {imports: []string{"internal", "workers/python/internal/wire"}},
+
+	"status": {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/perhome", "internal/stats"}},
 
 	// Leaves, which anybody may import.
 	"internal": {},
@@ -54,6 +70,7 @@ var layers = map[string]layer{
 	"internal/spool": {imports: []string{root, "internal"}},
 	// Observers of exchanges, and what they keep apart by home.
 	"internal/perhome":   {imports: []string{root}},
+	"internal/turns":     {imports: []string{root}},
 	"internal/accesslog": {imports: []string{root, "internal", "internal/perhome", "internal/stats"}},
 	"internal/stats":     {imports: []string{root, "internal", "internal/perhome"}},
 	"internal/statsd":    {imports: []string{root, "internal", "internal/perhome"}},
@@ -72,17 +89,19 @@ var layers = map[string]layer{
 	// What only tests use: see TestTestPackagesAreForTests.
 	"internal/enginetest":   {imports: []string{"loop"}},
 	"internal/exchangetest": {imports: []string{root, "internal"}},
-	"internal/suite":        {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "status", "internal"}},
+	"internal/suite":        {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "workers/python", "status", "internal"}},
 
 	// The one place where all is put together.
-	"cmd": {imports: []string{
-		root, "loop", "http1", "http2", "http3", "workers", "status",
-		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/edge/proxy", "internal/stats", "internal/statsd", "internal/trace", "internal/uwsgi",
+	"server": {imports: []string{
+		root, "loop", "http1", "http2", "http3", "workers", "workers/python", "status",
+		"internal", "internal/accesslog", "internal/edge", "internal/edge/proxy", "internal/statsd", "internal/trace", "internal/uwsgi",
 	}},
+	// Settings for it.
+	"cmd": {imports: []string{root, "server", "loop", "http2", "http3", "workers", "workers/python", "status", "internal", "internal/config", "internal/demo"}},
 	// An embedder has the public packages only.
-	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "status"}},
+	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "workers/python", "status", "server"}},
 	"bench": {imports: []string{
-		root, "poller", "loop", "http1", "http2", "http3", "workers", "status",
+		root, "poller", "loop", "http1", "http2", "http3", "workers", "workers/python", "status",
 		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/uwsgi",
 	}},
 }
@@ -160,7 +179,7 @@ func TestLayersHaveNoCycle(t *testing.T) {
 
 func TestLayerOf(t *testing.T) {
 	for dir, want := range map[string]string{
-		".": ".", "loop": "loop", "workers/python": "workers", "workers/python/shim": "workers",
+		".": ".", "loop": "loop", "workers/websocket": "workers", "workers/python": "workers/python", "workers/python/shim": "workers/python",
 		"internal/sched": "internal", "internal/edge/gzip": "internal/edge", "internal/edged": "internal",
 		"loops": "", "unheard/of": "",
 	} {
@@ -172,7 +191,7 @@ func TestLayerOf(t *testing.T) {
 
 func TestTestPackagesAreForTests(t *testing.T) {
 	m := load(t)
-	only := []string{"internal/archtest", "internal/enginetest", "internal/exchangetest", "internal/leakcheck", "internal/logtest", "internal/suite", "internal/wstest"}
+	only := []string{"internal/archtest", "internal/enginetest", "internal/exchangetest", "internal/leakcheck", "internal/logtest", "internal/suite", "internal/wstest", "workers/python/internal/wiretest"}
 	for _, f := range m.files {
 		if f.test || slices.ContainsFunc(only, func(dir string) bool { return within(f.dir, dir) }) {
 			continue

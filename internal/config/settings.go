@@ -141,7 +141,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return duration(&c.KeepAlive, 0, longest) },
 	}, {
 		Name: "queue_size", Flags: []string{"queue-size"}, Group: groupWorkers, Meta: "INT", Default: "1024",
-		Help: "The number of requests that may wait for a worker, or for their turn at a server behind a URL mount. Those beyond it get 503.",
+		Help: "The number of requests that may wait for a worker, or for their turn at a server behind a URL mount. Connections take turns: one with many requests over HTTP/2 or HTTP/3 waits for others as they wait for it, and gives up its last one when there is no room. Those beyond get 503.",
 		at:   func(c *Config) value { return number(&c.QueueSize, 1, 1<<20) },
 	}, {
 		Name: "retry", Flags: []string{"retry"}, Group: groupWorkers, Meta: "WHICH", Default: "idempotent",

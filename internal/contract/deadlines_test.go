@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,6 +105,29 @@ func TestSetTimeout(t *testing.T) {
 	}, short)
 }
 
+// A deadline that a handler has put off for ever, and sets again, is watched again.
+func TestSetTimeoutAgain(t *testing.T) {
+	kept := make(chan asteri.Exchange, 1)
+	overAll(t, func(*testing.T) asteri.Handler {
+		return asteri.HandlerFunc(func(x asteri.Exchange) {
+			if string(x.Request().Path) != "/kept" {
+				ok(x)
+				return
+			}
+			x.SetTimeout(-1)
+			kept <- x
+		})
+	}, func(t *testing.T, s *server) {
+		c := s.client()
+		s.want(c, "/", nil, answer{200, "ok"})
+		var done sync.WaitGroup
+		done.Go(func() { s.want(c, "/kept", nil, answer{status: 504}) })
+		x := receive(t, "the request comes", kept)
+		x.Post(func() { x.SetTimeout(0) })
+		done.Wait()
+	}, asteri.WithTimeouts(asteri.Timeouts{Handler: 200 * time.Millisecond, KeepAlive: 10 * patience}))
+}
+
 // Content that a handler takes and does not give back ends its exchange, and not the
 // client's patience.
 func TestContentThatIsNotConsumed(t *testing.T) {
@@ -152,6 +177,43 @@ func TestReadAll(t *testing.T) {
 		defer resp.Body.Close()
 		if resp.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("got %s", resp.Status)
+		}
+	})
+}
+
+// A handler may give its exchange back when it has read and answered.
+func TestReadAllAndRelease(t *testing.T) {
+	overAll(t, func(*testing.T) asteri.Handler {
+		return asteri.HandlerFunc(func(x asteri.Exchange) {
+			asteri.ReadAll(x, 100, func(body []byte, err error) {
+				if err == nil {
+					_ = x.Respond(200, nil, body)
+					x.(asteri.Releaser).Release()
+				}
+			})
+		})
+	}, func(t *testing.T, s *server) {
+		c := s.client()
+		for range 3 {
+			req, err := http.NewRequest(http.MethodPost, s.url, strings.NewReader("content"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Expect", "100-continue") // it comes when ServeExchange has returned
+			if tr, ok := c.Transport.(*http.Transport); ok {
+				tr.ExpectContinueTimeout = patience
+			}
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, err := io.ReadAll(resp.Body); err != nil || string(p) != "content" {
+				t.Errorf("got %q, %v", p, err)
+			}
+			resp.Body.Close()
+		}
+		if n := s.engine.Stats().Loops[0].Panics; n != 0 || s.log.Has("panicked") {
+			t.Errorf("%d panics", n)
 		}
 	})
 }

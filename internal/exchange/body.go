@@ -68,9 +68,7 @@ func (x *Exchange) ReadBody(sink asteri.BodySink) {
 		return
 	}
 	b.sink = sink
-	if !x.serving {
-		x.wire.Watch(x.Patience())
-	}
+	x.watch()
 	if b.closed {
 		x.failBody(asteri.ErrHalfClosed)
 		return

@@ -17,8 +17,8 @@
 //   - sends what the Exchange gives to its Wire. Queue is a send queue with all that a
 //     stream within windows of flow control needs, Section a header section;
 //   - calls CheckBody when a deadline that Wire.Await announced is due, and CheckHandler
-//     within Patience of an exchange that its handler has kept, and of one whose client
-//     sends nothing more.
+//     within Patience of an exchange that Serve has returned from, and when Channel.Watch
+//     has asked for it.
 //
 // An exchange that becomes a tunnel is over: Wire.Become gets the Tunnel, which is told
 // of everything from then on. Both are a Party to the protocol. An idle tunnel keeps
@@ -80,7 +80,7 @@ type Channel interface {
 	// Await says that bytes are awaited from now on. For those of an exchange CheckBody
 	// is to be called within the Body timeout.
 	Await()
-	// Watch says that CheckHandler is to be called within d.
+	// Watch says that CheckHandler is to be called within d, unless that is 0.
 	Watch(d time.Duration)
 }
 

@@ -161,6 +161,7 @@ func (x *Exchange) HalfClosed() {
 	if !x.Over() && !x.body.ended {
 		x.failBody(asteri.ErrHalfClosed)
 	}
+	x.watch()
 }
 
 // PeerEnded is HalfClosed of a client that has sent content which has not been passed on.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/internal/guard"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/poison"
@@ -125,6 +124,7 @@ func (x *Exchange) Serve(ended bool, refusal *asteri.StatusError) {
 	x.serving = false
 	if !x.Over() {
 		x.kept = true
+		x.turn.Begin(x.at.Awake())
 	}
 }
 
@@ -297,6 +297,3 @@ func (x *Exchange) describe(r *asteri.Record, h *asteri.Header, err error) {
 		r.Header = h
 	}
 }
-
-// began returns when the request came, by the clock of deadlines.
-func (x *Exchange) began() time.Duration { return awake.Of(x.req.Received) }

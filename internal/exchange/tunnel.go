@@ -259,7 +259,10 @@ func (t *Tunnel) ReceiveEnd(*asteri.Header) error {
 func (t *Tunnel) HalfClosed() { _ = t.ReceiveEnd(nil) }
 
 // PeerEnded says that the client sends nothing more, of which not all has been passed on.
-func (t *Tunnel) PeerEnded() { t.since = t.at.Awake() }
+func (t *Tunnel) PeerEnded() {
+	t.since = t.at.Awake()
+	t.ch.Watch(t.Patience())
+}
 
 // Patience implements Party: a client that sends no more, and has perhaps left, is not
 // waited for if nothing is said to it for long and nothing waits for it. It would stay

@@ -12,8 +12,14 @@ import (
 func (x *Exchange) SetTimeout(d time.Duration) {
 	x.at.owned()
 	x.turn.SetLimit(d)
-	if d > 0 {
-		x.wire.Watch(d)
+	x.watch()
+}
+
+// watch has the handler looked at in time. One that is being given the exchange is when
+// it has returned.
+func (x *Exchange) watch() {
+	if !x.serving {
+		x.wire.Watch(x.Patience())
 	}
 }
 
@@ -30,7 +36,7 @@ func (x *Exchange) CheckHandler() time.Duration {
 		return 0
 	}
 	done := x.framed + x.content + x.body.received - int64(x.body.window)
-	if left := x.turn.Look(limit, x.at.Awake(), x.began(), done, waits); left > 0 {
+	if left := x.turn.Look(limit, x.at.Awake(), done, waits); left > 0 {
 		return left
 	}
 	if x.state == begun && x.halfClosed() {
@@ -46,21 +52,20 @@ func (x *Exchange) CheckHandler() time.Duration {
 // waits for it. waits says that it is the client's turn, perhaps for a while.
 func (x *Exchange) whoseTurn() (limit time.Duration, waits bool) {
 	general := x.at.Settings.Timeouts.Handler
+	limit = x.turn.Limit(general)
 	b := &x.body
 	reads := b.sink != nil && !b.told && !b.closed
 	switch {
 	case x.Over():
 		return 0, false
-	case reads && !b.ended && !x.full():
-		return cmp.Or(x.turn.Limit(general), general), true // until all has come
+	case reads && !x.full():
+		return cmp.Or(limit, general), true // until all has come
+	case x.state == asked && limit <= 0 && x.halfClosed():
+		return general, true // until it has begun, which may go on then
 	case x.state == asked:
-		limit = x.turn.Limit(general)
-		if limit <= 0 && x.halfClosed() { // until it has begun, which may go on then
-			return general, true
-		}
 		return limit, false
-	case reads && x.full():
-		return x.turn.Limit(general), x.wire.Queued() > 0
+	case reads && limit > 0:
+		return limit, x.wire.Queued() > 0
 	case x.halfClosed():
 		return general, x.wire.Queued() > 0
 	}

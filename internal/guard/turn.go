@@ -3,11 +3,11 @@ package guard
 import "time"
 
 // Turn is for how long a handler has kept an exchange in which it is its turn to do
-// something. Nobody notes when that begins: it is looked at when a timer runs out, and
-// what has been done since the last look counts as done just now.
+// something. Nobody notes when that begins, but at first: it is looked at when a timer
+// runs out, and what has been done since the last look counts as done just now.
 type Turn struct {
 	own   time.Duration // instead of the protocol's limit; negative: none
-	since time.Duration // the last look that found something done, by the clock of deadlines; 0: none
+	since time.Duration // Begin, or the last look that found something done, by the clock of deadlines
 	done  int64         // what had been done then
 }
 
@@ -26,15 +26,15 @@ func (t *Turn) Limit(general time.Duration) time.Duration {
 	return general
 }
 
-// Begin says that it is the handler's turn from now on.
+// Begin says that it is the handler's turn from now on: when it has kept the exchange, and
+// when the client sends nothing more.
 func (t *Turn) Begin(now time.Duration) { t.since = now }
 
 // Look returns how long the handler still has, none if that is not positive. done
 // counts all that handler and client do; waits says that it is the client's turn.
-// began is when the exchange did.
-func (t *Turn) Look(limit, now, began time.Duration, done int64, waits bool) time.Duration {
+func (t *Turn) Look(limit, now time.Duration, done int64, waits bool) time.Duration {
 	if done != t.done || waits {
 		t.done, t.since = done, now
 	}
-	return limit - (now - max(t.since, began))
+	return limit - (now - t.since)
 }

@@ -130,7 +130,7 @@ func TestEmbedded(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := launchServer(t, launch{binary: program, args: []string{"-l", "127.0.0.1:0", "-chdir", appsDir, "-python", python, "flask_app:app"}})
-	s.awaitLog(`msg=listening address=127`)
+	s.awaitLog(`Listening address=127`)
 	s.addr = regexp.MustCompile(`address=(127\S+)`).FindStringSubmatch(s.log.text())[1]
 	c := s.over(t, "http")
 	contains(t, c.get("/go/time").want(t, 200), "T")

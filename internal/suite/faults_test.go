@@ -76,6 +76,16 @@ func (c *client) send(method, path string) *pending {
 	return p
 }
 
+// over tells whether the answer has come.
+func (p *pending) over() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // answer waits for the answer.
 func (p *pending) answer() answer {
 	p.t.Helper()

@@ -19,7 +19,7 @@ func TestUgly(t *testing.T) {
 		test := func(name, target string) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				s := start(t, app(target, model, "--threads", "1")...)
+				s := start(t, app(target, model, "--threads", "1", "--timeout", "5m")...)
 				c := s.over(t, "http")
 				first := c.get("/pid").want(t, 200)
 				for _, name := range strings.Fields(c.get("/names").want(t, 200)) {

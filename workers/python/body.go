@@ -8,12 +8,14 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/workers/python/internal/control"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // collect reads the whole body before a worker sees the request, so that a slow
 // client never holds one.
 func (c *call) collect() {
-	c.bodyKind, c.body = bodyCollecting, content{}
+	c.bodyKind, c.body = bodyCollecting, wire.Content{}
 	s := &collector{call: c}
 	c.buffer = c.pool.spools.New(c.x, inlineBody, c.req.ContentLength, s.wrote)
 	c.x.ReadBody(s)
@@ -61,22 +63,22 @@ func (s *collector) submitIfStored() {
 	}
 	c.bodyKind = bodyCollected
 	c.history.submitted = time.Since(c.history.received)
-	c.body.length = c.buffer.Size()
+	c.body.Length = c.buffer.Size()
 	if c.buffer.Spilled() {
-		c.body.file, _ = c.buffer.File()
+		c.body.File, _ = c.buffer.File()
 	} else {
-		c.body.inline = c.buffer.Bytes()
+		c.body.Inline = c.buffer.Bytes()
 	}
 	c.submit()
 }
 
 // passBody sends the descriptor of a body in a file, from its start also if
 // another worker has read it.
-func (c *call) passBody(to *control) error {
-	if _, err := c.body.file.Seek(0, io.SeekStart); err != nil {
+func (c *call) passBody(to *control.Socket) error {
+	if _, err := c.body.File.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return to.pass(c.id, c.body.file.File)
+	return to.Pass(c.id, c.body.File.File)
 }
 
 // adapt makes the body fit for a worker of the other kind. Only a reload that
@@ -85,7 +87,7 @@ func (c *call) passBody(to *control) error {
 func (c *call) adapt() {
 	switch {
 	case c.over:
-	case c.body.stream && c.bodyLink == nil:
+	case c.body.Stream && c.bodyLink == nil:
 		c.collect()
 	default:
 		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "the application was reloaded under another model", RetryAfter: retryAfter})
@@ -111,11 +113,11 @@ func (s *bodyStream) OnBody(p []byte) {
 }
 
 func (s *bodyStream) OnEnd(*asteri.Header) {
-	s.bodyLink.body((*call)(s), flagEnd, nil, s.home)
+	s.bodyLink.body((*call)(s), wire.FlagEnd, nil, s.home)
 }
 
 func (s *bodyStream) OnError(error) {
-	s.bodyLink.body((*call)(s), flagError, nil, s.home)
+	s.bodyLink.body((*call)(s), wire.FlagError, nil, s.home)
 }
 
 // consumed is called when the application has read n bytes of a streamed body.

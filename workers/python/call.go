@@ -9,6 +9,9 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/spool"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
+	"github.com/asteri/asteri-loop/workers/python/internal/takeover"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // call is one request on its way through the pool.
@@ -21,14 +24,8 @@ type call struct {
 	// upgrade is req as a worker with WebSockets gets it, if it asks for one;
 	// rawForm as one gets it that is given a socket, if it offers an upgrade.
 	upgrade, rawForm *asteri.Request
-	handshake        bool // it asks for a WebSocket
 
-	// The dispatcher's.
-	place      place
-	worker     *worker
-	queuedAt   time.Duration // by the clock of deadlines; 0: never
-	prev, next *call
-	trial      *trial // that it is on
+	ticket dispatch.Ticket // the dispatcher's
 
 	// The link's, while the call is in its table, which table names.
 	table     atomic.Pointer[callTable]
@@ -49,17 +46,17 @@ type call struct {
 
 	history history // for the observer
 
-	body content // how the body travels; does not change once the call is submitted
+	body wire.Content // how the body travels; does not change once the call is submitted
 
 	// The home's.
 	over     bool // the exchange has its answer, or nobody waits for one
 	retried  bool
 	bodyKind bodyKind
-	buffer   *spool.Buffer // of a body that is collected
-	bodyLink *link         // where a streamed body goes
-	held     int           // bytes of it that the worker has not consumed
-	reply    *reply        // of a response that is streamed
-	raw      *rawSocket    // lent to the worker
+	buffer   *spool.Buffer    // of a body that is collected
+	bodyLink *link            // where a streamed body goes
+	held     int              // bytes of it that the worker has not consumed
+	reply    *reply           // of a response that is streamed
+	raw      *takeover.Socket // lent to the worker
 }
 
 type bodyKind uint8
@@ -71,15 +68,12 @@ const (
 	bodyStreamed
 )
 
-// bodyWindow is how many bytes of a streamed body a worker may hold unread.
-const bodyWindow = asteri.BodyWindow
-
 // ServeExchange gives the request to a worker, or queues it.
 func (p *Pool) ServeExchange(x asteri.Exchange) {
 	c := p.newCall(x)
 	c.req.Handling.Model, c.history.received = p.model(), c.req.Received
 	c.req.Handling.Progress = c
-	if asksForUpgrade(c.req) && !c.offerUpgrade() {
+	if takeover.Asks(c.req) && !c.offerUpgrade() {
 		return
 	}
 	x.OnCancel(c.onCancel)
@@ -90,7 +84,7 @@ func (p *Pool) ServeExchange(x asteri.Exchange) {
 		c.collect()
 	default:
 		c.bodyKind = bodyStreamed
-		c.body = content{stream: true, length: c.req.ContentLength}
+		c.body = wire.Content{Stream: true, Length: c.req.ContentLength}
 		c.submit()
 	}
 }
@@ -102,8 +96,10 @@ func (p *Pool) newCall(x asteri.Exchange) *call {
 	if !ok {
 		c = new(call)
 		c.onCancel = c.cancelled
+		c.ticket.Call = c
 	}
 	c.pool, c.x, c.req, c.home = p, x, x.Request(), x.Home()
+	c.ticket.Request = c.req
 	x.SetTimeout(-1) // the dispatcher and the supervisor have their own
 	return c
 }
@@ -119,12 +115,12 @@ func (c *call) recycle() {
 		return
 	}
 	c.x, c.req, c.home = nil, nil, nil
-	c.place, c.worker, c.queuedAt = nowhere, nil, 0
+	c.ticket.Reset()
 	c.history.submitted = 0
 	c.history.taken.Store(0)
 	c.history.worker.Store(0)
-	c.body, c.bodyKind, c.held = content{}, bodyNone, 0
-	c.over, c.retried, c.handshake = false, false, false
+	c.body, c.bodyKind, c.held = wire.Content{}, bodyNone, 0
+	c.over, c.retried = false, false
 	c.pool.spareCalls.Put(c)
 }
 
@@ -146,18 +142,27 @@ func (c *call) toHome(at asteri.Executor, fn func()) bool {
 
 // submit asks the dispatcher for a worker.
 func (c *call) submit() {
-	if c.handshake && c.pool.dispatcher.socketsFull() {
+	if c.ticket.Handshake && c.pool.dispatcher.SocketsFull() {
 		c.refuseSocket()
 		return
 	}
-	w, ok := c.pool.dispatcher.submit(c, c.home)
+	at, refused := c.pool.dispatcher.Submit(&c.ticket, c.home)
 	switch {
-	case !ok:
-		c.pool.counts.refused.Add(1)
-		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "too many requests are waiting for a worker", RetryAfter: retryAfter})
-	case w != nil:
-		w.link.deliver(c, c.home)
+	case refused == &c.ticket:
+		c.crowdedOut()
+	case refused != nil:
+		other := callOf(refused)
+		other.home.Post(other.crowdedOut)
 	}
+	if at != nil {
+		linkOf(at).deliver(c, c.home)
+	}
+}
+
+// crowdedOut answers a call for which the queue has no room.
+func (c *call) crowdedOut() {
+	c.pool.counts.refused.Add(1)
+	c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "too many requests are waiting for a worker", RetryAfter: retryAfter})
 }
 
 // refuseSocket answers an opening handshake for which no worker has room.
@@ -174,17 +179,17 @@ const retryAfter = 1
 func (c *call) resubmit() { c.again(nil) }
 
 // again asks for another worker, on trial if t is not nil.
-func (c *call) again(t *trial) {
+func (c *call) again(t *dispatch.Trial) {
 	if c.over {
 		return
 	}
 	c.dropRaw()
-	w, ok := c.pool.dispatcher.resubmit(c, c.home, t)
+	at, ok := c.pool.dispatcher.Resubmit(&c.ticket, c.home, t)
 	switch {
 	case !ok:
 		c.stopped()
-	case w != nil:
-		w.link.deliver(c, c.home)
+	case at != nil:
+		linkOf(at).deliver(c, c.home)
 	}
 }
 
@@ -230,7 +235,7 @@ func (c *call) cancelled(cause error) {
 	hard := !errors.Is(cause, asteri.ErrHalfClosed)
 	if c.over {
 		if c.tunnels() && hard {
-			c.raw.clientLeft(cause)
+			c.raw.ClientLeft(cause)
 		}
 		return
 	}
@@ -240,9 +245,9 @@ func (c *call) cancelled(cause error) {
 		}
 		return
 	}
-	wasQueued, w := c.pool.dispatcher.withdraw(c)
-	if w != nil {
-		w.link.cancel(c, hard, c.home)
+	wasQueued, at := c.pool.dispatcher.Withdraw(&c.ticket)
+	if at != nil {
+		linkOf(at).cancel(c, hard, c.home)
 	}
 	switch {
 	case hard:
@@ -290,8 +295,8 @@ func (c *call) giveUp(err error) {
 
 // letGo aborts the exchange, and tells the worker.
 func (c *call) letGo(err error) {
-	if w := c.worker; w != nil {
-		w.link.cancel(c, true, c.home)
+	if at := c.ticket.Room(); at != nil {
+		linkOf(at).cancel(c, true, c.home)
 	}
 	c.abort(err)
 }
@@ -307,19 +312,19 @@ func (c *call) finish(trailer *asteri.Header) {
 }
 
 // answer sends a whole response.
-func (c *call) answer(a *answer) {
+func (c *call) answer(a *wire.Answer) {
 	if c.over || c.spoken() {
 		return
 	}
 	c.account()
 	var err error
 	switch {
-	case a.invalid != nil:
-		err = a.invalid
-	case c.unaskedConnect(a.status):
+	case a.Invalid != nil:
+		err = a.Invalid
+	case c.unaskedConnect(a.Status):
 		err = errUnaskedConnect
-	case a.whole(c.req.Method):
-		err = c.x.Respond(a.status, a.header, a.body)
+	case a.Whole(c.req.Method):
+		err = c.x.Respond(a.Status, a.Header, a.Body)
 	default:
 		c.respondInParts(a)
 		return
@@ -334,10 +339,10 @@ func (c *call) answer(a *answer) {
 
 // respondInParts leaves it to the session to judge the application's
 // Content-Length.
-func (c *call) respondInParts(a *answer) {
-	err := c.x.Start(a.status, a.withLength())
+func (c *call) respondInParts(a *wire.Answer) {
+	err := c.x.Start(a.Status, a.WithLength())
 	if err == nil {
-		_, err = c.x.Write(a.body)
+		_, err = c.x.Write(a.Body)
 	}
 	if err != nil {
 		c.giveUp(err)
@@ -348,9 +353,9 @@ func (c *call) respondInParts(a *answer) {
 
 // failed is called when the application raised, or broke the rules. log is the
 // worker's.
-func (c *call) failed(log *slog.Logger, f failure) {
-	if f.traceback != "" || !c.settled() || c.tunnels() {
-		log.Error("the application failed", f.attrs(c.req.LogAttr())...)
+func (c *call) failed(log *slog.Logger, f wire.Failure) {
+	if f.Traceback != "" || !c.settled() || c.tunnels() {
+		log.Error("the application failed", f.Attrs(c.req.LogAttr())...)
 	}
 	if c.settled() || c.spoken() {
 		return
@@ -371,9 +376,9 @@ func (c *call) returned(log *slog.Logger, unanswered bool) {
 	switch {
 	case c.spoken() || c.settled():
 	case unanswered:
-		c.failed(log, failure{message: "the application returned without a response"})
+		c.failed(log, wire.Failure{Message: "the application returned without a response"})
 	case c.reply != nil:
-		c.failed(log, failure{message: "the application returned before the end of its response"})
+		c.failed(log, wire.Failure{Message: "the application returned before the end of its response"})
 	}
 }
 

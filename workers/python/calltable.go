@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // callTable holds the calls at a worker by stream id. Ids only grow, so that the
@@ -25,7 +28,7 @@ type callTable struct {
 
 func (t *callTable) init(capacity int) {
 	n := 16
-	for n < 2*(capacity+maxCredit) {
+	for n < 2*(capacity+dispatch.MaxCredit) {
 		n *= 2
 	}
 	t.slots = make([]*call, n)
@@ -44,7 +47,7 @@ func (t *callTable) add(c *call, now time.Time) {
 	}
 	c.id = t.lastID
 	c.begun, c.complete, c.filed, c.left, c.asked, c.abandoned, c.tookOver = false, false, false, false, false, false, false
-	c.started, c.window, c.informs = time.Time{}, responseWindow, 0
+	c.started, c.window, c.informs = time.Time{}, wire.ResponseWindow, 0
 	c.informed, c.unread = 0, 0
 	t.slots[c.id&mask] = c
 	c.table.Store(t)

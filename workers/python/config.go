@@ -53,7 +53,7 @@ type Config struct {
 	MaxRequests, MaxRequestsJitter int
 
 	// QueueSize bounds the requests that wait for a worker; those beyond are
-	// answered 503. Default 2048.
+	// answered 503. Default 1024.
 	QueueSize int
 	// QueueTimeout is how long a request may wait for a worker before it is
 	// answered 503. Default Timeout; negative: no limit.
@@ -123,7 +123,7 @@ func (c Config) withDefaults() Config {
 	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
 	c.GracefulTimeout = cmp.Or(c.GracefulTimeout, 30*time.Second)
 	c.BootTimeout = cmp.Or(c.BootTimeout, 60*time.Second)
-	c.QueueSize = cmp.Or(c.QueueSize, 2048)
+	c.QueueSize = cmp.Or(c.QueueSize, 1024)
 	c.QueueTimeout = cmp.Or(c.QueueTimeout, c.Timeout)
 	c.Interface = cmp.Or(c.Interface, "auto")
 	c.Lifespan = cmp.Or(c.Lifespan, "auto")
@@ -146,52 +146,8 @@ const (
 	// the request is given to an asynchronous worker, because one frame is
 	// cheaper than several.
 	shortBody = 64 << 10
-	// responseWindow is how many bytes of a response a worker may send
-	// before it is granted more.
-	responseWindow = 256 << 10
 	// grantStep is the least number of bytes granted at a time.
 	grantStep = 64 << 10
-	// maxFrame bounds a frame's payload.
-	maxFrame = 16 << 20
 	// maxBatch is the size at which a batch of requests is sent early.
 	maxBatch = 1 << 20
-
-	// maxCredit bounds the calls that wait in a worker's link.
-	maxCredit = 16
-	// What a worker may put into one frame, or into one response. The shim keeps to
-	// all of it whatever its application does, but for the bytes of a head, which are
-	// the application's mistake (Config.ResponseHead).
-	maxAnswers    = 64       // in a frame
-	maxAnswerBody = 64 << 10 // bytes
-	maxFields     = 1024     // in a head
-	maxStatus     = 512      // bytes of a status with its reason phrase; the shim keeps to it
-	maxItem       = 64 << 10 // bytes of a message of a WebSocket, or a piece of one
-	maxObjects    = 1 << 18  // in a frame, those that are referred to counted each time
-	maxRecords    = 16       // in a LOG
-	maxLogMessage = 256 << 10
-	// maxInforms is how many interim responses a request may have. Beyond it is the
-	// application's mistake.
-	maxInforms = 100
-	// fieldCost is what a field counts beside its name and value: a colon, a space
-	// and a line break.
-	fieldCost = 4
-
-	// manyCalls is the capacity from which a worker needs no credit, since
-	// it starts all that it gets.
-	manyCalls = 64
-	// quickAnswer is the time for an answer up to which credit is raised.
-	quickAnswer = time.Millisecond
-	// recallAfter is how long calls wait in a link behind a slow one, while nothing
-	// comes of it, before they are called back for a worker that is free; it may be
-	// twice as long.
-	recallAfter = 2 * time.Millisecond
-	// patientLooks is after how many times recallAfter they are called back for
-	// workers that are busy and make progress: so long that one which has only lost
-	// its processor to the others has it again.
-	patientLooks = 5
-	// probeAfter is how long nothing comes of a worker that starts all it gets before
-	// it is asked whether it still reads its link, and how long it has to answer.
-	probeAfter = 10 * time.Millisecond
-	// mostRecalled is how many calls one RECALL asks for.
-	mostRecalled = 8 << 10
 )

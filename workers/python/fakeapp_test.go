@@ -12,16 +12,19 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
+	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
 
 // What the fake worker does with requests.
 
 func (p *fakeProcess) answer(r fakeRequest, status int, body string) {
-	p.send(frameAnswers, 0, 0, fakeList{[]any{r.stream, status, []any{"Content-Type", "text/plain", "X-Pid", strconv.Itoa(os.Getpid())}, []byte(body)}})
+	p.send(wire.FrameAnswers, 0, 0, wiretest.List{[]any{r.stream, status, []any{"Content-Type", "text/plain", "X-Pid", strconv.Itoa(os.Getpid())}, []byte(body)}})
 }
 
 func (p *fakeProcess) start(r fakeRequest, headers ...any) {
-	p.send(frameStart, 0, r.stream, []any{200, headers})
+	p.send(wire.FrameStart, 0, r.stream, []any{200, headers})
 }
 
 // killed ends the process from outside, as far as anybody can tell.
@@ -40,7 +43,7 @@ func (p *fakeProcess) begins(r fakeRequest) {
 // run does what the path says.
 func (p *fakeProcess) run(r fakeRequest) {
 	n, _ := strconv.Atoi(r.query)
-	done := func() { p.send(frameDone, 0, r.stream, []byte{}) }
+	done := func() { p.send(wire.FrameDone, 0, r.stream, []byte{}) }
 	switch r.path {
 	case "/die":
 		os.Exit(9)
@@ -74,7 +77,7 @@ func (p *fakeProcess) run(r fakeRequest) {
 		p.readBody(r)
 	case "/half":
 		p.start(r, "Content-Length", "1000")
-		p.send(frameData, 0, r.stream, make([]byte, 500))
+		p.send(wire.FrameData, 0, r.stream, make([]byte, 500))
 		os.Exit(9)
 	case "/stream":
 		p.start(r)
@@ -88,15 +91,15 @@ func (p *fakeProcess) run(r fakeRequest) {
 		p.start(r)
 		p.data(r, n, 0)
 		p.sendFile(r, n)
-		p.data(r, 5, flagEnd)
+		p.data(r, 5, wire.FlagEnd)
 		done()
 	case "/error":
-		p.send(frameError, 0, r.stream, []any{"ValueError: broken", "Traceback (fake)"})
+		p.send(wire.FrameError, 0, r.stream, []any{"ValueError: broken", "Traceback (fake)"})
 		done()
 	case "/abort":
 		p.start(r)
 		p.data(r, 10, 0)
-		p.send(frameAbort, 0, r.stream, []any{"it broke", "Traceback (fake)"})
+		p.send(wire.FrameAbort, 0, r.stream, []any{"it broke", "Traceback (fake)"})
 		done()
 	case "/nothing":
 		done()
@@ -105,17 +108,17 @@ func (p *fakeProcess) run(r fakeRequest) {
 		p.data(r, 10, 0)
 		done()
 	case "/linger":
-		p.send(frameAnswers, 0, 0, fakeList{[]any{r.stream, 200, []any{}, []byte("lingers"), true}})
+		p.send(wire.FrameAnswers, 0, 0, wiretest.List{[]any{r.stream, 200, []any{}, []byte("lingers"), true}})
 		time.Sleep(time.Duration(n) * time.Millisecond)
 		done()
 	case "/trailers":
-		p.send(frameInform, 0, r.stream, []any{103, []any{"Link", "</a.css>"}})
+		p.send(wire.FrameInform, 0, r.stream, []any{103, []any{"Link", "</a.css>"}})
 		p.start(r, "Trailer", "X-Sum")
 		p.data(r, 10, 0)
-		p.send(frameTrailers, 0, r.stream, []any{[]byte("X-Sum"), []byte("10")})
+		p.send(wire.FrameTrailers, 0, r.stream, []any{[]byte("X-Sum"), []byte("10")})
 		done()
 	case "/header":
-		p.send(frameAnswers, 0, 0, fakeList{[]any{r.stream, 200, fakeHeader(r.query), []byte("body")}})
+		p.send(wire.FrameAnswers, 0, 0, wiretest.List{[]any{r.stream, 200, fakeHeader(r.query), []byte("body")}})
 	case "/violate":
 		p.violate(r)
 		time.Sleep(time.Hour)
@@ -164,30 +167,30 @@ func (p *fakeProcess) violate(r fakeRequest) {
 	case "type":
 		p.send(250, 0, r.stream, []byte{})
 	case "length":
-		p.link.Write(bytes.Repeat([]byte{0xff}, headerLen))
+		p.link.Write(bytes.Repeat([]byte{0xff}, wire.HeaderLen))
 	case "stream":
-		p.send(frameStart, 0, 12345, []any{200, []any{}})
+		p.send(wire.FrameStart, 0, 12345, []any{200, []any{}})
 	case "marshal":
-		p.send(frameAnswers, 0, 0, []byte("no marshal"))
+		p.send(wire.FrameAnswers, 0, 0, []byte("no marshal"))
 	case "shape":
-		p.send(frameAnswers, 0, 0, fakeList{[]any{r.stream, "200", []any{}, []byte{}}})
+		p.send(wire.FrameAnswers, 0, 0, wiretest.List{[]any{r.stream, "200", []any{}, []byte{}}})
 	case "twice":
 		p.start(r)
 		p.start(r)
 	case "early":
-		p.send(frameData, 0, r.stream, []byte("x"))
+		p.send(wire.FrameData, 0, r.stream, []byte("x"))
 	case "window":
 		p.start(r)
-		p.send(frameData, 0, r.stream, make([]byte, responseWindow+1))
+		p.send(wire.FrameData, 0, r.stream, make([]byte, wire.ResponseWindow+1))
 	case "nofile":
 		p.start(r)
-		p.send(frameFile, 0, r.stream, []any{nil, 0, -1})
+		p.send(wire.FrameFile, 0, r.stream, []any{nil, 0, -1})
 	case "control":
 		p.control.Write(bytes.Repeat([]byte{1}, 64))
 	case "metrics":
-		p.control.Write(fakeFrame(frameMetrics, 0, 0, fakeList{1, 2, 3}))
+		p.control.Write(wiretest.Frame(wire.FrameMetrics, 0, 0, wiretest.List{1, 2, 3}))
 	case "memory":
-		p.control.Write(fakeFrame(frameMemory, 0, 0, fakeList{[]any{"GET"}}))
+		p.control.Write(wiretest.Frame(wire.FrameMemory, 0, 0, wiretest.List{[]any{"GET"}}))
 	}
 }
 
@@ -206,14 +209,14 @@ func (p *fakeProcess) data(r fakeRequest, n int, flags uint8) {
 		if sent == n {
 			last = flags
 		}
-		p.send(frameData, last, r.stream, bytes.Repeat([]byte("d"), piece))
+		p.send(wire.FrameData, last, r.stream, bytes.Repeat([]byte("d"), piece))
 		if sent == n {
 			return
 		}
 	}
 }
 
-func (p *fakeProcess) stream(r fakeRequest, n int) { p.data(r, n, flagEnd) }
+func (p *fakeProcess) stream(r fakeRequest, n int) { p.data(r, n, wire.FlagEnd) }
 
 func (p *fakeProcess) sendFile(r fakeRequest, n int) {
 	f, err := os.CreateTemp("", "fake")
@@ -223,13 +226,13 @@ func (p *fakeProcess) sendFile(r fakeRequest, n int) {
 	os.Remove(f.Name())
 	f.Write([]byte("skipped"))
 	f.Write(bytes.Repeat([]byte("f"), n))
-	p.control.WriteMsgUnix(fakeFrame(frameFD, 0, 0, r.stream), unix.UnixRights(int(f.Fd())), nil)
+	p.control.WriteMsgUnix(wiretest.Frame(wire.FrameFD, 0, 0, r.stream), unix.UnixRights(int(f.Fd())), nil)
 	f.Close()
-	flags, count := uint8(flagEnd), -1
+	flags, count := uint8(wire.FlagEnd), -1
 	if r.path == "/spooled" {
 		flags, count = 0, n
 	}
-	p.send(frameFile, flags, r.stream, []any{nil, 7, count})
+	p.send(wire.FrameFile, flags, r.stream, []any{nil, 7, count})
 }
 
 // readBody answers with how the body came, and its length.
@@ -250,7 +253,7 @@ func (p *fakeProcess) readBody(r fakeRequest) {
 		for piece := range body {
 			total += len(piece)
 			n := len(piece)
-			p.send(frameWindow, 0, r.stream, []byte{byte(n), byte(n >> 8), byte(n >> 16), 0})
+			p.send(wire.FrameWindow, 0, r.stream, []byte{byte(n), byte(n >> 8), byte(n >> 16), 0})
 		}
 		p.answer(r, 200, fmt.Sprintf("streamed %d %d", total, r.length))
 	}

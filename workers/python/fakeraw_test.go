@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 const rawSwitch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: made up\r\nX-Raw: yes\r\n\r\n"
@@ -24,7 +26,7 @@ func (p *fakeProcess) startRaw(r fakeRequest) {
 
 // raw does with a raw socket what the query says, and is done.
 func (p *fakeProcess) raw(r fakeRequest, f *os.File) {
-	done := func() { p.send(frameDone, 0, r.stream, []byte{}) }
+	done := func() { p.send(wire.FrameDone, 0, r.stream, []byte{}) }
 	write := func(s string) { _, _ = io.WriteString(f, s) }
 	what, arg, _ := strings.Cut(r.query, "=")
 	switch what {
@@ -62,11 +64,11 @@ func (p *fakeProcess) raw(r fakeRequest, f *os.File) {
 		return
 	case "failing": // in a tunnel
 		write(rawSwitch)
-		p.send(frameError, 0, r.stream, []any{"ValueError: in the tunnel", "Traceback (fake)"})
+		p.send(wire.FrameError, 0, r.stream, []any{"ValueError: in the tunnel", "Traceback (fake)"})
 	case "streams": // a response that nobody takes
 		write(rawSwitch)
 		p.start(r)
-		p.data(r, 1000, flagEnd)
+		p.data(r, 1000, wire.FlagEnd)
 	case "refuse":
 		write("HTTP/1.1 403 Forbidden\r\nX-Raw: yes\r\nContent-Type: text/plain\r\n\r\nnot you")
 	case "length":

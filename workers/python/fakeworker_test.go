@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
+	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
 
 // fake is a worker in Go that can do what the real one never does. HELLO's app
@@ -53,20 +55,21 @@ func fakeWorker() int {
 		bodies: map[int64]chan []byte{}, files: make(chan int, 16),
 	}
 	p.changed = sync.NewCond(&p.mu)
-	_, payload, err := readFrame(p.link, func(*header) error { return nil })
+	_, payload, err := wire.ReadFrame(p.link, func(*wire.FrameHeader) error { return nil })
 	if err != nil {
 		return 1
 	}
-	hello, err := parseFields(payload)
+	value, err := marshal.Decode(payload)
 	if err != nil {
 		return 1
 	}
+	hello := value.(map[string]any)
 	c, err := net.FileConn(os.NewFile(4, "control"))
 	if err != nil {
 		return 1
 	}
 	p.control = c.(*net.UnixConn)
-	how, arg, _ := strings.Cut(hello.str("app"), "=")
+	how, arg, _ := strings.Cut(hello["app"].(string), "=")
 	capacity, ready := 1, map[string]any{"interface": "wsgi", "body": "whole"}
 	switch how {
 	case "ok":
@@ -81,7 +84,7 @@ func fakeWorker() int {
 		capacity, ready["interface"], ready["body"] = 100, "tornado", "stream"
 	case "fail":
 		fmt.Fprintln(os.Stderr, "about to fail")
-		p.send(frameFailed, 0, 0, map[string]any{"phase": "import", "kind": "ImportError", "message": "no such thing", "traceback": "Traceback...", "hint": "do this"})
+		p.send(wire.FrameFailed, 0, 0, map[string]any{"phase": "import", "kind": "ImportError", "message": "no such thing", "traceback": "Traceback...", "hint": "do this"})
 		return 3
 	case "exit":
 		fmt.Fprintln(os.Stderr, "last words")
@@ -92,14 +95,14 @@ func fakeWorker() int {
 		p.link.Write(bytes.Repeat([]byte{0xff}, 100))
 		time.Sleep(time.Hour)
 	case "flaky": // only the first worker of the pool boots
-		if hello.num("age") > 1 {
+		if hello["age"].(int64) > 1 {
 			return 9
 		}
 	}
 	ready["version"], ready["model"], ready["pid"] = int64(1), "sync", int64(os.Getpid())
 	ready["capacity"], ready["python"] = int64(capacity), "fake"
-	p.send(frameReady, 0, 0, ready)
-	if hello.boolean("check") {
+	p.send(wire.FrameReady, 0, 0, ready)
+	if hello["check"].(bool) {
 		return 0
 	}
 	go p.readControl()
@@ -109,7 +112,7 @@ func fakeWorker() int {
 		for len(p.waiting) == 0 && !p.shutdown {
 			if p.probed {
 				p.probed = false
-				p.send(frameProbed, 0, 0, []byte{})
+				p.send(wire.FrameProbed, 0, 0, []byte{})
 			}
 			p.changed.Wait()
 		}
@@ -126,65 +129,9 @@ func fakeWorker() int {
 }
 
 // send writes a frame with a marshalled payload, or a raw one.
-func (p *fakeProcess) send(kind frameType, flags uint8, stream int64, payload any) {
-	p.link.Write(fakeFrame(kind, flags, stream, payload))
+func (p *fakeProcess) send(kind wire.FrameType, flags uint8, stream int64, payload any) {
+	p.link.Write(wiretest.Frame(kind, flags, stream, payload))
 }
-
-func fakeFrame(kind frameType, flags uint8, stream int64, payload any) []byte {
-	var e marshal.Encoder
-	if raw, ok := payload.([]byte); ok {
-		e.Buf = raw
-	} else {
-		fakeValue(&e, payload)
-	}
-	return append(appendFrame(nil, kind, flags, uint32(stream), len(e.Buf)), e.Buf...)
-}
-
-func fakeValue(e *marshal.Encoder, v any) {
-	switch v := v.(type) {
-	case nil:
-		e.None()
-	case bool:
-		e.Bool(v)
-	case int:
-		e.Int(int64(v))
-	case int64:
-		e.Int(v)
-	case float64:
-		e.Float(v)
-	case reference:
-		e.Buf = append(e.Buf, v...)
-	case first:
-		at := len(e.Buf)
-		fakeValue(e, v.value)
-		e.Buf[at] |= referred
-	case string:
-		e.Str(v)
-	case []byte:
-		e.Bytes(v)
-	case []any:
-		e.Tuple(len(v))
-		for _, x := range v {
-			fakeValue(e, x)
-		}
-	case fakeList:
-		e.List(len(v))
-		for _, x := range v {
-			fakeValue(e, x)
-		}
-	case map[string]any:
-		e.Dict()
-		for k, x := range v {
-			e.Str(k)
-			fakeValue(e, x)
-		}
-		e.EndDict()
-	default:
-		panic(fmt.Sprintf("%T", v))
-	}
-}
-
-type fakeList []any
 
 func (p *fakeProcess) readControl() {
 	buf, oob := make([]byte, 64<<10), make([]byte, 1024)
@@ -203,42 +150,42 @@ func (p *fakeProcess) readControl() {
 			}
 		}
 		pending = append(pending, buf[:n]...)
-		for len(pending) >= headerLen {
-			h, _ := parseHeader(pending)
-			if len(pending) < headerLen+h.size {
+		for len(pending) >= wire.HeaderLen {
+			h, _ := wire.ParseHeader(pending)
+			if len(pending) < wire.HeaderLen+h.Size {
 				break
 			}
-			p.onControl(h, pending[headerLen:headerLen+h.size])
-			pending = pending[headerLen+h.size:]
+			p.onControl(h, pending[wire.HeaderLen:wire.HeaderLen+h.Size])
+			pending = pending[wire.HeaderLen+h.Size:]
 		}
 	}
 }
 
-func (p *fakeProcess) onControl(h header, payload []byte) {
-	switch h.kind {
-	case framePing:
-		p.control.Write(append(appendFrame(nil, framePong, 0, 0, len(payload)), payload...))
-	case frameStack:
+func (p *fakeProcess) onControl(h wire.FrameHeader, payload []byte) {
+	switch h.Kind {
+	case wire.FramePing:
+		p.control.Write(append(wire.AppendFrame(nil, wire.FramePong, 0, 0, len(payload)), payload...))
+	case wire.FrameStack:
 		p.mu.Lock()
 		bad := p.badStacks
 		p.mu.Unlock()
 		if bad {
-			p.control.Write(hugeStacks())
+			p.control.Write(wiretest.HugeStacks())
 			return
 		}
-		p.control.Write(fakeFrame(frameStacks, 0, 0, map[string]any{"main": "at the fake stack"}))
-	case frameRecall:
+		p.control.Write(wiretest.Frame(wire.FrameStacks, 0, 0, map[string]any{"main": "at the fake stack"}))
+	case wire.FrameRecall:
 		v, _ := marshal.Decode(payload)
-		p.control.Write(fakeFrame(frameRecalled, 0, 0, p.recall(v.([]any))))
-	case frameStop:
+		p.control.Write(wiretest.Frame(wire.FrameRecalled, 0, 0, p.recall(v.([]any))))
+	case wire.FrameStop:
 		os.Exit(0)
 	}
 }
 
-func (p *fakeProcess) recall(streams []any) fakeList {
+func (p *fakeProcess) recall(streams []any) wiretest.List {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	given := fakeList{}
+	given := wiretest.List{}
 	for _, s := range streams {
 		id := s.(int64)
 		if id > p.lastRead {
@@ -259,13 +206,13 @@ func (p *fakeProcess) recall(streams []any) fakeList {
 
 func (p *fakeProcess) readLink() {
 	for {
-		h, payload, err := readFrame(p.link, func(*header) error { return nil })
+		h, payload, err := wire.ReadFrame(p.link, func(*wire.FrameHeader) error { return nil })
 		if err != nil {
 			os.Exit(0)
 		}
 		p.mu.Lock()
-		switch h.kind {
-		case frameRequests:
+		switch h.Kind {
+		case wire.FrameRequests:
 			v, err := marshal.Decode(payload)
 			if err != nil {
 				os.Exit(1)
@@ -273,21 +220,21 @@ func (p *fakeProcess) readLink() {
 			for _, r := range v.([]any) {
 				p.take(r.([]any))
 			}
-		case frameGrant:
-			p.windows[int64(h.stream)] += int(payload[0]) | int(payload[1])<<8 | int(payload[2])<<16
-		case frameBody:
-			body := p.bodies[int64(h.stream)]
+		case wire.FrameGrant:
+			p.windows[int64(h.Stream)] += int(payload[0]) | int(payload[1])<<8 | int(payload[2])<<16
+		case wire.FrameBody:
+			body := p.bodies[int64(h.Stream)]
 			if len(payload) > 0 {
 				body <- payload
 			}
-			if h.flags != 0 {
+			if h.Flags != 0 {
 				close(body)
 			}
-		case frameProbe:
+		case wire.FrameProbe:
 			if p.probed = !p.tasks; p.tasks {
-				p.send(frameProbed, 0, 0, []byte{})
+				p.send(wire.FrameProbed, 0, 0, []byte{})
 			}
-		case frameShutdown:
+		case wire.FrameShutdown:
 			p.shutdown = true
 		}
 		p.changed.Broadcast()
@@ -307,7 +254,7 @@ func (p *fakeProcess) take(f []any) {
 	if p.recalled[r.stream] {
 		return
 	}
-	p.windows[r.stream] = responseWindow
+	p.windows[r.stream] = wire.ResponseWindow
 	p.bodies[r.stream] = make(chan []byte, 1000)
 	p.waiting = append(p.waiting, r)
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
 
 // What a worker that was taken over can do to the front: nothing but to end. Bounds are
@@ -23,8 +25,8 @@ var mistakes = map[string]bool{
 }
 
 func TestHostileWorkers(t *testing.T) {
-	attacks := slices.Sorted(maps.Keys(hostileLink(1)))
-	attacks = append(attacks, slices.Sorted(maps.Keys(hostileControl(1)))...)
+	attacks := slices.Sorted(maps.Keys(wiretest.HostileLink(1)))
+	attacks = append(attacks, slices.Sorted(maps.Keys(wiretest.HostileControl(1)))...)
 	attacks = append(attacks, hostileDescriptors...)
 	s := serveFake(t, 3, Config{}) // what comes is posted from loop to loop, mostly
 	for _, what := range attacks {
@@ -41,7 +43,7 @@ func TestHostileWorkers(t *testing.T) {
 // attack has a worker do its worst, and bounds what comes of it.
 func (s *server) attack(t *testing.T, what string) clientReply {
 	t.Helper()
-	held := descriptorsHeld(t)
+	held := wiretest.DescriptorsHeld(t)
 	before := allocated()
 	r := s.do("POST", "/hostile?"+url.QueryEscape(what), nil)
 	eventually(t, "a worker that serves after "+what, func() bool { _, ok := s.worker("IDLE"); return ok && s.count("KILLED") == 0 })
@@ -49,7 +51,7 @@ func (s *server) attack(t *testing.T, what string) clientReply {
 	if n := allocated() - before; n > most {
 		t.Errorf("the front has allocated %d MiB", n>>20)
 	}
-	eventually(t, "as few descriptors as before", func() bool { return descriptorsHeld(t) <= held })
+	eventually(t, "as few descriptors as before", func() bool { return wiretest.DescriptorsHeld(t) <= held })
 	return r
 }
 
@@ -69,7 +71,7 @@ func (s *server) refusesMistake(t *testing.T, what string) {
 	t.Helper()
 	breaches := s.pool.Snapshot().Exits["protocol_violation"]
 	hang, _ := s.worker("IDLE", "BUSY")
-	held := descriptorsHeld(t)
+	held := wiretest.DescriptorsHeld(t)
 	before := allocated()
 	r := s.do("POST", "/hostile?"+url.QueryEscape(what), nil)
 	switch {
@@ -90,7 +92,7 @@ func (s *server) refusesMistake(t *testing.T, what string) {
 	}
 	_ = proc.Kill()
 	eventually(t, "another worker", func() bool { w, ok := s.worker("IDLE"); return ok && w.PID != hang.PID })
-	eventually(t, "as few descriptors as before", func() bool { return descriptorsHeld(t) <= held })
+	eventually(t, "as few descriptors as before", func() bool { return wiretest.DescriptorsHeld(t) <= held })
 }
 
 // TestHostileStacks: somebody asks where a worker is that lies.

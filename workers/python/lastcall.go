@@ -35,6 +35,6 @@ func (l *link) cancelAll() {
 // interruptAll has the calls cancelled that have not heeded that their clients left.
 func (l *link) interruptAll() {
 	if !l.closed {
-		l.worker.control.interrupt(nil, "the worker has to end")
+		l.worker.control.Interrupt(nil, "the worker has to end")
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // Calls that take too long, and calls that wait behind a slow one.
@@ -46,12 +49,12 @@ func (l *link) sweep() {
 		return
 	}
 	// First, so that no client that has its 504 is sent to this worker again.
-	l.worker.pool.dispatcher.suspend(l.worker)
+	l.worker.pool.dispatcher.Suspend(&l.worker.room)
 	// Before their calls are cancelled, and may go on somewhere else.
-	l.worker.control.stack(0)
+	l.worker.control.Stack(0)
 	l.late.asked = true
 	l.openInbox()
-	if !l.late.suspended && l.ask(l.calls.all(nil), mostRecalled) {
+	if !l.late.suspended && l.ask(l.calls.all(nil), wire.MaxRecalled) {
 		l.late.recalling = true
 		l.conn.SetTimer(timerLate, lateRecall)
 		return
@@ -84,7 +87,7 @@ func (l *link) abandonLate() {
 		}
 		return
 	}
-	l.worker.control.interrupt(ids, fmt.Sprintf("the request took longer than --timeout, which is %v", l.worker.cfg.Timeout))
+	l.worker.control.Interrupt(ids, fmt.Sprintf("the request took longer than --timeout, which is %v", l.worker.cfg.Timeout))
 	if !l.late.suspended {
 		l.late.suspended = true
 		l.conn.SetTimer(timerLate, latePatience)
@@ -151,8 +154,8 @@ func (l *link) heeded() {
 func (l *link) resume() {
 	l.late.suspended = false
 	l.conn.SetTimer(timerLate, 0)
-	for _, c := range l.worker.pool.dispatcher.add(l.worker) {
-		l.deliver(c, nil)
+	for _, t := range l.worker.pool.dispatcher.Add(&l.worker.room) {
+		l.deliver(callOf(t), nil)
 	}
 }
 
@@ -175,7 +178,7 @@ func (l *link) judgeLate() {
 			return
 		}
 	}
-	l.worker.kill(exitTimeout, "only requests that took too long are left")
+	l.worker.kill(process.Timeout, "only requests that took too long are left")
 }
 
 // onStacks logs where the worker's threads are.
@@ -200,7 +203,7 @@ func (l *link) recall(n int) {
 	}
 	l.openInbox() // they may be there still
 	from := l.calls.waiting
-	if l.calls.capacity >= manyCalls {
+	if l.calls.capacity >= dispatch.ManyCalls {
 		from = l.calls.all(nil)
 	}
 	if !l.ask(from, n) {
@@ -213,13 +216,13 @@ func (l *link) recall(n int) {
 func (l *link) ask(from []*call, n int) bool {
 	var ids []uint32
 	for _, c := range from {
-		if len(ids) < min(n, mostRecalled) && !c.begun && !c.body.stream && !c.asked && !c.left {
+		if len(ids) < min(n, wire.MaxRecalled) && !c.begun && !c.body.Stream && !c.asked && !c.left {
 			c.asked = true
 			ids = append(ids, c.id)
 		}
 	}
 	if len(ids) > 0 {
-		l.worker.control.recall(ids)
+		l.worker.control.Recall(ids)
 	}
 	return len(ids) > 0
 }
@@ -232,17 +235,17 @@ func (l *link) probe() {
 	}
 	l.openInbox()
 	l.probing = true
-	l.frame(frameProbe, 0, 0, nil)
+	l.frame(wire.FrameProbe, 0, 0, nil)
 	l.probedAt = l.calls.lastID
 }
 
 // onProbed handles the answer.
 func (l *link) onProbed() error {
 	if !l.probing {
-		return violation("PROBED that was not asked for")
+		return wire.Violation("PROBED that was not asked for")
 	}
 	l.probing = false
-	l.next = l.worker.pool.dispatcher.probed(l.worker, l.calls.lastID != l.probedAt, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Probed(&l.worker.room, l.calls.lastID != l.probedAt, l.next[:0])
 	l.sendNext()
 	return nil
 }
@@ -257,7 +260,7 @@ func (l *link) onRecalled(ids []uint32) {
 	for _, id := range ids {
 		c := l.calls.get(id)
 		if c == nil || !c.asked || c.begun || c.informs > 0 {
-			l.worker.linkEnded(violation(fmt.Sprintf("RECALLED for stream %d, which was not asked for or has begun", id)))
+			l.worker.linkEnded(wire.Violation(fmt.Sprintf("RECALLED for stream %d, which was not asked for or has begun", id)))
 			break
 		}
 		l.remove(c)
@@ -271,7 +274,7 @@ func (l *link) onRecalled(ids []uint32) {
 
 // takeBack has calls that the worker has not started go elsewhere, whatever their method.
 func (l *link) takeBack(back []*call) {
-	l.next = l.worker.pool.dispatcher.restore(l.worker, len(back), l.next[:0])
+	l.next = l.worker.pool.dispatcher.Restore(&l.worker.room, len(back), l.next[:0])
 	l.sendNext()
 	// The last one first: each goes to the front of the queue.
 	for i := len(back) - 1; i >= 0; i-- {
@@ -287,12 +290,12 @@ func (l *link) retire() {
 	}
 	l.openInbox()
 	l.flush()
-	if !l.ask(l.calls.all(nil), mostRecalled) {
+	if !l.ask(l.calls.all(nil), wire.MaxRecalled) {
 		l.takeBack(nil)
 	}
 	l.retireSockets()
 	l.retireRawSockets()
-	l.frame(frameShutdown, 0, 0, nil)
+	l.frame(wire.FrameShutdown, 0, 0, nil)
 	l.retiring = true
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
 )
 
 // How workers end, and how the supervisor sees to it that they do.
@@ -14,9 +15,9 @@ import (
 func (s *supervisor) onBootFailed(w *worker, err error) {
 	s.forget(w)
 	if w.is(stateKilled) {
-		s.pool.counts.exits.add(w.cause)
+		s.pool.counts.exits.Add(w.cause)
 	} else {
-		s.pool.counts.exits.add(exitBootFailed)
+		s.pool.counts.exits.Add(process.BootFailed)
 	}
 	switch {
 	case s.stopping || w.is(stateKilled):
@@ -36,25 +37,25 @@ func (s *supervisor) onBootFailed(w *worker, err error) {
 func (s *supervisor) onExited(w *worker) {
 	if w.is(stateStarting) { // gone before its loop could say that it is ready
 		w.state.Store(int32(stateExited))
-		s.onBootFailed(w, &BootError{Phase: "start", Message: "the worker ended before it took requests: it " + w.proc.exit.sentence()})
+		s.onBootFailed(w, &BootError{Phase: "start", Message: "the worker ended before it took requests: it " + w.proc.Exit.Sentence()})
 		return
 	}
 	s.forget(w)
-	exit, lost := w.proc.exit, w.losses()
+	exit, lost := w.proc.Exit, w.losses()
 	switch {
 	case w.is(stateDraining) && !lost.any():
-		s.pool.counts.exits.add(exitFinished)
+		s.pool.counts.exits.Add(process.Finished)
 		w.log.Info("worker finished", "exit", exit.String(), "served", w.served.Load())
 	case w.is(stateKilled):
-		s.pool.counts.exits.add(w.cause)
+		s.pool.counts.exits.Add(w.cause)
 		w.log.Warn("worker killed", lost.attrs("reason", w.killed, "served", w.served.Load())...)
 	default:
-		s.pool.counts.exits.add(exitCrashed)
+		s.pool.counts.exits.Add(process.Crashed)
 		w.log.Error("worker died", lost.attrs("exit", exit.String(), "served", w.served.Load())...)
 	}
 	wasReady := w.is(stateReady)
 	w.state.Store(int32(stateExited))
-	s.pool.dispatcher.remove(w)
+	s.pool.dispatcher.Remove(&w.room)
 	if r := s.reload; r != nil && w.generation == r.generation {
 		s.failReload(&BootError{Phase: "start", Message: "a worker " + exit.String() + " right after it was ready"})
 		return
@@ -96,9 +97,9 @@ func backoff(failures int) time.Duration {
 
 // onLinkEnded gives a worker whose sockets have ended a moment to exit.
 func (s *supervisor) onLinkEnded(w *worker) {
-	s.pool.dispatcher.remove(w)
+	s.pool.dispatcher.Remove(&w.room)
 	if w.is(stateReady) && w.killAt == 0 {
-		w.killAt = awake.Now() + exitPatience
+		w.killAt = awake.Now() + process.ExitPatience
 	}
 }
 
@@ -152,17 +153,17 @@ func (s *supervisor) release() {
 func (s *supervisor) drain(w *worker) {
 	switch workerState(w.state.Load()) {
 	case stateStarting:
-		s.kill(w, exitStopped, "it is not wanted any more")
+		s.kill(w, process.Stopped, "it is not wanted any more")
 	case stateReady:
 		w.state.Store(int32(stateDraining))
 		w.killAt = awake.Now() + w.cfg.GracefulTimeout
-		s.pool.dispatcher.remove(w)
+		s.pool.dispatcher.Remove(&w.room)
 		w.post((*link).retire)
 	}
 }
 
 // kill ends a worker at once.
-func (s *supervisor) kill(w *worker, why exitCause, reason string) {
+func (s *supervisor) kill(w *worker, why process.Cause, reason string) {
 	booting := w.is(stateStarting)
 	if !booting && !w.is(stateReady, stateDraining) {
 		return
@@ -170,11 +171,11 @@ func (s *supervisor) kill(w *worker, why exitCause, reason string) {
 	w.cause, w.killed = why, reason
 	w.killAt = awake.Now() + unkillableAfter
 	w.state.Store(int32(stateKilled))
-	s.pool.dispatcher.remove(w)
+	s.pool.dispatcher.Remove(&w.room)
 	if booting {
 		w.cancel() // its goroutine has the process
 	} else {
-		w.proc.kill()
+		w.proc.Kill()
 	}
 }
 
@@ -195,7 +196,7 @@ func (s *supervisor) giveUp(w *worker) {
 func (s *supervisor) forget(w *worker) {
 	s.workers = slices.DeleteFunc(slices.Clone(s.workers), func(o *worker) bool { return o == w })
 	s.pool.setWorkers(s.workers)
-	s.pool.metrics.forget(w)
+	s.pool.metrics.Forget(&w.reports)
 }
 
 // watch looks after what nobody tells the supervisor: workers that drain for too
@@ -208,13 +209,14 @@ func (s *supervisor) watch(now time.Duration) {
 		case w.is(stateKilled):
 			s.giveUp(w)
 		default:
-			s.kill(w, exitDrainTimeout, "its time to finish was over")
+			s.kill(w, process.DrainTimeout, "its time to finish was over")
 		}
 	}
 	s.ping(now)
-	deliverAll(s.pool.dispatcher.widen(), nil)
+	deliverAll(s.pool.dispatcher.Widen(), nil)
 	if t := s.config.QueueTimeout; t > 0 {
-		for _, c := range s.pool.dispatcher.expire(now - t) {
+		for _, old := range s.pool.dispatcher.Expire(now - t) {
+			c := callOf(old)
 			c.toHome(nil, c.expired)
 		}
 	}
@@ -247,9 +249,9 @@ func (s *supervisor) ping(now time.Duration) {
 			continue
 		}
 		if silent := now - time.Duration(w.lastPong.Load()); silent > 2*limit {
-			s.kill(w, exitUnresponsive, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
+			s.kill(w, process.Unresponsive, fmt.Sprintf("it gave no sign of life for %v", silent.Round(time.Millisecond)))
 			continue
 		}
-		w.control.ping([8]byte{})
+		w.control.Ping([8]byte{})
 	}
 }

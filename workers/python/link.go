@@ -10,8 +10,10 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
+	"github.com/asteri/asteri-loop/workers/python/internal/takeover"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // link is the front's end of a worker's descriptor 3: a session of the loop that
@@ -23,24 +25,20 @@ type link struct {
 	log    *slog.Logger
 
 	calls callTable
-	raws  map[*rawSocket]struct{} // sockets lent to the worker
+	raws  map[*takeover.Socket]struct{} // sockets lent to the worker
 
-	// The batch under way: a REQUESTS frame whose size and count are patched
-	// when it is sent, at the end of the tick.
-	enc        requestEncoder
-	batched    int
-	batchList  int
+	// What is sent at the end of the tick.
+	requests   wire.Requests
+	messages   wire.Messages // of sockets; they go first
 	flushSoon  bool
 	flushBatch func()
-	messages   socketBatch // beside it: MESSAGES
-	crowded    bool        // so much waits for the worker that its sockets are held back
+	crowded    bool // so much waits for the worker that its sockets are held back
 
 	// What is being received.
-	walker  marshal.Walker
-	header  asteri.Header // of the answer being read
+	in      wire.Reader
 	answers answerBatch
 	data    dataFrame
-	next    []*call
+	next    []*dispatch.Ticket
 
 	lastAnswers time.Time     // when the last answers came
 	sweeping    bool          // the sweep timer runs
@@ -75,8 +73,8 @@ type dataFrame struct {
 
 func newLink(w *worker, c loop.Conn) *link {
 	l := &link{worker: w, conn: c, loop: c.Loop(), log: w.log, lost: awake.Lost()}
-	l.enc.wsgi, l.enc.underscores = w.info.wsgi(), w.cfg.UnderscoreFields
-	l.enc.tornado = w.info.Interface == "tornado"
+	l.in.ResponseHead = w.cfg.ResponseHead
+	l.requests.Init(wire.Form{WSGI: w.info.wsgi(), Tornado: w.info.Interface == "tornado", Underscores: w.cfg.UnderscoreFields})
 	l.calls.init(w.info.Capacity)
 	c.SetWaterMarks(linkHigh, linkLow)
 	l.flushBatch = func() {
@@ -120,41 +118,36 @@ func (l *link) send(c *call) {
 		return
 	}
 	whole := l.worker.info.wholeBody
-	if c.body.stream && whole || c.body.file != nil && !whole {
+	if c.body.Stream && whole || c.body.File != nil && !whole {
 		l.returnCall(c, c.adapt)
 		return
 	}
 	l.calls.add(c, l.loop.Now())
-	c.atWorker(l.worker.proc.pid)
-	content, raw := c.body, (*rawSocket)(nil)
+	c.atWorker(l.worker.proc.PID)
+	content, raw := c.body, (*takeover.Socket)(nil)
 	if c.rawForm != nil && l.worker.info.rawSockets() {
 		var err error
 		if raw, err = l.newRawSocket(c); err != nil {
 			l.refuse(c, &asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "no socket for an upgrade: " + err.Error(), RetryAfter: retryAfter})
 			return
 		}
-		content.socket = true
+		content.Socket = true
 	}
-	if l.batched == 0 {
-		l.beginBatch()
-	}
-	before := len(l.enc.Buf)
-	l.enc.request(c.id, l.form(c), content)
+	l.requests.Add(c.id, l.form(c), content)
 	if err := l.passBody(c); err != nil {
 		if raw != nil {
-			raw.discard()
+			raw.Discard()
 		}
-		l.enc.Buf = l.enc.Buf[:before]
-		l.flush() // what follows must not refer to words of the part cut off
+		l.requests.Undo()
+		l.flush()
 		l.refuse(c, err)
 		return
 	}
-	l.batched++
 	if raw != nil {
-		l.lend(raw)
+		l.lend(c, raw)
 	}
 	l.startSweep()
-	if c.body.stream {
+	if c.body.Stream {
 		l.flush() // its body may follow at once
 		c.toHome(l.loop, func() { c.streamBody(l) })
 	}
@@ -175,7 +168,7 @@ func (l *link) form(c *call) *asteri.Request {
 // returnCall gives up a call that was not sent, and runs then on its home: later, since
 // it may come back from there.
 func (l *link) returnCall(c *call, then func()) {
-	l.next = l.worker.pool.dispatcher.restore(l.worker, 1, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Restore(&l.worker.room, 1, l.next[:0])
 	l.sendNext()
 	c.toHome(nil, then)
 }
@@ -183,10 +176,10 @@ func (l *link) returnCall(c *call, then func()) {
 // passBody sends the descriptor of the body, if that is in a file, ahead of the batch that
 // c has just been added to. A worker gets none whose request does not follow.
 func (l *link) passBody(c *call) *asteri.StatusError {
-	if len(l.enc.Buf) > maxFrame {
+	if l.requests.Size() > wire.MaxFrame {
 		return &asteri.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge, Reason: "head is too large for a worker"}
 	}
-	if c.body.file != nil {
+	if c.body.File != nil {
 		if err := c.passBody(l.worker.control); err != nil {
 			return &asteri.StatusError{Code: http.StatusInternalServerError, Reason: "request body was lost: " + err.Error()}
 		}
@@ -200,15 +193,10 @@ func (l *link) refuse(c *call, err *asteri.StatusError) {
 	l.returnCall(c, func() { c.refuse(err) })
 }
 
-func (l *link) beginBatch() {
-	l.enc.Reset(appendFrame(l.enc.Buf[:0], frameRequests, 0, 0, 0), &atoms)
-	l.batchList = l.enc.List(0)
-}
-
 // soon has the batch sent when the loop has handled the tick's events.
 func (l *link) soon() {
 	switch {
-	case len(l.enc.Buf) > maxBatch:
+	case l.requests.Size() > maxBatch:
 		l.flush()
 	case !l.flushSoon:
 		l.flushSoon = l.loop.Post(l.flushBatch)
@@ -218,29 +206,23 @@ func (l *link) soon() {
 // flush sends the batch, and that of messages.
 func (l *link) flush() {
 	l.flushMessages()
-	if l.batched == 0 {
+	if l.requests.Empty() {
 		return
 	}
-	l.enc.PatchList(l.batchList, l.batched)
-	l.batched = 0
-	if l.closed {
-		return
+	if frame := l.requests.Frame(); !l.closed {
+		l.conn.Write(frame)
 	}
-	patchSize(l.enc.Buf)
-	l.conn.Write(l.enc.Buf)
-	if cap(l.enc.Buf) > maxBatch {
-		l.enc.Buf = nil
-	}
+	l.requests.Trim(maxBatch)
 }
 
 // frame sends a frame of another kind, behind the batch.
-func (l *link) frame(kind frameType, flags uint8, stream uint32, payload []byte) {
+func (l *link) frame(kind wire.FrameType, flags uint8, stream uint32, payload []byte) {
 	if l.closed {
 		return
 	}
 	l.flush()
-	var head [headerLen]byte
-	l.conn.Write(appendFrame(head[:0], kind, flags, stream, len(payload)))
+	var head [wire.HeaderLen]byte
+	l.conn.Write(wire.AppendFrame(head[:0], kind, flags, stream, len(payload)))
 	if len(payload) > 0 {
 		l.conn.Write(payload)
 	}
@@ -251,7 +233,7 @@ func (l *link) body(c *call, flags uint8, p []byte, from asteri.Executor) {
 	if from == asteri.Executor(l.loop) {
 		if l.calls.has(c) {
 			c.unread += int32(len(p))
-			l.frame(frameBody, flags, c.id, p)
+			l.frame(wire.FrameBody, flags, c.id, p)
 		}
 		return
 	}
@@ -265,7 +247,7 @@ func (l *link) grant(c *call, n int, from asteri.Executor) {
 		if l.calls.has(c) {
 			c.window += n
 			c.touched(l.loop.Now())
-			l.frame(frameGrant, 0, c.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
+			l.frame(wire.FrameGrant, 0, c.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
 		}
 		return
 	}
@@ -280,7 +262,7 @@ func (l *link) cancel(c *call, hard bool, from asteri.Executor) {
 		// read.
 		if l.calls.has(c) && !l.closed && !c.left && (hard || !l.worker.info.wholeBody) {
 			c.left = hard
-			l.worker.control.cancel(c.id, hard)
+			l.worker.control.Cancel(c.id, hard)
 		}
 		return
 	}
@@ -294,24 +276,21 @@ func (l *link) remove(c *call) {
 }
 
 // release tells the dispatcher that n calls are over and sends those that take
-// their place. took is the time that the worker spent on them, or unknownTime.
+// their place. took is the time that the worker spent on them, or dispatch.UnknownTime.
 func (l *link) release(n int, took time.Duration) {
 	if n == 0 {
 		return
 	}
 	l.worker.hasServed(n)
-	l.next = l.worker.pool.dispatcher.release(l.worker, n, took, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Release(&l.worker.room, n, took, l.next[:0])
 	l.sendNext()
 }
-
-// unknownTime is that of calls which tell nothing of how quick their worker is.
-const unknownTime = time.Duration(-1)
 
 func (l *link) sendNext() {
 	next := l.next
 	l.next = nil // send may release more
-	for _, c := range next {
-		l.send(c)
+	for _, t := range next {
+		l.send(callOf(t))
 	}
 	clear(next)
 	l.next = next[:0]
@@ -332,30 +311,30 @@ func (l *link) OnData(in []byte) (int, error) {
 			consumed += n
 			continue
 		}
-		if len(rest) < headerLen {
+		if len(rest) < wire.HeaderLen {
 			return consumed, nil
 		}
-		h, err := parseHeader(rest)
+		h, err := wire.ParseHeader(rest)
 		if err != nil {
 			return consumed, err
 		}
-		if err := h.checkSize(); err != nil {
+		if err := h.CheckSize(); err != nil {
 			return consumed, err
 		}
-		if h.kind == frameData {
-			consumed += headerLen
+		if h.Kind == wire.FrameData {
+			consumed += wire.HeaderLen
 			if err := l.beginData(h); err != nil {
 				return consumed, err
 			}
 			continue
 		}
-		if len(rest) < headerLen+h.size {
+		if len(rest) < wire.HeaderLen+h.Size {
 			return consumed, nil
 		}
-		if err := l.onFrame(h, rest[headerLen:headerLen+h.size]); err != nil {
+		if err := l.onFrame(h, rest[wire.HeaderLen:wire.HeaderLen+h.Size]); err != nil {
 			return consumed, err
 		}
-		consumed += headerLen + h.size
+		consumed += wire.HeaderLen + h.Size
 	}
 }
 
@@ -363,7 +342,7 @@ func (l *link) OnData(in []byte) (int, error) {
 // have to.
 func (l *link) OnEOF() {
 	l.eof, l.retiring = true, true
-	l.worker.pool.dispatcher.remove(l.worker) // it would read no more
+	l.worker.pool.dispatcher.Remove(&l.worker.room) // it would read no more
 	if l.exited {
 		l.finish()
 		return

@@ -1,11 +1,20 @@
 package python
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/logtest"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/control"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
+	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"
 )
 
 // deadConn is a connection that takes everything and sends nothing.
@@ -38,22 +47,26 @@ func (c *deadConn) Heavy() bool                          { return false }
 func testLink(t testing.TB, n int) (*link, []*recorder) {
 	t.Helper()
 	p := testPool()
-	t.Cleanup(p.dispatcher.close)
+	t.Cleanup(p.dispatcher.Close)
 	on := idleLoop(t)
 	w := testWorker(p, n, on)
 	w.info = Info{Interface: "wsgi", Capacity: n, wholeBody: true}
-	ours, theirs, err := socketpair("control")
+	fds, err := process.Pair()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { theirs.Close() })
-	w.proc = &process{control: ours}
-	if w.control, err = newControl(ours, controlEvents{}); err != nil {
+	if err := unix.SetNonblock(fds[0], true); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.control.close)
+	ours, theirs := os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control of the worker")
+	t.Cleanup(func() { theirs.Close() })
+	w.proc = &process.Process{Control: ours}
+	if w.control, err = control.New(ours, control.Events{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.control.Close)
 	w.link = newLink(w, &deadConn{on: on})
-	p.dispatcher.add(w)
+	p.dispatcher.Add(&w.room)
 	var xs []*recorder
 	for range n {
 		c := testCall(p, on)
@@ -75,19 +88,19 @@ func FuzzLink(f *testing.F) {
 		f.Add(all, uint8(7))
 	}
 	answer := func(id int64, more ...any) []byte {
-		return fakeFrame(frameAnswers, 0, 0, fakeList{append([]any{id, 200, []any{"A", "b", []byte("content-length"), "4"}, []byte("body")}, more...)})
+		return wiretest.Frame(wire.FrameAnswers, 0, 0, wiretest.List{append([]any{id, 200, []any{"A", "b", []byte("content-length"), "4"}, []byte("body")}, more...)})
 	}
-	seed(answer(1), answer(2, true), fakeFrame(frameDone, 0, 2, []byte{}))
-	seed(fakeFrame(frameStart, 0, 1, []any{200, []any{"X", "\u00e9"}}), fakeFrame(frameData, 0, 1, []byte("data")), fakeFrame(frameTrailers, 0, 1, []any{"T", "1"}), fakeFrame(frameDone, 0, 1, []byte{}))
-	seed(fakeFrame(frameStart, 0, 1, []any{"404 Not h\u00e9re", []any{}}), fakeFrame(frameData, flagEnd, 1, []byte("data")), fakeFrame(frameDone, 0, 1, []byte{}))
-	seed(fakeFrame(frameInform, 0, 3, []any{103, []any{}}), fakeFrame(frameStart, 0, 3, []any{200, []any{}}), fakeFrame(frameAbort, 0, 3, []any{"why", ""}), fakeFrame(frameDone, 0, 3, []byte{}))
-	seed(fakeFrame(frameError, 0, 1, []any{"what", "where"}), fakeFrame(frameWindow, 0, 2, []byte{1, 0, 0, 0}), fakeFrame(frameLog, 0, 0, fakeList{[]any{20, "l", "m", 0}}))
-	seed(fakeFrame(frameStart, 0, 1, []any{200, []any{}}), fakeFrame(frameFile, 1, 1, []any{nil, 0, -1}))
-	accept := fakeFrame(frameAccept, 0, 1, []any{nil, []any{"X", "y"}})
-	messages := func(items ...any) []byte { return fakeFrame(frameReceived, 0, 0, fakeList(items)) }
-	seed(accept, messages(1, "text", 1, []byte("binary"), 1, []any{"piece"}, 1, []any{1000, "bye"}), fakeFrame(frameWindow, 0, 1, []byte{1, 0, 0, 0}), fakeFrame(frameDone, 0, 1, []byte{}))
-	seed(accept, fakeFrame(frameAbort, 0, 1, []any{"why", ""}), messages(1, 5), accept)
-	for _, attack := range hostileLink(1) {
+	seed(answer(1), answer(2, true), wiretest.Frame(wire.FrameDone, 0, 2, []byte{}))
+	seed(wiretest.Frame(wire.FrameStart, 0, 1, []any{200, []any{"X", "\u00e9"}}), wiretest.Frame(wire.FrameData, 0, 1, []byte("data")), wiretest.Frame(wire.FrameTrailers, 0, 1, []any{"T", "1"}), wiretest.Frame(wire.FrameDone, 0, 1, []byte{}))
+	seed(wiretest.Frame(wire.FrameStart, 0, 1, []any{"404 Not h\u00e9re", []any{}}), wiretest.Frame(wire.FrameData, wire.FlagEnd, 1, []byte("data")), wiretest.Frame(wire.FrameDone, 0, 1, []byte{}))
+	seed(wiretest.Frame(wire.FrameInform, 0, 3, []any{103, []any{}}), wiretest.Frame(wire.FrameStart, 0, 3, []any{200, []any{}}), wiretest.Frame(wire.FrameAbort, 0, 3, []any{"why", ""}), wiretest.Frame(wire.FrameDone, 0, 3, []byte{}))
+	seed(wiretest.Frame(wire.FrameError, 0, 1, []any{"what", "where"}), wiretest.Frame(wire.FrameWindow, 0, 2, []byte{1, 0, 0, 0}), wiretest.Frame(wire.FrameLog, 0, 0, wiretest.List{[]any{20, "l", "m", 0}}))
+	seed(wiretest.Frame(wire.FrameStart, 0, 1, []any{200, []any{}}), wiretest.Frame(wire.FrameFile, 1, 1, []any{nil, 0, -1}))
+	accept := wiretest.Frame(wire.FrameAccept, 0, 1, []any{nil, []any{"X", "y"}})
+	messages := func(items ...any) []byte { return wiretest.Frame(wire.FrameReceived, 0, 0, wiretest.List(items)) }
+	seed(accept, messages(1, "text", 1, []byte("binary"), 1, []any{"piece"}, 1, []any{1000, "bye"}), wiretest.Frame(wire.FrameWindow, 0, 1, []byte{1, 0, 0, 0}), wiretest.Frame(wire.FrameDone, 0, 1, []byte{}))
+	seed(accept, wiretest.Frame(wire.FrameAbort, 0, 1, []any{"why", ""}), messages(1, 5), accept)
+	for _, attack := range wiretest.HostileLink(1) {
 		if len(attack) < 1<<16 {
 			seed(attack)
 		}
@@ -134,17 +147,17 @@ func feed(l *link, in []byte, cut int) {
 func TestResponseInParts(t *testing.T) {
 	l, xs := testLink(t, 1)
 	x := xs[0]
-	feed(l, fakeFrame(frameStart, 0, 1, []any{200, []any{}}), 5)
-	feed(l, fakeFrame(frameData, 0, 1, make([]byte, 10)), 16)
-	feed(l, fakeFrame(frameData, flagEnd, 1, []byte{}), 0)
+	feed(l, wiretest.Frame(wire.FrameStart, 0, 1, []any{200, []any{}}), 5)
+	feed(l, wiretest.Frame(wire.FrameData, 0, 1, make([]byte, 10)), 16)
+	feed(l, wiretest.Frame(wire.FrameData, wire.FlagEnd, 1, []byte{}), 0)
 	if got := x.events; len(got) < 3 || got[0] != "start 200" || got[len(got)-1] != "finish" {
 		t.Errorf("got %q", got)
 	}
 	if l.calls.open != 1 {
 		t.Error("the call's room was free before DONE")
 	}
-	feed(l, fakeFrame(frameDone, 0, 1, []byte{}), 0)
-	if l.calls.open != 0 || l.worker.room.calls != 0 {
+	feed(l, wiretest.Frame(wire.FrameDone, 0, 1, []byte{}), 0)
+	if calls, _ := l.worker.pool.dispatcher.At(&l.worker.room); l.calls.open != 0 || calls != 0 {
 		t.Error("the call's room is not free after DONE")
 	}
 }
@@ -165,7 +178,7 @@ func BenchmarkHello(b *testing.B) {
 		fields.Add(f[0], f[1])
 	}
 	header := []any{"Content-Type", "text/plain", "Content-Length", "13"}
-	answers := make(fakeList, batch)
+	answers := make(wiretest.List, batch)
 	var xs [batch]silent
 	b.ReportAllocs()
 	for b.Loop() {
@@ -174,7 +187,7 @@ func BenchmarkHello(b *testing.B) {
 		for i := range answers {
 			answers[i] = []any{first + int64(i), 200, header, []byte("Hello, World!")}
 		}
-		frame := fakeFrame(frameAnswers, 0, 0, answers)
+		frame := wiretest.Frame(wire.FrameAnswers, 0, 0, answers)
 		b.StartTimer()
 		if _, err := l.OnData(frame); err != nil {
 			b.Fatal(err)
@@ -187,4 +200,33 @@ func BenchmarkHello(b *testing.B) {
 		l.flush()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/batch, "ns/request")
+}
+
+// A worker gives back what it was asked for, and nothing else.
+func TestRecalledForWhatWasNotAsked(t *testing.T) {
+	for _, what := range []string{"not asked", "begun", "twice", "asked"} {
+		l, xs := testLink(t, 2)
+		all := l.calls.all(nil)
+		c := all[0]
+		log := new(logtest.Text)
+		l.worker.log = log.Logger()
+		c.asked = what != "not asked"
+		ids := []uint32{c.id}
+		switch what {
+		case "begun":
+			feed(l, wiretest.Frame(wire.FrameStart, 0, int64(c.id), []any{200, []any{}}), 0)
+		case "twice":
+			ids = append(ids, c.id)
+		}
+		l.onRecalled(ids)
+		if breach := strings.Contains(log.String(), "sent what it may not"); breach != (what != "asked") {
+			t.Errorf("%s: a breach: %v", what, breach)
+		}
+		if stays := l.calls.get(ids[0]) == c; stays != (what == "not asked" || what == "begun") {
+			t.Errorf("%s: the call is where it was: %v", what, stays)
+		}
+		if len(xs[1].events) > 0 {
+			t.Errorf("%s: another call was touched: %q", what, xs[1].events)
+		}
+	}
 }

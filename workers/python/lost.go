@@ -5,20 +5,26 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 )
 
 // The end of a link: what becomes of the calls of its worker, and what the log says of them.
 
+// loss says what a call may have had to do with the end of its worker.
+type loss struct {
+	blamed bool            // it has ended it, as far as anybody can know
+	trial  *dispatch.Trial // it may have
+}
+
 // begins notes that something of a call's response has come.
 func (l *link) begins(c *call) {
 	c.begun = true
-	if c.trial != nil {
-		deliverAll(l.worker.pool.dispatcher.acquit(c), l.loop)
+	if c.ticket.OnTrial() {
+		deliverAll(l.worker.pool.dispatcher.Acquit(&c.ticket), l.loop)
 	}
 }
 
@@ -42,8 +48,8 @@ const exitGrace = 200 * time.Millisecond
 // close has nothing sent any more.
 func (l *link) close() {
 	l.closed = true
-	l.batched = 0
-	l.worker.pool.dispatcher.remove(l.worker)
+	l.requests.Drop()
+	l.worker.pool.dispatcher.Remove(&l.worker.room)
 }
 
 // finish gives every call that is left its outcome. The worker gives no more
@@ -79,10 +85,10 @@ func (l *link) loseCalls() {
 // log is to say of them, and puts first those that may have the most. A worker that was
 // killed, by the front or from outside, has not died of its calls.
 func (l *link) judge(lost []*call) []loss {
-	var tried []*call
+	var tried []*dispatch.Ticket
 	for _, c := range lost {
-		if c.trial != nil {
-			tried = append(tried, c)
+		if c.ticket.OnTrial() {
+			tried = append(tried, &c.ticket)
 		}
 	}
 	how := make([]loss, len(lost))
@@ -90,7 +96,7 @@ func (l *link) judge(lost []*call) []loss {
 	if itself {
 		switch {
 		case len(tried) == 1:
-			how[slices.Index(lost, tried[0])].blamed = true
+			how[slices.Index(lost, callOf(tried[0]))].blamed = true
 		case len(tried) > 1: // each has been sent again
 		case len(lost) == 1 && len(l.calls.sockets) == 0:
 			how[0].blamed = true
@@ -99,18 +105,18 @@ func (l *link) judge(lost []*call) []loss {
 		}
 	}
 	l.worker.lost = newLostCalls(l, lost, how)
-	deliverAll(l.worker.pool.dispatcher.endTrials(tried, itself && len(tried) == 1), l.loop)
+	deliverAll(l.worker.pool.dispatcher.EndTrials(tried, itself && len(tried) == 1), l.loop)
 	return how
 }
 
 // suspect puts calls on trial. What blocks its worker, as far as the front knows, or was
 // sent last to one that begins with all, is the most likely to have ended it.
 func (l *link) suspect(lost []*call, how []loss) {
-	t := &trial{window: 1}
+	t := dispatch.NewTrial()
 	for i := range how {
 		how[i].trial = t
 	}
-	if l.calls.capacity >= manyCalls {
+	if l.calls.capacity >= dispatch.ManyCalls {
 		slices.Reverse(lost)
 	}
 }
@@ -118,21 +124,7 @@ func (l *link) suspect(lost []*call, how []loss) {
 // diedByItself tells whether the process has ended without being told to.
 func (l *link) diedByItself() bool {
 	w := l.worker
-	return l.exited && !w.is(stateKilled, stateExited) && w.proc.exit.byItself()
-}
-
-// byItself tells whether a process has brought its end upon itself: it exited, or did what
-// no process may. Other signals come from outside.
-func (e exitState) byItself() bool {
-	sig, signaled := e.signal()
-	if !signaled {
-		return e.state != nil
-	}
-	switch sig {
-	case syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGILL, syscall.SIGFPE, syscall.SIGABRT, syscall.SIGSYS, syscall.SIGTRAP:
-		return true
-	}
-	return false
+	return l.exited && !w.is(stateKilled, stateExited) && w.proc.Exit.ByItself()
 }
 
 // lostCalls is what the log says of the calls of a worker that has ended.

@@ -1,227 +1,11 @@
 package python
 
 import (
-	"context"
-	"errors"
-	"io"
 	"log/slog"
-	"os"
-	"slices"
+	"net/http"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 )
-
-// records is a log handler that keeps messages, and the values of their attributes. A
-// traceback, which is one of them, is put back where it was cut out.
-type records struct {
-	mu  sync.Mutex
-	got []string
-}
-
-func (r *records) all() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.got)
-}
-
-func (r *records) Enabled(context.Context, slog.Level) bool { return true }
-func (r *records) WithAttrs([]slog.Attr) slog.Handler       { return r }
-func (r *records) WithGroup(string) slog.Handler            { return r }
-func (r *records) Handle(_ context.Context, one slog.Record) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var about []string
-	message, raised := one.Message, ""
-	one.Attrs(func(a slog.Attr) bool {
-		switch a.Key {
-		case "error":
-			raised = a.Value.String()
-		case "traceback":
-			if message == raised {
-				message = a.Value.String()
-			} else {
-				message += "\n" + a.Value.String()
-			}
-		default:
-			about = append(about, a.Value.String())
-		}
-		return true
-	})
-	r.got = append(r.got, strings.Join(about, " ")+": "+message)
-	return nil
-}
-
-// outputPipes is an output with the worker's ends of both of its pipes. It is used
-// in a bubble of synctest only.
-type outputPipes struct {
-	output
-	records        records
-	stdout, stderr *io.PipeWriter
-}
-
-func newOutputPipes() *outputPipes {
-	o := new(outputPipes)
-	o.log = slog.New(&o.records)
-	outReader, outWriter := io.Pipe()
-	errReader, errWriter := io.Pipe()
-	o.stdout, o.stderr = outWriter, errWriter
-	o.read(outReader, "stdout", slog.LevelInfo)
-	o.read(errReader, "stderr", slog.LevelWarn)
-	return o
-}
-
-func (o *outputPipes) end() []string {
-	o.stdout.Close()
-	o.stderr.Close()
-	o.readers.Wait()
-	return o.records.all()
-}
-
-const plainTraceback = `Traceback (most recent call last):
-  File "/srv/app.py", line 3, in view
-    return 1 / zero
-           ~~^~~~~~
-ZeroDivisionError: division by zero`
-
-const chainedTraceback = plainTraceback + `
-
-During handling of the above exception, another exception occurred:
-
-` + plainTraceback + `
-
-The above exception was the direct cause of the following exception:
-
-` + plainTraceback
-
-const groupTraceback = `  + Exception Group Traceback (most recent call last):
-  |   File "<stdin>", line 1, in <module>
-  | ExceptionGroup: two (2 sub-exceptions)
-  +-+---------------- 1 ----------------
-    | ValueError: one
-    +---------------- 2 ----------------
-    | ValueError: two
-    +------------------------------------`
-
-func TestOutputRecords(t *testing.T) {
-	for name, test := range map[string]struct {
-		in   string
-		want []string
-	}{
-		"lines":              {"one\ntwo\r\n\n\nthree", []string{"one", "two", "three"}},
-		"a traceback":        {plainTraceback + "\n", []string{plainTraceback}},
-		"announced":          {"Exception in thread Thread-1 (run):\n" + plainTraceback + "\n", []string{"Exception in thread Thread-1 (run):\n" + plainTraceback}},
-		"chained":            {chainedTraceback + "\n", []string{chainedTraceback}},
-		"a group":            {groupTraceback + "\n", []string{groupTraceback}},
-		"between lines":      {"one\n" + plainTraceback + "\ntwo\n", []string{"one\n" + plainTraceback, "two"}},
-		"two tracebacks":     {plainTraceback + "\n" + plainTraceback + "\n", []string{plainTraceback, plainTraceback}},
-		"chain without more": {plainTraceback + "\n\nlater\n", []string{plainTraceback, "later"}},
-		"indented":           {"settings:\n  a: 1\n\n\tb: 2\nend\n", []string{"settings:\n  a: 1\n\n\tb: 2", "end"}},
-		"not text":           {"a\xffb\n", []string{"a\uFFFDb"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				o := newOutputPipes()
-				_, _ = io.WriteString(o.stderr, test.in)
-				got := o.end()
-				for i := range test.want {
-					test.want[i] = "stderr: " + test.want[i]
-				}
-				if !slices.Equal(got, test.want) {
-					t.Errorf("records are %q", got)
-				}
-			})
-		})
-	}
-}
-
-// However the bytes come, as long as they do so without a pause.
-func TestOutputInPieces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newOutputPipes()
-		for _, c := range []byte(chainedTraceback + "\nlast\n") {
-			time.Sleep(time.Millisecond / 10)
-			_, _ = o.stderr.Write([]byte{c})
-		}
-		if got := o.end(); !slices.Equal(got, []string{"stderr: " + chainedTraceback, "stderr: last"}) {
-			t.Errorf("records are %q", got)
-		}
-	})
-}
-
-func TestOutputRecordEndsByPause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newOutputPipes()
-		_, _ = io.WriteString(o.stderr, "one\n")
-		synctest.Wait()
-		if got := o.records.all(); len(got) != 0 {
-			t.Errorf("%q is logged while more may come", got)
-		}
-		time.Sleep(joinPause + time.Millisecond)
-		synctest.Wait()
-		if got := o.records.all(); !slices.Equal(got, []string{"stderr: one"}) {
-			t.Errorf("after the pause: %q", got)
-		}
-		_, _ = io.WriteString(o.stderr, "  two\n")
-		if got := o.end(); !slices.Equal(got, []string{"stderr: one", "stderr:   two"}) {
-			t.Errorf("records are %q", got)
-		}
-	})
-}
-
-func TestOutputKeepsItsOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newOutputPipes()
-		for _, line := range []struct {
-			to   *io.PipeWriter
-			text string
-		}{
-			{o.stderr, tracebackHead + "\n  File\n"},
-			{o.stdout, "hello\n  world\n"},
-			{o.stderr, "ValueError\n"},
-		} {
-			_, _ = io.WriteString(line.to, line.text)
-			synctest.Wait()
-		}
-		want := []string{"stderr: " + tracebackHead + "\n  File", "stdout: hello\n  world", "stderr: ValueError"}
-		if got := o.end(); !slices.Equal(got, want) {
-			t.Errorf("records are %q", got)
-		}
-		if got := o.lastLines(); got != tracebackHead+"\n  File\nValueError" {
-			t.Errorf("the last lines are %q", got)
-		}
-	})
-}
-
-// Nothing is lost of what is longer than a record, or than a line.
-func TestOutputIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newOutputPipes()
-		frames := strings.Repeat("  File \"/srv/app.py\", line 3, in view\n", 3*maxRecord/40)
-		in := tracebackHead + "\n" + frames + "RecursionError: " + strings.Repeat("x", 2*maxLine) + "\n"
-		_, _ = io.WriteString(o.stderr, in)
-		got := o.end()
-		var all strings.Builder
-		for i, record := range got {
-			text := strings.TrimPrefix(record, "stderr: ")
-			if len(text) > maxRecord {
-				t.Errorf("a record of %d bytes", len(text))
-			}
-			if all.WriteString(text); i != len(got)-1 {
-				all.WriteByte('\n')
-			}
-		}
-		if len(got) > 8 {
-			t.Errorf("%d records", len(got))
-		}
-		// Where a line was cut there is a line's end more.
-		if flat := strings.ReplaceAll(all.String(), "\n", ""); flat != strings.ReplaceAll(in, "\n", "") {
-			t.Errorf("%d of %d bytes", len(flat), len(in))
-		}
-	})
-}
 
 // What a worker says at its end comes in one piece, and before it is said that it
 // has ended.
@@ -252,18 +36,70 @@ def app(environ, start_response):
 	}
 }
 
-// A child of a worker that has ended is read for a while only.
-func TestOutputOfOrphans(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	o := &output{log: slog.New(slog.DiscardHandler)}
-	o.read(r, "stdout", slog.LevelInfo)
-	o.endAfter(time.Millisecond, []*os.File{r})
-	o.readers.Wait()
-	if _, err := r.Stat(); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("the pipe is open: %v", err)
+// What applications say, by whichever way, says which request it is about.
+func TestLogsNameRequests(t *testing.T) {
+	const wsgi = `
+import logging, sys, threading, warnings
+logging.basicConfig(level=logging.DEBUG, format="%(message)s")
+log = logging.getLogger("shop.cart")
+
+def app(environ, start_response):
+    print("printed", 1)
+    print("part", end=""); print("s")
+    print("to errors", file=sys.stderr)
+    environ["wsgi.errors"].write("wsgi errors\n")
+    log.debug("debugging")
+    log.error("logged\nin lines")
+    warnings.warn("warned")
+    start_response("200 OK", [])
+    return [environ["HTTP_X_REQUEST_ID"].encode()]
+`
+	const asgi = `
+import asyncio, logging, sys, warnings
+logging.basicConfig(level=logging.DEBUG, format="%(message)s")
+log = logging.getLogger("shop.cart")
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await asyncio.sleep(0.01)
+    print("printed", 1)
+    print("part", end=""); print("s")
+    print("to errors", file=sys.stderr)
+    log.debug("debugging")
+    await asyncio.to_thread(log.error, "logged\nin lines") if hasattr(asyncio, "to_thread") else log.error("logged\nin lines")
+    warnings.warn("warned")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": dict(scope["headers"])[b"x-request-id"]})
+`
+	for model, app := range map[string]string{"sync": wsgi, "gthread": wsgi, "asgi": asgi} {
+		t.Run(model, func(t *testing.T) {
+			s := serveApp(t, app, Config{Model: model, RequestIDField: "X-Request-ID", LogLevel: slog.LevelDebug})
+			req, err := http.NewRequest("GET", "http://"+s.addr+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("X-Request-ID", "the-id")
+			req.Header.Set("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+			s.expect(s.send(req), 200, "the-id")
+			const about = "request_id=the-id trace_id=0af7651916cd43dd8448eb211c80319c"
+			want := []string{
+				`level=INFO msg="printed 1"`, `level=INFO msg=parts`, `level=WARN msg="to errors"`,
+				`level=DEBUG msg=debugging`, `level=ERROR msg="logged\nin lines"`, `UserWarning: warned`,
+			}
+			for _, text := range want {
+				eventually(t, text, func() bool { return s.log.Has(text) })
+			}
+			for line := range strings.SplitSeq(s.log.String(), "\n") {
+				for _, text := range want {
+					if strings.Contains(line, text) && !strings.Contains(line, about) {
+						t.Errorf("it does not say what it is about: %s", line)
+					}
+				}
+				if strings.Contains(line, "logged") && !strings.Contains(line, "logger=shop.cart") {
+					t.Errorf("it does not say who logged it: %s", line)
+				}
+			}
+		})
 	}
 }

@@ -3,6 +3,8 @@ package python
 import (
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 )
 
 // Requests that wait behind a slow one go before those that came later as soon as another
@@ -16,14 +18,14 @@ func TestRecallForBusyWorkers(t *testing.T) {
 	eventually(t, "both are busy", func() bool { return s.count("BUSY") == 2 })
 	s.giveCredit()
 	var early, late []<-chan clientReply
-	for range 2 * maxCredit {
+	for range 2 * dispatch.MaxCredit {
 		early = append(early, s.async("POST", "/sleep?10"))
 	}
-	eventually(t, "they wait in the links", func() bool { return s.inFlight() == 2+2*maxCredit })
-	for range maxCredit {
+	eventually(t, "they wait in the links", func() bool { return s.inFlight() == 2+2*dispatch.MaxCredit })
+	for range dispatch.MaxCredit {
 		late = append(late, s.async("POST", "/sleep?10"))
 	}
-	eventually(t, "others queue", func() bool { return s.pool.Snapshot().Queued == maxCredit })
+	eventually(t, "others queue", func() bool { return s.pool.Snapshot().Queued == dispatch.MaxCredit })
 	openBusy()
 	s.expect(s.wait(busy), 200, "passed")
 	for _, c := range early {
@@ -74,10 +76,8 @@ func TestRecallFromAStuckLoop(t *testing.T) {
 
 // taking returns how many workers get requests.
 func (s *server) taking() int {
-	d := s.pool.dispatcher
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.workers)
+	all, _ := s.pool.dispatcher.Serving()
+	return len(all)
 }
 
 // A worker that is only slow to answer, and reads its link, is left alone, and asked once.
@@ -87,12 +87,10 @@ func TestSlowAnswersAreNoStuckLoop(t *testing.T) {
 	path, open := s.gate()
 	slow := s.async("GET", path)
 	eventually(t, "it is known to run", func() bool {
-		d := s.pool.dispatcher
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		for _, w := range d.workers {
-			if w.room.calls == 1 && !w.room.mayWait() {
-				return len(d.workers) == 2 && !d.lookArmed
+		all, looking := s.pool.dispatcher.Serving()
+		for _, w := range all {
+			if w.Calls == 1 && !w.MayWait {
+				return len(all) == 2 && !looking
 			}
 		}
 		return false

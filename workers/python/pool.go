@@ -13,6 +13,9 @@ import (
 	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/spool"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
+	"github.com/asteri/asteri-loop/workers/python/internal/report"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
@@ -31,7 +34,7 @@ type Pool struct {
 	engine     Engine
 	log        *slog.Logger
 	spools     *spool.Store
-	dispatcher *dispatcher
+	dispatcher *dispatch.Dispatcher
 	supervisor *supervisor
 	sockets    *websocket.Server
 
@@ -41,8 +44,8 @@ type Pool struct {
 	workers     atomic.Pointer[[]*worker]
 	counts      counts
 	spareCalls  sync.Pool // of *call
-	metrics     appMetrics
-	routes      routes
+	metrics     *report.Metrics
+	routes      report.Routes
 
 	socketsWarned atomic.Int64 // when the log was last told that there are too many, by the clock of deadlines; 0: never
 
@@ -54,7 +57,7 @@ type Pool struct {
 // counts are what has happened since the start.
 type counts struct {
 	refused, expired, retried, timedOut, started atomic.Uint64
-	exits                                        exits
+	exits                                        process.Exits
 }
 
 var _ asteri.Handler = (*Pool)(nil)
@@ -77,7 +80,7 @@ func Start(engine Engine, cfg Config) (*Pool, error) {
 		return nil, loop.ErrStopped
 	}
 	cfg = cfg.withDefaults()
-	cfg.warnOfEnvironments()
+	cfg.python().WarnOfEnvironments()
 	p := newPool(&cfg)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
@@ -92,9 +95,9 @@ func Start(engine Engine, cfg Config) (*Pool, error) {
 func newPool(cfg *Config) *Pool {
 	p := &Pool{
 		log: cfg.Logger, spools: spool.NewStore(cfg.TempDir),
-		dispatcher: newDispatcher(cfg.QueueSize), ready: make(chan struct{}),
+		dispatcher: dispatch.New(cfg.QueueSize), ready: make(chan struct{}),
+		metrics: report.NewMetrics(cfg.Logger),
 	}
-	p.metrics.log = cfg.Logger
 	w := cfg.WebSocket
 	w.CheckOrigin, w.Logger = websocket.AnyOrigin, cfg.Logger
 	p.sockets = websocket.NewServer(w)
@@ -132,7 +135,7 @@ func (p *Pool) Ready(ctx context.Context) (Info, error) {
 // present workers serve on. QueueSize, TempDir and Logger stay as they are.
 func (p *Pool) Reload(ctx context.Context, cfg Config) error {
 	cfg = cfg.withDefaults()
-	cfg.warnOfEnvironments()
+	cfg.python().WarnOfEnvironments()
 	result := make(chan error, 1)
 	p.supervisor.post(func(s *supervisor) { s.startReload(&cfg, result) })
 	select {
@@ -174,8 +177,9 @@ func (p *Pool) Stop(ctx context.Context) {
 func (p *Pool) Kill() {
 	p.supervisor.post(func(s *supervisor) { s.stop(0) })
 	<-p.supervisor.done
-	p.dispatcher.close()
-	for _, c := range p.dispatcher.expire(awake.Now() + time.Hour) {
+	p.dispatcher.Close()
+	for _, old := range p.dispatcher.Expire(awake.Now() + time.Hour) {
+		c := callOf(old)
 		c.toHome(nil, c.stopped)
 	}
 }
@@ -202,9 +206,9 @@ func (p *Pool) WebSockets() websocket.Stats { return p.sockets.Stats() }
 // application can be imported and run as configured. The error is a *BootError.
 func Check(ctx context.Context, cfg Config) (Info, error) {
 	cfg = cfg.withDefaults()
-	cfg.warnOfEnvironments()
+	cfg.python().WarnOfEnvironments()
 	p := newPool(&cfg)
-	defer p.dispatcher.close()
+	defer p.dispatcher.Close()
 	w := &worker{pool: p, cfg: &cfg, age: 1, log: cfg.Logger}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	defer w.cancel()
@@ -213,12 +217,11 @@ func Check(ctx context.Context, cfg Config) (Info, error) {
 		return Info{}, err
 	}
 	select {
-	case <-w.proc.exited:
-	case <-time.After(exitPatience):
-		w.proc.kill()
-		<-w.proc.exited
+	case <-w.proc.Exited:
+	case <-time.After(process.ExitPatience):
+		w.proc.Kill()
+		<-w.proc.Exited
 	}
-	w.proc.link.Close()
-	w.proc.control.Close()
+	w.proc.Close()
 	return info, nil
 }

@@ -1,6 +1,10 @@
 package python
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
+)
 
 // reload is a generation that is being started.
 type reload struct {
@@ -71,7 +75,7 @@ func (s *supervisor) failReload(err error) {
 	r := s.reload
 	s.reload = nil
 	for _, w := range s.live(r.generation) {
-		s.kill(w, exitStopped, "the reload has failed")
+		s.kill(w, process.Stopped, "the reload has failed")
 	}
 	r.result <- err
 }

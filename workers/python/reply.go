@@ -5,6 +5,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // reply is a response that comes in parts. The worker is granted more as the
@@ -23,19 +24,19 @@ type reply struct {
 }
 
 // start begins a response that comes in parts.
-func (c *call) start(from *link, h *head) {
+func (c *call) start(from *link, h *wire.Head) {
 	if c.over || c.spoken() {
 		if c.raw != nil {
 			from.cancel(c, true, c.home) // it is not to wait for its window
 		}
 		return
 	}
-	err := h.invalid
+	err := h.Invalid
 	switch {
-	case c.unaskedConnect(h.status):
+	case c.unaskedConnect(h.Status):
 		err = errUnaskedConnect
 	case err == nil:
-		err = c.x.Start(h.status, h.withLength())
+		err = c.x.Start(h.Status, h.WithLength())
 	}
 	if err != nil {
 		c.giveUp(err)
@@ -49,13 +50,13 @@ func (c *call) start(from *link, h *head) {
 }
 
 // inform sends an interim response.
-func (c *call) inform(h *head) {
+func (c *call) inform(h *wire.Head) {
 	if c.over || c.reply != nil {
 		return
 	}
-	err := h.invalid
+	err := h.Invalid
 	if err == nil {
-		err = c.x.Inform(h.status, h.header)
+		err = c.x.Inform(h.Status, h.Header)
 	}
 	if err != nil {
 		c.giveUp(err)
@@ -141,12 +142,12 @@ func (c *call) sendFile(f *os.File, off, n int64) {
 }
 
 // trailers ends a response with trailer fields.
-func (c *call) trailers(h *head) {
-	if h.invalid != nil {
-		c.giveUp(h.invalid)
+func (c *call) trailers(h *wire.Head) {
+	if h.Invalid != nil {
+		c.giveUp(h.Invalid)
 		return
 	}
-	c.endResponse(h.header)
+	c.endResponse(h.Header)
 }
 
 // endResponse ends a response that came in parts.

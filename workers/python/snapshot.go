@@ -1,6 +1,10 @@
 package python
 
-import "time"
+import (
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+)
 
 // WorkerStatus is the state of one worker process.
 type WorkerStatus struct {
@@ -47,9 +51,9 @@ type Snapshot struct {
 // Snapshot returns the present state. It may be called from any goroutine.
 func (p *Pool) Snapshot() Snapshot {
 	s := Snapshot{
-		Queued: p.dispatcher.waiting(), QueueSize: p.dispatcher.limit,
+		Queued: p.dispatcher.Waiting(), QueueSize: p.dispatcher.Limit(),
 		Refused: p.counts.refused.Load(), Expired: p.counts.expired.Load(), Retried: p.counts.retried.Load(),
-		TimedOut: p.counts.timedOut.Load(), Started: p.counts.started.Load(), Exits: p.counts.exits.byName(),
+		TimedOut: p.counts.timedOut.Load(), Started: p.counts.started.Load(), Exits: p.counts.exits.ByName(),
 	}
 	if ws := p.workers.Load(); ws != nil {
 		for _, w := range *ws {
@@ -64,7 +68,7 @@ func (w *worker) status() WorkerStatus {
 	st := WorkerStatus{
 		PID: int(w.pid.Load()), Number: w.age, Served: w.served.Load(), Term: w.term, Started: w.born,
 	}
-	st.InFlight, st.Sockets = w.pool.dispatcher.at(w)
+	st.InFlight, st.Sockets = w.pool.dispatcher.At(&w.room)
 	switch state {
 	case stateStarting:
 		st.State = "STARTING"
@@ -82,4 +86,36 @@ func (w *worker) status() WorkerStatus {
 	}
 	st.Model = w.info.Model
 	return st
+}
+
+// Gather returns the metrics that the application counts by asteri_metrics, over all
+// of its workers. It makes a Pool a prometheus.Gatherer, and never fails.
+func (p *Pool) Gather() ([]*dto.MetricFamily, error) { return p.metrics.Gather(), nil }
+
+// MetricsDropped counts updates of such metrics that were dropped: "series" and "metrics"
+// beyond a bound, "definition" for a metric that workers define differently, "invalid".
+func (p *Pool) MetricsDropped() map[string]uint64 { return p.metrics.Drops() }
+
+// RouteMemory is by how much requests of one route have made workers grow.
+type RouteMemory struct {
+	// Method and Route name it: the pattern of the framework, or the path without what
+	// tells one thing from another. Both are empty for what no request can be blamed
+	// for, and Route is "other" for routes beyond a bound.
+	Method, Route string
+	// Requests were measured.
+	Requests uint64
+	// Grown is the sum in bytes, with an estimate of what was not measured; what a route
+	// gives back is taken off. Most is the most by one measured request.
+	Grown, Most int64
+}
+
+// Memory returns which routes have made workers grow since the last reload, those first
+// that did most. It is empty where the system does not tell.
+func (p *Pool) Memory() []RouteMemory {
+	routes := p.routes.List()
+	all := make([]RouteMemory, len(routes))
+	for i, r := range routes {
+		all[i] = RouteMemory(r)
+	}
+	return all
 }

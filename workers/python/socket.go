@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"log/slog"
-	"unicode/utf8"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/internal/region"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
@@ -40,11 +39,8 @@ type socket struct {
 
 // Windows of a socket, in bytes. Each message counts messageCost beside its own.
 const (
-	socketWindow = bodyWindow
+	socketWindow = wire.BodyWindow
 	messageCost  = 16
-	// messagePiece is the longest piece of a message in one item: a batch that it
-	// is in keeps its buffer.
-	messagePiece = 256 << 10
 )
 
 var _ websocket.LateHandler = (*socket)(nil)
@@ -170,42 +166,16 @@ func (s *socket) drain() {
 
 // The link's side.
 
-// socketBatch is a MESSAGES frame under way: what has come for the worker's sockets
-// in a tick.
-type socketBatch struct {
-	enc   marshal.Encoder
-	list  int
-	count int
-}
-
-func (l *link) beginItem(s *socket) *marshal.Encoder {
-	b := &l.messages
-	if b.count == 0 {
-		b.enc.Reset(appendFrame(b.enc.Buf[:0], frameMessages, 0, 0, 0), nil)
-		b.list = b.enc.List(0)
-	}
-	b.count += 2
-	b.enc.Int(int64(s.id))
-	return &b.enc
-}
-
 // flushMessages sends the batch of messages.
 func (l *link) flushMessages() {
-	b := &l.messages
-	if b.count == 0 {
+	if l.messages.Empty() {
 		return
 	}
-	b.enc.PatchList(b.list, b.count)
-	b.count = 0
-	if !l.closed {
-		patchSize(b.enc.Buf)
-		if l.conn.Write(b.enc.Buf) >= linkHigh && !l.crowded {
-			l.crowdSockets(true)
-		}
+	frame := l.messages.Frame()
+	if !l.closed && l.conn.Write(frame) >= linkHigh && !l.crowded {
+		l.crowdSockets(true)
 	}
-	if cap(b.enc.Buf) > maxBatch {
-		b.enc.Buf = nil
-	}
+	l.messages.Trim(maxBatch)
 }
 
 // A message counts against the window of its socket when it has come whole, which may
@@ -238,18 +208,16 @@ func (l *link) message(s *socket, kind websocket.Kind, p []byte, from asteri.Exe
 		return
 	}
 	s.taking += cost(len(p), true)
-	for len(p) > messagePiece {
-		n := messagePiece
-		for kind == websocket.Text && !utf8.RuneStart(p[n]) {
-			n--
+	text := kind == websocket.Text
+	for {
+		rest := l.messages.Piece(s.id, text, p)
+		if len(rest) == len(p) {
+			break
 		}
-		enc := l.beginItem(s)
-		enc.Tuple(1)
-		appendMessage(enc, kind, p[:n])
-		p = p[n:]
+		p = rest
 		l.flushMessages()
 	}
-	appendMessage(l.beginItem(s), kind, p)
+	l.messages.Message(s.id, text, p)
 	l.soonMessages()
 }
 
@@ -265,19 +233,11 @@ func copied(p []byte) (q []byte, giveBack func()) {
 }
 
 func (l *link) soonMessages() {
-	if len(l.messages.enc.Buf) > maxBatch {
+	if l.messages.Size() > maxBatch {
 		l.flushMessages()
 		return
 	}
 	l.soon()
-}
-
-func appendMessage(enc *marshal.Encoder, kind websocket.Kind, p []byte) {
-	if kind == websocket.Text {
-		enc.Text(p)
-	} else {
-		enc.Bytes(p)
-	}
 }
 
 // socketEnded tells the worker that nothing more comes on a WebSocket. answerable
@@ -290,11 +250,7 @@ func (l *link) socketEnded(s *socket, e websocket.Closure, answerable bool, from
 	if l.calls.sockets[s.id] != s || l.closed {
 		return
 	}
-	enc := l.beginItem(s)
-	enc.Tuple(3)
-	enc.Int(int64(e.Code))
-	enc.Str(e.Reason)
-	enc.Bool(answerable)
+	l.messages.Ended(s.id, int(e.Code), e.Reason, answerable)
 	l.soonMessages()
 }
 
@@ -306,7 +262,7 @@ func (l *link) grantSocket(s *socket, n int, from asteri.Executor) {
 	}
 	if l.calls.sockets[s.id] == s {
 		s.window += n
-		l.frame(frameGrant, 0, s.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
+		l.frame(wire.FrameGrant, 0, s.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
 	}
 }
 

@@ -55,7 +55,7 @@ func (p *Pool) Stacks(ctx context.Context, pid int) (map[string]string, error) {
 	answer := make(chan map[string]string, 1)
 	w.stacks.add(answer)
 	defer w.stacks.forget(answer)
-	w.control.stack(0)
+	w.control.Stack(0)
 	select {
 	case stacks := <-answer:
 		return stacks, nil

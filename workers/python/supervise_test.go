@@ -10,6 +10,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/leakcheck"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 )
 
 // Boot, death, reload and stop, with fake workers.
@@ -156,14 +157,7 @@ func TestClientThatLeavesIsForgotten(t *testing.T) {
 }
 
 // giveCredit lets calls wait in the links, as if the workers had been quick.
-func (s *server) giveCredit() {
-	d := s.pool.dispatcher
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, w := range d.workers {
-		w.room.credit = maxCredit
-	}
-}
+func (s *server) giveCredit() { s.pool.dispatcher.Trust() }
 
 func TestRecallFromBehindASlowRequest(t *testing.T) {
 	bothLoops(t, func(t *testing.T, loops int) {
@@ -209,12 +203,8 @@ def app(environ, start_response):
 	c.(*net.TCPConn).SetLinger(0)
 	c.Close()
 	eventually(t, "it was dropped", func() bool { return s.inFlight() == 1 })
-	d := s.pool.dispatcher
-	d.mu.Lock()
-	credit := d.workers[0].room.credit
-	d.mu.Unlock()
-	if credit != maxCredit {
-		t.Errorf("its worker's credit is %d", credit)
+	if all, _ := s.pool.dispatcher.Serving(); all[0].Credit != dispatch.MaxCredit {
+		t.Errorf("its worker's credit is %d", all[0].Credit)
 	}
 	open()
 	s.expect(s.wait(running), 200, "passed")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/awake"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
+	"github.com/asteri/asteri-loop/workers/python/internal/report"
 )
 
 // supervisor keeps as many workers as are wanted. Its times are those of the clock of
@@ -189,7 +191,7 @@ func (s *supervisor) draining() []*worker {
 func (s *supervisor) limitDraining() {
 	replaced := slices.DeleteFunc(s.draining(), func(w *worker) bool { return !w.replaced })
 	for len(replaced) > s.wanted {
-		s.kill(replaced[0], exitDrainTimeout, "too many workers are draining")
+		s.kill(replaced[0], process.DrainTimeout, "too many workers are draining")
 		replaced = replaced[1:]
 	}
 }
@@ -200,7 +202,7 @@ func (s *supervisor) spawn(cfg *Config, generation int) {
 	w := &worker{
 		pool: s.pool, cfg: cfg, age: s.nextAge, generation: generation,
 		log: s.pool.log.With("worker_number", s.nextAge), born: time.Now(), loop: s.pickLoop(),
-		parted: make(chan struct{}),
+		parted: make(chan struct{}), reports: report.Worker{Generation: generation},
 	}
 	if cfg.MaxRequests > 0 {
 		w.term = uint64(cfg.MaxRequests + rand.IntN(cfg.MaxRequestsJitter+1))
@@ -234,7 +236,7 @@ func (s *supervisor) pickLoop() *loop.Loop {
 // onReady is called when a worker can take calls.
 func (s *supervisor) onReady(w *worker) {
 	if !w.is(stateStarting) {
-		w.proc.kill() // it was to end before it was ready
+		w.proc.Kill() // it was to end before it was ready
 		return
 	}
 	w.state.Store(int32(stateReady))
@@ -250,8 +252,8 @@ func (s *supervisor) onReady(w *worker) {
 // admit gives calls to a ready worker.
 func (s *supervisor) admit(w *worker) {
 	s.pool.wholeBodies.Store(w.info.wholeBody)
-	for _, c := range s.pool.dispatcher.add(w) {
-		w.link.deliver(c, nil)
+	for _, t := range s.pool.dispatcher.Add(&w.room) {
+		w.link.deliver(callOf(t), nil)
 	}
 }
 
@@ -273,7 +275,7 @@ func (s *supervisor) stop(deadline time.Duration) {
 	}
 	for _, w := range slices.Clone(s.workers) {
 		if deadline == 0 {
-			s.kill(w, exitStopped, "the server is stopping")
+			s.kill(w, process.Stopped, "the server is stopping")
 			continue
 		}
 		s.drain(w)

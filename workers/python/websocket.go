@@ -6,6 +6,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
@@ -59,17 +60,17 @@ func (p *Pool) warnOfSockets() {
 // onAccept makes an open socket of a call.
 func (l *link) onAccept(c *call, payload []byte) error {
 	if c.begun || c.upgrade == nil || !l.worker.info.sockets() {
-		return violation("ACCEPT for what is not a WebSocket, or is answered")
+		return wire.Violation("ACCEPT for what is not a WebSocket, or is answered")
 	}
-	subprotocol, h, err := l.readAccept(payload)
+	subprotocol, h, err := l.in.Accept(payload)
 	if err != nil {
 		return err
 	}
 	l.begins(c)
-	s := &socket{link: l, id: c.id, home: c.home, about: c.req.LogAttr(), window: responseWindow, retiring: l.retiring, crowded: l.crowded}
+	s := &socket{link: l, id: c.id, home: c.home, about: c.req.LogAttr(), window: wire.ResponseWindow, retiring: l.retiring, crowded: l.crowded}
 	l.remove(c)
 	l.calls.addSocket(s)
-	s.counted = l.worker.pool.dispatcher.addSocket(l.worker)
+	s.counted = l.worker.pool.dispatcher.AddSocket(&l.worker.room)
 	l.release(1, 0)
 	if !s.counted {
 		c.toHome(l.loop, func() {
@@ -82,39 +83,19 @@ func (l *link) onAccept(c *call, payload []byte) error {
 	return nil
 }
 
-// readAccept reads (subprotocol or None, headers).
-func (l *link) readAccept(payload []byte) (subprotocol string, h *head, err error) {
-	if err := l.tuple(payload, 2, anyData); err != nil {
-		return "", nil, err
-	}
-	v, err := l.nextText(true)
-	if err != nil {
-		return "", nil, err
-	}
-	h = &head{header: new(asteri.Header)}
-	if err := l.readHeader(h); err != nil {
-		return "", nil, err
-	}
-	if len(v)+h.size > l.worker.cfg.ResponseHead {
-		h.invalid = errHead
-	}
-	*h = h.clone()
-	return v, h, l.walker.End()
-}
-
 // accept answers the opening handshake.
-func (c *call) accept(s *socket, subprotocol string, h *head) {
+func (c *call) accept(s *socket, subprotocol string, h *wire.Head) {
 	if c.over {
 		s.lost()
 		return
 	}
-	if h.invalid != nil {
-		c.giveUp(h.invalid)
+	if h.Invalid != nil {
+		c.giveUp(h.Invalid)
 		s.lost()
 		return
 	}
 	c.account()
-	conn, err := c.pool.sockets.Accept(c.x, s, websocket.Response{Subprotocol: subprotocol, Header: h.header})
+	conn, err := c.pool.sockets.Accept(c.x, s, websocket.Response{Subprotocol: subprotocol, Header: h.Header})
 	if err != nil {
 		c.end()
 		s.lost()

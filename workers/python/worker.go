@@ -2,7 +2,6 @@ package python
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strconv"
 	"sync/atomic"
@@ -10,8 +9,13 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/marshal"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/workers/python/internal/control"
+	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
+	"github.com/asteri/asteri-loop/workers/python/internal/output"
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
+	"github.com/asteri/asteri-loop/workers/python/internal/report"
+	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
 // worker is one process, from before its start to its end.
@@ -21,16 +25,17 @@ type worker struct {
 	age     int     // its number
 	log     *slog.Logger
 	born    time.Time
-	proc    *process // its number is also in pid
+	proc    *process.Process // its number is also in pid
 	pid     atomic.Int64
 	ctx     context.Context // of its boot
 	cancel  context.CancelFunc
-	output  *output
-	control *control
+	output  *output.Pipes
+	control *control.Socket
 	loop    *loop.Loop
 	info    Info
 	link    *link // set by its loop before the worker takes calls
 	stacks  stackWaiters
+	reports report.Worker // as it is known by what it reports
 	lost    lostCalls     // what its end has cost; valid once parted is closed
 	parted  chan struct{} // closed when its link has ended
 
@@ -38,10 +43,7 @@ type worker struct {
 	term     uint64       // how many requests it serves until it is relieved; 0: any number
 	lastPong atomic.Int64 // by the clock of deadlines
 
-	// The dispatcher's.
-	room       room
-	takesCalls bool
-	removed    bool // and never takes any again
+	room dispatch.Room // the dispatcher's
 
 	// The supervisor's.
 	generation int
@@ -49,7 +51,7 @@ type worker struct {
 	readyAt    time.Duration
 	killAt     time.Duration // when a draining worker is killed; 0: not
 	killed     string        // why it was, if it was
-	cause      exitCause     // the same, to be counted
+	cause      process.Cause // the same, to be counted
 	called     bool          // its clients were sent away, shortly before killAt
 	surplus    bool          // it drains because fewer workers are wanted
 	replaced   bool          // it drains because it had to be replaced
@@ -67,8 +69,6 @@ const (
 	stateExited
 )
 
-func (w *worker) executor() asteri.Executor { return w.loop }
-
 // boot starts the process and waits until it is ready. It runs on a goroutine of
 // its own and tells the supervisor how it ended.
 func (w *worker) boot() {
@@ -76,24 +76,25 @@ func (w *worker) boot() {
 	info, err := w.start(false)
 	if err == nil {
 		w.info = info
-		w.room.capacity, w.room.probes = info.Capacity, info.Capacity >= manyCalls
-		if !info.wsgi() { // there each holds a call's room
-			w.room.maxSockets = w.cfg.WebSocketConnections
+		maxSockets := 0 // each holds a call's room
+		if !info.wsgi() {
+			maxSockets = w.cfg.WebSocketConnections
 		}
+		w.room.Init(w, w.loop, info.Capacity, maxSockets)
 		err = w.adopt()
 	}
 	if err != nil {
 		w.pool.supervisor.post(func(s *supervisor) { s.onBootFailed(w, err) })
 		return
 	}
-	<-w.proc.exited
-	w.control.readRest()
-	w.control.settle()
+	<-w.proc.Exited
+	w.control.ReadRest()
+	w.control.Settle()
 	w.loop.Post(func() { w.link.processExited() })
-	w.output.wait(lastWords)
+	w.output.Wait(lastWords)
 	select {
 	case <-w.parted:
-	case <-time.After(exitPatience): // the loop has ended, or hangs
+	case <-time.After(process.ExitPatience): // the loop has ended, or hangs
 	}
 	w.pool.supervisor.post(func(s *supervisor) { s.onExited(w) })
 }
@@ -101,72 +102,77 @@ func (w *worker) boot() {
 // start runs the process up to READY. If it returns an error there is no process
 // any more.
 func (w *worker) start(check bool) (Info, error) {
-	python, err := w.cfg.interpreter()
+	python := w.cfg.python()
+	interpreter, err := python.Find()
 	if err != nil {
-		return Info{}, err
+		return Info{}, bootError(err)
 	}
 	// What follows "-" is for those who look at a list of processes.
-	argv := []string{python, "-", "asteri-loop", "worker", strconv.Itoa(w.age), w.cfg.App}
-	if w.proc, err = startProcess(argv, w.cfg.environ(), program(), w.cfg.KeepOutput); err != nil {
+	argv := []string{interpreter, "-", "asteri-loop", "worker", strconv.Itoa(w.age), w.cfg.App}
+	if w.proc, err = process.Start(argv, python.Environ(), program(), w.cfg.KeepOutput); err != nil {
 		return Info{}, &BootError{Phase: "start", Message: err.Error()}
 	}
-	w.pid.Store(int64(w.proc.pid))
-	w.log = w.log.With("pid", w.proc.pid)
-	w.output = &output{log: w.log}
-	w.output.start(w.proc)
+	w.pid.Store(int64(w.proc.PID))
+	w.log = w.log.With("pid", w.proc.PID)
+	w.output = output.Start(w.log, w.proc.Output)
 	go func() {
-		<-w.proc.exited
-		w.output.endAfter(orphanOutput, w.proc.output)
+		<-w.proc.Exited
+		w.output.EndAfter(orphanOutput)
 	}()
-	info, err := handshake(w.ctx, w.proc.link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, w.logBootRecords)
+	ready, err := process.Handshake(w.ctx, w.proc.Link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, func(r *wire.Record) { output.LogRecord(w.log, r, slog.Attr{}) })
 	if err != nil {
 		return Info{}, w.bootFailed(err)
 	}
-	info.Interpreter = python
+	info := newInfo(ready)
+	info.Interpreter = interpreter
 	return info, nil
 }
 
 // bootFailed reaps a process whose handshake has failed.
 func (w *worker) bootFailed(err error) error {
-	var exit *exitState
+	var exit *process.Exit
 	select {
-	case <-w.proc.exited:
-		exit = &w.proc.exit
+	case <-w.proc.Exited:
+		exit = &w.proc.Exit
 	case <-w.ctx.Done():
-	case <-time.After(exitPatience):
+	case <-time.After(process.ExitPatience):
 		// It has said why, or hangs.
 	}
-	w.proc.kill()
-	<-w.proc.exited
-	w.proc.link.Close()
-	w.proc.control.Close()
-	return explain(err, w.cfg.BootTimeout, exit, w.output.lastLines())
+	w.proc.Kill()
+	<-w.proc.Exited
+	w.proc.Close()
+	return bootError(process.Explain(err, w.cfg.BootTimeout, exit, w.output.LastLines(process.ExitPatience)))
 }
 
-// exitPatience is how long a process may take to exit by itself once it has no
-// reason to go on.
-const exitPatience = time.Second
+// lastWords is how long the output of a worker that has exited is read before that is
+// reported. What it wrote is in the pipe; only a child of it may hold the pipe open for
+// longer.
+const lastWords = 100 * time.Millisecond
+
+// orphanOutput is how long what a child of the worker writes is read after the worker's
+// end. Each pipe that is read takes a descriptor.
+const orphanOutput = 30 * time.Second
 
 // adopt gives the link to the loop.
 func (w *worker) adopt() error {
 	var err error
-	w.control, err = newControl(w.proc.control, controlEvents{
-		recalled:   func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
-		pong:       func() { w.lastPong.Store(int64(awake.Now())) },
-		descriptor: func(stream uint32) { w.post(func(l *link) { l.onDescriptor(stream) }) },
-		stacks: func(threads map[string]string) {
+	w.control, err = control.New(w.proc.Control, control.Events{
+		Recalled:   func(ids []uint32) { w.post(func(l *link) { l.onRecalled(ids) }) },
+		Pong:       func() { w.lastPong.Store(int64(awake.Now())) },
+		Descriptor: func(stream uint32) { w.post(func(l *link) { l.onDescriptor(stream) }) },
+		Stacks: func(threads map[string]string) {
 			w.stacks.answer(threads)
 			w.post(func(l *link) { l.onStacks(threads) })
 		},
-		metrics: func(report any) error { return w.pool.metrics.merge(w, report) },
-		memory:  func(report any) error { return w.pool.routes.merge(w, report) },
-		broken:  w.linkEnded,
+		Metrics: func(told any) error { return w.pool.metrics.Merge(&w.reports, told) },
+		Memory:  func(told any) error { return w.pool.routes.Merge(&w.reports, told) },
+		Broken:  w.linkEnded,
 	})
 	if err != nil {
 		return w.bootFailed(err)
 	}
-	w.control.most = min(w.info.Capacity, maxFiles)
-	fd, err := detach(w.proc.link)
+	w.control.Limit(w.info.Capacity)
+	fd, err := process.Detach(w.proc.Link)
 	if err != nil {
 		return w.bootFailed(err)
 	}
@@ -174,7 +180,7 @@ func (w *worker) adopt() error {
 	err = w.loop.Adopt(fd, func(c loop.Conn) loop.Session {
 		w.link = newLink(w, c)
 		w.pool.supervisor.post(func(s *supervisor) { s.onReady(w) })
-		go w.control.read()
+		go w.control.Read()
 		return w.link
 	})
 	if err != nil {
@@ -186,8 +192,22 @@ func (w *worker) adopt() error {
 // post runs fn on the link's loop.
 func (w *worker) post(fn func(l *link)) { w.loop.Post(func() { fn(w.link) }) }
 
-// recall asks for calls back that the worker has not started.
-func (w *worker) recall(n int) { w.post(func(l *link) { l.recall(n) }) }
+// Recall asks for calls back that the worker has not started.
+func (w *worker) Recall(n int) { w.post(func(l *link) { l.recall(n) }) }
+
+// Probe asks whether the worker reads its link.
+func (w *worker) Probe() { w.post((*link).probe) }
+
+// callOf and linkOf return whose a ticket and a room are.
+func callOf(t *dispatch.Ticket) *call { return t.Call.(*call) }
+func linkOf(r *dispatch.Room) *link   { return r.Worker.(*worker).link }
+
+// deliverAll gives calls to the workers that they were placed at. It is called on at.
+func deliverAll(next []dispatch.Placement, at asteri.Executor) {
+	for _, p := range next {
+		linkOf(p.Room).deliver(callOf(p.Ticket), at)
+	}
+}
 
 // hasServed counts n requests. The link's loop calls it.
 func (w *worker) hasServed(n int) {
@@ -199,22 +219,20 @@ func (w *worker) hasServed(n int) {
 // retire asks the supervisor for a replacement, after which the worker finishes
 // what it has.
 func (w *worker) retire(reason string) {
-	w.pool.dispatcher.remove(w)
+	w.pool.dispatcher.Remove(&w.room)
 	w.pool.supervisor.post(func(s *supervisor) { s.replace(w, reason) })
 }
 
 // kill ends the process at once.
-func (w *worker) kill(why exitCause, reason string) {
+func (w *worker) kill(why process.Cause, reason string) {
 	w.pool.supervisor.post(func(s *supervisor) { s.kill(w, why, reason) })
 }
 
 // linkEnded is called when one of the sockets has ended before the process did.
 func (w *worker) linkEnded(cause error) {
-	var v violation
-	var syntax *marshal.SyntaxError
-	if errors.As(cause, &v) || errors.As(cause, &syntax) {
+	if wire.IsBreach(cause) {
 		w.log.Error("worker sent what it may not", "error", cause)
-		w.kill(exitProtocol, "it broke the link's protocol")
+		w.kill(process.Protocol, "it broke the link's protocol")
 		return
 	}
 	w.pool.supervisor.post(func(s *supervisor) { s.onLinkEnded(w) })
@@ -223,7 +241,7 @@ func (w *worker) linkEnded(cause error) {
 // linkFinished is called when every call has its outcome. The worker has ended, or has
 // to; what it said last is on the other socket.
 func (w *worker) linkFinished() {
-	w.control.readRest()
-	w.control.close()
+	w.control.ReadRest()
+	w.control.Close()
 	close(w.parted)
 }

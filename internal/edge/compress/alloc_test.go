@@ -35,3 +35,45 @@ func (x *nullExchange) Respond(int, *asteri.Header, []byte) error { return nil }
 func (x *nullExchange) Start(int, *asteri.Header) error           { return nil }
 func (x *nullExchange) Write(p []byte) (int, error)               { return len(p), nil }
 func (x *nullExchange) Finish(*asteri.Header) error               { return nil }
+
+// keptExchange can be given back, once for each request.
+type keptExchange struct {
+	nullExchange
+	released int
+}
+
+func (x *keptExchange) OnCancel(func(error))  {}
+func (x *keptExchange) OnDrain(func())        {}
+func (x *keptExchange) Home() asteri.Executor { return nil }
+func (x *keptExchange) Release() bool         { x.released++; return true }
+
+// A handler that keeps its exchange, answers later and gives it back, as the pool of
+// workers does, pays for no exchange of ours either.
+func TestReleasedExchangesAreUsedAgain(t *testing.T) {
+	var kept asteri.Exchange
+	head, body, cancelled := fields("Content-Type: text/html"), text(2000), func(error) {}
+	h := compressor(t, func(x asteri.Exchange) { kept = x; x.OnCancel(cancelled) })
+	for name, tc := range map[string]struct {
+		accept string
+		most   float64
+	}{"plain": {"User-Agent: x", 0}, "coded": {"Accept-Encoding: gzip", 3}} {
+		t.Run(name, func(t *testing.T) {
+			x := &keptExchange{nullExchange: nullExchange{request: request("GET", tc.accept)}}
+			serve := func() {
+				h.ServeExchange(x)
+				if kept.(asteri.Releaser).Release() {
+					t.Error("released before its end")
+				}
+				if err := kept.Respond(200, head, body); err != nil {
+					t.Error(err)
+				}
+				if !kept.(asteri.Releaser).Release() || kept.(asteri.Releaser).Release() {
+					t.Error("not released, or twice")
+				}
+			}
+			if n := testing.AllocsPerRun(200, serve); n > tc.most || x.released != 201 {
+				t.Errorf("%v allocations, %d released", n, x.released)
+			}
+		})
+	}
+}

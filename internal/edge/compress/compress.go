@@ -58,7 +58,11 @@ func New(next asteri.Handler, o Options) (asteri.Handler, error) {
 		next: next, minLength: o.MinLength, types: o.Types,
 		pool: jobs.NewPool(runtime.GOMAXPROCS(0)),
 	}
-	h.idle.New = func() any { return &exchange{handler: h} }
+	h.idle.New = func() any {
+		x := &exchange{handler: h}
+		x.onEnd = x.cancelled
+		return x
+	}
 	for _, c := range o.Codings {
 		p, err := newCoderPool(c)
 		if err != nil {

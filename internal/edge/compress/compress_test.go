@@ -414,6 +414,112 @@ func TestSlowClientHoldsTheHandler(t *testing.T) {
 	}
 }
 
+// bounded is an exchange of a server that keeps most bytes for a client.
+type bounded struct{ asteri.Exchange }
+
+const most = 1 << 20
+
+func (b bounded) Home() asteri.Executor { return boundedHome{b.Exchange.Home()} }
+
+type boundedHome struct{ asteri.Executor }
+
+func (boundedHome) MaxQueued() int { return most }
+
+// What waits to be coded is held for the client as what waits to be sent is: it is
+// counted, and a handler that does not heed it loses its exchange.
+func TestWhatWaitsIsBounded(t *testing.T) {
+	e := exchangetest.NewExecutor(t)
+	var err error
+	h := compressor(t, func(x asteri.Exchange) {
+		_ = x.Start(200, fields("Content-Type: text/html"))
+		for n := 0; err == nil && n < 10*most; n += most / 8 {
+			_, err = x.Write(text(most / 8))
+		}
+	})
+	x := exchangetest.New(t, e, request("GET", "Accept-Encoding: gzip"))
+	x.Hold()
+	e.Do(func() { h.ServeExchange(bounded{x}) })
+	var mistake *asteri.ResponseError
+	if r := x.Wait(); !errors.As(err, &mistake) || !errors.As(r.Err, &mistake) {
+		t.Errorf("handler got %v, client %v", err, r.Err)
+	}
+	exchangetest.Eventually(t, "the encoder is given back", func() bool { return h.streams.Load() == 0 })
+	if n := x.Reserved(); n != 0 {
+		t.Errorf("%d bytes are counted still", n)
+	}
+
+	x = exchangetest.New(t, e, request("GET", "Accept-Encoding: gzip"))
+	x.Hold()
+	h = compressor(t, func(x asteri.Exchange) { ways["respond"](t, x, text(most)) })
+	var counted int64
+	e.Do(func() { h.ServeExchange(bounded{x}); counted = x.Reserved() })
+	if counted < most {
+		t.Errorf("%d bytes are counted", counted)
+	}
+	for !x.Ended() {
+		x.Release()
+	}
+	if n := x.Reserved(); n != 0 {
+		t.Errorf("%d bytes are counted at the end", n)
+	}
+}
+
+// heldFile is a file that is closed once.
+type heldFile struct {
+	*os.File
+	closed chan struct{}
+}
+
+func (f *heldFile) Close() error { close(f.closed); return f.File.Close() }
+
+// Beginning anew is a mistake within a response, and nothing behind it.
+func TestBegunTwice(t *testing.T) {
+	e := exchangetest.NewExecutor(t)
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, text(1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := map[string]func(x asteri.Exchange) error{
+		"start":   func(x asteri.Exchange) error { return x.Start(200, nil) },
+		"respond": func(x asteri.Exchange) error { return x.Respond(200, nil, nil) },
+	}
+	for name, begin := range again {
+		var err error
+		f := &heldFile{closed: make(chan struct{})}
+		h := compressor(t, func(x asteri.Exchange) {
+			f.File, err = os.Open(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = x.Start(200, fields("Content-Type: text/html"))
+			_ = x.SendFile(f, 0, 1<<20)
+			err = begin(x)
+		})
+		x := exchangetest.New(t, e, request("GET", "Accept-Encoding: gzip"))
+		x.Hold()
+		x.Serve(h)
+		var mistake *asteri.ResponseError
+		if r := x.Wait(); !errors.As(err, &mistake) || !errors.As(r.Err, &mistake) {
+			t.Errorf("%s: handler got %v, client %v", name, err, r.Err)
+		}
+		<-f.closed
+		exchangetest.Eventually(t, "the encoder is given back", func() bool { return h.streams.Load() == 0 })
+	}
+	for name, begin := range again {
+		content := text(1 << 20)
+		var err error
+		h := compressor(t, func(x asteri.Exchange) {
+			ways["respond"](t, x, content)
+			err = begin(x)
+		})
+		r := exchangetest.New(t, e, request("GET", "Accept-Encoding: gzip")).Answer(h)
+		if got, failure := decode(t, "gzip", r.Body); !errors.Is(err, asteri.ErrClosed) || failure != nil || !bytes.Equal(got, content) {
+			t.Errorf("%s behind the end: handler got %v, client %d bytes, %v", name, err, len(got), failure)
+		}
+	}
+}
+
 func TestClientGoesWhileAJobRuns(t *testing.T) {
 	h := compressor(t, func(x asteri.Exchange) { ways["respond"](t, x, text(1<<20)) })
 	for range 20 {

@@ -22,6 +22,7 @@ type exchange struct {
 	stream  *stream
 	begun   bool // the response, be it coded or not
 
+	onEnd     func(error) // cancelled, made once
 	onCancel  func(error) // the handler's
 	listening bool        // for cancellation, for it or for the stream
 
@@ -29,7 +30,7 @@ type exchange struct {
 	closed atomic.Bool // over, for Post
 }
 
-var _ asteri.Exchange = (*exchange)(nil)
+var _ asteri.Releaser = (*exchange)(nil)
 
 // served is called when ServeExchange returns, or panics. An exchange that nobody
 // can have kept serves another request (see asteri.Exchange).
@@ -44,19 +45,41 @@ func (x *exchange) served() {
 			x.stream.endTurn()
 			x.listen()
 		}
-	case !x.kept && !x.listening && !x.posted.Load() && (x.stream == nil || x.stream.done()):
-		x.Exchange, x.stream = nil, nil
-		x.begun, x.over = false, false
-		x.closed.Store(false)
-		x.header.Reset()
-		x.handler.idle.Put(x)
+	case !x.kept && !x.listening && !x.posted.Load() && x.quiet():
+		x.recycle()
 	}
+}
+
+// quiet tells whether nothing of the response is still on its way through here.
+func (x *exchange) quiet() bool { return x.stream == nil || x.stream.done() }
+
+// Release gives the exchange below back, if that lets itself be given back, and this one
+// with it. Nobody calls cancelled any more then.
+func (x *exchange) Release() bool {
+	below, ok := x.Exchange.(asteri.Releaser)
+	if !ok || !x.over || x.serving || x.posted.Load() || !x.quiet() || !below.Release() {
+		return false
+	}
+	x.recycle()
+	return true
+}
+
+// recycle has x, which nobody keeps, serve another request.
+func (x *exchange) recycle() {
+	x.Exchange, x.stream, x.onCancel = nil, nil, nil
+	x.begun, x.over, x.kept, x.listening = false, false, false, false
+	x.closed.Store(false)
+	x.header.Reset()
+	x.handler.idle.Put(x)
 }
 
 // Start begins the response, coded or not.
 func (x *exchange) Start(status int, h *asteri.Header) error {
-	if x.over || x.begun {
-		return x.ended(x.Exchange.Start(status, h)) // which says what is wrong
+	switch {
+	case x.over:
+		return asteri.ErrClosed
+	case x.begun:
+		return x.begunTwice()
 	}
 	k := readFacts(h)
 	verdict, c := x.judge(status, &k, k.length)
@@ -102,8 +125,13 @@ func (x *exchange) judge(status int, k *facts, length int64) (verdict, *coder) {
 
 // Respond answers in one call.
 func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
-	if x.over || x.begun || h.Has("Content-Length") {
-		return x.ended(x.Exchange.Respond(status, h, body))
+	switch {
+	case x.over:
+		return asteri.ErrClosed
+	case x.begun:
+		return x.begunTwice()
+	case h.Has("Content-Length"):
+		return x.ended(x.Exchange.Respond(status, h, body)) // which says what is wrong
 	}
 	k := readFacts(h)
 	verdict, c := x.judge(status, &k, int64(len(body)))
@@ -149,6 +177,15 @@ func (x *exchange) respondLarge(status int, h *asteri.Header, body []byte, c *co
 	return x.Finish(nil)
 }
 
+// begunTwice ends the exchange of a handler that begins a response within another: the
+// exchange below says what is wrong.
+func (x *exchange) begunTwice() error {
+	if x.stream != nil {
+		x.stream.drop()
+	}
+	return x.ended(x.Exchange.Start(http.StatusInternalServerError, nil))
+}
+
 // ended notes that the exchange below has ended, well or not.
 func (x *exchange) ended(err error) error {
 	x.over = true
@@ -172,8 +209,8 @@ func (x *exchange) Write(p []byte) (queued int, err error) {
 
 // SendFile takes a part of a file as response content.
 func (x *exchange) SendFile(f asteri.File, off, n int64) error {
-	if x.stream == nil && !x.over {
-		return x.Exchange.SendFile(f, off, n)
+	if x.stream == nil && !x.over || f == nil || off < 0 || n < 0 {
+		return x.Exchange.SendFile(f, off, n) // which says what is wrong
 	}
 	err := asteri.ErrClosed
 	if !x.over {
@@ -191,8 +228,6 @@ func (x *exchange) SendFile(f asteri.File, off, n int64) error {
 func (x *exchange) account(n int64) error {
 	s := x.stream
 	switch {
-	case n < 0:
-		return &asteri.ResponseError{Reason: "file range of negative length"}
 	case s.left < 0:
 		return nil
 	case n > s.left:
@@ -250,14 +285,14 @@ func (x *exchange) OnCancel(fn func(cause error)) {
 	x.kept = true
 	x.onCancel = fn
 	x.listening = true
-	x.Exchange.OnCancel(x.cancelled)
+	x.Exchange.OnCancel(x.onEnd)
 }
 
 // listen makes sure that the stream hears of the exchange's end.
 func (x *exchange) listen() {
 	if !x.listening {
 		x.listening = true
-		x.Exchange.OnCancel(x.cancelled)
+		x.Exchange.OnCancel(x.onEnd)
 	}
 }
 

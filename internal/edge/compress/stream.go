@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
 // A stream codes the content of one response. It belongs to the exchange's
@@ -30,6 +31,7 @@ type stream struct {
 	turnEnds  bool  // endTurn will be called
 	waiting   []op  // for the next job, in order
 	size      int64 // bytes of content in waiting and with the job
+	memory    int   // of these, those in memory, which the exchange counts
 	busy      bool  // a job runs
 	full      bool  // the queue below is beyond its high-water mark
 	asked     bool  // the exchange below will tell when there is room
@@ -80,6 +82,9 @@ func (s *stream) write(p []byte) (queued int, err error) {
 		return 0, asteri.ErrClosed
 	case len(p) == 0:
 		return s.queued(nil)
+	case s.overfilled():
+		s.x.Abort(httpfield.ErrQueueFull)
+		return 0, httpfield.ErrQueueFull
 	case s.busy || len(s.waiting) > 0 || s.inline+len(p) > s.coder.pool.inline:
 		s.put(op{data: bytes.Clone(p)}, int64(len(p)))
 		return s.queued(nil)
@@ -97,6 +102,13 @@ func (s *stream) write(p []byte) (queued int, err error) {
 	}
 	s.awaitTurn()
 	return s.queued(s.takeOutput())
+}
+
+// overfilled tells whether the handler has not heeded what Write returned: as much waits
+// as would end the exchange below.
+func (s *stream) overfilled() bool {
+	home, ok := s.x.Home().(interface{ MaxQueued() int })
+	return ok && s.memory >= home.MaxQueued()
 }
 
 // takeOutput returns what came out of the encoder. It is valid until the next call
@@ -152,8 +164,18 @@ func (s *stream) sendFile(f asteri.File, off, n int64) {
 // put adds to what waits for a job, and starts one if it can run.
 func (s *stream) put(o op, n int64) {
 	s.size += n
+	s.count(len(o.data))
 	s.waiting = append(s.waiting, o)
+	s.x.listen()
 	s.pump()
+}
+
+// count counts content that is in memory for the client.
+func (s *stream) count(n int) {
+	if n != 0 {
+		s.memory += n
+		s.x.Reserve(n)
+	}
 }
 
 // pump starts a job if there is something to do and room for what comes of it.
@@ -166,7 +188,6 @@ func (s *stream) pump() {
 		return
 	}
 	s.busy, s.unflushed = true, false
-	s.x.listen()
 	j := &job{coder: s.coder, ops: s.waiting}
 	s.waiting = nil
 	x := s.x
@@ -187,6 +208,7 @@ func (s *stream) took(j *job) {
 		return
 	}
 	s.size -= j.coded
+	s.count(-j.memory)
 	s.waiting = append(j.ops, s.waiting...)
 	if j.err != nil {
 		_ = s.fail(j.err)
@@ -249,6 +271,7 @@ func (s *stream) drop() {
 		return
 	}
 	s.dead = true
+	s.count(-s.memory) // what a job has it lets go of soon
 	closeFiles(s.waiting)
 	s.waiting = nil
 	if !s.busy {
@@ -313,6 +336,7 @@ type job struct {
 	ops   []op // what is left to do
 
 	coded   int64 // bytes of content
+	memory  int   // of these, those that were in memory
 	ended   bool  // the coding is complete
 	trailer *asteri.Header
 	err     error
@@ -333,6 +357,7 @@ func (j *job) run() {
 			o.file.Close()
 		default:
 			j.coded += int64(len(o.data))
+			j.memory += len(o.data)
 			_, j.err = j.coder.Write(o.data)
 		}
 		j.ops = j.ops[1:]

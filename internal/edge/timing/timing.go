@@ -5,6 +5,7 @@ package timing
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/asteri/asteri-loop"
@@ -13,11 +14,43 @@ import (
 // Handler adds Server-Timing to the responses of next: as "app" the milliseconds from
 // the complete request head to the beginning of the response, the time in the
 // application's queue included. What next says in such a field stays.
-func Handler(next asteri.Handler) asteri.Handler {
-	return asteri.HandlerFunc(func(x asteri.Exchange) { next.ServeExchange(&exchange{x}) })
+func Handler(next asteri.Handler) asteri.Handler { return &handler{next: next} }
+
+type handler struct {
+	next asteri.Handler
+	idle sync.Pool // of *exchange
 }
 
-type exchange struct{ asteri.Exchange }
+// ServeExchange has next answer x.
+func (h *handler) ServeExchange(x asteri.Exchange) {
+	w, ok := h.idle.Get().(*exchange)
+	if !ok {
+		w = &exchange{idle: &h.idle}
+	}
+	w.Exchange, w.serving = x, true
+	h.next.ServeExchange(w)
+	w.serving = false
+}
+
+type exchange struct {
+	asteri.Exchange
+	idle    *sync.Pool
+	serving bool // ServeExchange has not returned
+}
+
+var _ asteri.Releaser = (*exchange)(nil)
+
+// Release gives the exchange below back, if that lets itself be given back, and this one
+// with it.
+func (x *exchange) Release() bool {
+	below, ok := x.Exchange.(asteri.Releaser)
+	if !ok || x.serving || !below.Release() {
+		return false
+	}
+	x.Exchange = nil
+	x.idle.Put(x)
+	return true
+}
 
 // Start begins the response.
 func (x *exchange) Start(status int, h *asteri.Header) error {

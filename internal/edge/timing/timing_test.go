@@ -28,3 +28,37 @@ func TestHandler(t *testing.T) {
 		t.Error("the handler's header was changed")
 	}
 }
+
+// keptExchange can be given back.
+type keptExchange struct {
+	asteri.Exchange
+	request asteri.Request
+	over    bool
+}
+
+func (x *keptExchange) Request() *asteri.Request { return &x.request }
+func (x *keptExchange) Release() bool            { return x.over }
+func (x *keptExchange) Respond(int, *asteri.Header, []byte) error {
+	x.over = true
+	return nil
+}
+
+func TestRelease(t *testing.T) {
+	var kept asteri.Exchange
+	x := new(keptExchange)
+	Handler(asteri.HandlerFunc(func(x asteri.Exchange) {
+		kept = x
+		if x.(asteri.Releaser).Release() {
+			t.Error("released while it is served")
+		}
+	})).ServeExchange(x)
+	if kept.(asteri.Releaser).Release() {
+		t.Error("released before its end")
+	}
+	if err := kept.Respond(200, new(asteri.Header), nil); err != nil {
+		t.Error(err)
+	}
+	if !kept.(asteri.Releaser).Release() || kept.(asteri.Releaser).Release() {
+		t.Error("not released, or twice")
+	}
+}

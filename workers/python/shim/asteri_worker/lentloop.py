@@ -4,7 +4,7 @@ asyncio.get_event_loop() made a loop then; from Python 3.12 on it warned, and fr
 shell that is what Python does, and applications are changed for it. Here a loop will run, often enough, and what they make
 for it at import has to be that one's. Imports asyncio only when the application has.
 """
-from .onimport import when_imported
+from .onimport import no_longer, when_imported
 
 _made = []  # the loop
 _patched = []  # (class of policies, its method)
@@ -16,7 +16,8 @@ def offer(kind):
 
 
 def withdraw():
-    """The application has been imported: from now on asyncio does what it does everywhere."""
+    """The application has been imported: from now on asyncio does what it does everywhere, also if it is imported later only."""
+    no_longer("asyncio")
     for policy, method in _patched:
         policy.get_event_loop = method
 

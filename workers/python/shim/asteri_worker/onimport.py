@@ -16,14 +16,20 @@ def when_imported(name, function):
     _awaited[name] = function
 
 
+def no_longer(name):
+    """Takes when_imported(name) back, if there is one that has not happened. Returns its function, or None."""
+    function = _awaited.pop(name, None)
+    if function is not None and not _awaited:
+        sys.meta_path.remove(_Finder)
+    return function
+
+
 class _Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        function = _awaited.pop(name, None)
+        function = no_longer(name)
         if function is None:
             return None
-        if not _awaited:
-            sys.meta_path.remove(_Finder)
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None:
             spec.loader = _Loader(spec.loader, function)

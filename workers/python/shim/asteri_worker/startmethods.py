@@ -1,6 +1,10 @@
 """Lets processes that the application starts with multiprocessing import asteri_metrics, which is in no file. A forked one
 has it. One that begins anew, by "forkserver" (the default from Python 3.14 on) or "spawn", unpickles what is to prepare it
-before anything of the application: that brings the module along."""
+before anything of the application: that brings the module along.
+
+Under gevent the fork server is talked to over sockets as Python has them."""
+import sys
+
 from .onimport import when_imported
 
 _PROGRAM = """
@@ -26,6 +30,7 @@ sys.meta_path.insert(0, Importer)
 
 def provide():
     when_imported("multiprocessing.spawn", _extend_preparation)
+    when_imported("multiprocessing.forkserver", _give_blocking_sockets)
 
 
 class _Metrics:
@@ -47,3 +52,23 @@ def _extend_preparation():
         return {**plain(name), "asteri_metrics": _Metrics()}
 
     spawn.get_preparation_data = get_preparation_data
+
+
+class _Originals:
+    """The module socket without gevent's patches."""
+
+    def __init__(self, monkey):
+        self._monkey = monkey
+
+    def __getattr__(self, name):
+        return self._monkey.get_original("socket", name)
+
+
+def _give_blocking_sockets():
+    """gevent's sockets never block. From Python 3.14 on the library reads the fork server's proof from the descriptor of
+    one, which fails at once. The answer takes no longer than to start a process by another method."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("socket"):
+        from multiprocessing import forkserver
+
+        forkserver.socket = _Originals(monkey)

@@ -1,7 +1,6 @@
 """A front in Python for the tests: starts a real worker process and speaks PROTOCOL.md with it over socketpairs."""
 import array
 import fcntl
-import glob
 import os
 import shutil
 import socket
@@ -14,21 +13,8 @@ import threading
 import time
 from marshal import dumps, loads
 
-SHIM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from .program import COMPILED, ENVIRON, PROGRAM
 
-
-def program():
-    """What a worker's Python reads from standard input, as shim.go makes it."""
-    sources = {}
-    modules = glob.glob(os.path.join(SHIM, "asteri_worker", "**", "*.py"), recursive=True)
-    for path in [os.path.join(SHIM, "asteri_metrics.py"), *modules]:
-        with open(path, encoding="utf-8") as f:
-            sources[os.path.relpath(path, SHIM)] = f.read()
-    with open(os.path.join(SHIM, "boot.py"), encoding="utf-8") as f:
-        return ("SOURCES = %s\n%s" % (ascii(sources), f.read())).encode()
-
-
-PROGRAM = program()
 HEADER = struct.Struct("<IBBHI")
 HELLO, REQUESTS, BODY, WINDOW, SHUTDOWN = 1, 2, 3, 4, 5
 READY, FAILED, ANSWERS, START, DATA, INFORM, FILE, TRAILERS = range(64, 72)
@@ -74,7 +60,8 @@ class Stream:
 
 class Front:
     def __init__(self, source="", model="", app="fixture:app", files=None, auto_window=True, python=None, wait=True,
-                 prelude="", **hello):
+                 prelude="", source_only=False, **hello):
+        """source_only: the worker compiles the shim itself, as those of a server do."""
         self.directory = tempfile.mkdtemp(prefix="asteri-shim-")
         for name, text in {"fixture.py": source, **(files or {})}.items():
             path = os.path.join(self.directory, name)
@@ -88,11 +75,13 @@ class Front:
         self.retired = self.closed = False
         self.breach = None  # what the worker sent and may not
         self.probed = 0  # how often PROBE was answered
+        self.told = 0  # bytes of the output that an earlier test has seen
+        self.since = 0  # the first stream of this test
         self.grants = {}
         self.changed = threading.Condition()
         self.next_stream = 1
         self.interface = "wsgi"
-        self._start(python or sys.executable, prelude.encode())
+        self._start(python or sys.executable, prelude.encode() + (b"" if python or source_only else COMPILED))
         self.send(frame(HELLO, 0, dumps({
             "version": 1, "app": app, "model": model, "interface": "auto", "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,
@@ -117,7 +106,7 @@ class Front:
         self.out = open(os.path.join(self.directory, "output"), "w+b")
         self.process = subprocess.Popen(
             [python, "-", "asteri-loop", "worker"], pass_fds=(3, 4), preexec_fn=place, stdin=subprocess.PIPE, stdout=self.out,
-            stderr=self.out, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, cwd=self.directory,
+            stderr=self.out, env=ENVIRON, cwd=self.directory,
         )
         with self.process.stdin as program:
             program.write(prelude + PROGRAM)
@@ -173,6 +162,8 @@ class Front:
             return
         if kind == LOG:
             for record in loads(payload):
+                if 0 < record[3] < self.since:
+                    continue
                 self.logs.append(record[:4])
                 if len(record) > 4:
                     self.failures.append((*record[4:], record[3]))
@@ -338,6 +329,7 @@ class Front:
 
     def output(self):
         with open(self.out.name, "rb") as f:
+            f.seek(self.told)
             return f.read().decode(errors="replace")
 
     def shutdown(self):
@@ -360,6 +352,20 @@ class Front:
         for name in names:
             os.unlink(os.path.join(self.directory, name))
 
+    def idle(self):
+        """Whether another test may have the worker."""
+        with self.changed:
+            return self.process.poll() is None and not (self.closed or self.breach or self.retired or self.fds) and all(
+                s.done for s in self.streams.values())
+
+    def forget(self, files):
+        """What one test has seen is not seen by the next. files stay."""
+        with self.changed:
+            for seen in (self.logs, self.failures, self.replies, self.grants):
+                seen.clear()
+            self.since, self.probed, self.told = self.next_stream, 0, os.path.getsize(self.out.name)
+        self.remove(*(name for name in os.listdir(self.directory) if name not in files))
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
@@ -367,8 +373,8 @@ class Front:
         for sock in (self.link, self.control):
             sock.close()
         self.out.close()
-        for fd in self.fds.values():
-            os.close(fd)
+        while self.fds:
+            os.close(self.fds.popitem()[1])
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):

@@ -418,7 +418,8 @@ class LifespanModes(unittest.TestCase):
                 self.assertTrue(front.ready["lifespan"])
                 self.assertEqual(front.shutdown(), 0)
                 front.wait(lambda: front.closed, "the end of the link")
-                self.assertEqual(["at the end" in text for _, _, text, _ in front.logs], [True] * (end == "raises"))
+                self.assertEqual(["at the end" in error for error, _, _ in front.failures], [True] * (end == "raises"))
+                self.assertEqual(len(front.logs), len(front.failures))
 
     def test_failed_startup(self):
         for mode in ("auto", "on"):

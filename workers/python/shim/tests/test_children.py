@@ -128,7 +128,10 @@ class Children(unittest.TestCase):
                 self.assertEqual((found, status), ((([], True), b""), 0))
                 for name in ("mp-spawn", "mp-forkserver"):
                     found, status = eval(front.call("/" + name).body)
-                    self.assertEqual((found[0][0], found[1], status), ([], b"", 0))
+                    self.assertEqual((found[0][0], found[1]), ([], b""))
+                    # gevent's loop waits for every child, and loses the status of those that gevent has not forked, if it
+                    # comes before multiprocessing does: no matter who runs the loop.
+                    self.assertIn(status, (0, None) if model in ("gevent", "gtornado") else (0,))
                 self.assertEqual(bytes(front.call("/").body), b"ok")
 
     def test_programs(self):

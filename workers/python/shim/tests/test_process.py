@@ -4,8 +4,9 @@ import subprocess
 import sys
 import unittest
 
-from .front import PING, PONG, PROGRAM, STACK, STACKS, STOP, WSGI, Front
+from .front import PING, PONG, STACK, STACKS, STOP, WSGI, Front
 from .models import WSGI_MODELS
+from .program import PROGRAM
 
 
 class Process(unittest.TestCase):
@@ -73,7 +74,7 @@ class Process(unittest.TestCase):
 
     def test_program_on_standard_input(self):
         for model in WSGI_MODELS:
-            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+            with self.subTest(model=model), Front(self.SOURCE, model, source_only=True) as front:
                 self.assertEqual(bytes(front.call("/stdin").body), b"''")
                 self.assertEqual(eval(front.call("/spawn").body)[1], 0)
                 self.assertEqual((front.shutdown(), front.output()), (0, ""))

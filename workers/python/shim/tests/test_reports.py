@@ -4,8 +4,9 @@ import math
 import os
 import unittest
 
-from .front import SHIM, Front
+from .front import Front
 from .models import TORNADO_MODELS, WSGI_MODELS
+from .program import SHIM
 
 METRICS, MEMORY = 137, 138
 

@@ -356,6 +356,23 @@ class Models(unittest.TestCase):
         with Front(plain, threads=1) as front:
             self.assertEqual(bytes(front.call("/").body), b"[]")
 
+    def test_loop_after_the_import(self):
+        """Who imports asyncio later only finds it as Python has it."""
+        source = """
+            def app(environ, start_response):
+                import asyncio, warnings
+                warnings.simplefilter("ignore")
+                start_response("200 OK", [])
+                try:
+                    return [type(asyncio.get_event_loop()).__module__.partition(".")[0].encode()]
+                except RuntimeError:
+                    return [b"none"]
+            """
+        for model in ("", "sync"):
+            for loop in ("auto", *EVENT_LOOPS):
+                with self.subTest(model=model, loop=loop), Front(source, model, loop=loop, threads=1) as front:
+                    self.assertEqual(bytes(front.call("/").body), b"asyncio" if sys.version_info < (3, 14) else b"none")
+
     def test_combinations_that_cannot_work(self):
         tornado = "import tornado.web\napp = tornado.web.Application([])"
         cases = [(ASGI, m, "-k asgi") for m in WSGI_MODELS if m != "asgi"]

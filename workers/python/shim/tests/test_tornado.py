@@ -4,6 +4,7 @@ import unittest
 
 from .front import ABORT, ANSWERS, DATA, END, SHUTDOWN, STACK, STACKS, START, Front, frame
 from .models import TORNADO_MODELS, has
+from .shared import shared
 
 HOST = [("Host", "example.org")]
 APP = """
@@ -148,12 +149,14 @@ app = tornado.web.Application([
 """
 
 
-def every_model(**hello):
+def every_model(alone=False, **hello):
+    start = Front if alone else shared
+
     def decorate(test):
         @functools.wraps(test)
         def run(self):
             for self.model in TORNADO_MODELS:
-                with self.subTest(model=self.model), Front(APP, self.model, **hello) as front:
+                with self.subTest(model=self.model), start(APP, self.model, **hello) as front:
                     self.assertIsNone(front.failed)
                     test(self, front)
 
@@ -329,7 +332,7 @@ class Native(unittest.TestCase):
         front.touch("go")
         front.wait_done(sleeping)
 
-    @every_model()
+    @every_model(alone=True)
     def test_shutdown(self, front):
         stream = front.start("/stream", headers=HOST)
         front.wait(lambda: stream.body, "the first piece")

@@ -6,6 +6,7 @@ import unittest
 
 from .front import ANSWERS, DEADLINE, SHUTDOWN, Front, frame
 from .models import TORNADO_MODELS, WSGI_MODELS, has
+from .shared import shared
 
 GREEN_MODELS = [m for m in ("gevent", "gtornado") if m in WSGI_MODELS]
 HOST = [("Host", "example.org")]
@@ -65,12 +66,13 @@ def generator(sock):
 
 def every(source, models):
     """Runs a test once with a worker of each model, which must give back every descriptor."""
+    start = shared if source is WSGI else Front
 
     def decorate(test):
         @functools.wraps(test)
         def run(self):
             for self.model in models:
-                with self.subTest(model=self.model), Front(source, self.model) as front:
+                with self.subTest(model=self.model), start(source, self.model) as front:
                     front.call("/", headers=HOST)  # what is made at the first call is not a leak
                     before = front.descriptors()
                     test(self, front)

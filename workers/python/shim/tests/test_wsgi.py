@@ -77,7 +77,7 @@ class Interface(unittest.TestCase):
         stream = front.call("/writethread")
         self.assertEqual(bytes(stream.body), b"x" * 20 * 65536 + b"end")
 
-    @every_model(auto_window=False)
+    @every_model(alone=True, auto_window=False)
     def test_a_write_that_fails_half_way_ends_no_whole_response(self, front):
         stream = front.call("/writefails")
         self.assertEqual((len(stream.body), stream.ended, stream.abort[0]), (262144, False, "RuntimeError: no more"))
@@ -196,7 +196,7 @@ class Interface(unittest.TestCase):
         self.assertEqual((bytes(stream.body), stream.kinds[1]), (b"m" * 20000, DATA))
         self.assertEqual(bytes(front.call("/gzipfile").body), b"plain" * 10000)
 
-    @every_model()
+    @every_model(alone=True)
     def test_wsgi_errors(self, front):
         stream = front.call("/errors")
         front.wait(lambda: len(front.logs) >= 4, "log lines")

@@ -80,7 +80,7 @@ class Delivery(unittest.TestCase):
         front.wait_done(stream)
         self.assertEqual(bytes(stream.body), b"firstsecond")
 
-    @every_model()
+    @every_model(alone=True)
     def test_shutdown_lets_calls_finish(self, front):
         stream = front.start("/sleep", query="1")
         front.wait_file("sleeping-1")

@@ -3,6 +3,7 @@ import functools
 
 from .front import Front
 from .models import WSGI_MODELS
+from .shared import shared
 
 APP = """
 import io, os, sys, tempfile, threading, time
@@ -289,14 +290,15 @@ def do_errors(environ, start_response):
 """
 
 
-def every_model(**hello):
-    """Runs a test once with a worker of each model."""
+def every_model(alone=False, **hello):
+    """Runs a test once with a worker of each model, which is the test's alone or shared with others."""
+    start = Front if alone else shared
 
     def decorate(test):
         @functools.wraps(test)
         def run(self):
             for self.model in WSGI_MODELS:
-                with self.subTest(model=self.model), Front(APP, self.model, **hello) as front:
+                with self.subTest(model=self.model), start(APP, self.model, **hello) as front:
                     self.assertIsNone(front.failed)
                     test(self, front)
 

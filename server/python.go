@@ -1,0 +1,215 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/asteri/asteri-loop/status"
+	"github.com/asteri/asteri-loop/workers/python"
+	"github.com/asteri/asteri-loop/workers/websocket"
+)
+
+// pythonApp is a Python application and the pool of workers that run it.
+type pythonApp struct {
+	*python.Pool
+	server *Server
+	cfg    python.Config // as at the start
+	log    *slog.Logger  // says which application it is about, where there are several
+	ready  atomic.Bool
+}
+
+// startPython starts the workers of an application, which is mounted at a place or, if
+// that is empty, the server's own.
+func (s *Server) startPython(m *Mount, at string) (_ *pythonApp, err error) {
+	a := &pythonApp{server: s, log: s.log}
+	if at != "" {
+		a.log = s.log.With("app", at)
+	}
+	a.cfg = s.pythonConfig(m)
+	a.cfg.Logger = cmp.Or(m.Python.Logger, a.log)
+	a.Pool, err = python.Start(s.engine, a.cfg)
+	return a, err
+}
+
+// pythonConfig completes what the server knows.
+func (s *Server) pythonConfig(m *Mount) python.Config {
+	c := *m.Python
+	c.GracefulTimeout = cmp.Or(c.GracefulTimeout, max(s.cfg.Engine.GracefulTimeout, 0))
+	c.ServerSoftware = cmp.Or(c.ServerSoftware, s.cfg.software())
+	c.RequestIDField = cmp.Or(c.RequestIDField, s.cfg.RequestID)
+	c.Logger = cmp.Or(c.Logger, s.log)
+	c.WebSocket.Grace = cmp.Or(c.WebSocket.Grace, c.GracefulTimeout)
+	c.WebSocket.Logger = cmp.Or(c.WebSocket.Logger, s.log)
+	if !m.WholePath {
+		c.RootPath = cmp.Or(c.RootPath, m.prefix())
+	}
+	return c
+}
+
+// Ready waits for the first worker.
+func (a *pythonApp) Ready(ctx context.Context) error {
+	_, err := a.Pool.Ready(ctx)
+	a.ready.Store(err == nil)
+	return explainBoot(a.log, err)
+}
+
+// Close has the workers finish what they have.
+func (a *pythonApp) Close(ctx context.Context) {
+	if ctx.Err() != nil {
+		a.Kill()
+		return
+	}
+	a.Stop(ctx)
+}
+
+// errNoWorker is the answer of /readyz while all workers are starting or gone.
+var errNoWorker = errors.New("no worker is ready")
+
+// Health tells whether there is a worker that takes requests.
+func (a *pythonApp) Health() error {
+	for _, w := range a.Snapshot().Workers {
+		if w.State == "IDLE" || w.State == "BUSY" {
+			return nil
+		}
+	}
+	return errNoWorker
+}
+
+// Describe tells what the workers have found.
+func (a *pythonApp) Describe() Description {
+	d := Description{Application: status.Application{Name: a.cfg.App}, Workers: max(a.cfg.Workers, 1)}
+	if !a.ready.Load() {
+		return d
+	}
+	if info, err := a.Pool.Ready(context.Background()); err == nil { // which now does not wait
+		d.Interface, d.Model, d.Why = info.Interface, info.Model, info.Why
+		d.Runtime = info.Implementation + " " + info.Python
+		if info.FreeThreaded {
+			d.Runtime += ", free-threaded, with its lock"
+		}
+		d.Runtime += " (" + info.Interpreter + ")"
+	}
+	return d
+}
+
+// Report lists the workers.
+func (a *pythonApp) Report(r *status.Report) {
+	ReportWebSockets(r, a.WebSockets())
+	s := a.Snapshot()
+	r.Queue = &status.Queue{Waiting: s.Queued, Capacity: s.QueueSize}
+	for _, w := range s.Workers {
+		r.Workers = append(r.Workers, status.Worker{
+			PID: w.PID, Model: w.Model, App: a.cfg.App, State: shownState(w.State), InFlight: w.InFlight, Served: w.Served,
+			WebSockets: w.Sockets, Age: seconds(time.Since(w.Started)), Recycling: recycling(w),
+		})
+	}
+	for _, m := range a.Memory() {
+		r.Memory = append(r.Memory, status.RouteMemory{
+			Method: m.Method, Route: m.Route, App: a.cfg.App, Requests: m.Requests, Grown: m.Grown, Most: m.Most,
+		})
+	}
+}
+
+// recycling foretells when a worker is relieved, by its pace so far.
+func recycling(w python.WorkerStatus) *status.Recycling {
+	if w.Term == 0 {
+		return nil
+	}
+	r := &status.Recycling{Requests: w.Term - min(w.Served, w.Term)}
+	if w.Served > 0 {
+		r.Seconds = seconds(time.Since(w.Started)) * float64(r.Requests) / float64(w.Served)
+	}
+	return r
+}
+
+// shownState is the pool's word for a state in the operator's words: a worker that was
+// killed is one that is being replaced.
+func shownState(state string) string {
+	if state == "KILLED" {
+		return "RESTARTING"
+	}
+	return state
+}
+
+// Pools tells about the pool.
+func (a *pythonApp) Pools() []status.PoolMeasures {
+	s := a.Snapshot()
+	p := status.PoolMeasures{
+		Model: a.cfg.Model, Queued: s.Queued, QueueSize: s.QueueSize,
+		Refused: s.Refused, Expired: s.Expired, TimedOut: s.TimedOut, Retried: s.Retried,
+		Started: s.Started, Exited: s.Exits, MetricsDropped: a.MetricsDropped(),
+	}
+	for _, w := range s.Workers {
+		p.InFlight += w.InFlight
+	}
+	return []status.PoolMeasures{p}
+}
+
+// Reload replaces the workers.
+func (a *pythonApp) Reload(ctx context.Context, next *Mount) error {
+	c := a.server.pythonConfig(next)
+	c.Chdir = a.cfg.Chdir // where paths of the settings are relative to
+	return explainBoot(a.log, a.Pool.Reload(ctx, c))
+}
+
+// checkPython imports the application as a worker would.
+func (s *Server) checkPython(ctx context.Context, m *Mount) error {
+	info, err := python.Check(ctx, s.pythonConfig(m))
+	if err != nil {
+		return explainBoot(s.log, err)
+	}
+	s.log.Info("The application can be served", "app", m.Python.App, "interface", info.Interface, "model", info.Model, "python", info.Python, "interpreter", info.Interpreter)
+	return nil
+}
+
+// notReady says in one line why an application does not start, and what to do about it.
+type notReady struct{ *python.BootError }
+
+func (e notReady) Error() string {
+	if e.Hint == "" {
+		return e.Message
+	}
+	return e.Message + " (" + e.Hint + ")"
+}
+
+// Unwrap returns the rest of what is known, such as the traceback.
+func (e notReady) Unwrap() error { return e.BootError }
+
+// explainBoot logs the traceback of a worker that did not start, if there is one,
+// and returns the rest in one line.
+func explainBoot(l *slog.Logger, err error) error {
+	var boot *python.BootError
+	if !errors.As(err, &boot) {
+		return err
+	}
+	if boot.Traceback != "" {
+		l.Error("A worker did not start", "phase", boot.Phase, "traceback", boot.Traceback)
+	}
+	return notReady{boot}
+}
+
+// ReportWebSockets adds an application's WebSockets to a status report.
+func ReportWebSockets(r *status.Report, st websocket.Stats) {
+	if st.Opened == 0 && st.Refused == 0 {
+		return
+	}
+	if r.WebSockets == nil {
+		r.WebSockets = &status.WebSockets{Failures: map[string]uint64{}}
+	}
+	w := r.WebSockets
+	w.Open += st.Open
+	w.Opened += st.Opened
+	w.Refused += st.Refused
+	w.MessagesIn += st.MessagesIn
+	w.MessagesOut += st.MessagesOut
+	w.Silent += st.Silent
+	w.Stalled += st.Stalled
+	w.NotAnswered += st.NotAnswered
+	for reason, n := range st.Failures {
+		w.Failures[reason] += n
+	}
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Reload takes over what cfg has that can change while the server runs: certificates and
+// the rest of TLS, the access log, and the applications, whose code is loaded again. Which
+// mounts there are, and of which kind, stays; everything else needs a restart. What does
+// not work stays as it was: the error, and the log, say what that is. A Handler that is an
+// Application is closed once another has taken its place.
+func (s *Server) Reload(ctx context.Context, cfg Config) error {
+	if s.engine == nil {
+		return ErrNotStarted
+	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	next := cfg.withDefaults()
+	if err := next.check(); err != nil {
+		s.log.Error("Not reloaded: " + reason(err))
+		return err
+	}
+	var failed []error
+	if s.tls != nil {
+		if err := s.tls.Load(s.tlsOptions(&next.TLS)); err != nil {
+			s.log.Error("The certificates stay as they were: " + err.Error())
+			failed = append(failed, blame("TLS", err))
+		}
+		s.warnOfCertificates()
+	}
+	s.live.Store(&next)
+	select {
+	case <-s.ReopenLogs():
+	case <-time.After(flushTimeout): // a log that is stuck must not keep the rest
+		s.log.Warn("A log takes nothing now; the logs are opened again once it does")
+	}
+	if err := s.apps.Reload(ctx, &next); ctx.Err() != nil {
+		return ctx.Err() // the server stops, and its workers with it
+	} else if err != nil {
+		s.log.Error("The application stays as it was: " + err.Error())
+		return errors.Join(append(failed, err)...)
+	}
+	s.log.Info("Reloaded")
+	return errors.Join(failed...)
+}
+
+// Check imports the Python applications as workers would, and opens the access log, so
+// that what would keep the server from starting is known without starting it. It also says
+// in the log which certificates end.
+func (s *Server) Check(ctx context.Context) error {
+	s.warnOfCertificates()
+	o, err := s.cfg.Logs.Access.open(s.cfg.software())
+	if err != nil {
+		return err
+	}
+	if o.out != nil {
+		_ = o.out.Close() // nothing was written to it
+	}
+	for i := range s.cfg.Mounts {
+		if m := &s.cfg.Mounts[i]; m.Python != nil {
+			if err := s.checkPython(ctx, m); err != nil {
+				return named(m.At(), err)
+			}
+		}
+	}
+	if s.cfg.App.Python == nil {
+		return nil
+	}
+	return s.checkPython(ctx, &Mount{App: s.cfg.App, WholePath: true})
+}

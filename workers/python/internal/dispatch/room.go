@@ -1,0 +1,125 @@
+package dispatch
+
+import (
+	"time"
+
+	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/turns"
+)
+
+const (
+	// MaxCredit bounds the calls that wait in a worker's link.
+	MaxCredit = 16
+	// ManyCalls is the capacity from which a worker needs no credit, since
+	// it starts all that it gets.
+	ManyCalls = 64
+	// UnknownTime is that of calls which tell nothing of how quick their worker is.
+	UnknownTime = time.Duration(-1)
+
+	// quickAnswer is the time for an answer up to which credit is raised.
+	quickAnswer = time.Millisecond
+)
+
+// Worker is what the dispatcher asks of a worker. It asks with its mutex held: neither may
+// call it back.
+type Worker interface {
+	// Recall asks for n calls back that the worker has not started. Restore is the answer.
+	Recall(n int)
+	// Probe asks whether the worker has begun with all that it was sent. Probed is the
+	// answer.
+	Probe()
+}
+
+// Room is the dispatcher's record of a worker, under its mutex. The calls a
+// worker has are those in its hands and those on their way to it.
+type Room struct {
+	// Worker is whose it is.
+	Worker Worker
+
+	home     asteri.Executor // of its link
+	capacity int             // calls that may run
+	credit   int             // further calls that may wait in its link
+	calls    int
+	sockets  int // open WebSockets, which take no room
+	// maxSockets bounds them; 0 if they are none of the worker's, but calls.
+	maxSockets int
+
+	finished   uint64 // goes up when calls are over
+	recalling  bool   // a RECALL has not been answered
+	takesCalls bool
+	removed    bool // and never takes any again
+	lookedAt        // by the watch over workers that make no progress
+}
+
+// Init prepares the room of a worker whose link lives on home. maxSockets bounds its open
+// WebSockets; 0 if they are none of its own, but calls.
+func (r *Room) Init(w Worker, home asteri.Executor, capacity, maxSockets int) {
+	r.Worker, r.home = w, home
+	r.capacity, r.probes, r.maxSockets = capacity, capacity >= ManyCalls, maxSockets
+}
+
+func (r *Room) full() bool { return r.calls >= r.capacity+r.credit }
+
+func (r *Room) socketsFull() bool { return r.maxSockets > 0 && r.sockets >= r.maxSockets }
+
+// less tells whether a is less busy than b.
+func (r *Room) less(b *Room) bool { return r.calls*b.capacity < b.calls*r.capacity }
+
+// adapt raises the credit of a worker that answers quickly, so that its next
+// calls are there when it is done, and takes it from one that is slow, so that no
+// call waits behind another while a worker is free.
+func (r *Room) adapt(n int, took time.Duration) {
+	switch {
+	case r.capacity >= ManyCalls || n == 0 || took == UnknownTime:
+	case took <= quickAnswer*time.Duration(n):
+		r.credit = min(r.credit+n, MaxCredit)
+	default:
+		r.credit /= 4
+	}
+}
+
+// Ticket is a call as the dispatcher knows it.
+type Ticket struct {
+	// Call is whose it is, and Request what it is about.
+	Call    any
+	Request *asteri.Request
+	// Handshake says that it asks for a WebSocket.
+	Handshake bool
+
+	place    place
+	room     *Room
+	queuedAt time.Duration // by the clock of deadlines; 0: never
+	turn     turns.Place[*Ticket]
+	trial    *Trial // that it is on
+}
+
+// place is where a call is, as far as the dispatcher is concerned.
+type place uint8
+
+const (
+	nowhere place = iota
+	queued
+	placed   // at ticket.room
+	heldBack // until its trial has room
+)
+
+// waits notes where c waits, and since when, unless it has waited before.
+func (c *Ticket) waits(at place) {
+	c.place, c.turn.Value = at, c
+	if c.queuedAt == 0 {
+		c.queuedAt = awake.Now()
+	}
+}
+
+// Reset makes a ticket that is at no worker, and in no queue, that of another request.
+func (c *Ticket) Reset() {
+	c.Request, c.Handshake = nil, false
+	c.place, c.room, c.queuedAt = nowhere, nil, 0
+}
+
+// Room returns where it was placed last; nil if it never was.
+func (c *Ticket) Room() *Room { return c.room }
+
+// OnTrial tells whether its worker may die of it, as others have.
+func (c *Ticket) OnTrial() bool { return c.trial != nil }

@@ -1,0 +1,138 @@
+package wire
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/asteri/asteri-loop/internal/marshal"
+)
+
+// Hello is what a worker is told first: what it is to run, and how.
+type Hello struct {
+	App, Model, Interface      string
+	Threads, WorkerConnections int
+	Chdir                      string
+	PythonPath                 []string
+	RootPath, Lifespan, Loop   string
+	Multiprocess               bool
+	Age                        int // the worker's number
+	ServerSoftware             string
+	Check                      bool
+	KeepOutput                 bool
+	LogLevel                   slog.Level
+	RequestID                  string
+	GracefulTimeout            time.Duration
+}
+
+// Frame makes the HELLO frame.
+func (h *Hello) Frame() []byte {
+	var e marshal.Encoder
+	e.Buf = AppendFrame(nil, FrameHello, 0, 0, 0)
+	e.Dict()
+	str := func(k, v string) { e.Str(k); e.Str(v) }
+	num := func(k string, v int64) { e.Str(k); e.Int(v) }
+	boolean := func(k string, v bool) { e.Str(k); e.Bool(v) }
+	num("version", ProtocolVersion)
+	str("app", h.App)
+	str("model", h.Model)
+	str("interface", h.Interface)
+	num("threads", int64(h.Threads))
+	num("worker_connections", int64(h.WorkerConnections))
+	str("chdir", h.Chdir)
+	e.Str("pythonpath")
+	e.List(len(h.PythonPath))
+	for _, p := range h.PythonPath {
+		e.Str(p)
+	}
+	str("root_path", h.RootPath)
+	str("lifespan", h.Lifespan)
+	str("loop", h.Loop)
+	boolean("multiprocess", h.Multiprocess)
+	num("age", int64(h.Age))
+	str("server_software", h.ServerSoftware)
+	boolean("check", h.Check)
+	boolean("keep_output", h.KeepOutput)
+	num("log_level", PythonLevel(h.LogLevel))
+	str("request_id", h.RequestID)
+	e.Str("graceful_timeout")
+	e.Float(h.GracefulTimeout.Seconds())
+	num("response_window", ResponseWindow)
+	num("body_window", BodyWindow)
+	e.EndDict()
+	PatchSize(e.Buf)
+	return e.Buf
+}
+
+// fields are the entries of a dict that a worker sent. Missing ones, and those of
+// another type, are zero.
+type fields map[string]any
+
+func (f fields) str(k string) string   { s, _ := f[k].(string); return strings.ToValidUTF8(s, "\uFFFD") }
+func (f fields) num(k string) int64    { n, _ := f[k].(int64); return n }
+func (f fields) boolean(k string) bool { b, _ := f[k].(bool); return b }
+
+func parseFields(payload []byte) (fields, error) {
+	v, err := marshal.Decode(payload)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, Violation("not a dict")
+	}
+	return m, nil
+}
+
+// Ready is what a worker has found out about the application and itself.
+type Ready struct {
+	Interface, Model, Why  string
+	Capacity               int
+	Python, Implementation string
+	FreeThreaded           bool
+	Libraries              map[string]string
+	Lifespan               bool
+	WholeBody              bool // requests come with their whole body
+}
+
+// ParseReady reads a READY frame.
+func ParseReady(payload []byte) (Ready, error) {
+	f, err := parseFields(payload)
+	if err != nil {
+		return Ready{}, err
+	}
+	if v := f.num("version"); v != ProtocolVersion {
+		return Ready{}, Violation(fmt.Sprintf("version %d", v))
+	}
+	ready := Ready{
+		Interface: f.str("interface"), Model: f.str("model"), Why: f.str("why"),
+		Python: f.str("python"), Implementation: f.str("implementation"),
+		Capacity: int(f.num("capacity")), Lifespan: f.boolean("lifespan"),
+		FreeThreaded: f.boolean("free_threaded"),
+		WholeBody:    f.str("body") == "whole", Libraries: make(map[string]string),
+	}
+	if ready.Capacity < 1 || ready.Capacity > maxCapacity {
+		return Ready{}, Violation(fmt.Sprintf("capacity %d", ready.Capacity))
+	}
+	libraries, _ := f["libraries"].(map[string]any)
+	for name := range libraries {
+		ready.Libraries[name] = fields(libraries).str(name)
+	}
+	return ready, nil
+}
+
+// Failed is what a worker says of why it cannot become ready.
+type Failed struct{ Phase, Kind, Message, Traceback, Hint string }
+
+// ParseFailed reads a FAILED frame.
+func ParseFailed(payload []byte) (Failed, error) {
+	f, err := parseFields(payload)
+	if err != nil {
+		return Failed{}, err
+	}
+	return Failed{
+		Phase: f.str("phase"), Kind: f.str("kind"), Message: f.str("message"),
+		Traceback: f.str("traceback"), Hint: f.str("hint"),
+	}, nil
+}
