@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -58,7 +59,7 @@ func dependsOnItself(id uint32, p []byte) bool {
 // beginBlock finds out what a header section is for. One without a stream is decoded
 // for nothing but the dynamic table.
 func (s *session) beginBlock(b *headerBlock) error {
-	switch st := s.streams[b.id]; {
+	switch st := s.streams.Open[b.id]; {
 	case b.id%2 == 0:
 		return connError{codeProtocol, "stream of a client with an even number"} // RFC 9113 section 5.1.1
 	case st != nil && !st.receives():
@@ -98,7 +99,7 @@ func (s *session) beginRequest(b *headerBlock) {
 	switch {
 	case s.goodbye.said: // the client will ask again elsewhere
 		return
-	case len(s.streams)+s.loose() >= s.at.config.MaxConcurrentStreams:
+	case len(s.streams.Open)+s.streams.AtWork(s.at.Awake(), nil) >= s.at.config.MaxConcurrentStreams:
 		b.fault = streamError{b.id, codeRefusedStream, "too many streams"}
 		return
 	}
@@ -142,10 +143,6 @@ func (s *session) addFragment(p []byte, last bool) error {
 // headLimit returns the limit of a head, which is counted in int32.
 func (s *session) headLimit() int { return min(s.at.Settings.Limits.Head, maxMaxFrameSize) }
 
-// maxExpansion is by how much a header section may exceed the limit and still be
-// answered 431.
-const maxExpansion = 16
-
 // decodeBlock acts on a section that is complete.
 func (s *session) decodeBlock(b *headerBlock, p []byte) error {
 	var emit func(name, value string)
@@ -156,7 +153,7 @@ func (s *session) decodeBlock(b *headerBlock, p []byte) error {
 		return err
 	}
 	switch {
-	case b.st != nil && b.head.Size() > maxExpansion*s.headLimit():
+	case b.st != nil && exchange.Expands(b.head, s.headLimit()):
 		return errCalm("header section expands too much")
 	case b.trailer != nil:
 		return s.endTrailer(b)
@@ -205,18 +202,14 @@ func (s *session) endRequest(b *headerBlock) error {
 	case s.state == stateClosed:
 		st.end(lost, codeNo, errConnection)
 	default:
-		s.streams[st.id] = st
+		s.streams.Open[st.id] = st
 		if st.x != nil {
-			st.x.Occupy(footprint)
+			st.x.Occupy(exchange.Footprint)
 		}
 		s.clock.watchHandlers(st.party.Patience())
 	}
 	return nil
 }
-
-// footprint is about how many bytes a stream takes that waits for its handler or its
-// client, beside the head of the request.
-const footprint = 3 << 10
 
 // errConnection is the cause for a stream whose connection failed while its handler
 // was being called.
@@ -229,19 +222,12 @@ func (s *session) recycle(st *serverStream) {
 	}
 }
 
-// prioritizeNew gives a new stream its priority, RFC 9218 sections 5 and 7: the
-// last word is a PRIORITY_UPDATE frame's, which may have come before.
+// prioritizeNew gives a new stream its priority, RFC 9218 section 5.
 func (s *session) prioritizeNew(st *serverStream, facts *httpfield.RequestFacts) {
-	st.priority = facts.Priority
-	if !facts.Prioritized && !s.priorities {
+	var said bool
+	st.priority, said = s.streams.Priority(st.id, facts)
+	if !said && !s.priorities {
 		st.priority.Incremental = true
-	}
-	for i := range s.early {
-		if s.early[i].stream == st.id {
-			st.priority = s.early[i].priority
-			s.early = append(s.early[:i], s.early[i+1:]...)
-			return
-		}
 	}
 }
 

@@ -156,7 +156,7 @@ func (s *session) sendFrom(st *serverStream) {
 	p := st.queue.Peek(min(st.sendWindow, s.sendWindow, s.maxFrame))
 	if len(p) == 0 && st.queue.Len() > 0 {
 		s.schedule.remove(st) // what comes next is in a file
-		st.queue.Load(s.at.Local, &s.loads, st.loaded)
+		st.queue.Load(s.at.Local, &s.streams.Loads, st.loaded)
 		return
 	}
 	more := st.queue.Len() - len(p)

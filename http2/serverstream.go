@@ -228,25 +228,17 @@ func (st *serverStream) Queued() int { return st.waiting() }
 // Full implements exchange.Channel.
 func (st *serverStream) Full() bool { return st.queue.Kept() >= st.s.at.MaxQueued }
 
-// waiting returns how many bytes wait to be sent, and counts them. Where a
-// connection's streams hold much together, each is called long earlier.
+// waiting returns how many bytes wait to be sent, as far as the handler is to know, and
+// counts them.
 func (st *serverStream) waiting() int {
 	n := st.queue.Len()
-	st.s.backlog += n - st.counted
-	st.counted = n
+	queued := st.s.streams.Waiting(&st.counted, n)
 	if n == 0 && st.paced {
 		st.paced = false
 		st.pace.Clear()
 	}
-	if st.s.backlog > maxBacklog && n >= asteri.LowWater {
-		n = max(n, asteri.HighWater)
-	}
-	return n
+	return queued
 }
-
-// maxBacklog is how many bytes all streams of a connection together may have waiting
-// before their handlers are asked to wait.
-const maxBacklog = 4 * asteri.HighWater
 
 // Done lets the rest of the request come, once the response is sent, if it is
 // so little that the client needs no leave to send it, and comes soon: a client
@@ -267,12 +259,9 @@ func (st *serverStream) discard() {
 		st.Reset(nil)
 		return
 	}
-	st.discardBy = st.s.clock.in(discardTime)
-	st.s.clock.watchBodies(discardTime)
+	st.discardBy = st.s.clock.in(exchange.DiscardTime)
+	st.s.clock.watchBodies(exchange.DiscardTime)
 }
-
-// discardTime is for how long what nobody wants may come.
-const discardTime = time.Second
 
 // Reset ends the stream for a reason that lies with the handler.
 func (st *serverStream) Reset(cause error) { st.end(resetByUs, resetCode(cause), nil) }

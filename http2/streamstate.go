@@ -5,17 +5,17 @@ package http2
 //	in          by                                     becomes
 //	open        the client has sent all                half-closed (remote)
 //	open        all was sent                           half-closed (local), where what nobody
-//	                                                   wants may come for discardTime
+//	                                                   wants may come for a while
 //	half-closed the other side has sent all, too       closed: done
 //	any         Reset, of an exchange or a tunnel;     closed: resetByUs
-//	            discardTime is over
+//	            that while is over
 //	any         a fault of the client's, one that      closed: resetByUs, and the party cancelled
 //	            does not open its window
 //	any         RST_STREAM                             closed: resetByClient, and the party cancelled
 //	any         the connection is gone                 closed: lost, and the party cancelled
 //
 // A stream is in the session's table until it is closed. While the handler of one whose
-// exchange was cancelled is at work, it counts as open (loosened).
+// exchange was cancelled is at work, it counts as open (exchange.Streams).
 type streamState uint8
 
 const (
@@ -90,7 +90,7 @@ func (st *serverStream) end(how ending, code errorCode, cause error) {
 	}
 	if cause != nil {
 		if how != lost && st.x != nil && !st.x.Over() {
-			s.loosen(st)
+			s.streams.Left(st, st.x, s.at.Awake())
 		}
 		st.party.Cancel(cause)
 	}
@@ -100,8 +100,8 @@ func (st *serverStream) end(how ending, code errorCode, cause error) {
 // frames may still come that the client sent before it heard of that.
 func (s *session) forget(st *serverStream, ours bool) {
 	s.gone.add(st.id, ours)
-	if s.streams[st.id] == st {
-		delete(s.streams, st.id)
+	if s.streams.Open[st.id] == st {
+		delete(s.streams.Open, st.id)
 		st.vacate()
 	}
 	s.worked = true

@@ -30,9 +30,6 @@ const (
 	writeStep = 8 << 10
 	// writerStack is about what the goroutine itself takes.
 	writerStack = 8 << 10
-	// maxBacklog is how many bytes all streams of a connection together may
-	// have waiting before their handlers are asked to wait.
-	maxBacklog = 4 * asteri.HighWater
 )
 
 // reset keeps the memory of a usual head.
@@ -141,16 +138,10 @@ func (st *serverStream) Queued() int { return st.waiting() }
 // Full implements exchange.Channel.
 func (st *serverStream) Full() bool { return st.out.queue.Kept() >= st.session.at.MaxQueued }
 
-// waiting returns how many bytes wait to be sent, and counts them. Where a
-// connection's streams hold much together, each is called long earlier.
+// waiting returns how many bytes wait to be sent, as far as the handler is to know, and
+// counts them.
 func (st *serverStream) waiting() int {
-	n, session := st.out.queue.Len(), st.session
-	session.backlog += n - st.out.counted
-	st.out.counted = n
-	if session.backlog > maxBacklog && n >= asteri.LowWater {
-		n = max(n, asteri.HighWater)
-	}
-	return n
+	return st.session.streams.Waiting(&st.out.counted, st.out.queue.Len())
 }
 
 // sendNow gives QUIC content, with the head that waits for it, if there is room for
@@ -202,7 +193,7 @@ func (st *serverStream) pump() bool {
 		st.allSent()
 		return false
 	}
-	o.queue.Load(st.session.at.Local, &st.session.loads, st.loaded)
+	o.queue.Load(st.session.at.Local, &st.session.streams.Loads, st.loaded)
 	return true
 }
 

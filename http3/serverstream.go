@@ -248,12 +248,9 @@ func (st *serverStream) Done() {
 		st.window.close()
 		return
 	}
-	_ = st.str.SetReadDeadline(now().Add(discardTime))
+	_ = st.str.SetReadDeadline(now().Add(exchange.DiscardTime))
 	st.window.finish(st.session.server.cfg.StreamWindow)
 }
-
-// discardTime is for how long what nobody wants may come.
-const discardTime = time.Second
 
 // Credit lets the reader go on.
 func (st *serverStream) Credit(n int) { st.window.give(n) }

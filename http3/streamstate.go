@@ -10,7 +10,7 @@ package http3
 //
 // The session forgets a stream (leave) when it is sent or closed and neither its handler
 // is being called for the first time nor a goroutine at work on it. While the handler of
-// one whose exchange was cancelled is at work, it counts as open (loose).
+// one whose exchange was cancelled is at work, it counts as open (exchange.Streams).
 type streamState uint8
 
 const (
