@@ -64,7 +64,7 @@ test-go: .venv/tests ## The Go tests but the integration suite, with the race de
 # build does not look at: who calls, and what is kept.
 .PHONY: test-debug
 test-debug: ## The tests of the loops and the protocols, in a debug build (-tags asteridebug)
-	$(GO) test -tags asteridebug -shuffle=on ./loop ./http1 ./http2 ./http3 ./workers ./internal/contract ./internal/poison ./internal/stream
+	$(GO) test -tags asteridebug -shuffle=on ./loop ./http1 ./http2 ./http3 ./workers ./internal/contract ./internal/poison ./internal/exchange
 
 # PYTHONS=all: every Python from 3.9 on that is there (scripts/pythons.sh).
 PYTHONS ?= $(PYTHON)

@@ -1,9 +1,9 @@
 // Package asteri is the contract between protocols and applications.
 //
-// A protocol session (http1 today; http2 and http3 by the same contract) turns
-// the bytes of a connection into an Exchange and hands it to a Handler. A
-// handler is anything that answers exchanges: a Go function, one of the worker
-// models of package workers, or a pool of Python processes.
+// A protocol session (of http1, http2 or http3) turns the bytes of a connection into
+// exchanges and hands them to a Handler. A handler is anything that answers
+// exchanges: a Go function, one of the worker models of package workers, or a pool of
+// Python processes.
 //
 // Every exchange has one owner, the Executor that Exchange.Home returns: the
 // event loop of its connection. Unless a method says otherwise, all methods of
@@ -147,6 +147,10 @@ type Exchange interface {
 	// answer is still sent if one is made. A later, harder cause is then
 	// reported too. If the exchange is cancelled already, fn is called
 	// before the executor handles its next event.
+	//
+	// A handler that goes on working then still calls Finish or Abort when it is
+	// done, which return at once: over HTTP/2 and HTTP/3 the request counts as
+	// one of its client's open ones until then, for half a minute at most.
 	OnCancel(fn func(cause error))
 
 	// Abort ends the exchange without a clean end: an error response if

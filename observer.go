@@ -59,7 +59,9 @@ type Record struct {
 	// client took what it was sent, or a handler made it. It is 0 if the response
 	// was given whole.
 	Sending time.Duration
-	// Err is nil if the exchange ended cleanly.
+	// Err is nil if the exchange ended cleanly, as far as its handler goes: what was
+	// queued by then is perhaps not sent yet, and a file in it may turn out to be
+	// shorter, which is logged.
 	Err error
 	// Header is the response header; nil if none was sent.
 	Header *Header

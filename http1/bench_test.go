@@ -128,3 +128,9 @@ func TestIdleSessionIsSmall(t *testing.T) {
 		t.Errorf("a session has %d bytes", n)
 	}
 }
+
+func TestIdleTunnelIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(tunnelSession{}); n > 160 {
+		t.Errorf("a tunnel has %d bytes", n)
+	}
+}

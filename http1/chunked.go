@@ -40,7 +40,7 @@ const (
 func (b *bodyReader) nextChunked(p []byte, room int, at *local) bodyPart {
 	i := 0
 	for i < len(p) && b.chunk != chunkData && b.chunk != chunkTrailer {
-		if refusal := b.chunkByte(p[i], at.settings.Limits.Body); refusal != nil {
+		if refusal := b.chunkByte(p[i], at.Settings.Limits.Body); refusal != nil {
 			return bodyPart{used: i, refusal: refusal}
 		}
 		i++
@@ -206,7 +206,7 @@ func (b *bodyReader) readTrailer(p []byte, at *local) bodyPart {
 			return bodyPart{}
 		}
 		b.trailer = at.takeHead()
-		b.trailer.resetTrailer(&at.settings.Limits)
+		b.trailer.resetTrailer(&at.Settings.Limits)
 	}
 	h := b.trailer
 	size, refusal := h.parse(p)

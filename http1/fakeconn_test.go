@@ -17,6 +17,7 @@ type fakeConn struct {
 	session loop.Session
 	info    loop.ConnInfo
 	loop    *loop.Loop
+	home    *home
 
 	out     []byte
 	discard bool // drop output, for measurements
@@ -51,9 +52,25 @@ func newFakeConn(h asteri.Handler, opts ...asteri.Option) *fakeConn {
 	c.loop.TakeOwnership() // each test has a goroutine of its own
 	c.info.Network = "tcp"
 	c.info.Remote = netip.MustParseAddrPort("192.0.2.1:4711")
-	c.session = Protocol(h, opts...).NewSession(c)
+	s := newSession(c, newProtocol(h, opts...).local(c.loop))
+	c.session, c.home = s, &home{Loop: c.loop, c: c}
+	s.at.Home = c.home
 	return c
 }
+
+// home is the loop towards exchanges: its clock is the test's, and what is posted runs
+// with runPosts.
+type home struct {
+	*loop.Loop
+	c     *fakeConn
+	ahead time.Duration
+}
+
+func (h *home) Now() time.Time      { return h.Loop.Now().Add(h.ahead) }
+func (h *home) Post(fn func()) bool { return h.c.Post(fn) }
+
+// pass lets time pass for exchanges.
+func (c *fakeConn) pass(d time.Duration) { c.home.ahead += d }
 
 // Reserve counts memory.
 func (c *fakeConn) Heavy() bool   { return c.heavy }
@@ -119,6 +136,7 @@ func (c *fakeConn) drain() {
 // expire lets the read timer run out if it is set.
 func (c *fakeConn) expire() {
 	if c.timers[readTimer] > 0 && c.open() {
+		c.pass(c.timers[readTimer])
 		c.timers[readTimer] = 0
 		c.session.OnTimer(readTimer)
 	}
@@ -153,7 +171,7 @@ func (c *fakeConn) Full() bool                             { return false }
 func (c *fakeConn) Congested() bool                        { return c.queued >= loop.HighWater }
 func (c *fakeConn) SetWaterMarks(high, low int)            {}
 func (c *fakeConn) PauseRead()                             { c.paused = true }
-func (c *fakeConn) ResumeRead()                            { c.paused = false }
+func (c *fakeConn) ResumeRead()                            { c.paused, c.eofTold = false, false }
 func (c *fakeConn) SetTimer(t loop.Timer, d time.Duration) { c.timers[t] = d }
 func (c *fakeConn) Info() *loop.ConnInfo                   { return &c.info }
 func (c *fakeConn) Loop() *loop.Loop                       { return c.loop }

@@ -68,24 +68,25 @@ func (s *session) readGatewayHead(g Gateway, p []byte) int {
 	}
 	s.head = nil
 	s.at.putHead(h)
-	x := s.at.takeExchange()
+	x := s.at.takeTransaction()
 	refusal = x.beginGateway(s, g, p[:size])
-	s.body.beginFixed(max(x.req.ContentLength, 0))
+	s.body.beginFixed(max(x.Request().ContentLength, 0))
 	s.serve(x, refusal)
 	return size
 }
 
 // beginGateway makes x the exchange of the request whose head is p.
-func (x *exchange) beginGateway(s *session, g Gateway, p []byte) *asteri.StatusError {
+func (x *transaction) beginGateway(s *session, g Gateway, p []byte) *asteri.StatusError {
 	x.session = s
-	x.home = s.at.loop
-	x.keepAlive, x.modern, x.upgradable, x.expects100 = false, false, false, false
-	x.arena = append(x.arena[:0], p...)
-	fields := x.req.Header
+	x.Init(s.at.Local, x, asteri.HTTP10, &s.peer)
+	x.keepAlive, x.modern, x.upgradable = false, false, false
+	x.Client(false, false)
+	r := x.Request()
+	fields := r.Header
 	fields.Reset()
-	x.req = asteri.Request{Header: fields, Received: s.at.loop.Now(), Peer: &s.peer}
-	refusal := g.ParseHead(x.arena, &x.req, &s.at.settings.Limits)
-	if refusal == nil && x.req.ContentLength > s.at.settings.Limits.Body {
+	*r = asteri.Request{Header: fields, Received: s.at.loop.Now(), Peer: &s.peer}
+	refusal := g.ParseHead(x.Keep(p), r, &s.at.Settings.Limits)
+	if refusal == nil && r.ContentLength > s.at.Settings.Limits.Body {
 		refusal = errBodySize()
 	}
 	return refusal

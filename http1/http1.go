@@ -1,8 +1,9 @@
 // Package http1 speaks HTTP/1.1 and HTTP/1.0 (RFC 9110, RFC 9112) to clients.
 //
-// The parts: head and bodyReader are pure parsers, resumable at any byte;
-// session is one connection's state; exchange is one request and its response;
-// tunnel is what a connection becomes after an upgrade.
+// The parts: head and bodyReader are pure parsers, resumable at any byte; session is one
+// connection's state; transaction is one request with its exchange (package
+// internal/exchange) and the framing of its response; tunnelSession is what a
+// connection becomes after an upgrade.
 //
 // Where the RFCs leave a choice, the strict one is taken, because requests that
 // two servers read differently are how requests are smuggled. Refused with 400

@@ -3,13 +3,10 @@ package http1
 import (
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/poison"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -17,20 +14,20 @@ import (
 // the loop's goroutine.
 //
 // Requests are mostly parsed and answered within one call of OnData, so one
-// spare head and one spare exchange serve nearly all of them, and an idle
-// connection holds neither. There are more spare exchanges where handlers answer
+// spare head and one spare transaction serve nearly all of them, and an idle
+// connection holds neither. There are more spare transactions where handlers answer
 // later and release them: as many as were in flight at once.
 type local struct {
-	settings *asteri.Settings
+	*exchange.Local
 	loop     *loop.Loop
 	gateway  Gateway // nil for HTTP itself
 	takeover *Takeover
 
 	spareHead *head
-	spares    []*exchange // that nobody refers to; at most maxSpares
-	buf       []byte      // response heads are put together here
+	spares    []*transaction // that nobody refers to; at most maxSpares
+	buf       []byte         // response heads are put together here
+	composed  []byte         // the one that Compose has begun, in buf
 	prepared  prepared
-	record    asteri.Record
 	server    []byte // the Server field line, or empty
 	altSvc    []byte // the Alt-Svc field line, or empty
 	date      []byte // the Date field line of second
@@ -43,13 +40,13 @@ type local struct {
 const (
 	// maxSpare bounds the memory that a spare head, and buf, may keep.
 	maxSpare = 16 << 10
-	// maxSpares bounds the spare exchanges, maxSpareArena the memory of one's head.
+	// maxSpares bounds the spare transactions, maxSpareArena the memory of one's head.
 	maxSpares     = 128
 	maxSpareArena = 2 << 10
 )
 
 func newLocal(s *asteri.Settings, l *loop.Loop) *local {
-	at := &local{settings: s, loop: l, second: -1, lengthOf: httpfield.LengthUnknown}
+	at := &local{Local: exchange.NewLocal(s, l), loop: l, second: -1, lengthOf: httpfield.LengthUnknown}
 	if s.Server != "" {
 		at.server = []byte("Server: " + s.Server + "\r\n")
 	}
@@ -74,24 +71,23 @@ func (at *local) putHead(h *head) {
 	}
 }
 
-func (at *local) takeExchange() *exchange {
+func (at *local) takeTransaction() *transaction {
 	n := len(at.spares)
 	if n == 0 {
-		return new(exchange)
+		return new(transaction)
 	}
 	x := at.spares[n-1]
 	at.spares = at.spares[:n-1]
 	return x
 }
 
-// putExchange takes back an exchange that nobody else refers to.
-func (at *local) putExchange(x *exchange) {
-	if guard.Debug {
-		x.arena = poison.Reuse(x.arena)
+// putTransaction takes back one that nobody else refers to.
+func (at *local) putTransaction(x *transaction) {
+	if !x.Retire() {
 		return
 	}
-	if len(at.spares) == 0 && cap(x.arena) <= maxSpare || len(at.spares) < maxSpares && cap(x.arena) <= maxSpareArena {
-		x.reset()
+	x.session = nil
+	if arena := x.Spare(); len(at.spares) == 0 && arena <= maxSpare || len(at.spares) < maxSpares && arena <= maxSpareArena {
 		at.spares = append(at.spares, x)
 	}
 }
@@ -151,7 +147,3 @@ func (at *local) lengthLine(n int64) []byte {
 	}
 	return at.length
 }
-
-// awake returns the time by the clock of deadlines, nanos the same as a number.
-func (at *local) awake() time.Duration { return awake.At(at.loop.Now()) }
-func (at *local) nanos() int64         { return int64(at.awake()) }

@@ -1,228 +1,201 @@
 package http1
 
 import (
-	"errors"
 	"strconv"
+	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
-// Inform sends an interim response.
-func (x *exchange) Inform(status int, h *asteri.Header) error {
-	guard.Owned(x.home)
-	switch {
-	case x.over:
-		return asteri.ErrClosed
-	case x.started:
-		return httpfield.Misuse("interim response after the final one")
-	case status < 100 || status > 199 || status == 101:
-		return httpfield.Misuse("status " + strconv.Itoa(status) + " is not an interim one")
-	case !x.modern:
-		return nil
-	}
-	at := x.session.at
-	var facts httpfield.ResponseFacts
-	b, err := appendFields(append(at.buf[:0], statusLines[status-100]...), h, &facts)
-	switch {
-	case err != nil:
-		return err
-	case facts.Length != httpfield.LengthUnknown || facts.Close || facts.Upgrade:
-		return httpfield.Misuse("field that may not stand in an interim response")
-	}
-	if status == 100 {
-		x.expects100 = false
-	}
-	b = append(b, '\r', '\n')
-	x.send(b)
-	at.putBuf(b)
-	return nil
-}
+var _ exchange.Wire = (*transaction)(nil)
 
-// Start begins the final response.
-func (x *exchange) Start(status int, h *asteri.Header) error {
-	guard.Owned(x.home)
-	if err := x.mayStart(); err != nil {
-		return x.mistake(err)
-	}
+// Compose puts the beginning of a head together, to which Commit adds what the session
+// decides; or a trailer section behind the last chunk, which other framings have no place
+// for.
+func (x *transaction) Compose(head *exchange.Head, h *asteri.Header) (err error) {
 	at := x.session.at
-	b, err := x.appendHead(at.buf[:0], status, h, httpfield.LengthUnknown)
-	if err != nil {
-		return x.mistake(err)
-	}
-	x.started = true
-	x.begun = x.home.Now()
-	if at.settings.Observer != nil {
-		x.header.CopyFrom(h)
-	}
-	x.send(b)
-	at.putBuf(b)
-	return nil
-}
-
-func (x *exchange) mayStart() error {
+	b := at.buf[:0]
 	switch {
-	case x.over:
-		return asteri.ErrClosed
-	case x.started:
-		return httpfield.Misuse("response has begun already")
+	case head.Status >= 200:
+		b, err = at.prepared.appendStart(b, head.Status, h, &head.Facts)
+	case head.Status > 0:
+		b = append(b, statusLines[head.Status-100]...)
+		if head.Status == 101 {
+			b = append(b, "Connection: Upgrade\r\n"...)
+		}
+		b, err = appendFields(b, h, &head.Facts)
+	case x.framing == frameChunked:
+		b, err = appendFields(append(b, lastChunk...), h, &head.Facts)
 	}
-	return nil
+	at.composed = b
+	return err
 }
 
 // oneWrite is the size up to which content is put behind its head or its chunk
 // size before it is queued: copying it twice is cheaper than queueing twice.
 const oneWrite = 4 << 10
 
-// Respond answers with a body that is known as a whole.
-func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
-	guard.Owned(x.home)
-	if err := x.mayStart(); err != nil {
-		return x.mistake(err)
-	}
-	at := x.session.at
-	b, err := x.appendHead(at.buf[:0], status, h, int64(len(body)))
-	if err != nil {
-		return x.mistake(err)
-	}
-	x.started = true
-	x.left = 0
-	x.content = int64(len(body))
-	whole := x.framing != frameNone && len(body) <= oneWrite
-	if whole {
-		b = append(b, body...)
-	}
-	x.send(b)
-	at.putBuf(b)
-	if !whole && x.framing != frameNone {
-		x.send(body)
-	}
-	x.end(h, nil)
-	return nil
-}
-
-// send queues bytes for the client.
-func (x *exchange) send(p []byte) (queued int) {
-	x.sent += int64(len(p))
-	return x.session.wrote(x.session.conn.Write(p))
-}
-
-// Write queues content.
-func (x *exchange) Write(p []byte) (queued int, err error) {
-	guard.Owned(x.home)
-	if err := x.account(int64(len(p))); err != nil {
-		return 0, err
-	}
-	if x.session.high && x.session.conn.Full() {
-		return 0, x.mistake(httpfield.ErrQueueFull)
-	}
+// Commit sends a head, and content.
+func (x *transaction) Commit(head *exchange.Head, content []byte, _ bool) {
+	s := x.session
+	at := s.at
+	b := at.composed
 	switch {
-	case len(p) == 0 || x.framing == frameNone:
-		return x.session.conn.Queued(), nil
-	case x.framing != frameChunked:
-		return x.send(p), nil
+	case head.Status >= 200:
+		x.chooseFraming(head)
+		b = x.appendFraming(b, head)
+		b = x.appendConnection(b, head)
+		if head.ID {
+			b = x.appendID(b)
+		}
+		b = at.appendEnd(b, &head.Facts, s.peer.TLS != nil)
+	case head.Status == 101:
+		if head.ID {
+			b = x.appendID(b)
+		}
+		b = at.appendEnd(b, &head.Facts, false)
+	default:
+		b = append(b, crlf...)
 	}
-	at := x.session.at
+	x.Framed(len(b))
+	if len(content) <= oneWrite {
+		b, content = append(b, content...), nil
+	}
+	s.write(b)
+	at.putBuf(b)
+	if len(content) > 0 {
+		s.write(content)
+	}
+}
+
+// Send queues content.
+func (x *transaction) Send(p []byte) (queued int) {
+	s := x.session
+	if x.framing != frameChunked {
+		return s.write(p)
+	}
+	at := s.at
 	b := appendChunkSize(at.buf[:0], int64(len(p)))
+	x.Framed(len(b) + len(crlf))
 	if len(p) <= oneWrite {
 		b = append(b, p...)
-		b = append(b, '\r', '\n')
-		queued = x.send(b)
+		b = append(b, crlf...)
+		queued = s.write(b)
 	} else {
-		x.send(b)
-		x.send(p)
-		queued = x.send(crlf)
+		s.write(b)
+		s.write(p)
+		queued = s.write(crlf)
 	}
 	at.putBuf(b)
-	return queued, nil
+	return queued
 }
 
-var crlf = []byte("\r\n")
+var (
+	crlf      = []byte("\r\n")
+	lastChunk = []byte("0\r\n")
+)
 
 func appendChunkSize(b []byte, n int64) []byte {
 	b = strconv.AppendInt(b, n, 16)
 	return append(b, '\r', '\n')
 }
 
-// account counts n bytes of content, and ends the exchange if they are more than
-// the response announced.
-func (x *exchange) account(n int64) error {
-	switch {
-	case x.over:
-		return asteri.ErrClosed
-	case !x.started:
-		return httpfield.Misuse("content before the response has begun")
-	case x.framing == frameLength && n > x.left:
-		return x.mistake(httpfield.Misuse("more content than the Content-Length"))
-	}
-	x.content += n
-	if x.framing == frameLength {
-		x.left -= n
-	}
-	return nil
-}
-
 // SendFile queues a part of a file as content.
-func (x *exchange) SendFile(f asteri.File, off, n int64) error {
-	guard.Owned(x.home)
-	if f == nil {
-		return httpfield.ErrNoFile
-	}
-	err := httpfield.CheckRange(off, n)
-	if err == nil {
-		err = x.account(n)
-	}
-	if err != nil || n == 0 || x.framing == frameNone {
-		return errors.Join(err, f.Close())
-	}
+func (x *transaction) SendFile(f asteri.File, off, n int64) (queued int) {
 	s := x.session
-	if x.framing == frameChunked {
-		x.send(appendChunkSize(nil, n))
+	if x.framing != frameChunked {
+		return s.wrote(s.conn.SendFile(f, off, n))
 	}
-	x.sent += n
+	b := appendChunkSize(nil, n)
+	x.Framed(len(b) + len(crlf))
+	s.write(b)
 	s.wrote(s.conn.SendFile(f, off, n))
-	if x.framing == frameChunked {
-		x.send(crlf)
-	}
-	return nil
+	return s.write(crlf)
 }
 
-// Finish ends the response.
-func (x *exchange) Finish(trailer *asteri.Header) error {
-	guard.Owned(x.home)
-	switch {
-	case x.over:
-		return asteri.ErrClosed
-	case !x.started:
-		return x.mistake(httpfield.Misuse("handler finished without a response"))
-	case x.framing == frameLength && x.left > 0:
-		return x.mistake(httpfield.Misuse("less content than the Content-Length"))
+// End queues the end of the response.
+func (x *transaction) End(trailer bool) {
+	if x.framing != frameChunked {
+		return
 	}
-	if x.framing == frameChunked {
-		at := x.session.at
-		b, err := appendTrailer(at.buf[:0], trailer)
-		if err != nil {
-			return x.mistake(err)
-		}
-		x.send(b)
-		at.putBuf(b)
+	at := x.session.at
+	b := at.composed
+	if !trailer {
+		b = append(at.buf[:0], lastChunk...)
 	}
-	x.end(&x.header, nil)
-	return nil
+	b = append(b, crlf...)
+	x.Framed(len(b))
+	x.session.write(b)
+	at.putBuf(b)
 }
 
-// appendTrailer appends the last chunk and the trailer section. Fields that
-// would frame or route a message may not stand there (RFC 9110 section 6.5.1).
-func appendTrailer(b []byte, trailer *asteri.Header) ([]byte, error) {
-	b = append(b, "0\r\n"...)
-	var facts httpfield.ResponseFacts
-	b, err := appendFields(b, trailer, &facts)
-	switch {
-	case err != nil:
-		return b, err
-	case facts.Length != httpfield.LengthUnknown, facts.Close, facts.Upgrade, trailer.Has("Host"), trailer.Has("Trailer"):
-		return b, httpfield.Misuse("field that may not stand in a trailer")
+// Done lets the connection go on to the next request, if it can.
+func (x *transaction) Done() { x.session.exchangeOver(x) }
+
+// Reset ends the connection.
+func (x *transaction) Reset(cause error) {
+	s := x.session
+	s.phase = phaseOver
+	s.letGo(x)
+	s.conn.Abort(cause)
+}
+
+// Queued returns how many bytes wait to be sent on the connection.
+func (x *transaction) Queued() int { return x.session.conn.Queued() }
+
+// Full implements exchange.Channel.
+func (x *transaction) Full() bool { return x.session.conn.Full() }
+
+// Reserve counts memory against the connection.
+func (x *transaction) Reserve(n int) { x.session.conn.Reserve(n) }
+
+// Credit does nothing: see Await.
+func (x *transaction) Credit(int) {}
+
+// Room is that of the exchange alone: bytes that it does not take stay where they are.
+func (x *transaction) Room() int { return asteri.BodyWindow }
+
+// Await has input offered, and the body's deadline watched.
+func (x *transaction) Await() {
+	if s := x.session; !s.inData { // which settles at its end
+		s.resume()
+		s.arm()
 	}
-	return append(b, '\r', '\n'), nil
+}
+
+// Watch has the handler looked at. The timer that runs does mostly for that.
+func (x *transaction) Watch(d time.Duration) {
+	if s := x.session; s.x == x {
+		s.watchHandler(d)
+	}
+}
+
+// Offered implements exchange.Wire. What the client sent behind its request belongs to
+// the tunnel.
+func (x *transaction) Offered(protocol []byte) (status int, err error) {
+	switch {
+	case !x.upgradable || !x.offered(string(protocol)):
+		return 0, httpfield.Misuse("upgrade that the client did not offer") // RFC 9110 section 7.8
+	case !x.session.body.done():
+		return 0, httpfield.Misuse("upgrade before the end of the request")
+	}
+	return 101, nil
+}
+
+// offered tells whether the client's Upgrade field lists protocol.
+func (x *transaction) offered(protocol string) bool {
+	return protocol != "" && httpfield.ListsItem(&x.Request().Header, "Upgrade", protocol)
+}
+
+// Become hands the connection over to the tunnel.
+func (x *transaction) Become() (*exchange.Tunnel, exchange.Channel) {
+	s := x.session
+	s.startTimer(timerNone, 0)
+	s.phase = phaseOver
+	s.letGo(x)
+	next := &tunnelSession{conn: s.conn}
+	s.conn.Replace(next)
+	return &next.tunnel, next
 }

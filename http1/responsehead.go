@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -67,43 +68,12 @@ func appendField(b []byte, f asteri.Field) []byte {
 	return append(b, '\r', '\n')
 }
 
-// appendHead appends the head of a final response and decides its framing. It
-// changes the exchange only if there is no error. length is that of the content
-// if it is known, else httpfield.LengthUnknown: then a Content-Length of h counts.
-func (x *exchange) appendHead(b []byte, status int, h *asteri.Header, length int64) ([]byte, error) {
-	if status < 200 || status > 599 {
-		return b, httpfield.Misuse("status " + strconv.Itoa(status) + " is not from 200 to 599")
-	}
-	at := x.session.at
-	final := length != httpfield.LengthUnknown
-	var facts httpfield.ResponseFacts
-	b, err := at.prepared.appendStart(b, status, h, &facts)
+func (x *transaction) chooseFraming(head *exchange.Head) {
 	switch {
-	case err != nil:
-		return b, err
-	case facts.Upgrade && status != 426:
-		return b, httpfield.ErrConnectionField([]byte("Upgrade"))
-	case length == httpfield.LengthUnknown:
-		length = facts.Length
-	case facts.Length != httpfield.LengthUnknown:
-		return b, httpfield.MisuseOf("second Content-Length", []byte("Content-Length"))
-	}
-	x.status = status
-	x.chooseFraming(status, length)
-	b = x.appendFraming(b, status, length, final)
-	b = x.appendConnection(b, &facts, final)
-	b = x.appendID(b, h)
-	return at.appendEnd(b, &facts, x.session.peer.TLS != nil), nil
-}
-
-func (x *exchange) chooseFraming(status int, length int64) {
-	x.left = 0
-	switch {
-	case !httpfield.HasContent(status) || x.req.Method == "HEAD":
+	case !head.Content:
 		x.framing = frameNone
-	case length != httpfield.LengthUnknown:
+	case head.Fixed:
 		x.framing = frameLength
-		x.left = length
 	case x.modern:
 		x.framing = frameChunked
 	default:
@@ -111,27 +81,22 @@ func (x *exchange) chooseFraming(status int, length int64) {
 	}
 }
 
-// appendFraming appends the field that delimits the content. A response without
-// content to HEAD, or 304, keeps the length that its content would have (RFC
-// 9110 section 8.6), if the handler gave it; 204 must not have one.
-func (x *exchange) appendFraming(b []byte, status int, length int64, final bool) []byte {
+// appendFraming appends the field that delimits the content.
+func (x *transaction) appendFraming(b []byte, head *exchange.Head) []byte {
 	switch {
 	case x.framing == frameChunked:
 		return append(b, "Transfer-Encoding: chunked\r\n"...)
-	case status == 205:
-		length = 0
-	case length == httpfield.LengthUnknown, status == 204, status == 304 && final:
+	case head.Length == httpfield.LengthUnknown:
 		return b
 	}
-	return append(b, x.session.at.lengthLine(length)...)
+	return append(b, x.session.at.lengthLine(head.Length)...)
 }
 
 // appendConnection decides whether the connection is kept after this response.
-// final says that the whole response is known: nobody will read the request body.
-func (x *exchange) appendConnection(b []byte, facts *httpfield.ResponseFacts, final bool) []byte {
-	s := x.session
+func (x *transaction) appendConnection(b []byte, head *exchange.Head) []byte {
+	s, facts := x.session, &head.Facts
 	switch {
-	case facts.Close, s.stopping, x.framing == frameClose, s.eof && !s.paused, x.bodyUnwanted(final):
+	case head.Last, facts.Close, s.stopping, x.framing == frameClose, s.eof && !s.paused, x.bodyUnwanted(head.Whole):
 		x.keepAlive = false
 	}
 	switch {
@@ -147,16 +112,12 @@ func (x *exchange) appendConnection(b []byte, facts *httpfield.ResponseFacts, fi
 	return b
 }
 
-// appendID tells the client the request's id, unless the application has.
-func (x *exchange) appendID(b []byte, h *asteri.Header) []byte {
-	id, name := x.req.Handling.ID, x.session.at.settings.RequestIDField
-	if id == "" || name == "" || h.Has(name) {
-		return b
-	}
+// appendID tells the client the request's id.
+func (x *transaction) appendID(b []byte) []byte {
 	before := len(b)
-	b = append(append(b, name...), ": "...)
+	b = append(append(b, x.session.at.Settings.RequestIDField...), ": "...)
 	value := len(b)
-	if b = append(b, id...); !httpfield.IsValue(b[value:]) {
+	if b = append(b, x.Request().Handling.ID...); !httpfield.IsValue(b[value:]) {
 		return b[:before]
 	}
 	return append(b, '\r', '\n')
@@ -165,12 +126,12 @@ func (x *exchange) appendID(b []byte, h *asteri.Header) []byte {
 // bodyUnwanted tells whether the rest of the request body is in the way: nobody
 // reads it, and the client waits to be asked for it (RFC 9110 section 10.1.1), or
 // it is long and nobody will.
-func (x *exchange) bodyUnwanted(final bool) bool {
+func (x *transaction) bodyUnwanted(final bool) bool {
 	body := &x.session.body
-	if body.done() || x.sink != nil {
+	if body.done() || x.Asked() {
 		return false
 	}
-	return x.expects100 || final && body.kind == bodyFixed && body.left > maxDiscard
+	return x.WaitsToContinue() || final && body.kind == bodyFixed && body.left > maxDiscard
 }
 
 // appendRefusal appends a whole response to a request that could not be parsed.

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/loop"
@@ -16,16 +16,13 @@ import (
 type session struct {
 	conn loop.Conn
 	at   *local
-	x    *exchange // the request being answered, nil between requests
-	head *head     // the head being read, nil unless some of it has arrived
+	x    *transaction // being answered, nil between requests
+	head *head        // the head being read, nil unless some of it has arrived
 	body bodyReader
 	peer asteri.Peer
 
-	// Body deadlines. Time counts only while bytes are asked for.
-	bodySince  int64 // when the present wait began, by the clock of deadlines
-	bodyWaited time.Duration
-	discarded  int // body bytes dropped after the answer
-	occupied   int // bytes counted for the head of a request that is being answered
+	discarded int           // body bytes dropped after the answer
+	wait      exchange.Wait // for them
 
 	phase    phase
 	timer    timerKind
@@ -61,15 +58,13 @@ var (
 func newSession(c loop.Conn, at *local) *session {
 	s := &session{conn: c, at: at}
 	s.peer = onloop.Peer(c.Info())
-	s.startTimer(timerHeader, at.settings.Timeouts.Header)
+	s.startTimer(timerHeader, at.Settings.Timeouts.Header)
 	return s
 }
 
 // OnData reads requests and their bodies as far as it can.
 func (s *session) OnData(in []byte) (consumed int, err error) {
-	if s.timer == timerBody {
-		s.countBodyTime()
-	}
+	s.wait.End(s.at.Local)
 	s.inData = true
 	for !s.paused && consumed < len(in) {
 		used := s.step(in[consumed:])
@@ -129,7 +124,7 @@ func (s *session) readHead(p []byte) int {
 		}
 		h = s.at.takeHead()
 		if size = h.again(p); size == 0 {
-			h.reset(&s.at.settings.Limits)
+			h.reset(&s.at.Settings.Limits)
 		}
 	}
 	if size == 0 {
@@ -146,7 +141,7 @@ func (s *session) readHead(p []byte) int {
 		h.remember(p[:size])
 		s.head = nil
 	}
-	x := s.at.takeExchange()
+	x := s.at.takeTransaction()
 	x.begin(s, h, p[:size])
 	s.body.begin(h)
 	refusal := h.check()
@@ -160,35 +155,31 @@ func (s *session) readHead(p []byte) int {
 // serve hands an exchange to the handler, unless its head was refused. If it is
 // over when the handler returns, and the handler kept nothing of it, it is used
 // again.
-func (s *session) serve(x *exchange, refusal *asteri.StatusError) {
+func (s *session) serve(x *transaction, refusal *asteri.StatusError) {
 	s.x = x
 	if s.eof {
-		x.cause = asteri.ErrHalfClosed // OnCancel reports it
+		x.PeerHadEnded()
+	}
+	if s.stopping {
+		x.Shutdown()
+	}
+	if s.high {
+		x.Congested()
 	}
 	s.timer = timerNone
-	s.bodyWaited = 0
 	s.phase = phaseWait
 	if !s.body.done() {
 		s.phase = phaseBody
 	}
-	x.serving = true
 	if refusal == nil && s.conn.Heavy() {
 		refusal = httpfield.ErrMemory
 	}
-	if refusal != nil {
-		x.fail(refusal)
-	} else {
-		x.callHandler()
-	}
-	x.serving = false
+	x.Serve(s.body.done(), refusal)
 	switch {
-	case !x.over:
-		x.kept = true
-		x.turn.Begin(s.at.awake())
-		s.occupied = cap(x.arena)
-		s.conn.Reserve(s.occupied)
-	case x.reusable():
-		s.at.putExchange(x)
+	case !x.Over():
+		x.Occupy(0)
+	case x.Reusable():
+		s.at.putTransaction(x)
 	}
 }
 
@@ -197,11 +188,11 @@ func (s *session) readBody(p []byte) int {
 	x := s.x
 	room := maxDiscard
 	if x != nil {
-		if x.sink == nil {
+		if !x.Asked() {
 			s.pause() // nobody has asked yet
 			return 0
 		}
-		room = asteri.BodyWindow - x.window
+		room = x.Takes()
 	}
 	part := s.body.next(p, room, s.at)
 	if part.refusal != nil {
@@ -220,11 +211,12 @@ func (s *session) readBody(p []byte) int {
 		s.phase = phaseWait
 	}
 	if len(part.content) > 0 {
-		x.deliver(part.content)
+		_ = x.Receive(part.content) // which is as long as was announced
 	}
 	if s.x == x && s.body.done() {
-		x.endBody(part.trailer)
+		_ = x.ReceiveEnd(part.trailer)
 	}
+	s.dropFailed()
 	return part.used
 }
 
@@ -243,20 +235,22 @@ func (s *session) nextRequest() {
 	s.timer = timerNone
 }
 
-// bodyFailed ends a body that is malformed, too long, too slow or cut short. An
-// answer that has begun may go on; what its handler makes of the error is its
-// own matter. Otherwise the client is told.
+// bodyFailed ends a body that is malformed, too long or cut short.
 func (s *session) bodyFailed(cause *asteri.StatusError) {
 	x := s.x
-	switch {
-	case x == nil:
+	if x == nil {
 		s.close(true)
-	case x.started:
-		x.keepAlive = false
+		return
+	}
+	x.BodyFailed(cause)
+	s.dropFailed()
+}
+
+// dropFailed drops what comes of a body that has failed, while the answer goes on: see
+// exchangeOver.
+func (s *session) dropFailed() {
+	if s.phase == phaseBody && s.x != nil && s.x.BodyClosed() {
 		s.phase = phaseDrop
-		x.failBody(cause)
-	default:
-		x.fail(cause)
 	}
 }
 
@@ -267,24 +261,18 @@ func (s *session) refuse(h *head, refusal *asteri.StatusError) {
 	b := s.at.appendRefusal(s.at.buf[:0], refusal)
 	s.conn.Write(b)
 	s.at.putBuf(b)
-	if s.at.settings.Observer != nil {
-		guard.Observe(s.at.settings.Observer, &asteri.Record{
-			Home: s.at.loop, Peer: &s.peer, Status: refusal.Code, BytesSent: int64(len(b)), Err: refusal,
-		}, s.at.settings.Logger)
-	}
+	s.at.Observe(asteri.Record{Peer: &s.peer, Status: refusal.Code, BytesSent: int64(len(b)), Err: refusal})
 	s.close(true)
 }
 
 // exchangeOver is called by the exchange when its response is complete. The
 // connection goes on to the next request, if it can.
-func (s *session) exchangeOver(x *exchange) {
-	s.x = nil
-	s.discarded = 0
-	s.vacate()
+func (s *session) exchangeOver(x *transaction) {
+	s.letGo(x)
 	switch {
 	case s.phase == phaseOver:
 		return
-	case !x.keepAlive || s.stopping:
+	case !x.keepAlive || s.stopping || x.BodyClosed() && !s.body.done():
 		s.phase = phaseClosing
 	case s.body.done():
 		s.nextRequest()
@@ -311,12 +299,11 @@ func (s *session) exchangeOver(x *exchange) {
 	s.arm()
 }
 
-// vacate takes back what was counted for the head of a request.
-func (s *session) vacate() {
-	if s.occupied > 0 {
-		s.conn.Reserve(-s.occupied)
-		s.occupied = 0
-	}
+// letGo has the session forget x, which is over.
+func (s *session) letGo(x *transaction) {
+	s.x = nil
+	s.discarded, s.wait = 0, exchange.Wait{}
+	x.Vacate()
 }
 
 // inputEnded is called when the peer has half-closed and all that it sent has
@@ -338,8 +325,7 @@ func (s *session) OnEOF() {
 	first, more := !s.eof, s.paused
 	s.eof = true
 	if s.x != nil && first {
-		s.x.turn.Begin(s.at.awake())
-		s.x.cancel(asteri.ErrHalfClosed)
+		s.x.PeerEnded()
 	}
 	if !more && s.phase != phaseOver {
 		s.inputEnded()
@@ -351,7 +337,7 @@ func (s *session) OnEOF() {
 func (s *session) OnDrain() {
 	s.high = false
 	if s.x != nil {
-		s.x.drained()
+		s.x.Drained()
 	}
 	if s.paused && s.x == nil && s.phase != phaseOver {
 		s.resume()
@@ -362,6 +348,9 @@ func (s *session) OnDrain() {
 // OnShutdown closes the connection once it has nothing in hand.
 func (s *session) OnShutdown() {
 	s.stopping = true
+	if s.x != nil {
+		s.x.Shutdown()
+	}
 	switch {
 	case s.x != nil || s.head != nil:
 	case s.phase == phaseHead && !s.paused:
@@ -378,12 +367,10 @@ func (s *session) OnShed() {
 	switch {
 	case s.Idle():
 		s.close(false)
-	case x == nil || x.started:
+	case x == nil || x.Begun():
 		s.conn.Abort(loop.Shed)
 	default:
-		x.keepAlive = false
-		s.phase = phaseDrop
-		x.fail(httpfield.ErrMemory)
+		x.Fail(httpfield.ErrMemory)
 	}
 }
 
@@ -399,9 +386,8 @@ func (s *session) OnClose(cause error) {
 	s.phase = phaseOver
 	s.head = nil
 	if x := s.x; x != nil {
-		s.x = nil
-		s.vacate()
-		x.lost(onloop.Gone(cause))
+		s.letGo(x)
+		x.Cancel(onloop.Gone(cause))
 	}
 }
 
@@ -419,20 +405,16 @@ func (s *session) pause() {
 	}
 }
 
-// resume has input offered again. If the peer has half-closed, the end must be
-// told again too, behind the bytes that were kept: that is what happens to a
-// connection that changes hands.
+// resume has input offered again, and the end of it.
 func (s *session) resume() {
-	if !s.paused {
-		return
+	if s.paused {
+		s.paused = false
+		s.conn.ResumeRead()
 	}
-	s.paused = false
-	if s.eof {
-		s.conn.Replace(s)
-		return
-	}
-	s.conn.ResumeRead()
 }
+
+// write queues a copy of p.
+func (s *session) write(p []byte) (queued int) { return s.wrote(s.conn.Write(p)) }
 
 // wrote notes whether writers should wait; OnDrain will tell when not any more.
 func (s *session) wrote(queued int) int {

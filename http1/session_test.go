@@ -494,7 +494,7 @@ func TestDeadlines(t *testing.T) {
 		c := start(post("500", "") + strings.Repeat("x", 99))
 		k.last(t).ReadBody(new(bodyLog))
 		c.runPosts()
-		c.session.(*session).bodyWaited = 6 * time.Second // 240 B/s want 1440 bytes by now
+		c.pass(6 * time.Second) // 240 B/s want 1440 bytes by now
 		c.feed([]byte("y"))
 		wantHas(t, c.take(), "HTTP/1.1 408 ")
 	})
@@ -502,7 +502,7 @@ func TestDeadlines(t *testing.T) {
 		c := start(post("5000", "") + strings.Repeat("x", 1500))
 		k.last(t).ReadBody(new(bodyLog))
 		c.runPosts()
-		c.session.(*session).bodyWaited = 6 * time.Second
+		c.pass(6 * time.Second)
 		c.feed([]byte("y"))
 		if !c.open() {
 			t.Error("closed")

@@ -24,18 +24,18 @@ func (t Takeover) Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protoco
 }
 
 // takenOver hands the connection over if the request of x asks for it.
-func (s *session) takenOver(x *exchange) bool {
+func (s *session) takenOver(x *transaction) bool {
 	t := s.at.takeover
 	if t == nil || !x.upgradable || s.stopping || !s.body.done() || !x.offered(t.Token) {
 		return false
 	}
 	s.startTimer(timerNone, 0)
-	next := t.Session(s.conn, &x.req)
+	next := t.Session(s.conn, x.Request())
 	if next == nil {
 		return false
 	}
 	s.phase = phaseOver
-	s.at.putExchange(x)
+	s.at.putTransaction(x)
 	s.conn.Replace(next)
 	return true
 }

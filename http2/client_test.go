@@ -205,7 +205,7 @@ func (c *client) wantEnd(code xhttp2.ErrCode) {
 	if !c.conn.closed {
 		c.t.Error("the connection is not closed")
 	}
-	if n := len(c.session().streams); n != 0 {
+	if n := len(c.session().streams.Open); n != 0 {
 		c.t.Errorf("%d streams are left", n)
 	}
 }

@@ -64,7 +64,7 @@ func (c *clock) settingsDone() {
 	if c.s.rtt == 0 {
 		c.s.rtt = time.Duration(c.now() - c.began)
 	}
-	if len(c.s.streams) == 0 && c.idle == 0 {
+	if len(c.s.streams.Open) == 0 && c.idle == 0 {
 		c.becomeIdle()
 	}
 }
@@ -93,7 +93,7 @@ func (c *clock) stalls(st *serverStream) {
 		st.stalled = c.in(c.patience())
 		c.watch(st.stalled)
 	}
-	if !st.paced && !st.Tunnelled() {
+	if !st.paced && st.x != nil {
 		st.paced = true
 		c.lookLater()
 	}
@@ -138,15 +138,15 @@ func (c *clock) lookAround() {
 		return
 	}
 	again := c.paced
-	for _, st := range c.s.snapshot() {
+	c.s.streams.Each(func(st *serverStream) {
 		switch {
-		case !st.paced || st.closed:
+		case !st.paced || st.state == streamClosed:
 		case st.pace.Look(now, 0, limit):
-			st.reset(codeCancel, asteri.ErrClientGone)
+			st.end(resetByUs, codeCancel, asteri.ErrClientGone)
 		default:
 			again = true
 		}
-	}
+	})
 	if again {
 		c.lookLater()
 	}
@@ -167,7 +167,7 @@ func (c *clock) noMoreWindows() {
 	if c.stall != 0 {
 		c.stall = at
 	}
-	for _, st := range c.s.streams {
+	for _, st := range c.s.streams.Open {
 		if st.stalled != 0 {
 			st.stalled = at
 		}
@@ -227,7 +227,7 @@ func (c *clock) check() {
 	if s.block == nil {
 		c.block = 0
 	}
-	if len(s.streams) > 0 || s.block != nil {
+	if len(s.streams.Open) > 0 || s.block != nil {
 		c.idle = 0
 	}
 	late := func(at int64) bool { return at != 0 && at <= now }
@@ -254,13 +254,13 @@ func (c *clock) check() {
 	for _, at := range []int64{c.settings, c.block, c.idle, c.stall, c.goodbye, c.look, c.handlers} {
 		c.watch(at)
 	}
-	for _, st := range s.snapshot() {
-		if late(st.stalled) && !st.closed {
-			st.reset(codeCancel, asteri.ErrClientGone)
+	s.streams.Each(func(st *serverStream) {
+		if late(st.stalled) && st.state != streamClosed {
+			st.end(resetByUs, codeCancel, asteri.ErrClientGone)
 		} else {
 			c.watch(st.stalled)
 		}
-	}
+	})
 }
 
 // watchHandlers has handlers looked at within d: one of them may be late then.
@@ -274,25 +274,25 @@ func (c *clock) watchHandlers(d time.Duration) {
 // checkHandlers ends exchanges whose handlers are late.
 func (c *clock) checkHandlers() {
 	c.handlers = 0
-	for _, st := range c.s.snapshot() {
-		if !st.closed {
-			c.watchHandlers(st.CheckHandler())
+	c.s.streams.Each(func(st *serverStream) {
+		if st.state != streamClosed {
+			c.watchHandlers(st.party.CheckHandler())
 		}
-	}
+	})
 }
 
 // checkBodies ends bodies that are late and waits for the next one that may be.
 func (c *clock) checkBodies() {
 	c.bodies = 0
-	for _, st := range c.s.snapshot() {
+	c.s.streams.Each(func(st *serverStream) {
 		switch {
-		case st.closed:
+		case st.state == streamClosed:
 		case st.discardBy == 0:
-			c.watchBodies(st.CheckBody())
+			c.watchBodies(st.party.CheckBody())
 		case st.discardBy <= c.now():
 			st.Reset(nil)
 		default:
 			c.watchBodies(time.Duration(st.discardBy - c.now()))
 		}
-	}
+	})
 }

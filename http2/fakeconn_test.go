@@ -191,7 +191,7 @@ func (c *fakeConn) Full() bool                             { return false }
 func (c *fakeConn) Congested() bool                        { return len(c.queue) >= c.high }
 func (c *fakeConn) SetWaterMarks(high, low int)            { c.high, c.low = high, low }
 func (c *fakeConn) PauseRead()                             { c.paused = true }
-func (c *fakeConn) ResumeRead()                            { c.paused = false }
+func (c *fakeConn) ResumeRead()                            { c.paused, c.eofTold = false, false }
 func (c *fakeConn) SetTimer(t loop.Timer, d time.Duration) { c.timers[t] = d }
 func (c *fakeConn) Info() *loop.ConnInfo                   { return &c.info }
 func (c *fakeConn) Loop() *loop.Loop                       { return c.loop }

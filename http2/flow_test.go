@@ -10,6 +10,7 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 )
 
 // sized answers with as much content as the path says.
@@ -221,13 +222,13 @@ func TestBacklog(t *testing.T) {
 			}
 		}
 	}
-	if s := c.session(); total > 2*maxBacklog+100*asteri.LowWater || s.backlog != total {
-		t.Errorf("%d bytes wait, %d are counted", total, s.backlog)
+	if s := c.session(); total > 2*exchange.MaxBacklog+100*asteri.LowWater || s.streams.Backlog() != total {
+		t.Errorf("%d bytes wait, %d are counted", total, s.streams.Backlog())
 	}
 	must(t, c.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1 << 20}))
 	must(t, c.WriteWindowUpdate(0, 1<<30))
 	c.send()
-	if n := c.session().backlog; n != 0 {
+	if n := c.session().streams.Backlog(); n != 0 {
 		t.Errorf("%d bytes are still counted", n)
 	}
 }

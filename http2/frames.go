@@ -23,13 +23,13 @@ func (s *session) onData(h frameHeader, p []byte) error {
 	if err := s.payForData(len(content)); err != nil {
 		return err
 	}
-	st := s.streams[h.stream]
+	st := s.streams.Open[h.stream]
 	if st == nil {
 		return s.dataOnNone(h.stream)
 	}
 	st.recvWindow -= h.length
 	switch {
-	case st.inputDone:
+	case !st.receives():
 		return streamError{st.id, codeStreamClosed, "DATA behind the end of the request"}
 	case st.recvWindow < 0:
 		return streamError{st.id, codeFlowControl, "more content than the window of the stream"}
@@ -41,10 +41,10 @@ func (s *session) onData(h frameHeader, p []byte) error {
 	if padding := h.length - len(content); padding > 0 {
 		st.Credit(padding)
 	}
-	if err := st.Receive(content); err != nil {
+	if err := st.party.Receive(content); err != nil {
 		return streamError{st.id, codeProtocol, err.Error()}
 	}
-	if h.has(flagEndStream) && !st.closed {
+	if h.has(flagEndStream) && st.state != streamClosed {
 		return s.endInput(st, nil)
 	}
 	return nil
@@ -106,7 +106,7 @@ func (s *session) onWindowUpdate(h frameHeader, p []byte) error {
 		s.clock.connectionMoves()
 		return nil // OnData pumps at its end
 	}
-	st := s.streams[h.stream]
+	st := s.streams.Open[h.stream]
 	switch {
 	case st == nil && s.idleStream(h.stream):
 		return connError{codeProtocol, "WINDOW_UPDATE on a stream that was not begun"}
@@ -131,12 +131,11 @@ func (s *session) onRSTStream(h frameHeader, p []byte) error {
 	case len(p) != 4:
 		return connError{codeFrameSize, "RST_STREAM is not of 4 bytes"}
 	}
-	st := s.streams[h.stream]
+	st := s.streams.Open[h.stream]
 	if st == nil {
 		return s.pay(1, "too many RST_STREAM frames")
 	}
-	st.forget(false)
-	st.abandon(asteri.ErrClientGone)
+	st.end(resetByClient, codeNo, asteri.ErrClientGone)
 	if !s.resets.Pay(1, s.at.Home.Now()) {
 		return errCalm("too many streams are reset")
 	}
@@ -165,15 +164,6 @@ func (s *session) faultOf(id uint32, code errorCode, reason string) error {
 	return streamError{id, code, reason}
 }
 
-// earlyPriority is a priority for a stream that is to come.
-type earlyPriority struct {
-	stream   uint32
-	priority httpfield.Priority
-}
-
-// maxEarly bounds the priorities of streams to come.
-const maxEarly = 16
-
 // onPriorityUpdate changes the priority of a stream, RFC 9218 section 7.1.
 func (s *session) onPriorityUpdate(h frameHeader, p []byte) error {
 	switch {
@@ -188,27 +178,15 @@ func (s *session) onPriorityUpdate(h frameHeader, p []byte) error {
 	id := binary.BigEndian.Uint32(p) & streamMask
 	s.priorities = true
 	to := httpfield.ParsePriority(p[4:], httpfield.DefaultPriority)
-	switch st := s.streams[id]; {
+	switch st := s.streams.Open[id]; {
 	case id == 0:
 		return connError{codeProtocol, "PRIORITY_UPDATE of stream 0"}
 	case st != nil:
 		st.prioritize(to)
 	case id > s.last && id%2 == 1:
-		s.addEarly(earlyPriority{id, to})
+		s.streams.Prioritize(id, to)
 	}
 	return nil
-}
-
-func (s *session) addEarly(e earlyPriority) {
-	for i := range s.early {
-		if s.early[i].stream == e.stream {
-			s.early[i] = e
-			return
-		}
-	}
-	if len(s.early) < maxEarly {
-		s.early = append(s.early, e)
-	}
 }
 
 // onPing answers a PING, or takes the answer to ours.
@@ -304,7 +282,7 @@ const maxSentFrame = 32 << 10
 func (s *session) setInitialWindow(n int) error {
 	by := n - s.initialWindow
 	s.initialWindow = n
-	for _, st := range s.streams {
+	for _, st := range s.streams.Open {
 		if st.sendWindow += by; st.sendWindow > maxWindow {
 			return connError{codeFlowControl, "window of a stream is too large"}
 		}

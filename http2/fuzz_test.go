@@ -157,12 +157,12 @@ func FuzzSession(f *testing.F) {
 			}
 			c.settle()
 			s := c.session()
-			if len(s.streams) > 8 {
-				t.Fatalf("%d streams are open", len(s.streams))
+			if len(s.streams.Open) > 8 {
+				t.Fatalf("%d streams are open", len(s.streams.Open))
 			}
-			for _, st := range s.streams {
-				if st.closed || st.recvWindow < 0 {
-					t.Fatalf("stream %d: closed %v, window %d", st.id, st.closed, st.recvWindow)
+			for _, st := range s.streams.Open {
+				if st.state == streamClosed || st.recvWindow < 0 {
+					t.Fatalf("stream %d: closed %v, window %d", st.id, st.state == streamClosed, st.recvWindow)
 				}
 			}
 			if n := c.conn.Queued(); n > pauseMark+2*sendHigh {
@@ -174,7 +174,7 @@ func FuzzSession(f *testing.F) {
 		if c.conn.open() {
 			c.conn.session.OnClose(errTest)
 		}
-		if n := len(c.session().streams); n != 0 {
+		if n := len(c.session().streams.Open); n != 0 {
 			t.Fatalf("%d streams are left", n)
 		}
 	})

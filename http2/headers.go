@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -58,10 +59,10 @@ func dependsOnItself(id uint32, p []byte) bool {
 // beginBlock finds out what a header section is for. One without a stream is decoded
 // for nothing but the dynamic table.
 func (s *session) beginBlock(b *headerBlock) error {
-	switch st := s.streams[b.id]; {
+	switch st := s.streams.Open[b.id]; {
 	case b.id%2 == 0:
 		return connError{codeProtocol, "stream of a client with an even number"} // RFC 9113 section 5.1.1
-	case st != nil && st.inputDone:
+	case st != nil && !st.receives():
 		b.fault = streamError{b.id, codeStreamClosed, "HEADERS behind the end of the request"}
 	case st != nil:
 		if !b.endStream && b.fault == nil {
@@ -98,13 +99,13 @@ func (s *session) beginRequest(b *headerBlock) {
 	switch {
 	case s.goodbye.said: // the client will ask again elsewhere
 		return
-	case len(s.streams)+s.loose() >= s.at.config.MaxConcurrentStreams:
+	case len(s.streams.Open)+s.streams.AtWork(s.at.Awake(), nil) >= s.at.config.MaxConcurrentStreams:
 		b.fault = streamError{b.id, codeRefusedStream, "too many streams"}
 		return
 	}
 	st := s.at.takeStream()
 	st.open(s, b.id)
-	st.Head(b.head)
+	st.x.Head(b.head)
 	b.st = st
 }
 
@@ -142,10 +143,6 @@ func (s *session) addFragment(p []byte, last bool) error {
 // headLimit returns the limit of a head, which is counted in int32.
 func (s *session) headLimit() int { return min(s.at.Settings.Limits.Head, maxMaxFrameSize) }
 
-// maxExpansion is by how much a header section may exceed the limit and still be
-// answered 431.
-const maxExpansion = 16
-
 // decodeBlock acts on a section that is complete.
 func (s *session) decodeBlock(b *headerBlock, p []byte) error {
 	var emit func(name, value string)
@@ -156,7 +153,7 @@ func (s *session) decodeBlock(b *headerBlock, p []byte) error {
 		return err
 	}
 	switch {
-	case b.st != nil && b.head.Size() > maxExpansion*s.headLimit():
+	case b.st != nil && exchange.Expands(b.head, s.headLimit()):
 		return errCalm("header section expands too much")
 	case b.trailer != nil:
 		return s.endTrailer(b)
@@ -186,29 +183,30 @@ func (s *session) endRequest(b *headerBlock) error {
 		return streamError{b.id, codeProtocol, err.Error()}
 	}
 	s.prioritizeNew(st, &b.head.Facts)
-	st.inputDone = b.endStream
+	if b.endStream {
+		st.state = streamHalfRemote
+	}
 	s.idle.Earn(earnedByRequest)
 	if s.stopping {
-		st.Shutdown()
+		st.x.Shutdown()
 	}
 	if refusal == nil && s.conn.Heavy() {
 		refusal = httpfield.ErrMemory
 	}
-	if refusal != nil {
-		st.Refuse(b.head, b.endStream, refusal)
-	} else {
-		st.Serve(b.head, b.endStream)
-	}
+	st.x.HeadDone(b.head)
+	st.x.Serve(b.endStream, refusal)
 	// Most streams are done by now, and never enter the table.
 	switch {
-	case st.closed:
+	case st.state == streamClosed:
 		s.recycle(st)
 	case s.state == stateClosed:
-		st.lose(errConnection)
+		st.end(lost, codeNo, errConnection)
 	default:
-		s.streams[st.id] = st
-		st.Occupy()
-		s.clock.watchHandlers(st.Patience())
+		s.streams.Open[st.id] = st
+		if st.x != nil {
+			st.x.Occupy(exchange.Footprint)
+		}
+		s.clock.watchHandlers(st.party.Patience())
 	}
 	return nil
 }
@@ -219,31 +217,24 @@ var errConnection = fmt.Errorf("%w: HTTP/2 connection failed", asteri.ErrClientG
 
 // recycle uses a stream again that is gone and that nobody has kept.
 func (s *session) recycle(st *serverStream) {
-	if st.Reusable() {
+	if st.x != nil && st.x.Reusable() {
 		s.at.putStream(st)
 	}
 }
 
-// prioritizeNew gives a new stream its priority, RFC 9218 sections 5 and 7: the
-// last word is a PRIORITY_UPDATE frame's, which may have come before.
+// prioritizeNew gives a new stream its priority, RFC 9218 section 5.
 func (s *session) prioritizeNew(st *serverStream, facts *httpfield.RequestFacts) {
-	st.priority = facts.Priority
-	if !facts.Prioritized && !s.priorities {
+	var said bool
+	st.priority, said = s.streams.Priority(st.id, facts)
+	if !said && !s.priorities {
 		st.priority.Incremental = true
-	}
-	for i := range s.early {
-		if s.early[i].stream == st.id {
-			st.priority = s.early[i].priority
-			s.early = append(s.early[:i], s.early[i+1:]...)
-			return
-		}
 	}
 }
 
 // endTrailer ends a request with its trailer section.
 func (s *session) endTrailer(b *headerBlock) error {
 	st := b.st
-	if st.closed {
+	if st.state == streamClosed {
 		return nil
 	}
 	err := b.fault
@@ -265,10 +256,10 @@ func (s *session) endTrailer(b *headerBlock) error {
 
 // endInput passes on that the client has sent all.
 func (s *session) endInput(st *serverStream, trailer *asteri.Header) error {
-	if err := st.ReceiveEnd(trailer); err != nil {
+	if err := st.party.ReceiveEnd(trailer); err != nil {
 		return streamError{st.id, codeProtocol, err.Error()}
 	}
-	if !st.closed {
+	if st.state != streamClosed {
 		st.inputEnded()
 	}
 	return nil

@@ -2,7 +2,7 @@
 // extended CONNECT (RFC 8441) and priorities (RFC 9218).
 //
 // The parts: session is one connection, serverStream one stream with its exchange
-// (package internal/stream); frame and encoder are pure codecs. The session is
+// (package internal/exchange); frame and encoder are pure codecs. The session is
 // given whole frames only, out of the bytes of OnData, and works on them in place.
 //
 // # What is sent next

@@ -3,19 +3,20 @@ package http2
 import (
 	"encoding/binary"
 
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/stream"
 	"github.com/asteri/asteri-loop/loop"
 )
 
 // local is what the sessions of one protocol on one loop share. It belongs to the
 // loop's goroutine.
 type local struct {
-	*stream.Local
+	*exchange.Local
 	config *Config
 	hello  []byte      // what a connection begins with: SETTINGS and its window
 	tight  func() bool // memory is short
 
+	section exchange.Section
 	batch   []byte // frames of the session that is within OnData
 	scratch []byte // frames of any other
 	streams []*serverStream
@@ -31,10 +32,11 @@ const (
 
 func newLocal(p *protocol, l *loop.Loop) *local {
 	return &local{
-		Local:  stream.NewLocal(&p.settings, l),
-		config: &p.config,
-		hello:  appendHello(nil, &p.config, p.settings.Limits.Head),
-		tight:  l.Budget().Tight,
+		Local:   exchange.NewLocal(&p.settings, l),
+		section: exchange.NewSection(&p.settings),
+		config:  &p.config,
+		hello:   appendHello(nil, &p.config, p.settings.Limits.Head),
+		tight:   l.Budget().Tight,
 	}
 }
 
@@ -87,7 +89,7 @@ func (at *local) takeStream() *serverStream {
 
 // putStream takes back a stream that nobody else refers to.
 func (at *local) putStream(st *serverStream) {
-	if st.Retire() && len(at.streams) < maxSpare {
+	if st.x.Retire() && len(at.streams) < maxSpare {
 		at.streams = append(at.streams, st)
 	}
 }

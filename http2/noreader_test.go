@@ -6,6 +6,7 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 )
 
 // A client that sends nothing more opens no window any more: what waits for one is
@@ -46,7 +47,7 @@ func TestGreedyClientsTakeTurns(t *testing.T) {
 		served := 0
 		c := newClientWith(t, []xhttp2.Setting{{ID: xhttp2.SettingInitialWindowSize, Val: 0}}, Config{}, asteri.HandlerFunc(func(x asteri.Exchange) {
 			served++
-			_ = x.Respond(200, nil, make([]byte, maxBacklog))
+			_ = x.Respond(200, nil, make([]byte, exchange.MaxBacklog))
 		}))
 		const asked = 10
 		for id := uint32(1); id < 2*asked; id += 2 {

@@ -1,11 +1,6 @@
 package http2
 
-import (
-	"time"
-
-	"github.com/asteri/asteri-loop/internal/purse"
-	"github.com/asteri/asteri-loop/internal/stream"
-)
+import "github.com/asteri/asteri-loop/internal/purse"
 
 // idlePurse is for frames other than requests and content. Some of them are an
 // honest client's: windows that it opens, a PING to measure the round trip. What
@@ -66,36 +61,4 @@ func (g *goneStreams) how(id uint32) goneHow {
 		}
 	}
 	return goneUnknown
-}
-
-// loosened is a stream that is gone while its handler runs. It counts as open, for
-// otherwise a client could have any number of handlers run at a time.
-type loosened struct {
-	exchange *stream.Exchange
-	until    time.Time
-}
-
-// loosenedTime bounds for how long a handler counts that never says that it is
-// done.
-const loosenedTime = 30 * time.Second
-
-func (s *session) loosen(st *serverStream) {
-	s.left = append(s.left, loosened{&st.Exchange, s.at.Home.Now().Add(loosenedTime)})
-}
-
-// loose returns how many handlers run for streams that are gone.
-func (s *session) loose() int {
-	if len(s.left) == 0 {
-		return 0
-	}
-	now := s.at.Home.Now()
-	kept := s.left[:0]
-	for _, l := range s.left {
-		if !l.exchange.LetGo() && now.Before(l.until) {
-			kept = append(kept, l)
-		}
-	}
-	clear(s.left[len(kept):])
-	s.left = kept
-	return len(kept)
 }

@@ -64,7 +64,7 @@ func (q *schedule) remove(st *serverStream) {
 // makeReady puts a stream that has something to send into the schedule, if its
 // window allows it, and sends if there is room.
 func (st *serverStream) makeReady() {
-	if st.ready || st.closed || !st.sendable() {
+	if st.ready || st.state == streamClosed || !st.sendable() {
 		return
 	}
 	st.s.schedule.add(st)
@@ -156,7 +156,7 @@ func (s *session) sendFrom(st *serverStream) {
 	p := st.queue.Peek(min(st.sendWindow, s.sendWindow, s.maxFrame))
 	if len(p) == 0 && st.queue.Len() > 0 {
 		s.schedule.remove(st) // what comes next is in a file
-		st.queue.Load(s.at.Local, &s.loads, st.loaded)
+		st.queue.Load(s.at.Local, &s.streams.Loads, st.loaded)
 		return
 	}
 	more := st.queue.Len() - len(p)
@@ -183,7 +183,7 @@ func (s *session) sendFrom(st *serverStream) {
 		}
 	}
 	if more < asteri.LowWater {
-		st.Drained()
+		st.party.Drained()
 	}
 }
 
@@ -216,11 +216,9 @@ func (q *schedule) addAgain(st *serverStream) {
 // loaded is called when a piece of a file has come into the queue, or cannot.
 func (st *serverStream) loaded(err error) {
 	switch {
-	case st.closed:
-	case err != nil && st.Over():
-		st.Reset(err)
+	case st.state == streamClosed:
 	case err != nil:
-		st.Abort(err)
+		st.x.FileFailed(err)
 	default:
 		st.makeReady()
 	}

@@ -4,27 +4,26 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/pace"
-	"github.com/asteri/asteri-loop/internal/stream"
 )
 
-// serverStream is one stream and the exchange on it. Its side towards the
-// exchange is stream.Wire.
-//
-// It is open until the client has sent all and all was sent to it, or until it is
-// reset; only then is it taken out of the session's table.
+// serverStream is one stream. Its side towards the exchange, or the tunnel, on it is
+// exchange.Wire.
 type serverStream struct {
-	stream.Exchange
-	s  *session
-	id uint32
+	x     *exchange.Exchange // nil if it has become a tunnel
+	party exchange.Party     // x, or the tunnel
+	s     *session
+	id    uint32
+	state streamState
 
-	queue      stream.Queue // content that waits
-	counted    int          // how much of it the session's backlog counts
-	sendWindow int          // content that the client takes on this stream; may be negative
-	recvWindow int          // content that it may send
-	credit     int          // consumed and not yet given back to recvWindow
-	window     int          // how much may be on its way or not consumed
+	queue      exchange.Queue // content that waits
+	counted    int            // how much of it the session's backlog counts
+	sendWindow int            // content that the client takes on this stream; may be negative
+	recvWindow int            // content that it may send
+	credit     int            // consumed and not yet given back to recvWindow
+	window     int            // how much may be on its way or not consumed
 	// windowSince is when recvWindow was last added to, as those of clock.
 	windowSince int64
 
@@ -33,46 +32,67 @@ type serverStream struct {
 	prev     *serverStream
 	next     *serverStream
 
-	closed    bool
-	inputDone bool // the client has sent all
-	sent      bool // all was sent to the client
-	unwanted  bool // nobody reads what the client still sends
 	stalled   int64
 	paced     bool      // pace says something
 	pace      pace.Pace // at which the client opens the stream's window
 	discardBy int64     // when to stop reading what nobody wants, as those of clock
 }
 
-var _ stream.Wire = (*serverStream)(nil)
+var _ exchange.Wire = (*serverStream)(nil)
 
 // open prepares st for a new request.
 func (st *serverStream) open(s *session, id uint32) {
-	st.s, st.id = s, id
+	if st.x == nil {
+		st.x = new(exchange.Exchange)
+	}
+	st.party = st.x
+	st.s, st.id, st.state = s, id, streamOpen
 	st.queue.CountBy(s.conn)
 	st.sendWindow = s.initialWindow
 	st.window = s.at.config.InitialWindow
 	st.recvWindow, st.windowSince = st.window, s.clock.now()
 	st.counted, st.credit, st.stalled, st.discardBy = 0, 0, 0, 0
 	st.paced, st.pace = false, pace.Pace{}
-	st.closed, st.inputDone, st.sent, st.unwanted = false, false, false, false
-	st.Init(s.at.Local, st, asteri.HTTP2, &s.peer)
+	st.x.Init(s.at.Local, st, asteri.HTTP2, &s.peer)
 }
 
-// SendHead sends a header section.
-func (st *serverStream) SendHead(fields []asteri.Field, end bool) (sent int) {
-	if st.closed {
-		return 0
+// Compose puts a header section together.
+func (st *serverStream) Compose(head *exchange.Head, h *asteri.Header) error {
+	return st.s.at.section.Compose(head, h)
+}
+
+// Commit sends the header section, and content.
+func (st *serverStream) Commit(head *exchange.Head, content []byte, end bool) {
+	if st.state == streamClosed {
+		return
 	}
 	s := st.s
+	fields := s.at.section.Complete(head, st.x)
+	bare := end && len(content) == 0
 	b := s.buffer()
 	from := len(b)
-	b = s.appendHeaders(b, st.id, fields, end)
-	sent = len(b) - from
+	b = s.appendHeaders(b, st.id, fields, bare)
+	st.x.Framed(len(b) - from)
 	s.put(b)
-	if end {
+	switch {
+	case bare:
 		st.allSent()
+	case end:
+		st.send(content, true)
 	}
-	return sent
+}
+
+// Offered implements exchange.Wire.
+func (st *serverStream) Offered(protocol []byte) (status int, err error) {
+	return st.x.OfferedConnect(protocol)
+}
+
+// Become has the stream go on as a tunnel.
+func (st *serverStream) Become() (*exchange.Tunnel, exchange.Channel) {
+	st.x.Vacate()
+	t := new(exchange.Tunnel)
+	st.x, st.party = nil, t
+	return t, st
 }
 
 // appendHeaders appends a HEADERS frame, and CONTINUATION frames if the client
@@ -106,13 +126,15 @@ func (s *session) appendHeaders(b []byte, id uint32, fields []asteri.Field, end 
 }
 
 // Send sends content, or queues what cannot be sent now.
-func (st *serverStream) Send(p []byte, end bool) (queued int) {
-	if st.closed || st.queue.Ended() || st.sent {
+func (st *serverStream) Send(p []byte) (queued int) { return st.send(p, false) }
+
+func (st *serverStream) send(p []byte, end bool) (queued int) {
+	if !st.sends() {
 		return 0
 	}
 	if st.queue.Len() == 0 && st.s.schedule.empty() {
 		p = st.sendNow(p, end)
-		if st.closed || len(p) == 0 && (!end || st.sent) {
+		if len(p) == 0 && !end || !st.sends() {
 			return 0
 		}
 	}
@@ -125,6 +147,9 @@ func (st *serverStream) Send(p []byte, end bool) (queued int) {
 	st.makeReady()
 	return st.waiting()
 }
+
+// sends tells whether something may still be sent on the stream.
+func (st *serverStream) sends() bool { return st.state <= streamHalfRemote && !st.queue.Ended() }
 
 // sendNow sends of p what the windows and the queue of the connection have room
 // for, and returns the rest.
@@ -175,7 +200,7 @@ func (st *serverStream) appendData(b, p []byte, end bool) []byte {
 
 // SendFile queues a part of a file.
 func (st *serverStream) SendFile(f asteri.File, off, n int64) (queued int) {
-	if st.closed || st.queue.Ended() || st.sent {
+	if !st.sends() {
 		f.Close()
 		return 0
 	}
@@ -184,76 +209,62 @@ func (st *serverStream) SendFile(f asteri.File, off, n int64) (queued int) {
 	return st.waiting()
 }
 
-// SendTrailer queues the end of the response with a trailer section.
-func (st *serverStream) SendTrailer(trailer *asteri.Header) {
-	if st.closed || st.queue.Ended() || st.sent {
+// End queues the end of the response.
+func (st *serverStream) End(trailer bool) {
+	if !st.sends() {
 		return
 	}
-	st.queue.End(trailer)
+	if !trailer {
+		st.send(nil, true)
+		return
+	}
+	st.queue.End(st.s.at.section.Trailer())
 	st.makeReady()
 }
 
 // Queued returns how many bytes wait to be sent.
 func (st *serverStream) Queued() int { return st.waiting() }
 
-// Kept implements stream.Wire.
-func (st *serverStream) Kept() int { return st.queue.Kept() }
+// Full implements exchange.Channel.
+func (st *serverStream) Full() bool { return st.queue.Kept() >= st.s.at.MaxQueued }
 
-// waiting returns how many bytes wait to be sent, and counts them. Where a
-// connection's streams hold much together, each is called long earlier.
+// waiting returns how many bytes wait to be sent, as far as the handler is to know, and
+// counts them.
 func (st *serverStream) waiting() int {
 	n := st.queue.Len()
-	st.s.backlog += n - st.counted
-	st.counted = n
+	queued := st.s.streams.Waiting(&st.counted, n)
 	if n == 0 && st.paced {
 		st.paced = false
 		st.pace.Clear()
 	}
-	if st.s.backlog > maxBacklog && n >= asteri.LowWater {
-		n = max(n, asteri.HighWater)
-	}
-	return n
+	return queued
 }
 
-// maxBacklog is how many bytes all streams of a connection together may have waiting
-// before their handlers are asked to wait.
-const maxBacklog = 4 * asteri.HighWater
-
-// StopReading lets the rest of the request come, once the response is sent, if it is
+// Done lets the rest of the request come, once the response is sent, if it is
 // so little that the client needs no leave to send it, and comes soon: a client
 // whose stream is reset in the middle of its request is perhaps not prepared for
 // that. Others are told that it is not wanted (RFC 9113 section 8.1).
-func (st *serverStream) StopReading() {
-	if st.closed || st.inputDone {
-		return
+func (st *serverStream) Done() {
+	if st.x == nil {
+		st.End(false)
 	}
-	st.unwanted = true
-	if st.sent {
+	if st.state == streamHalfLocal {
 		st.discard()
 	}
 }
 
 // discard is called when all was sent and the client may still be sending.
 func (st *serverStream) discard() {
-	if st.Request().ContentLength-st.Received() > int64(st.recvWindow) {
+	if st.x != nil && st.x.Request().ContentLength-st.x.Received() > int64(st.recvWindow) {
 		st.Reset(nil)
 		return
 	}
-	st.discardBy = st.s.clock.in(discardTime)
-	st.s.clock.watchBodies(discardTime)
+	st.discardBy = st.s.clock.in(exchange.DiscardTime)
+	st.s.clock.watchBodies(exchange.DiscardTime)
 }
-
-// discardTime is for how long what nobody wants may come.
-const discardTime = time.Second
 
 // Reset ends the stream for a reason that lies with the handler.
-func (st *serverStream) Reset(cause error) {
-	if st.closed {
-		return
-	}
-	st.s.put(appendRSTStream(st.s.buffer(), st.id, resetCode(cause)))
-	st.forget(true)
-}
+func (st *serverStream) Reset(cause error) { st.end(resetByUs, resetCode(cause), nil) }
 
 // Reserve counts memory against the connection.
 func (st *serverStream) Reserve(n int) { st.s.conn.Reserve(n) }
@@ -270,84 +281,9 @@ func (st *serverStream) Watch(d time.Duration) { st.s.clock.watchHandlers(d) }
 // Recycle has the stream used again, if it is closed, and no trailer is being read that
 // is for it.
 func (st *serverStream) Recycle() bool {
-	if b := st.s.block; !st.closed || b != nil && b.st == st {
+	if b := st.s.block; st.state != streamClosed || b != nil && b.st == st {
 		return false
 	}
 	st.s.at.putStream(st)
 	return true
-}
-
-// allSent is called when the last frame of the response is on its way.
-func (st *serverStream) allSent() {
-	st.sent = true
-	switch {
-	case st.inputDone:
-		st.forget(false)
-	case st.unwanted:
-		st.discard()
-	}
-}
-
-// inputEnded is called when the client has sent all.
-func (st *serverStream) inputEnded() {
-	st.inputDone = true
-	st.shrink()
-	if st.sent {
-		st.forget(false)
-	}
-}
-
-// halfClosed is called when the client sends nothing more on its connection.
-func (st *serverStream) halfClosed() {
-	st.HalfClosed()
-	if !st.closed {
-		st.inputEnded()
-	}
-}
-
-// reset ends the stream for a reason that lies with the client.
-func (st *serverStream) reset(code errorCode, cause error) {
-	st.s.put(appendRSTStream(st.s.buffer(), st.id, code))
-	st.forget(true)
-	st.abandon(cause)
-}
-
-// lose ends the stream together with its connection.
-func (st *serverStream) lose(cause error) {
-	st.drop()
-	st.Cancel(cause)
-}
-
-// abandon cancels the exchange of a stream that is gone. While its handler runs,
-// it counts as open.
-func (st *serverStream) abandon(cause error) {
-	if !st.Over() {
-		st.s.loosen(st)
-	}
-	st.Cancel(cause)
-}
-
-// forget takes the stream out of the table. ours says that it was reset by us, so
-// that frames may still come that the client sent before it heard of that.
-func (st *serverStream) forget(ours bool) {
-	s := st.s
-	st.drop()
-	s.gone.add(st.id, ours)
-	if s.streams[st.id] == st {
-		delete(s.streams, st.id)
-		st.Vacate()
-	}
-	s.worked = true
-	if !s.inData { // which settles at its end
-		s.settle()
-	}
-}
-
-// drop closes the stream and frees what it has queued.
-func (st *serverStream) drop() {
-	st.closed = true
-	st.shrink()
-	st.s.schedule.remove(st)
-	st.queue.Drop(st.s.at.Local)
-	st.waiting()
 }

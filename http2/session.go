@@ -6,10 +6,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/onloop"
 	"github.com/asteri/asteri-loop/internal/purse"
-	"github.com/asteri/asteri-loop/internal/stream"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -19,12 +18,10 @@ type session struct {
 	at   *local
 	peer asteri.Peer
 
-	streams  map[uint32]*serverStream // that are open, by id
-	last     uint32                   // the highest id that the client has used
+	streams  exchange.Streams[uint32, *serverStream]
+	last     uint32 // the highest id that the client has used
 	gone     goneStreams
-	left     []loosened   // streams that are gone while their handlers run
 	block    *headerBlock // a header section that is not complete
-	early    []earlyPriority
 	decoder  decoder
 	encoder  encoder
 	schedule schedule
@@ -40,8 +37,6 @@ type session struct {
 	credit     int           // received and not yet given back to recvWindow
 	grown      int           // by how much the windows of streams are larger than they began
 	rtt        time.Duration // of a round trip, from our SETTINGS to their acknowledgement; 0: not known yet
-	backlog    int           // content that waits with the streams
-	loads      stream.Loads
 
 	resets purse.Purse
 	idle   purse.Purse // of frames that ask for nothing
@@ -85,13 +80,13 @@ const (
 func newSession(c loop.Conn, at *local) *session {
 	s := &session{
 		conn: c, at: at,
-		streams:       make(map[uint32]*serverStream),
 		initialWindow: defaultWindow,
 		maxFrame:      minMaxFrameSize,
 		sendWindow:    defaultWindow,
 		recvWindow:    at.config.ConnectionWindow,
 	}
 	s.peer = onloop.Peer(c.Info())
+	s.streams.Open = make(map[uint32]*serverStream)
 	s.decoder.init()
 	s.encoder.init()
 	s.resets = purse.New(purse.ForResets(at.config.MaxConcurrentStreams), at.Home.Now())
@@ -109,8 +104,8 @@ func (s *session) OnData(in []byte) (consumed int, err error) {
 	if !s.greeted {
 		consumed = s.readPreface(in)
 	}
-	for before := s.backlog; s.state == stateOpen && s.greeted && !s.paused; {
-		if s.backlog-before > maxBacklog {
+	for before := s.streams.Backlog(); s.state == stateOpen && s.greeted && !s.paused; {
+		if s.streams.Backlog()-before > exchange.MaxBacklog {
 			s.yield()
 			break
 		}
@@ -144,10 +139,6 @@ func (s *session) resume() {
 		return
 	}
 	s.paused = false
-	if s.eof {
-		s.conn.Replace(s) // the end has to be told again, behind what was kept
-		return
-	}
 	s.conn.ResumeRead()
 }
 
@@ -235,8 +226,8 @@ func (s *session) failed(err error) {
 		s.fail(err)
 		return
 	}
-	if st := s.streams[one.stream]; st != nil {
-		st.reset(one.code, one)
+	if st := s.streams.Open[one.stream]; st != nil {
+		st.end(resetByUs, one.code, one)
 	} else {
 		s.put(appendRSTStream(s.buffer(), one.stream, one.code))
 		s.gone.add(one.stream, true)
@@ -272,11 +263,10 @@ func (s *session) close(more bool) {
 
 // loseStreams ends all streams for lack of a client.
 func (s *session) loseStreams(cause error) {
-	all := s.snapshot()
-	clear(s.streams)
-	guard.Each(all, func(st *serverStream) {
-		defer st.Vacate()
-		st.lose(cause)
+	s.streams.Each(func(st *serverStream) {
+		delete(s.streams.Open, st.id)
+		defer st.vacate()
+		st.end(lost, codeNo, cause)
 	})
 }
 
@@ -289,7 +279,7 @@ func (s *session) OnEOF() {
 	if !s.eofTold {
 		s.eofTold = true
 		s.clock.noMoreWindows()
-		guard.Each(s.snapshot(), (*serverStream).halfClosed)
+		s.streams.Each((*serverStream).halfClosed)
 	}
 	s.settle()
 }
@@ -314,7 +304,7 @@ func (s *session) OnShed() {
 }
 
 // Idle tells whether no stream is open.
-func (s *session) Idle() bool { return len(s.streams) == 0 && len(s.left) == 0 && s.block == nil }
+func (s *session) Idle() bool { return s.streams.Idle() && s.block == nil }
 
 // Watchful implements loop.Watchful: clients are timed by what they owe, and handlers
 // by who calls them.
@@ -325,15 +315,6 @@ func (s *session) OnClose(cause error) {
 	s.state = stateClosed
 	s.block = nil
 	s.loseStreams(onloop.Gone(cause))
-}
-
-// snapshot returns the open streams, for calls that may change which there are.
-func (s *session) snapshot() []*serverStream {
-	all := make([]*serverStream, 0, len(s.streams))
-	for _, st := range s.streams {
-		all = append(all, st)
-	}
-	return all
 }
 
 // buffer returns where to append frames, which put takes: within OnData a batch,

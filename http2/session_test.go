@@ -463,7 +463,7 @@ func TestEarlyResponse(t *testing.T) {
 	c.want()
 	c.conn.expire(c.home, bodyTimer)
 	c.want("RST_STREAM 5: NO_ERROR")
-	if n := len(c.session().streams); n != 0 {
+	if n := len(c.session().streams.Open); n != 0 {
 		t.Errorf("%d streams are left", n)
 	}
 }

@@ -33,9 +33,7 @@ func (s *session) OnShutdown() {
 	s.put(appendPing(b, 0, []byte(goodbyePing)))
 	s.clock.goodbye = s.clock.in(goodbyeTime)
 	s.clock.watch(s.clock.goodbye)
-	for _, st := range s.snapshot() {
-		st.Shutdown()
-	}
+	s.streams.Each(func(st *serverStream) { st.party.Shutdown() })
 	s.settle()
 }
 
@@ -54,7 +52,7 @@ func (s *session) sayGoodbye() {
 // settle is called when something was done. It closes the connection if its last
 // stream is gone and there will be no further one.
 func (s *session) settle() {
-	if s.state == stateClosed || len(s.streams) > 0 {
+	if s.state == stateClosed || len(s.streams.Open) > 0 {
 		return
 	}
 	if s.worked {

@@ -22,7 +22,7 @@ func TestOpenedWindowIsNoStall(t *testing.T) {
 			c := newClientWith(t, modern, Config{}, sized)
 			must(t, c.WriteWindowUpdate(0, 1<<30))
 			c.get(1, "/100000", "priority", "u=7")
-			if c.session().streams[1].stalled == 0 {
+			if c.session().streams.Open[1].stalled == 0 {
 				t.Fatal("the first does not stall")
 			}
 			must(t, c.WriteWindowUpdate(0, 1))
@@ -33,7 +33,7 @@ func TestOpenedWindowIsNoStall(t *testing.T) {
 			for range 3 {
 				c.conn.expire(c.home, mainTimer)
 			}
-			if st := c.session().streams[1]; st == nil || st.closed {
+			if st := c.session().streams.Open[1]; st == nil || st.state == streamClosed {
 				t.Errorf("reset: %q", c.frames())
 			}
 		})

@@ -18,17 +18,18 @@ var switching = []byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\
 // Upgrade takes a connection over whose client has asked for it in r, a request
 // without content in HTTP/1.1 (RFC 7540 section 3.2; RFC 9113 has done away with it).
 // p is what Protocol has returned. The request is served as stream 1. Upgrade
-// returns nil, having done nothing, if the client does not ask as it should, or over
-// TLS.
+// returns nil, having done nothing, if the client does not ask as it should, over TLS, or
+// if p is of another kind.
 //
 // Proxies that pass an Upgrade field on do not see the requests that follow. So this
 // is for clients only that are trusted to ask for what they may.
 func Upgrade(p loop.Protocol, c loop.Conn, r *asteri.Request) loop.Session {
+	ours, known := p.(*protocol)
 	settings, ok := upgradeSettings(r)
-	if !ok || r.Peer.TLS != nil || r.HasBody() {
+	if !known || !ok || r.Peer.TLS != nil || r.HasBody() {
 		return nil
 	}
-	at := p.(*protocol).local(c.Loop())
+	at := ours.local(c.Loop())
 	c.Write(switching)
 	s := newSession(c, at)
 	for ; len(settings) > 0; settings = settings[6:] {

@@ -133,3 +133,15 @@ type drop struct{}
 func (drop) OnBody([]byte)        {}
 func (drop) OnEnd(*asteri.Header) {}
 func (drop) OnError(error)        {}
+
+// foreign is a protocol of another package.
+type foreign struct{ loop.Protocol }
+
+func TestUpgradeToAForeignProtocol(t *testing.T) {
+	r := &asteri.Request{Peer: new(asteri.Peer)}
+	r.Header.Add("Connection", "Upgrade, HTTP2-Settings")
+	r.Header.Add("HTTP2-Settings", "AAMAAABkAAQAAP__")
+	if s := http2.Upgrade(foreign{}, nil, r); s != nil {
+		t.Errorf("the session is %v", s)
+	}
+}

@@ -11,7 +11,7 @@ import "time"
 
 // Credit gives back a part of the stream's window, many bytes at a time.
 func (st *serverStream) Credit(n int) {
-	if st.closed || st.inputDone {
+	if !st.receives() {
 		return
 	}
 	st.credit += n

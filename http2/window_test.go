@@ -70,7 +70,7 @@ func TestWindowGrows(t *testing.T) {
 	c := far(t, Config{ConnectionWindow: most}, k)
 	c.upload(k, 1)
 	sent := c.rounds(k, 1, defaultWindow, 8, roundTrip)
-	streams := c.conn.session.(*session).streams
+	streams := c.conn.session.(*session).streams.Open
 	if slices.Max(sent) > most || slices.Max(sent) < most/2 || streams[1].window != most {
 		t.Errorf("%v, the window is %d", sent, streams[1].window)
 	}
@@ -112,7 +112,7 @@ func TestWindowStays(t *testing.T) {
 			}
 			c.upload(k, 1)
 			c.home.time = c.home.time.Add(test.while)
-			s.streams[1].windowSince = int64(awake.Of(c.home.time.Add(-test.while)))
+			s.streams.Open[1].windowSince = int64(awake.Of(c.home.time.Add(-test.while)))
 			for i := range 6 {
 				must(t, c.WriteData(1, false, make([]byte, 16<<10)))
 				must(t, c.WriteData(1, false, make([]byte, 16<<10)))
@@ -120,7 +120,7 @@ func TestWindowStays(t *testing.T) {
 				k.last(t).Consumed(32 << 10)
 				c.settle()
 				c.home.time = c.home.time.Add(test.while)
-				if w := s.streams[1].window; w != defaultWindow {
+				if w := s.streams.Open[1].window; w != defaultWindow {
 					t.Fatalf("round %d: %d", i, w)
 				}
 			}

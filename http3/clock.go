@@ -2,8 +2,6 @@ package http3
 
 import (
 	"time"
-
-	"github.com/asteri/asteri-loop/internal/guard"
 )
 
 // clock is a session's deadlines: the idle time, the bodies that are awaited, and a
@@ -49,7 +47,7 @@ func (c *clock) stop() {
 
 // becomeIdle begins the keep-alive time.
 func (n *session) becomeIdle() {
-	if n.lost != nil || len(n.streams) > 0 {
+	if n.lost != nil || len(n.streams.Open) > 0 {
 		return
 	}
 	if n.goodbye.said {
@@ -94,14 +92,14 @@ func (n *session) tick() {
 	n.checkIdle(now)
 	n.checkBodies()
 	n.checkHandlers(now)
-	n.checkLoose(now)
+	n.checkWork(now)
 }
 
 // checkIdle announces the end to a client that has asked for nothing.
 func (n *session) checkIdle(now time.Duration) {
 	c := &n.clock
 	switch {
-	case len(n.streams) > 0 || c.idle == 0 || n.stopping:
+	case len(n.streams.Open) > 0 || c.idle == 0 || n.stopping:
 	case now < c.idle:
 		c.in(n, c.idle-now)
 	default:
@@ -131,9 +129,9 @@ func (n *session) checkHandlers(now time.Duration) {
 		return
 	}
 	c.looks = 0
-	guard.Each(n.snapshot(), func(st *serverStream) {
-		if !st.closed {
-			n.watchHandlers(st.CheckHandler())
+	n.streams.Each(func(st *serverStream) {
+		if st.state != streamClosed {
+			n.watchHandlers(st.party.CheckHandler())
 		}
 	})
 }
@@ -143,8 +141,8 @@ func (n *session) checkBodies() {
 		return
 	}
 	n.clock.bodies = false
-	guard.Each(n.snapshot(), func(st *serverStream) {
-		if left := st.CheckBody(); left > 0 {
+	n.streams.Each(func(st *serverStream) {
+		if left := st.party.CheckBody(); left > 0 {
 			n.clock.bodies = true
 			n.clock.in(n, left)
 		}

@@ -3,8 +3,9 @@
 // quic-go's; everything above it is here.
 //
 // The parts: Server is a UDP socket; session is one connection; serverStream one
-// request stream with its exchange (package internal/stream); reader and writer are
-// its goroutines; frame is a pure codec.
+// request stream with its exchange (package internal/exchange); reader takes apart what
+// comes on it, on a goroutine of readers; output is what it has to send, for which there
+// is a goroutine while that is much; encoder is a pure codec.
 //
 // # Who runs where
 //

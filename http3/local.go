@@ -3,21 +3,22 @@ package http3
 import (
 	"sync"
 
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/stream"
 	"github.com/asteri/asteri-loop/loop"
 )
 
 // local is what the sessions of one home share. It belongs to the home's goroutine,
 // except for its pools.
 type local struct {
-	*stream.Local
+	*exchange.Local
 	loop    *loop.Loop
+	section exchange.Section
 	scratch []byte // frames that are put together, no more than directMax
 }
 
 func newLocal(s *Server, l *loop.Loop) *local {
-	return &local{Local: stream.NewLocal(&s.settings, l), loop: l}
+	return &local{Local: exchange.NewLocal(&s.settings, l), loop: l, section: exchange.NewSection(&s.settings)}
 }
 
 // Pools for what begins on a stream's reading goroutine.

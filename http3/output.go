@@ -5,13 +5,13 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/stream"
+	"github.com/asteri/asteri-loop/internal/exchange"
 )
 
 // output is what a stream has to send. It belongs to the home's goroutine, except for
 // the piece that a writing goroutine has.
 type output struct {
-	queue   stream.Queue
+	queue   exchange.Queue
 	raw     []byte // header sections, which go before the queue
 	corked  bool   // raw waits for the end of the present event
 	direct  int    // bytes given to QUIC since it was last known to have sent all
@@ -30,9 +30,6 @@ const (
 	writeStep = 8 << 10
 	// writerStack is about what the goroutine itself takes.
 	writerStack = 8 << 10
-	// maxBacklog is how many bytes all streams of a connection together may
-	// have waiting before their handlers are asked to wait.
-	maxBacklog = 4 * asteri.HighWater
 )
 
 // reset keeps the memory of a usual head.
@@ -50,22 +47,30 @@ func (st *serverStream) dropOutput() {
 	st.waiting()
 }
 
-// SendHead sends a header section. One that content may follow waits for it until the
-// end of the present event: they go in one packet.
-func (st *serverStream) SendHead(fields []asteri.Field, end bool) (sent int) {
-	if st.closed || st.sent {
-		return 0
+// Compose puts a header section together.
+func (st *serverStream) Compose(head *exchange.Head, h *asteri.Header) error {
+	return st.session.at.section.Compose(head, h)
+}
+
+// Commit sends the header section, and content. One that content may follow later waits
+// for it until the end of the present event: they go in one packet.
+func (st *serverStream) Commit(head *exchange.Head, content []byte, end bool) {
+	if st.state != streamOpen {
+		return
 	}
 	o := &st.out
-	from := len(o.raw)
-	o.raw = appendHeaders(o.raw, fields)
-	if end {
+	before := len(o.raw)
+	o.raw = appendHeaders(o.raw, st.session.at.section.Complete(head, st.x))
+	st.x.Framed(len(o.raw) - before)
+	switch {
+	case end && len(content) == 0:
 		o.queue.End(nil)
 		st.pump()
-	} else {
+	case end:
+		st.send(content, true)
+	default:
 		st.cork()
 	}
-	return len(o.raw) - from
 }
 
 // cork has the stream's queue looked at when the present event is over.
@@ -84,8 +89,10 @@ func (st *serverStream) uncork() {
 }
 
 // Send sends content, or queues what cannot be sent now.
-func (st *serverStream) Send(p []byte, end bool) (queued int) {
-	if st.closed || st.sent || st.out.queue.Ended() {
+func (st *serverStream) Send(p []byte) (queued int) { return st.send(p, false) }
+
+func (st *serverStream) send(p []byte, end bool) (queued int) {
+	if !st.sends() {
 		return 0
 	}
 	if !st.sendNow(p) {
@@ -98,9 +105,12 @@ func (st *serverStream) Send(p []byte, end bool) (queued int) {
 	return st.waiting()
 }
 
+// sends tells whether something may still be sent on the stream.
+func (st *serverStream) sends() bool { return st.state == streamOpen && !st.out.queue.Ended() }
+
 // SendFile queues a part of a file.
 func (st *serverStream) SendFile(f asteri.File, off, n int64) (queued int) {
-	if st.closed || st.sent || st.out.queue.Ended() {
+	if !st.sends() {
 		f.Close()
 		return 0
 	}
@@ -109,31 +119,29 @@ func (st *serverStream) SendFile(f asteri.File, off, n int64) (queued int) {
 	return st.waiting()
 }
 
-// SendTrailer queues the end of the response with a trailer section.
-func (st *serverStream) SendTrailer(trailer *asteri.Header) {
-	if st.closed || st.sent || st.out.queue.Ended() {
+// End queues the end of the response.
+func (st *serverStream) End(trailer bool) {
+	if !st.sends() {
 		return
 	}
-	st.out.queue.End(trailer)
+	if !trailer {
+		st.send(nil, true)
+		return
+	}
+	st.out.queue.End(st.session.at.section.Trailer())
 	st.pump()
 }
 
 // Queued returns how many bytes wait to be sent.
 func (st *serverStream) Queued() int { return st.waiting() }
 
-// Kept implements stream.Wire.
-func (st *serverStream) Kept() int { return st.out.queue.Kept() }
+// Full implements exchange.Channel.
+func (st *serverStream) Full() bool { return st.out.queue.Kept() >= st.session.at.MaxQueued }
 
-// waiting returns how many bytes wait to be sent, and counts them. Where a
-// connection's streams hold much together, each is called long earlier.
+// waiting returns how many bytes wait to be sent, as far as the handler is to know, and
+// counts them.
 func (st *serverStream) waiting() int {
-	n, session := st.out.queue.Len(), st.session
-	session.backlog += n - st.out.counted
-	st.out.counted = n
-	if session.backlog > maxBacklog && n >= asteri.LowWater {
-		n = max(n, asteri.HighWater)
-	}
-	return n
+	return st.session.streams.Waiting(&st.out.counted, st.out.queue.Len())
 }
 
 // sendNow gives QUIC content, with the head that waits for it, if there is room for
@@ -168,7 +176,7 @@ func (st *serverStream) direct(b []byte) bool {
 func (st *serverStream) pump() bool {
 	o := &st.out
 	switch {
-	case st.closed || st.sent:
+	case st.state != streamOpen:
 		return false
 	case o.writing > 0, o.corked && !o.queue.Ended() && o.queue.Len() == 0:
 		return true
@@ -178,14 +186,14 @@ func (st *serverStream) pump() bool {
 		o.raw = nil // b is the goroutine's
 		o.writing = cap(b)
 		st.session.Reserve(o.writing + writerStack)
-		go st.write(b, st.Tunnelled())
+		go st.write(b, st.x == nil)
 		return true
 	}
 	if o.queue.Ended() && o.queue.Len() == 0 {
 		st.allSent()
 		return false
 	}
-	o.queue.Load(st.session.at.Local, &st.session.loads, st.loaded)
+	o.queue.Load(st.session.at.Local, &st.session.streams.Loads, st.loaded)
 	return true
 }
 
@@ -215,9 +223,7 @@ func (st *serverStream) next() []byte {
 // loaded is called when the next piece of a file is there.
 func (st *serverStream) loaded(err error) {
 	if err != nil {
-		st.session.server.settings.Logger.Error("cannot read a file that is being sent", "error", err)
-		st.Abort(err)
-		st.Reset(err)
+		st.x.FileFailed(err)
 		return
 	}
 	st.goOn()
@@ -227,7 +233,7 @@ func (st *serverStream) loaded(err error) {
 func (st *serverStream) goOn() {
 	goesOn := st.pump()
 	if st.waiting(); goesOn && st.out.queue.Len() < asteri.LowWater {
-		st.Drained()
+		st.party.Drained()
 	}
 }
 
@@ -268,7 +274,7 @@ func (st *serverStream) wrote(err error) {
 		if isLate(err) {
 			err = errStalled
 		}
-		st.lose(goneCause(err))
+		st.end(lost, goneCause(err))
 	} else {
 		st.goOn()
 	}
@@ -277,7 +283,7 @@ func (st *serverStream) wrote(err error) {
 
 // allSent is called when QUIC has the last byte of the response.
 func (st *serverStream) allSent() {
-	st.sent = true
+	st.state = streamSent
 	st.stopWatching()
 	_ = st.str.Close()
 	st.settle()

@@ -9,6 +9,7 @@ import (
 	"github.com/quic-go/qpack"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 )
 
@@ -27,9 +28,9 @@ func (st *serverStream) read() {
 
 // readHead reads the head of the request and prepares the exchange.
 func (st *serverStream) readHead() error {
-	st.Init(st.session.at.Local, st, asteri.HTTP3, st.session.peer())
+	st.x.Init(st.session.at.Local, st, asteri.HTTP3, st.session.peer())
 	st.head = heads.Get().(*httpfield.RequestHead)
-	st.Head(st.head)
+	st.x.Head(st.head)
 	limit := st.session.timeouts().Header
 	if limit > 0 {
 		_ = st.str.SetReadDeadline(now().Add(limit))
@@ -96,7 +97,7 @@ func (st *serverStream) markEarly() {
 	if st.refusal != nil || !st.session.inEarlyData() {
 		return
 	}
-	r := st.Request()
+	r := st.x.Request()
 	switch r.Method {
 	case "GET", "HEAD", "OPTIONS", "TRACE": // RFC 9110 section 9.2.1
 		if !r.Header.Has("early-data") {
@@ -120,7 +121,7 @@ func decodeFields(head *httpfield.RequestHead, p []byte, limit uint64) error {
 			return connError{codeQPACKDecompression, err.Error()}
 		}
 		head.Add(f.Name, f.Value)
-		if uint64(head.Size()) > maxExpansion*limit {
+		if exchange.Expands(head, int(limit)) {
 			return connError{codeExcessiveLoad, "header section expands too much"}
 		}
 	}
@@ -128,10 +129,6 @@ func decodeFields(head *httpfield.RequestHead, p []byte, limit uint64) error {
 
 // decoder has no state: there is no dynamic table.
 var decoder = qpack.NewDecoder()
-
-// maxExpansion is by how much a header section may exceed the limit and still be
-// answered 431.
-const maxExpansion = 16
 
 // readContent reads what follows the head and posts it home, until the stream ends
 // in one way or the other.

@@ -8,15 +8,15 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/stream"
 )
 
-// serverStream is a request stream with its exchange. Its side towards the exchange
-// is stream.Wire. What is above home belongs to the reader until it posts the
-// request, and is not changed from then on.
+// serverStream is a request stream. Its side towards the exchange, or the tunnel, on it is
+// exchange.Wire. What is above home belongs to the reader until it posts the request, and
+// is not changed from then on.
 type serverStream struct {
-	stream.Exchange
+	x       *exchange.Exchange // nil if it has become a tunnel
 	session *session
 	str     *quic.Stream
 	id      quic.StreamID
@@ -33,17 +33,16 @@ type serverStream struct {
 	piece *piece // content that was read and not yet posted
 
 	// home
-	out       output
-	serving   bool // the handler is being called for the first time
-	reading   bool // the reader is at work
-	sent      bool // all was given to QUIC
-	closed    bool // the stream was reset, or is lost
-	abandoned bool // and its handler was told, which may still be at work
-	left      bool // the session has forgotten it
-	unwatch   func() bool
+	party   exchange.Party // x, or the tunnel
+	state   streamState
+	out     output
+	serving bool // the handler is being called for the first time
+	reading bool // the reader is at work
+	left    bool // the session has forgotten it
+	unwatch func() bool
 }
 
-var _ stream.Wire = (*serverStream)(nil)
+var _ exchange.Wire = (*serverStream)(nil)
 
 func newServerStream() *serverStream {
 	st := &serverStream{}
@@ -55,13 +54,17 @@ func newServerStream() *serverStream {
 
 // open prepares st for a new request.
 func (st *serverStream) open(n *session, str *quic.Stream) {
+	if st.x == nil {
+		st.x = new(exchange.Exchange)
+	}
+	st.party = st.x
 	st.session, st.str, st.id = n, str, str.StreamID()
 	st.in.reset(str)
 	st.window.reset(asteri.BodyWindow)
 	st.refusal, st.headEnds, st.unread = nil, false, false
 	st.out.reset()
 	st.out.queue.CountBy(n)
-	st.reading, st.sent, st.closed, st.abandoned, st.left = false, false, false, false, false
+	st.state, st.reading, st.left = streamOpen, false, false
 	st.unwatch = nil
 }
 
@@ -74,7 +77,7 @@ func (st *serverStream) serve() {
 	st.reading = !st.headEnds && !st.unread
 	if err := st.session.enter(st); err != nil {
 		st.left = true
-		st.closed = true
+		st.state = streamClosed
 		st.cancel(streamCode(err, codeRequestCancelled))
 		st.window.close()
 		st.str.ReleaseStreamCredit()
@@ -85,11 +88,8 @@ func (st *serverStream) serve() {
 		st.refusal = httpfield.ErrMemory
 	}
 	defer st.served() // also by a handler that ends the goroutine
-	if st.refusal != nil {
-		st.Refuse(st.head, st.headEnds, st.refusal)
-	} else {
-		st.Serve(st.head, st.headEnds)
-	}
+	st.x.HeadDone(st.head)
+	st.x.Serve(st.headEnds, st.refusal)
 }
 
 // served is called when the handler has returned.
@@ -102,16 +102,16 @@ func (st *serverStream) served() {
 		st.cancelRead(codeNo)
 	}
 	if st.session.stopping {
-		st.Shutdown()
+		st.party.Shutdown()
 	}
-	if !st.sent && !st.closed {
+	if st.state == streamOpen {
 		st.watch()
 	}
-	st.Watch(st.Patience())
+	st.Watch(st.party.Patience())
 	st.settle()
 	// One that was done at a stroke has no other goroutine, now or before, that
 	// still knows it; any other is left to the garbage collector.
-	if st.left && st.headEnds && !st.closed && st.Reusable() && st.Retire() {
+	if st.left && st.headEnds && st.state == streamSent && st.x != nil && st.x.Reusable() && st.x.Retire() {
 		streams.Put(st)
 	}
 }
@@ -131,7 +131,7 @@ func (st *serverStream) refuseStream(err error) {
 	st.post(func() {
 		n.came()
 		st.str.ReleaseStreamCredit()
-		n.at.Observe(asteri.Record{Peer: st.Request().Peer, Err: err})
+		n.at.Observe(asteri.Record{Peer: n.peer(), Err: err})
 		n.failed(err)
 	})
 }
@@ -161,10 +161,10 @@ func (st *serverStream) setPriority(p httpfield.Priority, said bool) {
 
 // received takes content from the reader.
 func (st *serverStream) received(p []byte) {
-	if st.closed {
+	if st.state == streamClosed {
 		return
 	}
-	if err := st.Receive(p); err != nil {
+	if err := st.party.Receive(p); err != nil {
 		st.malformed(err)
 	}
 }
@@ -172,8 +172,8 @@ func (st *serverStream) received(p []byte) {
 // inputEnded is the reader's last word on a request that is complete.
 func (st *serverStream) inputEnded(trailer *asteri.Header) {
 	defer st.readerDone()
-	if !st.closed {
-		if err := st.ReceiveEnd(trailer); err != nil {
+	if st.state != streamClosed {
+		if err := st.party.ReceiveEnd(trailer); err != nil {
 			st.malformed(err)
 		}
 	}
@@ -195,61 +195,35 @@ func (st *serverStream) inputFailed(err error) {
 	switch {
 	case errors.As(err, &one):
 		st.malformed(err)
-	case st.Over() && !st.tunnels(), byUs, errors.Is(err, asteri.ErrClosed):
+	case st.party.Over(), byUs, errors.Is(err, asteri.ErrClosed):
 	default:
 		st.leftByClient(err)
 	}
 }
 
-// tunnels tells whether the stream has become a tunnel, whose exchange is over.
-func (st *serverStream) tunnels() bool { return st.Request().Protocol != "" && !st.out.queue.Ended() }
-
 // leftByClient ends the stream of a client that has reset it, or is gone.
 func (st *serverStream) leftByClient(err error) {
-	if byClient, _ := isReset(err); byClient && !st.closed {
+	if byClient, _ := isReset(err); byClient && st.state != streamClosed {
 		st.session.failed(err)
 	}
-	st.lose(goneCause(err))
+	st.end(lost, goneCause(err))
 }
 
 // malformed ends the stream of a request that is not as it should be.
 func (st *serverStream) malformed(err error) {
-	if st.closed {
+	if st.state == streamClosed {
 		return
 	}
 	st.session.failed(streamError{streamCode(err, codeMessage), err.Error()})
 	st.cancel(streamCode(err, codeMessage))
-	st.lose(err)
-}
-
-// lose cancels the exchange of a stream that is gone.
-func (st *serverStream) lose(cause error) {
-	if st.closed || st.left {
-		return
-	}
-	st.drop(cause)
-	st.abandoned = !st.Over()
-	defer st.settle()
-	st.Cancel(cause)
-}
-
-// drop closes the stream in both directions and frees what it has queued.
-func (st *serverStream) drop(cause error) {
-	if st.closed {
-		return
-	}
-	st.closed = true
-	st.cancel(resetCode(cause))
-	st.window.close()
-	st.dropOutput()
-	st.stopWatching()
+	st.end(lost, err)
 }
 
 // cancel resets what is open of the stream.
 func (st *serverStream) cancel(code errorCode) {
 	st.stopWatching()
 	st.cancelRead(code)
-	if !st.sent {
+	if st.state != streamSent {
 		st.str.CancelWrite(quic.StreamErrorCode(code))
 	}
 }
@@ -258,43 +232,25 @@ func (st *serverStream) cancelRead(code errorCode) {
 	st.str.CancelRead(quic.StreamErrorCode(code))
 }
 
-// settle has the session forget the stream once nothing happens on it any more. Its
-// exchange may be about to end just now, and its handler may be at work still.
-func (st *serverStream) settle() {
-	if st.left || st.serving || st.reading || st.out.writing > 0 || !st.closed && !st.sent {
-		return
-	}
-	st.left = true
-	st.stopWatching()
-	st.waiting() // nothing
-	st.session.leave(st)
-}
-
-// Reset ends the stream for a reason that lies with the handler.
-func (st *serverStream) Reset(cause error) {
-	st.drop(cause)
-	st.settle()
-}
-
-// StopReading lets the rest of the request come if it is so little that the client
+// Done lets the rest of the request come if it is so little that the client
 // needs no leave to send it, and comes soon: a client that is told to stop in the
 // middle of its request is perhaps not prepared for that. Others are told (RFC 9114
 // section 4.1).
-func (st *serverStream) StopReading() {
-	if st.closed || !st.reading {
+func (st *serverStream) Done() {
+	if st.x == nil {
+		st.End(false)
+	}
+	if st.state == streamClosed || !st.reading || st.x != nil && st.x.BodyEnded() {
 		return
 	}
-	if st.Request().ContentLength-st.Received() > int64(st.session.server.cfg.StreamWindow) {
+	if st.x != nil && st.x.Request().ContentLength-st.x.Received() > int64(st.session.server.cfg.StreamWindow) {
 		st.cancelRead(codeNo)
 		st.window.close()
 		return
 	}
-	_ = st.str.SetReadDeadline(now().Add(discardTime))
+	_ = st.str.SetReadDeadline(now().Add(exchange.DiscardTime))
 	st.window.finish(st.session.server.cfg.StreamWindow)
 }
-
-// discardTime is for how long what nobody wants may come.
-const discardTime = time.Second
 
 // Credit lets the reader go on.
 func (st *serverStream) Credit(n int) { st.window.give(n) }
@@ -310,3 +266,16 @@ func (st *serverStream) Watch(d time.Duration) { st.session.watchHandlers(d) }
 
 // Await has the body's deadline watched.
 func (st *serverStream) Await() { st.session.awaitBody() }
+
+// Offered implements exchange.Wire.
+func (st *serverStream) Offered(protocol []byte) (status int, err error) {
+	return st.x.OfferedConnect(protocol)
+}
+
+// Become has the stream go on as a tunnel.
+func (st *serverStream) Become() (*exchange.Tunnel, exchange.Channel) {
+	st.x.Vacate()
+	t := new(exchange.Tunnel)
+	st.x, st.party = nil, t
+	return t, st
+}

@@ -10,11 +10,10 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/exchange"
 	"github.com/asteri/asteri-loop/internal/httpfield"
 	"github.com/asteri/asteri-loop/internal/purse"
 	"github.com/asteri/asteri-loop/internal/sched"
-	"github.com/asteri/asteri-loop/internal/stream"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -31,12 +30,8 @@ type session struct {
 	coming   chan struct{} // has something for each request on its way home
 
 	// home
-	streams  map[quic.StreamID]*serverStream
+	streams  exchange.Streams[quic.StreamID, *serverStream]
 	next     uint64 // the lowest id that no request has had
-	loose    []loose
-	waiting  []earlyPriority
-	backlog  int // content that waits with the streams
-	loads    stream.Loads
 	resets   purse.Purse
 	clock    clock
 	goodbye  goodbye
@@ -51,15 +46,6 @@ type identity struct {
 	peer asteri.Peer
 }
 
-// earlyPriority is a PRIORITY_UPDATE for a request that has not come yet.
-type earlyPriority struct {
-	id       quic.StreamID
-	priority httpfield.Priority
-}
-
-// maxWaiting bounds how many of these are kept.
-const maxWaiting = 32
-
 // maxComing is how many requests of a connection are on their way home at a time, from
 // when their streams are accepted: a client that sends a hundred at once takes turns with
 // the others.
@@ -68,7 +54,8 @@ const maxComing = 16
 // newSession greets the client: our control stream comes first, so that the client
 // has the settings before it asks, and nobody has to wait for it.
 func newSession(s *Server, conn *quic.Conn, at *local) (*session, error) {
-	n := &session{server: s, conn: conn, at: at, streams: make(map[quic.StreamID]*serverStream), coming: make(chan struct{}, maxComing)}
+	n := &session{server: s, conn: conn, at: at, coming: make(chan struct{}, maxComing)}
+	n.streams.Open = make(map[quic.StreamID]*serverStream)
 	n.resets = purse.New(purse.ForResets(s.cfg.MaxConcurrentStreams), now())
 	var err error
 	if n.control, err = conn.OpenUniStream(); err != nil {
@@ -239,7 +226,7 @@ func (n *session) lose(cause error) {
 	n.at.loop.RemoveHolder(n)
 	n.clock.stop()
 	n.setBusy(false)
-	guard.Each(n.snapshot(), func(st *serverStream) { st.lose(n.lost) })
+	n.streams.Each(func(st *serverStream) { st.end(lost, n.lost) })
 }
 
 // setBusy tells the loops whether there is work on goroutines.
@@ -253,15 +240,6 @@ func (n *session) setBusy(busy bool) {
 		sched.End()
 	}
 	n.busy = busy
-}
-
-// snapshot returns the open streams, for calls that may change which there are.
-func (n *session) snapshot() []*serverStream {
-	all := make([]*serverStream, 0, len(n.streams))
-	for _, st := range n.streams {
-		all = append(all, st)
-	}
-	return all
 }
 
 // came says that a request has come home, or will not.
@@ -278,87 +256,49 @@ func (n *session) enter(st *serverStream) error {
 	}
 	n.setBusy(true)
 	n.next = max(n.next, id+4)
-	n.streams[st.id] = st
-	st.Occupy()
-	st.setPriority(n.priorityOf(st))
+	n.streams.Open[st.id] = st
+	st.x.Occupy(exchange.Footprint)
+	st.setPriority(n.streams.Priority(st.id, &st.head.Facts))
 	return nil
-}
-
-// priorityOf returns what the client has said of a request's urgency: a frame wins
-// over the field, RFC 9218 section 7.
-func (n *session) priorityOf(st *serverStream) (p httpfield.Priority, said bool) {
-	for i, w := range n.waiting {
-		if w.id == st.id {
-			n.waiting = append(n.waiting[:i], n.waiting[i+1:]...)
-			return w.priority, true
-		}
-	}
-	return st.head.Facts.Priority, st.head.Facts.Prioritized
 }
 
 // leave forgets a stream that is done. The client may open another in its place, if
 // no handler is at work on it any more.
 func (n *session) leave(st *serverStream) {
-	delete(n.streams, st.id)
-	st.Vacate()
-	if st.abandoned && !st.LetGo() {
-		n.loose = append(n.loose, loose{st, n.at.Awake() + looseTime})
-		n.clock.in(n, looseCheck)
+	delete(n.streams.Open, st.id)
+	if st.x != nil {
+		st.x.Vacate()
+	}
+	if st.x != nil && st.x.AtWork() {
+		n.streams.Left(st, st.x, n.at.Awake())
+		n.clock.in(n, workCheck)
 	} else {
 		st.str.ReleaseStreamCredit()
 	}
-	if len(n.streams) == 0 {
+	if len(n.streams.Open) == 0 {
 		n.setBusy(false)
 		n.becomeIdle()
 	}
 }
 
-// loose is a stream that is gone while its handler is at work. It counts as open, for
-// otherwise a client could have any number of handlers at work at a time.
-type loose struct {
-	st    *serverStream
-	until time.Duration // when it counts no longer: its handler may never say that it is done
-}
+// workCheck is how often it is looked whether handlers of streams that are gone are done.
+const workCheck = 50 * time.Millisecond
 
-const (
-	looseTime  = 30 * time.Second
-	looseCheck = 50 * time.Millisecond
-)
-
-// checkLoose releases the streams whose handlers are done.
-func (n *session) checkLoose(now time.Duration) {
-	kept := n.loose[:0]
-	for _, l := range n.loose {
-		if l.st.LetGo() || now > l.until {
-			l.st.str.ReleaseStreamCredit()
-		} else {
-			kept = append(kept, l)
-		}
-	}
-	clear(n.loose[len(kept):])
-	n.loose = kept
-	if len(kept) > 0 {
-		n.clock.in(n, looseCheck)
+// checkWork releases the streams whose handlers are done.
+func (n *session) checkWork(now time.Duration) {
+	if n.streams.AtWork(now, func(st *serverStream) { st.str.ReleaseStreamCredit() }) > 0 {
+		n.clock.in(n, workCheck)
 	}
 }
 
 // reprioritize acts on PRIORITY_UPDATE.
 func (n *session) reprioritize(id quic.StreamID, p httpfield.Priority) {
-	if st := n.streams[id]; st != nil {
+	if st := n.streams.Open[id]; st != nil {
 		st.setPriority(p, true)
 		return
 	}
-	if uint64(id) < n.next {
-		return
-	}
-	for i := range n.waiting {
-		if n.waiting[i].id == id {
-			n.waiting[i].priority = p
-			return
-		}
-	}
-	if len(n.waiting) < maxWaiting {
-		n.waiting = append(n.waiting, earlyPriority{id, p})
+	if uint64(id) >= n.next {
+		n.streams.Prioritize(id, p)
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/quicvarint"
-
-	"github.com/asteri/asteri-loop/internal/guard"
 )
 
 // goodbye is how a session ends that has nothing to complain about, RFC 9114
@@ -32,7 +30,7 @@ func (n *session) shutdown() {
 	n.stopping = true
 	n.sendControl(appendGoAway(nil, maxRequestID))
 	n.clock.after(n, 2*n.roundTrip(), n.sayGoodbye)
-	guard.Each(n.snapshot(), func(st *serverStream) { st.Shutdown() })
+	n.streams.Each(func(st *serverStream) { st.party.Shutdown() })
 }
 
 // sayGoodbye says which requests are served.
@@ -43,7 +41,7 @@ func (n *session) sayGoodbye() {
 	n.goodbye.said = true
 	n.goodbye.next = n.next
 	n.sendControl(appendGoAway(nil, n.next))
-	if len(n.streams) == 0 {
+	if len(n.streams.Open) == 0 {
 		n.closeSoon()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"github.com/asteri/asteri-loop/internal/leakcheck"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -44,4 +45,31 @@ func TestLastBytesReachAPeerThatStillSends(t *testing.T) {
 	if n, err := io.ReadFull(c, answer); err != nil {
 		t.Errorf("read %q: %v", answer[:n], err)
 	}
+}
+
+// A session that pauses when it knows of the end, and resumes, is told of it again.
+func TestResumeTellsTheEndAgain(t *testing.T) {
+	leakcheck.Check(t)
+	e, err := loop.New(loop.Config{Loops: 1})
+	must(t, err)
+	e.Start()
+	ends := 0
+	a := serve(t, e, "127.0.0.1:0", func(s *script) {
+		s.onData = func(_ *script, in []byte) (int, error) { return len(in), nil }
+		s.onEOF = func(s *script) {
+			if ends++; ends == 1 {
+				s.PauseRead()
+				s.ResumeRead()
+				return
+			}
+			s.Write([]byte("twice"))
+			s.CloseWhenFlushed(false)
+		}
+	})
+	c := dial(t, a)
+	must(t, c.(*net.TCPConn).CloseWrite())
+	if got, err := io.ReadAll(c); err != nil || string(got) != "twice" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	must(t, e.Close())
 }

@@ -200,6 +200,7 @@ func (c *conn) ResumeRead() {
 		return
 	}
 	c.paused = false
+	c.eofTold = false
 	c.offerSoon()
 	c.updateInterest()
 }

@@ -125,14 +125,21 @@ func (c *conn) fileSent(n int, short bool, err error) {
 	case err == unix.EAGAIN:
 		c.setBlocked()
 	case err == nil: // the file has become shorter than was announced
-		c.Abort(io.ErrUnexpectedEOF)
+		c.fileFails(io.ErrUnexpectedEOF)
 	case err == unix.EPIPE || err == unix.ECONNRESET || err == unix.ENOTCONN:
 		c.close(PeerClosed)
 	case err == unix.EINVAL || err == unix.ENOSYS: // not a file that sendfile takes
 		c.readFileHead(&c.out)
 	default:
-		c.Abort(os.NewSyscallError("sendfile", err))
+		c.fileFails(os.NewSyscallError("sendfile", err))
 	}
+}
+
+// fileFails ends a connection on which more of a file was announced than can be read. Its
+// session has perhaps nothing to do with it any more, so that it is said here.
+func (c *conn) fileFails(err error) {
+	c.loop.log.Error("cannot read a file that is being sent", "remote", c.info.Remote, "error", err)
+	c.Abort(err)
 }
 
 // readFileHead has the next piece of the file at the head of q read into memory.
@@ -155,7 +162,7 @@ func (c *conn) fileRead(q *sendQueue, piece []byte, err error) {
 		if err == nil || err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		c.Abort(err)
+		c.fileFails(err)
 		return
 	}
 	c.loop.chunks.reserved += int64(cap(piece))

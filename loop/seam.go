@@ -63,8 +63,8 @@ type Session interface {
 	// connection with it as the cause.
 	OnData(in []byte) (consumed int, err error)
 	// OnEOF says that the peer sends no more. A session that has paused
-	// reading is told at once, since whoever it works for has perhaps left,
-	// and a second time after it resumed and was offered the last bytes. The
+	// reading is told at once, since whoever it works for has perhaps left.
+	// It is told again whenever it resumes, behind the last bytes. The
 	// connection stays open for what is still to be sent until the session closes
 	// it; one that does nothing loses it after Config.IdleTimeout.
 	OnEOF()
@@ -136,7 +136,8 @@ type Conn interface {
 	// noticed as far as the system tells.
 	PauseRead()
 	// ResumeRead undoes PauseRead. Bytes kept so far are offered in the
-	// same tick, never from within this call.
+	// same tick, never from within this call, and an end of the input is told
+	// behind them, by OnEOF, whether or not it was before.
 	ResumeRead()
 	// Reserve counts n bytes of memory that are held for the connection beside
 	// what the loop holds itself; a negative n gives them back. It does not fail:

@@ -34,9 +34,9 @@ var layers = map[string]layer{
 
 	// A protocol meets the others only through loop, and handlers only
 	// through the contract.
-	"http1": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/onloop"}},
-	"http2": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/onloop", "internal/stream"}},
-	"http3": {imports: []string{root, "loop", "internal", "internal/guard", "internal/httpfield", "internal/stream"}},
+	"http1": {imports: []string{root, "loop", "internal", "internal/exchange", "internal/guard", "internal/httpfield", "internal/onloop"}},
+	"http2": {imports: []string{root, "loop", "internal", "internal/exchange", "internal/guard", "internal/httpfield", "internal/onloop"}},
+	"http3": {imports: []string{root, "loop", "internal", "internal/exchange", "internal/guard", "internal/httpfield"}},
 
 	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool", "internal/turns"}},
 	// The pool of Python workers is a floor of rooms: it imports them, never the other
@@ -60,10 +60,10 @@ var layers = map[string]layer{
 	// Leaves, which anybody may import.
 	"internal": {},
 	// What protocols have in common: calls into handlers, the rules of fields, and
-	// an exchange on a multiplexed connection.
+	// the exchange.
 	"internal/guard":     {imports: []string{root}},
 	"internal/httpfield": {imports: []string{root, "internal"}},
-	"internal/stream":    {imports: []string{root, "internal", "internal/guard", "internal/httpfield"}},
+	"internal/exchange":  {imports: []string{root, "internal", "internal/guard", "internal/httpfield"}},
 	// And what they have in common on the reactor's connections.
 	"internal/onloop": {imports: []string{root, "loop", "internal", "internal/httpfield"}},
 	// What stands between a handler and its exchange.

@@ -59,7 +59,8 @@ func overAll(t *testing.T, h func(t *testing.T) asteri.Handler, test func(t *tes
 
 func serve(t *testing.T, name string, h asteri.Handler, opts ...asteri.Option) *server {
 	t.Helper()
-	s := &server{t: t, name: name, engine: enginetest.Start(t, loop.Config{Loops: 1})}
+	s := &server{t: t, name: name}
+	s.engine = enginetest.Start(t, loop.Config{Loops: 1, Logger: s.log.Logger()})
 	opts = append([]asteri.Option{asteri.WithLogger(s.log.Logger())}, opts...)
 	conf := &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h2", "http/1.1"}}
 	secure := func() *tls.Config { return conf }
@@ -132,9 +133,18 @@ type answer struct {
 // ask sends a request and waits for the answer.
 func (s *server) ask(c *http.Client, path string, body []byte) answer {
 	s.t.Helper()
-	method, content := http.MethodGet, io.Reader(nil)
-	if body != nil {
-		method, content = http.MethodPost, bytes.NewReader(body)
+	if body == nil {
+		return s.send(c, path, nil)
+	}
+	return s.send(c, path, bytes.NewReader(body))
+}
+
+// send is ask for any content, nil for none.
+func (s *server) send(c *http.Client, path string, content io.Reader) answer {
+	s.t.Helper()
+	method := http.MethodGet
+	if content != nil {
+		method = http.MethodPost
 	}
 	req, err := http.NewRequest(method, s.url+path, content)
 	if err != nil {

@@ -39,8 +39,14 @@ func (p *Pool) Go(job func()) {
 }
 
 // work runs job and what else waits. A job that panics ends the program, as any
-// goroutine's would.
+// goroutine's would; one that ends its goroutine has another take its place.
 func (p *Pool) work(job func()) {
+	defer func() {
+		if job != nil {
+			sched.End()
+			go p.work(p.take())
+		}
+	}()
 	for job != nil {
 		job()
 		sched.End()

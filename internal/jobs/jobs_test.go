@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,4 +51,18 @@ func TestPoolKeepsOrder(t *testing.T) {
 			t.Fatalf("job %d ran in place %d", v, i)
 		}
 	}
+}
+
+// A job that ends its goroutine takes no place from those that wait.
+func TestJobThatEndsItsGoroutine(t *testing.T) {
+	p := NewPool(1)
+	var all sync.WaitGroup
+	for range 10 {
+		all.Add(1)
+		p.Go(func() { defer all.Done(); runtime.Goexit() })
+	}
+	all.Wait()
+	done := make(chan struct{})
+	p.Go(func() { close(done) })
+	<-done
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/andybalholm/brotli"
@@ -590,5 +591,42 @@ func TestParseCoding(t *testing.T) {
 		if _, err := ParseCoding(s); err == nil {
 			t.Errorf("%q passes", s)
 		}
+	}
+}
+
+// finishes counts how often an exchange is finished.
+type finishes struct {
+	*exchangetest.Exchange
+	n atomic.Int64
+}
+
+func (x *finishes) Finish(trailer *asteri.Header) error {
+	x.n.Add(1)
+	return x.Exchange.Finish(trailer)
+}
+
+// That a handler is done is told to the exchange below also when its client has left: it
+// counts as at work until then.
+func TestEndIsToldAfterTheClientHasLeft(t *testing.T) {
+	for name, late := range map[string]bool{"before": false, "after": true} {
+		e := exchangetest.NewExecutor(t)
+		x := &finishes{Exchange: exchangetest.New(t, e, request("GET", "Accept-Encoding: gzip"))}
+		var own asteri.Exchange
+		x.Hold()
+		e.Do(func() {
+			compressor(t, func(x asteri.Exchange) {
+				own = x
+				_ = x.Start(200, fields("Content-Type: text/html"))
+				_, _ = x.Write(text(1 << 20)) // a job's
+				if !late {
+					_ = x.Finish(nil)
+				}
+			}).ServeExchange(x)
+		})
+		x.Cancel(asteri.ErrClientGone)
+		if late {
+			e.Do(func() { _ = own.Finish(nil) })
+		}
+		exchangetest.Eventually(t, "told of the end, the client having left "+name, func() bool { return x.n.Load() > 0 })
 	}
 }

@@ -297,8 +297,11 @@ func (x *exchange) listen() {
 }
 
 func (x *exchange) cancelled(cause error) {
-	if x.stream != nil && !errors.Is(cause, asteri.ErrHalfClosed) {
-		x.stream.drop()
+	if s := x.stream; s != nil && !errors.Is(cause, asteri.ErrHalfClosed) {
+		s.drop()
+		if s.finished {
+			_ = x.Exchange.Finish(nil) // no job will do so
+		}
 	}
 	if x.onCancel != nil {
 		x.onCancel(cause)

@@ -36,6 +36,7 @@ type stream struct {
 	full      bool  // the queue below is beyond its high-water mark
 	asked     bool  // the exchange below will tell when there is room
 	dead      bool  // nobody wants the rest
+	finished  bool  // the handler has said that this is all
 
 	onDrain func()
 }
@@ -228,9 +229,10 @@ func (s *stream) took(j *job) {
 
 // finish ends the content.
 func (s *stream) finish(trailer *asteri.Header) error {
+	s.finished = true
 	switch {
 	case s.dead:
-		return asteri.ErrClosed
+		return s.x.Exchange.Finish(trailer) // which is over, and counts until it is told that the handler is done
 	case s.busy || len(s.waiting) > 0:
 		if trailer != nil {
 			trailer = trailer.Clone()

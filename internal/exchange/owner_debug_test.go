@@ -1,6 +1,6 @@
 //go:build asteridebug
 
-package stream
+package exchange
 
 import (
 	"bytes"
@@ -21,8 +21,7 @@ func (*owned) CheckOwner() { panic("not the owner") }
 func TestForeignCallIsFound(t *testing.T) {
 	s := asteri.NewSettings(asteri.HandlerFunc(nil))
 	hm := &owned{home{posts: make(chan func(), 10), time: time.Unix(1700000000, 0)}}
-	w := new(wire)
-	w.Init(NewLocal(&s, hm), w, asteri.HTTP3, &asteri.Peer{})
+	w := newWire(&s, hm)
 	for name, call := range map[string]func(x *Exchange){
 		"Start":    func(x *Exchange) { _ = x.Start(200, nil) },
 		"Respond":  func(x *Exchange) { _ = x.Respond(200, nil, nil) },
@@ -59,7 +58,7 @@ func TestKeptPathIsSpoilt(t *testing.T) {
 		if refusal, err := head.End(true, true); refusal != nil || err != nil {
 			t.Fatal(refusal, err)
 		}
-		w.headDone(&head, true)
+		w.HeadDone(&head)
 		return w.Request().Path
 	}
 	first := serve("/first")

@@ -1,4 +1,4 @@
-package stream
+package exchange
 
 import (
 	"testing"
@@ -44,10 +44,10 @@ func TestWhoIsWatched(t *testing.T) {
 		"the default again":      {"GET", true, forEver, func(*wire) { x.SetTimeout(0) }, general},
 		"a limit of its own":     {"GET", true, forEver, func(*wire) { x.SetTimeout(own) }, own},
 		"reading":                {"POST", false, forEver, func(*wire) { x.ReadBody(new(sink)) }, general},
-		"half-closed":            {"GET", true, forEver, func(w *wire) { w.HalfClosed() }, general},
+		"half-closed":            {"GET", true, forEver, func(w *wire) { w.party().HalfClosed() }, general},
 		"tunnel":                 {"CONNECT", false, forEver, func(*wire) { upgrade() }, 0},
-		"tunnel that ends":       {"CONNECT", false, forEver, func(w *wire) { upgrade(); _ = w.ReceiveEnd(nil) }, general},
-		"tunnel, half-closed":    {"CONNECT", false, forEver, func(w *wire) { upgrade(); w.HalfClosed() }, general},
+		"tunnel that ends":       {"CONNECT", false, forEver, func(w *wire) { upgrade(); _ = w.party().ReceiveEnd(nil) }, general},
+		"tunnel, half-closed":    {"CONNECT", false, forEver, func(w *wire) { upgrade(); w.party().HalfClosed() }, general},
 		"tunnel that had ended":  {"CONNECT", true, forEver, func(*wire) { upgrade() }, general},
 		"content that waits":     {"POST", false, forEver, func(w *wire) { stuck(t, x, w) }, general},
 		"the same, with a limit": {"POST", false, func(got asteri.Exchange) { x = got; x.SetTimeout(own) }, func(w *wire) { stuck(t, x, w) }, own},
@@ -57,7 +57,7 @@ func TestWhoIsWatched(t *testing.T) {
 			if tt.then(w); w.watch != tt.want && (tt.want > 0 || w.watch > 0) {
 				t.Errorf("watched within %v, want %v", w.watch, tt.want)
 			}
-			if got := w.Patience(); got != tt.want {
+			if got := w.party().Patience(); got != tt.want {
 				t.Errorf("patience %v, want %v", got, tt.want)
 			}
 		})
@@ -76,7 +76,7 @@ func stuck(t *testing.T, x asteri.Exchange, w *wire) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.ReceiveEnd(nil); err != nil {
+	if err := w.party().ReceiveEnd(nil); err != nil {
 		t.Fatal(err)
 	}
 	x.Consumed(1) // it wakes up, and stops

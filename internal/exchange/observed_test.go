@@ -1,4 +1,4 @@
-package stream
+package exchange
 
 import (
 	"errors"
@@ -14,8 +14,7 @@ import (
 func beginConnect(t *testing.T, h asteri.HandlerFunc, opts ...asteri.Option) *wire {
 	t.Helper()
 	s := asteri.NewSettings(h, opts...)
-	w := new(wire)
-	w.Init(NewLocal(&s, &home{posts: make(chan func(), 100), time: time.Unix(1700000000, 0)}), w, asteri.HTTP2, &asteri.Peer{})
+	w := newWire(&s, &home{posts: make(chan func(), 100), time: time.Unix(1700000000, 0)})
 	var head httpfield.RequestHead
 	w.Head(&head)
 	for _, f := range [][2]string{{":method", "CONNECT"}, {":protocol", "echo"}, {":scheme", "http"}, {":path", "/chat"}, {":authority", "a"}} {
@@ -24,7 +23,8 @@ func beginConnect(t *testing.T, h asteri.HandlerFunc, opts ...asteri.Option) *wi
 	if refusal, err := head.End(false, true); refusal != nil || err != nil {
 		t.Fatal(refusal, err)
 	}
-	w.Serve(&head, false)
+	w.HeadDone(&head)
+	w.Serve(false, nil)
 	return w
 }
 
@@ -50,7 +50,7 @@ func TestTunnelIsObserved(t *testing.T) {
 	}{
 		"closed":  {func(_ *wire, t asteri.Tunnel) { t.Close() }, nil},
 		"aborted": {func(_ *wire, t asteri.Tunnel) { t.Abort(asteri.ErrStopping) }, asteri.ErrStopping},
-		"lost":    {func(w *wire, _ asteri.Tunnel) { w.Cancel(asteri.ErrClientGone) }, asteri.ErrClientGone},
+		"lost":    {func(w *wire, _ asteri.Tunnel) { w.party().Cancel(asteri.ErrClientGone) }, asteri.ErrClientGone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &follower{observer: func(*asteri.Record) { t.Error("told by ExchangeDone") }}
@@ -64,7 +64,7 @@ func TestTunnelIsObserved(t *testing.T) {
 				}
 			}, asteri.WithObserver(f))
 			tunnel.Read(new(sink))
-			if err := w.Receive([]byte("12345")); err != nil {
+			if err := w.party().Receive([]byte("12345")); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := tunnel.Write([]byte("123")); err != nil {

@@ -1,4 +1,4 @@
-package stream
+package exchange
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,28 +44,50 @@ func (h *home) run() {
 // wire notes what an exchange sends.
 type wire struct {
 	Exchange
-	log    []string
-	queued int
-	credit int
-	awaits int
-	watch  time.Duration
-	closed bool
-	held   int
+	section Section
+	tunnel  *Tunnel
+	log     []string
+	queued  int
+	credit  int
+	awaits  int
+	watch   time.Duration
+	closed  bool
+	held    int
+}
+
+// newWire returns a wire whose exchange is that of a request yet to come.
+func newWire(s *asteri.Settings, h Home) *wire {
+	w := &wire{section: NewSection(s)}
+	w.Init(NewLocal(s, h), w, asteri.HTTP2, &asteri.Peer{})
+	return w
+}
+
+// party is the exchange, or its tunnel.
+func (w *wire) party() Party {
+	if w.tunnel != nil {
+		return w.tunnel
+	}
+	return &w.Exchange
 }
 
 func (w *wire) Reserve(n int) { w.held += n }
 
 func (w *wire) add(words ...string) { w.log = append(w.log, strings.Join(words, " ")) }
 
-func (w *wire) SendHead(fields []asteri.Field, end bool) int {
+func (w *wire) Compose(head *Head, h *asteri.Header) error { return w.section.Compose(head, h) }
+
+func (w *wire) Commit(head *Head, content []byte, end bool) {
 	var b strings.Builder
-	for _, f := range fields {
+	for _, f := range w.section.Complete(head, &w.Exchange) {
 		if string(f.Name) != "date" {
 			b.WriteString(string(f.Name) + "=" + string(f.Value) + " ")
 		}
 	}
-	w.add("head", strings.TrimSpace(b.String()), endOrMore(end))
-	return b.Len()
+	w.Framed(b.Len())
+	w.add("head", strings.TrimSpace(b.String()), endOrMore(end && len(content) == 0))
+	if len(content) > 0 {
+		w.add("data", string(content), endOrMore(end))
+	}
 }
 
 func endOrMore(end bool) string {
@@ -74,16 +97,25 @@ func endOrMore(end bool) string {
 	return "more"
 }
 
-func (w *wire) Send(p []byte, end bool) int {
-	w.add("data", string(p), endOrMore(end))
+func (w *wire) Send(p []byte) int {
+	w.add("data", string(p), endOrMore(false))
 	return w.queued
 }
 
+func (w *wire) End(trailer bool) {
+	if trailer {
+		w.add("trailer", string(w.section.Trailer().At(0).Name))
+	} else {
+		w.add("data", "", endOrMore(true))
+	}
+}
+
+func (w *wire) Offered(protocol []byte) (int, error)   { return w.OfferedConnect(protocol) }
+func (w *wire) Become() (*Tunnel, Channel)             { w.tunnel = new(Tunnel); return w.tunnel, w }
 func (w *wire) SendFile(f asteri.File, _, _ int64) int { w.add("file"); f.Close(); return w.queued }
-func (w *wire) SendTrailer(h *asteri.Header)           { w.add("trailer", string(h.At(0).Name)) }
 func (w *wire) Queued() int                            { return w.queued }
-func (w *wire) Kept() int                              { return w.queued }
-func (w *wire) StopReading()                           { w.add("stop") }
+func (w *wire) Full() bool                             { return w.queued >= 1<<30 }
+func (w *wire) Done()                                  { w.add("done") }
 func (w *wire) Reset(cause error)                      { w.add("reset", cause.Error()) }
 func (w *wire) Credit(n int)                           { w.credit += n }
 func (w *wire) Await()                                 { w.awaits++ }
@@ -105,8 +137,7 @@ func begin(t *testing.T, method string, ended bool, h asteri.HandlerFunc, opts .
 	t.Helper()
 	s := asteri.NewSettings(h, append(opts, asteri.WithServer(""))...)
 	hm := &home{posts: make(chan func(), 100), time: time.Unix(1700000000, 0)}
-	w := new(wire)
-	w.Init(NewLocal(&s, hm), w, asteri.HTTP2, &asteri.Peer{})
+	w := newWire(&s, hm)
 	var head httpfield.RequestHead
 	w.Head(&head)
 	for _, f := range [][2]string{{":method", method}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}} {
@@ -119,7 +150,8 @@ func begin(t *testing.T, method string, ended bool, h asteri.HandlerFunc, opts .
 	if refusal != nil || err != nil {
 		t.Fatal(refusal, err)
 	}
-	w.Serve(&head, ended)
+	w.HeadDone(&head)
+	w.Serve(ended, nil)
 	return w, hm
 }
 
@@ -189,8 +221,8 @@ func TestSinkThatActs(t *testing.T) {
 			t.Fatal(err)
 		}
 		hm.run()
-		if string(got.body) != "abc" || got.err == nil || w.in.kept.Len() != 0 {
-			t.Errorf("%q, %v, %d bytes kept", got.body, got.err, w.in.kept.Len())
+		if string(got.body) != "abc" || got.err == nil || w.body.kept.Len() != 0 {
+			t.Errorf("%q, %v, %d bytes kept", got.body, got.err, w.body.kept.Len())
 		}
 	})
 	t.Run("panics", func(t *testing.T) {
@@ -514,3 +546,48 @@ type failing struct{ fail func() }
 func (failing) Fd() uintptr                         { return 1 << 30 }
 func (f failing) ReadAt([]byte, int64) (int, error) { f.fail(); return 0, nil }
 func (failing) Close() error                        { return nil }
+
+// hanging is a file on a disk that does not answer until it is released.
+type hanging struct {
+	reads   *atomic.Int64
+	release chan struct{}
+}
+
+func (hanging) Fd() uintptr  { return 1 << 30 }
+func (hanging) Close() error { return nil }
+func (f hanging) ReadAt(p []byte, _ int64) (int, error) {
+	f.reads.Add(1)
+	<-f.release
+	return len(p), nil
+}
+
+// However many responses are of files on a disk that hangs, they take few threads.
+func TestDiskThatHangs(t *testing.T) {
+	at, hm, used := newLocalForQueue()
+	hm.posts = make(chan func(), 1000)
+	f := hanging{new(atomic.Int64), make(chan struct{})}
+	queues := make([]Queue, 1000)
+	var loads Loads
+	done := 0
+	for i := range queues {
+		queues[i].CountBy(used)
+		queues[i].WriteFile(f, 0, 10)
+		queues[i].Load(at, &loads, func(error) { done++ })
+	}
+	for f.reads.Load() < diskJobs {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine(); n > 100 {
+		t.Errorf("%d goroutines", n)
+	}
+	close(f.release)
+	for range queues {
+		(<-hm.posts)()
+	}
+	if done != len(queues) {
+		t.Errorf("%d of %d were read", done, len(queues))
+	}
+	for i := range queues {
+		queues[i].Drop(at)
+	}
+}

@@ -1,4 +1,4 @@
-package stream
+package exchange
 
 import (
 	"errors"
@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/sched"
 )
 
 // chunkSize is the size of the pieces in which queues keep bytes. It is that of
@@ -75,8 +74,13 @@ type Queue struct {
 // CountBy has m count what the queue keeps in memory.
 func (q *Queue) CountBy(m Reserver) { q.memory = m }
 
-// Len returns how many bytes are queued.
-func (q *Queue) Len() int { return q.size }
+// Len returns how many bytes are queued, none in a queue that is nil.
+func (q *Queue) Len() int {
+	if q == nil {
+		return 0
+	}
+	return q.size
+}
 
 // Kept returns how many bytes are in memory.
 func (q *Queue) Kept() int { return q.size - q.inFiles }
@@ -146,9 +150,7 @@ func (q *Queue) Load(at *Local, loads *Loads, done func(error)) {
 	}
 	q.loading = true
 	file, off, piece := k.file, k.off, make([]byte, loads.take(k.left))
-	sched.Begin()
-	go func() {
-		defer sched.End()
+	at.disk.Go(func() {
 		n, err := 0, error(&asteri.PanicError{}) // unless ReadAt returns
 		defer func() {
 			if v := recover(); v != nil {
@@ -158,7 +160,7 @@ func (q *Queue) Load(at *Local, loads *Loads, done func(error)) {
 		}()
 		read, failure := file.ReadAt(piece, off)
 		n, err = len(piece[:read]), failure
-	}()
+	})
 }
 
 // loaded puts a piece in front of the rest of its file.
