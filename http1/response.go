@@ -132,7 +132,38 @@ func (x *transaction) End(trailer bool) {
 }
 
 // Done lets the connection go on to the next request, if it can.
-func (x *transaction) Done() { x.session.exchangeOver(x) }
+func (x *transaction) Done() {
+	s := x.session
+	s.letGo(x)
+	switch {
+	case s.phase == phaseOver:
+		return
+	case !x.keepAlive || s.stopping || x.BodyClosed() && !s.body.done():
+		s.phase = phaseClosing
+	case s.body.done():
+		s.nextRequest()
+	case s.body.kind == bodyFixed && s.body.left > maxDiscard:
+		s.phase = phaseClosing
+	default:
+		s.phase = phaseBody
+	}
+	if s.high && s.phase == phaseHead {
+		s.pause() // a client that pipelines must also read
+	}
+	if s.inData {
+		return // settles at its end
+	}
+	if s.phase == phaseClosing {
+		s.close(s.paused || !s.body.done())
+		return
+	}
+	if s.paused && !s.high {
+		s.resume()
+	} else if s.eof && !s.paused {
+		s.inputEnded()
+	}
+	s.arm()
+}
 
 // Reset ends the connection.
 func (x *transaction) Reset(cause error) {

@@ -247,7 +247,7 @@ func (s *session) bodyFailed(cause *asteri.StatusError) {
 }
 
 // dropFailed drops what comes of a body that has failed, while the answer goes on: see
-// exchangeOver.
+// transaction.Done.
 func (s *session) dropFailed() {
 	if s.phase == phaseBody && s.x != nil && s.x.BodyClosed() {
 		s.phase = phaseDrop
@@ -263,40 +263,6 @@ func (s *session) refuse(h *head, refusal *asteri.StatusError) {
 	s.at.putBuf(b)
 	s.at.Observe(asteri.Record{Peer: &s.peer, Status: refusal.Code, BytesSent: int64(len(b)), Err: refusal})
 	s.close(true)
-}
-
-// exchangeOver is called by the exchange when its response is complete. The
-// connection goes on to the next request, if it can.
-func (s *session) exchangeOver(x *transaction) {
-	s.letGo(x)
-	switch {
-	case s.phase == phaseOver:
-		return
-	case !x.keepAlive || s.stopping || x.BodyClosed() && !s.body.done():
-		s.phase = phaseClosing
-	case s.body.done():
-		s.nextRequest()
-	case s.body.kind == bodyFixed && s.body.left > maxDiscard:
-		s.phase = phaseClosing
-	default:
-		s.phase = phaseBody
-	}
-	if s.high && s.phase == phaseHead {
-		s.pause() // a client that pipelines must also read
-	}
-	if s.inData {
-		return // settles at its end
-	}
-	if s.phase == phaseClosing {
-		s.close(s.paused || !s.body.done())
-		return
-	}
-	if s.paused && !s.high {
-		s.resume()
-	} else if s.eof && !s.paused {
-		s.inputEnded()
-	}
-	s.arm()
 }
 
 // letGo has the session forget x, which is over.

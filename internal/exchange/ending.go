@@ -53,7 +53,9 @@ func (x *Exchange) Begun() bool { return x.state == begun }
 // h is the response's header, cause why it did not end well.
 func (x *Exchange) end(how state, h *asteri.Header, cause error) {
 	x.over(how)
-	x.observe(h, cause)
+	if x.at.Settings.Observer != nil {
+		x.observe(h, cause)
+	}
 	switch how {
 	case finished, refused:
 		x.wire.Done()

@@ -172,13 +172,13 @@ const maxSpare = 16 << 10
 // own, from when it waits for its handler or its client until Vacate.
 func (x *Exchange) Occupy(beside int) {
 	x.occupied = beside + cap(x.arena)
-	x.Reserve(x.occupied)
+	x.wire.Reserve(x.occupied)
 }
 
 // Vacate takes back what Occupy counted, if it did.
 func (x *Exchange) Vacate() {
 	if x.occupied != 0 {
-		x.Reserve(-x.occupied)
+		x.wire.Reserve(-x.occupied)
 		x.occupied = 0
 	}
 }
@@ -274,10 +274,8 @@ func (x *Exchange) crashed(err *asteri.PanicError) {
 
 // observe tells the observer of the end. The record is the next one's, too.
 func (x *Exchange) observe(h *asteri.Header, err error) {
-	if o := x.at.Settings.Observer; o != nil {
-		x.describe(&x.at.record, h, err)
-		guard.Observe(o, &x.at.record, x.at.Settings.Logger)
-	}
+	x.describe(&x.at.record, h, err)
+	guard.Observe(x.at.Settings.Observer, &x.at.record, x.at.Settings.Logger)
 }
 
 // describe sets every field of r.

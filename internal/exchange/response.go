@@ -38,9 +38,13 @@ func (x *Exchange) Inform(status int, h *asteri.Header) error {
 // section has a header section put together; see Wire.Compose.
 func (x *Exchange) section(status int, h *asteri.Header) (*Head, error) {
 	head := &x.at.head
+	head.begin(status)
+	return head, x.wire.Compose(head, h)
+}
+
+func (head *Head) begin(status int) {
 	*head = Head{Status: status, Length: httpfield.LengthUnknown}
 	head.Facts.Length = httpfield.LengthUnknown
-	return head, x.wire.Compose(head, h)
 }
 
 func (x *Exchange) mayStart() error {
@@ -64,12 +68,14 @@ func (x *Exchange) compose(status int, h *asteri.Header, length int64) error {
 	if status/100 == 2 && x.req.Protocol != "" {
 		return errNoTunnel
 	}
-	head, err := x.section(status, h)
+	head := &x.at.head
+	head.begin(status)
+	if err := x.wire.Compose(head, h); err != nil {
+		return err
+	}
 	facts := &head.Facts
 	head.Whole = length != httpfield.LengthUnknown
 	switch {
-	case err != nil:
-		return err
 	case facts.Upgrade && status != 426:
 		return httpfield.ErrConnectionField([]byte("Upgrade"))
 	case !head.Whole:
@@ -79,7 +85,7 @@ func (x *Exchange) compose(status int, h *asteri.Header, length int64) error {
 	}
 	x.status = status
 	x.chooseContent(head, length)
-	head.ID = x.tellsID(h)
+	head.ID = x.req.Handling.ID != "" && x.tellsID(h)
 	return nil
 }
 
@@ -109,11 +115,11 @@ func (x *Exchange) chooseContent(head *Head, length int64) {
 	}
 }
 
-// tellsID tells whether the client is told the request's id: if there is one, unless the
+// tellsID tells whether the client is told the request's id, if there is one: unless the
 // application has done so.
 func (x *Exchange) tellsID(h *asteri.Header) bool {
 	name := x.at.Settings.RequestIDField
-	return x.req.Handling.ID != "" && name != "" && !h.Has(name)
+	return name != "" && !h.Has(name)
 }
 
 // Start begins the final response.

@@ -94,6 +94,9 @@ func (t *Streams[ID, S]) Left(st S, x *Exchange, now time.Duration) {
 // AtWork returns how many handlers are at work on streams that are gone. done is called
 // for those that are no longer, unless it is nil.
 func (t *Streams[ID, S]) AtWork(now time.Duration, done func(S)) int {
+	if len(t.atWork) == 0 {
+		return 0
+	}
 	kept := t.atWork[:0]
 	for _, l := range t.atWork {
 		if l.x.AtWork() && now < l.until {

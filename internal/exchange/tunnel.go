@@ -32,7 +32,7 @@ func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tu
 	case facts.Length != httpfield.LengthUnknown || facts.Close:
 		return nil, httpfield.Misuse("field that may not stand in an upgrade")
 	}
-	head.ID = x.tellsID(h)
+	head.ID = x.req.Handling.ID != "" && x.tellsID(h)
 	x.kept = true
 	x.status = status
 	x.hasBody = true
