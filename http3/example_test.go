@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 
@@ -21,7 +20,8 @@ func ExampleListen() {
 	defer certificates.Close()
 	engine, err := loop.New(loop.Config{Loops: 1})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	engine.Start()
 	defer engine.Close()
@@ -29,13 +29,15 @@ func ExampleListen() {
 	app := asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(http.StatusOK, nil, []byte(x.Request().Proto.String())) })
 	srv, err := http3.Listen(engine, http3.Config{Addr: "127.0.0.1:0", TLS: func() *tls.Config { return config }}, app)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	transport := &client.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.Close()
 	resp, err := (&http.Client{Transport: transport}).Get("https://" + srv.Addr().String())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()

@@ -3,7 +3,6 @@ package loop_test
 import (
 	"crypto/tls"
 	"fmt"
-	"log"
 	"os"
 	"time"
 
@@ -34,20 +33,23 @@ func (h *heartbeat) OnTimer(loop.Timer) {
 func ExampleLoop_Adopt() {
 	engine, err := loop.New(loop.Config{Loops: 1})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	engine.Start()
 	defer engine.Close()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	err = engine.Loops()[0].Adopt(fds[0], func(c loop.Conn) loop.Session {
 		c.SetTimer(beat, time.Millisecond)
 		return &heartbeat{repeaterSession{c}, 3}
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	ours := os.NewFile(uintptr(fds[1]), "peer")
 	defer ours.Close()
@@ -55,7 +57,8 @@ func ExampleLoop_Adopt() {
 	for buf := make([]byte, 64); len(heard) < len("beat beat beat "); {
 		n, err := ours.Read(buf)
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		heard = append(heard, buf[:n]...)
 	}
@@ -68,7 +71,8 @@ func ExampleLoop_Adopt() {
 func ExampleEngine_ListenWith_tls() {
 	engine, err := loop.New(loop.Config{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer engine.Close()
 	certificate, err := tls.LoadX509KeyPair("cert.pem", "key.pem")

@@ -28,7 +28,7 @@ type Proxies struct {
 	// Default SCRIPT_NAME and PATH_INFO.
 	Forwarders []string
 	// Underscores is what becomes of other such names: "drop" hides them from WSGI
-	// applications and other servers, "refuse" answers 400, and "pass" lets servers at
+	// applications and other servers, "refuse" answers 400, and "dangerous" lets servers at
 	// mounts have them. For applications that is python.Config.UnderscoreFields. Default drop.
 	Underscores string
 

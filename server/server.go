@@ -174,9 +174,10 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serve(ctx context.Context) error {
-	if err := s.Ready(ctx); ctx.Err() != nil {
-		return nil // told to stop before all was ready
-	} else if err != nil {
+	if err := s.Ready(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop before all was ready
+		}
 		return err
 	}
 	for _, addr := range s.addrs.Clients {

@@ -51,7 +51,7 @@ type upstreamRun struct {
 }
 
 func (s *Server) newUpstream(m *Mount) (*upstream, error) {
-	u := &upstream{prefix: m.prefix(), underscores: s.cfg.Proxies.Underscores == "pass", log: s.log}
+	u := &upstream{prefix: m.prefix(), underscores: s.cfg.Proxies.Underscores == "dangerous", log: s.log}
 	return u, u.Reload(s.ctx, m)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 
 	"github.com/asteri/asteri-loop"
@@ -18,7 +17,8 @@ import (
 func ExampleNew() {
 	engine, err := loop.New(loop.Config{Loops: 1})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	monitor := status.New(status.Options{
 		MetricsPath: status.DefaultMetricsPath,
@@ -32,15 +32,18 @@ func ExampleNew() {
 		Protocols: []loop.Protocol{http1.Protocol(monitor.Handler(app), asteri.WithObserver(monitor))},
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- engine.Run(ctx) }()
 	for _, path := range []string{"/", "/livez", "/readyz"} {
 		resp, err := http.Get("http://" + ln.Addr().String() + path)
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		body, err := io.ReadAll(resp.Body)
 		resp.Body.Close()

@@ -133,7 +133,7 @@ func (p *program) urls() []string {
 			urls = append(urls, "unix:"+absolute(addr.String()))
 			continue
 		}
-		for _, scheme := range p.cfg.Protocols {
+		for _, scheme := range p.cfg.Server.Listen.Schemes {
 			urls = append(urls, scheme+"://"+addr.String())
 		}
 	}
@@ -150,20 +150,20 @@ func absolute(path string) string {
 // statusLink returns where the status page is: for who reads it on a terminal with
 // what opens it.
 func (p *program) statusLink() string {
-	if !p.cfg.Status {
+	if p.cfg.Server.Status.Off {
 		return ""
 	}
 	for _, addr := range p.server.Addrs().Admin {
-		return place("http", addr) + p.cfg.StatusPath
+		return place("http", addr) + p.cfg.Server.Status.Path
 	}
-	if p.cfg.DisableDashboard {
+	if p.cfg.Server.Status.NoDashboard {
 		return ""
 	}
 	scheme := "https"
 	if p.cfg.Serves("http") {
 		scheme = "http"
 	}
-	link := place(scheme, p.server.Addrs().Clients[0]) + p.cfg.StatusPath
+	link := place(scheme, p.server.Addrs().Clients[0]) + p.cfg.Server.Status.Path
 	if p.tokenFile != nil && p.logs.terminal {
 		link += "?token=" + p.token
 	}
@@ -187,7 +187,7 @@ func place(scheme string, addr net.Addr) string {
 func (p *program) announceStatus() {
 	switch link := p.statusLink(); {
 	case link == "":
-	case p.tokenFile != nil && len(p.cfg.AdminListen) == 0:
+	case p.tokenFile != nil && len(p.cfg.Server.Status.Listen) == 0:
 		p.logs.Info("Status page: "+link, "token_file", p.tokenFile.path)
 	default:
 		p.logs.Info("Status page: " + link)

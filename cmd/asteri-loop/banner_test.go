@@ -21,7 +21,7 @@ func TestBanner(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer srv.Close()
-	p := &program{logs: &logs{color: true}, server: srv, cfg: &config.Config{Protocols: []string{"http"}}}
+	p := &program{logs: &logs{color: true}, server: srv, cfg: &config.Config{Server: server.Config{Listen: server.Listen{Schemes: []string{"http"}}, Status: server.Status{Off: true}}}}
 	about := server.Description{
 		Application: status.Application{Name: "app:app", Interface: "wsgi", Model: "sync"},
 		Why:         "a WSGI application runs under sync", Runtime: "CPython 3.11.7", Workers: 2,

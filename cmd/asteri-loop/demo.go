@@ -27,7 +27,7 @@ type demonstration struct {
 	asteri.Handler
 	about   server.Description
 	queue   int           // its capacity
-	timeout time.Duration // 0 is none
+	timeout time.Duration // negative for none
 	engine  func() *loop.Engine
 	log     *slog.Logger
 	sockets *websocket.Server
@@ -44,20 +44,21 @@ func (p *program) servesDemonstration() bool { return p.cfg.App == "" && len(p.c
 
 func (p *program) newDemonstration(cfg *config.Config) (*demonstration, error) {
 	if p.sockets == nil {
-		o := websocketSettings(cfg)
-		o.Logger = p.logs.Logger
+		o := cfg.Python.WebSocket
+		o.Grace, o.Logger = cfg.Server.Engine.GracefulTimeout, p.logs.Logger
 		p.sockets = websocket.NewServer(o)
 	}
-	model, why := cfg.WorkerClass, "as asked"
+	c := &cfg.Python
+	model, why := c.Model, "as asked"
 	if model == "" {
 		model, why = demoModel, "the demonstration's own choice"
 	}
 	handler, err := demo.New(model, workers.Options{
-		Workers: cfg.Workers, Threads: cfg.Threads, WorkerConnections: cfg.WorkerConnections, QueueSize: cfg.QueueSize,
-		Timeout: none(cfg.Timeout), ResponseSpoolMax: none(cfg.ResponseSpoolMax), Logger: p.logs.Logger,
+		Workers: c.Workers, Threads: c.Threads, WorkerConnections: c.WorkerConnections, QueueSize: c.QueueSize,
+		Timeout: c.Timeout, ResponseSpoolMax: c.ResponseSpoolMax, Logger: p.logs.Logger,
 	}, p.sockets)
 	return &demonstration{
-		Handler: handler, queue: cfg.QueueSize, timeout: cfg.Timeout,
+		Handler: handler, queue: c.QueueSize, timeout: c.Timeout,
 		engine: func() *loop.Engine { return p.server.Engine() }, log: p.logs.Logger, sockets: p.sockets,
 		started: time.Now(), unwatch: func() {},
 		about: server.Description{Application: status.Application{Interface: "go", Model: model}, Why: why},

@@ -32,8 +32,8 @@ type program struct {
 
 // serve runs the server, or checks its settings, and returns the exit status.
 func serve(input config.Input, cfg *config.Config) int {
-	if cfg.Chdir != "" {
-		if err := os.Chdir(cfg.Chdir); err != nil {
+	if cfg.Python.Chdir != "" {
+		if err := os.Chdir(cfg.Python.Chdir); err != nil {
 			return complain(exitUsage, err)
 		}
 	}
@@ -45,7 +45,7 @@ func serve(input config.Input, cfg *config.Config) int {
 		return complain(exitUsage, err)
 	}
 	defer l.close()
-	p := &program{input: input, cfg: cfg, logs: l, signals: newSignals(), token: cfg.StatusToken}
+	p := &program{input: input, cfg: cfg, logs: l, signals: newSignals(), token: cfg.Server.Status.Token}
 	p.live.Store(cfg)
 	for _, w := range cfg.Warnings {
 		l.Warn(w)

@@ -11,7 +11,7 @@ import (
 // keepToken makes a token if the status page needs one, and puts it into a file of this
 // user's. Without one only who reads the terminal knows it.
 func (p *program) keepToken() {
-	if !p.cfg.Status || p.token != "" {
+	if p.cfg.Server.Status.Off || p.token != "" {
 		return
 	}
 	p.token = rand.Text()

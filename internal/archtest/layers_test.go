@@ -76,7 +76,7 @@ var layers = map[string]layer{
 	"internal/statsd":    {imports: []string{root, "internal", "internal/perhome"}},
 	"internal/trace":     {imports: []string{root, "internal", "internal/stats"}},
 	// Settings, checked by those who read them.
-	"internal/config": {imports: []string{"internal", "internal/accesslog", "internal/httpfield", "internal/edge"}},
+	"internal/config": {imports: []string{"server", "workers", "workers/python", "internal", "internal/accesslog", "internal/httpfield", "internal/edge"}},
 	// The application of a server that was given none.
 	"internal/demo": {imports: []string{root, "workers", "internal"}},
 	// Handlers in front of handlers.
@@ -97,7 +97,7 @@ var layers = map[string]layer{
 		"internal", "internal/accesslog", "internal/edge", "internal/edge/proxy", "internal/statsd", "internal/trace", "internal/uwsgi",
 	}},
 	// Settings for it.
-	"cmd": {imports: []string{root, "server", "loop", "http2", "http3", "workers", "workers/python", "status", "internal", "internal/config", "internal/demo"}},
+	"cmd": {imports: []string{root, "server", "loop", "workers", "workers/python", "status", "internal", "internal/config", "internal/demo"}},
 	// An embedder has the public packages only.
 	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "workers/python", "status", "server"}},
 	"bench": {imports: []string{

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/asteri/asteri-loop/server"
 )
 
 // modelNames are other names, in lower case, by which gunicorn's users know a
@@ -46,20 +48,20 @@ func (v modelValue) TOML() string {
 	return strconv.Quote(*v.at)
 }
 
-// octalValue is a permission mask. In the configuration file it is a text or an
-// octal number ("007", 0o007).
-type octalValue struct{ at *fs.FileMode }
+// maskValue is what is taken from the permissions 0777. In the configuration file it is a
+// text or an octal number ("007", 0o007).
+type maskValue struct{ at *fs.FileMode }
 
-func (v octalValue) Set(s string) error {
+func (v maskValue) Set(s string) error {
 	n, err := strconv.ParseUint(strings.TrimPrefix(s, "0o"), 8, 32)
 	if err != nil || n > 0o777 {
 		return fmt.Errorf("must be an octal number from 0 to 777")
 	}
-	*v.at = fs.FileMode(n)
+	*v.at = fs.ModePerm &^ fs.FileMode(n)
 	return nil
 }
 
-func (v octalValue) TOML() string { return fmt.Sprintf("%q", fmt.Sprintf("%03o", *v.at)) }
+func (v maskValue) TOML() string { return fmt.Sprintf("%q", fmt.Sprintf("%03o", fs.ModePerm&^*v.at)) }
 
 // expandWorkers takes the model out of "gtornado" and "gtornado:4".
 func expandWorkers(s string) ([]replacement, error) {
@@ -116,27 +118,31 @@ func mountPath(s string) (string, error) {
 // complete checks what depends on several settings, and fills in those whose
 // default does.
 func (c *Config) complete() error {
-	if c.WorkerClass == "sync" && c.Threads > 1 {
-		c.WorkerClass = "gthread"
+	if c.Python.Model == "sync" && c.Python.Threads > 1 {
+		c.Python.Model = "gthread"
 		c.origins["worker_class"] = Origin{Name: "because threads is more than 1"}
 	}
-	if len(c.Protocols) == 0 {
-		c.Protocols = []string{"https"}
-		if len(c.Certfiles) == 0 {
-			c.Protocols = []string{"http", "https"}
+	if len(c.Server.Listen.Schemes) == 0 {
+		c.Server.Listen.Schemes = []string{"https"}
+		if len(c.Server.TLS.CertFiles) == 0 {
+			c.Server.Listen.Schemes = []string{"http", "https"}
 		}
 	}
 	c.checkProxies()
-	if len(c.HTTPProtocols) == 0 {
-		c.HTTPProtocols = []string{"h1", "h2"}
+	for _, list := range []*[]string{&c.Server.Proxies.Trusted, &c.Server.Proxies.Forwarders, &c.Server.Proxies.ProxyProtocolFrom, &c.Server.Proxies.UwsgiFrom} {
+		*list = append([]string{}, *list...) // an empty one is none, and not the default
+	}
+	c.Server.Proxies.SecureSchemes = append([]server.SecureScheme{}, c.Server.Proxies.SecureSchemes...)
+	if len(c.Server.HTTP.Versions) == 0 {
+		c.Server.HTTP.Versions = []string{"h1", "h2"}
 		// Clients do not take HTTP/3 from a server whose certificate they do
 		// not know, and it does not come through a proxy.
-		if len(c.Certfiles) > 0 && c.ProxyProtocol == "off" {
-			c.HTTPProtocols = append(c.HTTPProtocols, "h3")
+		if len(c.Server.TLS.CertFiles) > 0 && c.Server.Proxies.ProxyProtocol == "off" {
+			c.Server.HTTP.Versions = append(c.Server.HTTP.Versions, "h3")
 		}
 	}
-	slices.Sort(c.Protocols)
-	c.Protocols = slices.Compact(c.Protocols)
+	slices.Sort(c.Server.Listen.Schemes)
+	c.Server.Listen.Schemes = slices.Compact(c.Server.Listen.Schemes)
 	if err := c.checkHTTP(); err != nil {
 		return err
 	}
@@ -157,7 +163,7 @@ func hasPort(addr string) bool {
 // checkHTTP refuses ports on which nothing could be asked.
 func (c *Config) checkHTTP() error {
 	name := c.origins["http_protocols"].Name
-	cleartext := c.HTTP2Cleartext != "off" && c.HTTP2Cleartext != "upgrade"
+	cleartext := c.Server.HTTP.Cleartext != "off" && c.Server.HTTP.Cleartext != "upgrade"
 	switch {
 	case !c.Speaks("h1") && !c.Speaks("h2"):
 		return fmt.Errorf("%s: clients find HTTP/3 by HTTP/1.1 or HTTP/2: add h1 or h2", name)
@@ -166,14 +172,14 @@ func (c *Config) checkHTTP() error {
 	case !c.Speaks("h3") || name == "": // not asked for
 	case !c.Serves("https"):
 		return fmt.Errorf("%s: h3 is spoken over TLS only: add https to --protocols, or leave out h3", name)
-	case !slices.ContainsFunc(c.Bind, hasPort):
+	case !slices.ContainsFunc(c.Server.Listen.Addresses, hasPort):
 		return fmt.Errorf("%s: h3 needs a port: add --bind HOST:PORT, or leave out h3", name)
 	}
 	return nil
 }
 
 func (c *Config) checkTLS() error {
-	certs, keys := len(c.Certfiles), len(c.Keyfiles)
+	certs, keys := len(c.Server.TLS.CertFiles), len(c.Server.TLS.KeyFiles)
 	switch {
 	case certs == 0 && keys > 0:
 		return fmt.Errorf("%s: a key needs its certificate: add --certfile", c.origins["keyfile"].Name)
@@ -182,11 +188,11 @@ func (c *Config) checkTLS() error {
 			c.origins["keyfile"].Name, keys, certs)
 	case certs > 0 && !c.Serves("https"):
 		return fmt.Errorf("%s: http alone has no use for --certfile: add https", c.origins["protocols"].Name)
-	case c.VerifyClient != "none" && c.CACerts == "":
-		return fmt.Errorf("%s: %q: needs --ca-certs to verify clients against", c.origins["verify_client"].Name, c.VerifyClient)
-	case c.VerifyClient != "none" && c.Serves("http"):
+	case c.Server.TLS.VerifyClient != "none" && c.Server.TLS.CAFile == "":
+		return fmt.Errorf("%s: %q: needs --ca-certs to verify clients against", c.origins["verify_client"].Name, c.Server.TLS.VerifyClient)
+	case c.Server.TLS.VerifyClient != "none" && c.Serves("http"):
 		return fmt.Errorf("%s: %q: plain http on the same port would let clients in without: use --protocols https",
-			c.origins["verify_client"].Name, c.VerifyClient)
+			c.origins["verify_client"].Name, c.Server.TLS.VerifyClient)
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ func TestHTTPProtocols(t *testing.T) {
 		switch {
 		case err != nil && !strings.Contains(err.Error(), test.want):
 			t.Errorf("%q: %v", test.args, err)
-		case err == nil && !slices.Equal(c.HTTPProtocols, strings.Split(test.want, ",")):
-			t.Errorf("%q: %q, want %s", test.args, c.HTTPProtocols, test.want)
+		case err == nil && !slices.Equal(c.Server.HTTP.Versions, strings.Split(test.want, ",")):
+			t.Errorf("%q: %q, want %s", test.args, c.Server.HTTP.Versions, test.want)
 		}
 	}
 }

@@ -33,14 +33,14 @@ func mustLoad(t *testing.T, file string, env []string, args ...string) *Config {
 
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, "", nil)
-	if !slices.Equal(c.Bind, []string{"127.0.0.1:8000"}) || c.Workers != 1 || c.WorkerClass != "" || c.Timeout != 30*time.Second {
-		t.Errorf("bind %v, workers %d, class %q, timeout %v", c.Bind, c.Workers, c.WorkerClass, c.Timeout)
+	if !slices.Equal(c.Server.Listen.Addresses, []string{"127.0.0.1:8000"}) || c.Python.Workers != 1 || c.Python.Model != "" || c.Python.Timeout != 30*time.Second {
+		t.Errorf("bind %v, workers %d, class %q, timeout %v", c.Server.Listen.Addresses, c.Python.Workers, c.Python.Model, c.Python.Timeout)
 	}
-	if c.KeepAlive != 2*time.Second || c.LimitRequestLine != 4094 || c.LimitRequestFieldSize != 8190 || c.Backlog != 2048 {
-		t.Errorf("keep-alive %v, line %d, field size %d, backlog %d", c.KeepAlive, c.LimitRequestLine, c.LimitRequestFieldSize, c.Backlog)
+	if c.Server.Timeouts.KeepAlive != 2*time.Second || c.Server.Limits.RequestLine != 4094 || c.Server.Limits.FieldSize != 8190 || c.Server.Listen.Backlog != 2048 {
+		t.Errorf("keep-alive %v, line %d, field size %d, backlog %d", c.Server.Timeouts.KeepAlive, c.Server.Limits.RequestLine, c.Server.Limits.FieldSize, c.Server.Listen.Backlog)
 	}
 	if !c.Serves("http") || !c.Serves("https") {
-		t.Errorf("without a certificate a port speaks %v", c.Protocols)
+		t.Errorf("without a certificate a port speaks %v", c.Server.Listen.Schemes)
 	}
 	if got := c.Origin("bind").String(); got != "default" {
 		t.Errorf("origin %q", got)
@@ -51,11 +51,11 @@ func TestPrecedence(t *testing.T) {
 	file := "timeout = 10\nthreads = 3\nqueue_size = 7\nbind = ['127.0.0.1:1', '127.0.0.1:2']\n"
 	env := []string{"ASTERI_TIMEOUT=20", "ASTERI_THREADS=4", "PORT=9"}
 	c := mustLoad(t, file, env, "--timeout", "1m")
-	if c.Timeout != time.Minute || c.Threads != 4 || c.QueueSize != 7 {
-		t.Errorf("timeout %v, threads %d, queue %d", c.Timeout, c.Threads, c.QueueSize)
+	if c.Python.Timeout != time.Minute || c.Python.Threads != 4 || c.Python.QueueSize != 7 {
+		t.Errorf("timeout %v, threads %d, queue %d", c.Python.Timeout, c.Python.Threads, c.Python.QueueSize)
 	}
-	if !slices.Equal(c.Bind, []string{":9"}) {
-		t.Errorf("a list of one layer must replace that of another: %v", c.Bind)
+	if !slices.Equal(c.Server.Listen.Addresses, []string{":9"}) {
+		t.Errorf("a list of one layer must replace that of another: %v", c.Server.Listen.Addresses)
 	}
 	for name, want := range map[string]string{
 		"timeout": "command line --timeout", "threads": "environment ASTERI_THREADS",
@@ -88,8 +88,8 @@ func TestWorkers(t *testing.T) {
 		{file: "workers = 3\nworker_class = 'gevent'", workers: 3, class: "gevent"},
 	} {
 		c := mustLoad(t, tc.file, []string{tc.env}, tc.args...)
-		if c.Workers != tc.workers || c.WorkerClass != tc.class {
-			t.Errorf("%q %q %v: %d workers, class %q; want %d, %q", tc.file, tc.env, tc.args, c.Workers, c.WorkerClass, tc.workers, tc.class)
+		if c.Python.Workers != tc.workers || c.Python.Model != tc.class {
+			t.Errorf("%q %q %v: %d workers, class %q; want %d, %q", tc.file, tc.env, tc.args, c.Python.Workers, c.Python.Model, tc.workers, tc.class)
 		}
 	}
 }
@@ -108,13 +108,13 @@ func TestAddresses(t *testing.T) {
 		"unix:///run/app.sock": "unix:/run/app.sock",
 		"fd://3":               "fd://3",
 	} {
-		if c := mustLoad(t, "", nil, "-l", given); !slices.Equal(c.Bind, []string{want}) {
-			t.Errorf("%s: %v, want %s", given, c.Bind, want)
+		if c := mustLoad(t, "", nil, "-l", given); !slices.Equal(c.Server.Listen.Addresses, []string{want}) {
+			t.Errorf("%s: %v, want %s", given, c.Server.Listen.Addresses, want)
 		}
 	}
 	c := mustLoad(t, "", nil, "-b", ":1", "--listen=:2", "-l:3")
-	if !slices.Equal(c.Bind, []string{":1", ":2", ":3"}) {
-		t.Errorf("repeated: %v", c.Bind)
+	if !slices.Equal(c.Server.Listen.Addresses, []string{":1", ":2", ":3"}) {
+		t.Errorf("repeated: %v", c.Server.Listen.Addresses)
 	}
 }
 
@@ -132,8 +132,8 @@ func TestSources(t *testing.T) {
 		{file: "raw_env = ['A=1', 'B=two words']"},
 		{file: "[env]\nB = 'two words'\nA = 1"},
 	} {
-		if c := mustLoad(t, tc.file, tc.env, tc.args...); !slices.Equal(c.Env, want) {
-			t.Errorf("%+v: %q", tc, c.Env)
+		if c := mustLoad(t, tc.file, tc.env, tc.args...); !slices.Equal(c.Python.Env, want) {
+			t.Errorf("%+v: %q", tc, c.Python.Env)
 		}
 	}
 }
@@ -141,13 +141,13 @@ func TestSources(t *testing.T) {
 func TestSpellings(t *testing.T) {
 	c := mustLoad(t, "accesslog = '-'\nloglevel = 'WARN'\nkeepalive = 5\numask = '007'\nmax_body_size = '1GiB'\npythonpath = 'a,b'", nil,
 		"--limit_request_field_size", "1k", "--cert-reqs", "0", "--protocols", "https,http", "--status=off", "app:app", "--ssl-version=TLSv1.3")
-	if c.AccessLogfile != "-" || c.LogLevel != "warning" || c.KeepAlive != 5*time.Second || c.Umask != 7 || c.MaxBodySize != 1<<30 {
+	if c.AccessLogfile != "-" || c.LogLevel != "warning" || c.Server.Timeouts.KeepAlive != 5*time.Second || c.Server.Listen.Mode != 0o770 || c.Server.Limits.Body != 1<<30 {
 		t.Errorf("%+v", c)
 	}
-	if !slices.Equal(c.PythonPath, []string{"a", "b"}) || c.Status || c.App != "app:app" || c.SSLVersion != "TLSv1_3" {
+	if !slices.Equal(c.Python.PythonPath, []string{"a", "b"}) || !c.Server.Status.Off || c.App != "app:app" || c.Server.TLS.MinVersion != "TLSv1_3" {
 		t.Errorf("%+v", c)
 	}
-	if !slices.Equal(c.Protocols, []string{"http", "https"}) || c.VerifyClient != "none" {
+	if !slices.Equal(c.Server.Listen.Schemes, []string{"http", "https"}) || c.Server.TLS.VerifyClient != "none" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -298,8 +298,8 @@ func TestSwitchesTakeOnAndOff(t *testing.T) {
 		{[]string{"app:app"}, true}, {[]string{"--capture-output", "app:app"}, true}, {[]string{"--capture-output", "off", "app:app"}, false},
 		{[]string{"app:app", "--capture_output", "off"}, false}, {[]string{"--capture-output=off", "app:app"}, false}, {[]string{"app:app", "--capture-output", "on"}, true},
 	} {
-		if c := mustLoad(t, "", nil, test.args...); c.CaptureOutput != test.want || c.App != "app:app" {
-			t.Errorf("%q: %v, %q", test.args, c.CaptureOutput, c.App)
+		if c := mustLoad(t, "", nil, test.args...); c.Python.KeepOutput == test.want || c.App != "app:app" {
+			t.Errorf("%q: %v, %q", test.args, c.Python.KeepOutput, c.App)
 		}
 	}
 	if c := mustLoad(t, "", nil, "--", "off"); c.App != "off" {
@@ -338,8 +338,8 @@ func TestRestart(t *testing.T) {
 
 func TestChdirIsRelativeToTheStart(t *testing.T) {
 	c := mustLoad(t, "", nil, "--chdir", "sub")
-	if !filepath.IsAbs(c.Chdir) || filepath.Base(c.Chdir) != "sub" {
-		t.Errorf("%s", c.Chdir)
+	if !filepath.IsAbs(c.Python.Chdir) || filepath.Base(c.Python.Chdir) != "sub" {
+		t.Errorf("%s", c.Python.Chdir)
 	}
 }
 
@@ -351,7 +351,7 @@ func TestConfigurationFilePath(t *testing.T) {
 	}
 	for _, given := range []string{path, "other.toml"} {
 		c, err := Load(Input{Args: []string{"-c", given}, Dir: dir})
-		if err != nil || c.Threads != 3 {
+		if err != nil || c.Python.Threads != 3 {
 			t.Errorf("-c %s: %+v, %v", given, c, err)
 		}
 	}

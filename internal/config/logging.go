@@ -38,7 +38,7 @@ func loggerLevel(s string) (string, error) {
 	return name + "=" + level, err
 }
 
-// requestIDValue is the name of a field, or empty for off.
+// requestIDValue is the name of a field, or off.
 type requestIDValue struct{ at *string }
 
 // notForIDs are fields that mean something else to the server or the client.
@@ -51,7 +51,7 @@ var notForIDs = map[string]bool{
 func (v requestIDValue) Set(s string) error {
 	switch strings.ToLower(s) {
 	case "off", "none", "false", "":
-		*v.at = ""
+		*v.at = "off"
 		return nil
 	}
 	if !httpfield.IsToken([]byte(s)) || strings.Contains(s, "_") {
@@ -64,12 +64,7 @@ func (v requestIDValue) Set(s string) error {
 	return nil
 }
 
-func (v requestIDValue) TOML() string {
-	if *v.at == "" {
-		return strconv.Quote("off")
-	}
-	return strconv.Quote(*v.at)
-}
+func (v requestIDValue) TOML() string { return strconv.Quote(*v.at) }
 
 func otlpEndpoint(s string) (string, error) {
 	if s == "" {

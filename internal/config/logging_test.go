@@ -8,7 +8,7 @@ import (
 
 func TestLoggingDefaults(t *testing.T) {
 	c := mustLoad(t, "", nil)
-	if c.RequestID != "X-Request-ID" || c.LogFormat != "text" || c.LogSyslog || c.LogSyslogFacility != "user" || c.OTLPEndpoint != "" || len(c.LoggerLevels) > 0 {
+	if c.Server.RequestID != "X-Request-ID" || c.LogFormat != "text" || c.LogSyslog || c.LogSyslogFacility != "user" || c.Server.Traces.Endpoint != "" || len(c.LoggerLevels) > 0 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -16,12 +16,12 @@ func TestLoggingDefaults(t *testing.T) {
 func TestLoggingSettings(t *testing.T) {
 	c := mustLoad(t, "syslog_addr = 'unix:/dev/log'\nsyslog = true", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"},
 		"--request-id", "Off", "--log-format", "JSON", "--log-syslog-facility", "LOG_LOCAL3", "--logger-level", "django.db=WARNING", "--logger-level", "a=debug", "--access-logformat", "json")
-	if c.RequestID != "" || c.LogFormat != "json" || !c.LogSyslog || c.LogSyslogTo != "unix:/dev/log" || c.LogSyslogFacility != "LOG_LOCAL3" ||
-		c.OTLPEndpoint != "http://collector:4318" || !slices.Equal(c.LoggerLevels, []string{"django.db=warning", "a=debug"}) || c.AccessLogformat != "json" {
+	if c.Server.RequestID != "off" || c.LogFormat != "json" || !c.LogSyslog || c.LogSyslogTo != "unix:/dev/log" || c.LogSyslogFacility != "LOG_LOCAL3" ||
+		c.Server.Traces.Endpoint != "http://collector:4318" || !slices.Equal(c.LoggerLevels, []string{"django.db=warning", "a=debug"}) || c.Server.Logs.Access.Format != "json" {
 		t.Errorf("%+v", c)
 	}
-	if c := mustLoad(t, "", nil, "--request-id", "X-Amzn-Trace-Id"); c.RequestID != "X-Amzn-Trace-Id" {
-		t.Error(c.RequestID)
+	if c := mustLoad(t, "", nil, "--request-id", "X-Amzn-Trace-Id"); c.Server.RequestID != "X-Amzn-Trace-Id" {
+		t.Error(c.Server.RequestID)
 	}
 }
 

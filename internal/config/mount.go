@@ -183,16 +183,16 @@ func (c *Config) set(r replacement) error {
 // for the model, and then its own.
 func (c *Config) Mounted(m Mount) (*Config, error) {
 	own := *c
-	own.App, own.WorkerClass, own.RootPath, own.Mounts = m.Target, "", m.Prefix, nil
-	own.Env, own.PythonPath = slices.Clip(own.Env), slices.Clip(own.PythonPath)
+	own.App, own.Python.Model, own.Python.RootPath, own.Mounts = m.Target, "", m.Prefix, nil
+	own.Python.Env, own.Python.PythonPath = slices.Clip(own.Python.Env), slices.Clip(own.Python.PythonPath)
 	own.origins = nil
 	for _, r := range m.settings {
 		if err := own.set(r); err != nil {
 			return nil, err
 		}
 	}
-	if own.WorkerClass == "sync" && own.Threads > 1 {
-		own.WorkerClass = "gthread"
+	if own.Python.Model == "sync" && own.Python.Threads > 1 {
+		own.Python.Model = "gthread"
 	}
 	return &own, nil
 }

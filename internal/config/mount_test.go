@@ -78,24 +78,24 @@ timeout = "5s"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if api.App != "shop.asgi:app" || api.WorkerClass != "asgi" || api.Workers != 2 || api.RootPath != "/api" || strings.Join(api.Env, " ") != "A=1 B=2" {
+	if api.App != "shop.asgi:app" || api.Python.Model != "asgi" || api.Python.Workers != 2 || api.Python.RootPath != "/api" || strings.Join(api.Python.Env, " ") != "A=1 B=2" {
 		t.Errorf("/api: %+v", api)
 	}
 	admin, err := cfg.Mounted(cfg.Mounts[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if admin.WorkerClass != "gtornado" || admin.Workers != 4 || admin.RootPath != "" || strings.Join(admin.Env, " ") != "A=1" {
+	if admin.Python.Model != "gtornado" || admin.Python.Workers != 4 || admin.Python.RootPath != "" || strings.Join(admin.Python.Env, " ") != "A=1" {
 		t.Errorf("admin: %+v", admin)
 	}
-	if cfg.Workers != 3 || cfg.WorkerClass != "gthread" || len(cfg.Env) != 1 {
+	if cfg.Python.Workers != 3 || cfg.Python.Model != "gthread" || len(cfg.Python.Env) != 1 {
 		t.Errorf("the server's own settings have changed: %+v", cfg)
 	}
 	dirty, err := Load(Input{Args: []string{"--dirty-apps", "/api=p:app"}, Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := dirty.Mounted(dirty.Mounts[0]); err != nil || c.RootPath != "" || c.WorkerClass != "" {
+	if c, err := dirty.Mounted(dirty.Mounts[0]); err != nil || c.Python.RootPath != "" || c.Python.Model != "" {
 		t.Errorf("in Asteri's spelling: %+v, %v", c, err)
 	}
 }

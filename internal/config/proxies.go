@@ -10,6 +10,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/addrset"
 	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/server"
 )
 
 // loopbackAddresses are the proxies that are trusted unless others are named.
@@ -41,18 +42,9 @@ func underscored(s string) (string, error) {
 	return s, nil
 }
 
-// Rate is how many requests a client may send. Its zero value is no limit.
-type Rate struct {
-	// Requests in the time Per are let through in the long run.
-	Requests int
-	Per      time.Duration
-	// Burst is how many may come at once.
-	Burst int
-}
-
 // rateValue is RATE[:BURST], with RATE a number for each second, or with a unit of
 // time behind a slash.
-type rateValue struct{ at *Rate }
+type rateValue struct{ at *server.Rate }
 
 var rateUnits = []struct {
 	name string
@@ -68,7 +60,7 @@ func (v rateValue) Set(s string) error {
 	if !hasUnit {
 		unit = rateUnits[0].name
 	}
-	var r Rate
+	var r server.Rate
 	for _, u := range rateUnits {
 		if u.name == unit {
 			r.Per = u.per
@@ -84,12 +76,11 @@ func (v rateValue) Set(s string) error {
 	case err1 != nil || err2 != nil || r.Per == 0:
 		return errors.New("must be a rate like 20 or 20/s, 100/m, 1000/h, with a burst behind a colon or without: 20/s:50")
 	case r.Requests == 0 && !hasBurst:
-		*v.at = Rate{}
-		return nil
+		r.Per, r.Burst = 0, 0
 	case min(r.Requests, r.Burst) < 1 || max(r.Requests, r.Burst) > mostRequests:
 		return fmt.Errorf("rate and burst must be from 1 to %d", mostRequests)
 	}
-	*v.at = r
+	v.at.Requests, v.at.Per, v.at.Burst = r.Requests, r.Per, r.Burst
 	return nil
 }
 
@@ -104,7 +95,7 @@ func (v rateValue) TOML() string {
 
 // checkProxies warns of a limit that limits nobody.
 func (c *Config) checkProxies() {
-	if c.MaxConnectionsPerAddress > 0 && slices.Contains(c.ForwardedAllowIPs, addrset.Everyone) {
+	if c.Server.Engine.MaxConnectionsPerAddress > 0 && slices.Contains(c.Server.Proxies.Trusted, addrset.Everyone) {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("%s has no effect: with forwarded_allow_ips = * every address counts as a proxy",
 			c.origins["max_connections_per_address"].Name))
 	}

@@ -1,26 +1,29 @@
 package config
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop/server"
 )
 
 func TestProxyDefaults(t *testing.T) {
 	c := mustLoad(t, "", nil)
 	loopback := []string{"127.0.0.1/32", "::1/128"}
-	if !slices.Equal(c.ForwardedAllowIPs, loopback) || !slices.Equal(c.ProxyAllowIPs, loopback) || c.ProxyProtocol != "off" {
-		t.Errorf("%q, %q, %s", c.ForwardedAllowIPs, c.ProxyAllowIPs, c.ProxyProtocol)
+	if !slices.Equal(c.Server.Proxies.Trusted, loopback) || !slices.Equal(c.Server.Proxies.ProxyProtocolFrom, loopback) || c.Server.Proxies.ProxyProtocol != "off" {
+		t.Errorf("%q, %q, %s", c.Server.Proxies.Trusted, c.Server.Proxies.ProxyProtocolFrom, c.Server.Proxies.ProxyProtocol)
 	}
-	if want := []string{"X-FORWARDED-PROTOCOL=ssl", "X-FORWARDED-PROTO=https", "X-FORWARDED-SSL=on"}; !slices.Equal(c.SecureSchemeHeaders, want) {
-		t.Errorf("%q", c.SecureSchemeHeaders)
+	if want := []server.SecureScheme{{Name: "X-FORWARDED-PROTOCOL", Secure: "ssl"}, {Name: "X-FORWARDED-PROTO", Secure: "https"}, {Name: "X-FORWARDED-SSL", Secure: "on"}}; !slices.Equal(c.Server.Proxies.SecureSchemes, want) {
+		t.Errorf("%q", c.Server.Proxies.SecureSchemes)
 	}
-	if c.HeaderMap != "drop" || !slices.Equal(c.ForwarderHeaders, []string{"SCRIPT_NAME", "PATH_INFO"}) {
-		t.Errorf("%s, %q", c.HeaderMap, c.ForwarderHeaders)
+	if c.Server.Proxies.Underscores != "drop" || !slices.Equal(c.Server.Proxies.Forwarders, []string{"SCRIPT_NAME", "PATH_INFO"}) {
+		t.Errorf("%s, %q", c.Server.Proxies.Underscores, c.Server.Proxies.Forwarders)
 	}
-	if c.LimitRequests != (Rate{}) || c.MaxConnectionsPerAddress != 0 || len(c.Warnings) > 0 {
-		t.Errorf("%+v, %d, %q", c.LimitRequests, c.MaxConnectionsPerAddress, c.Warnings)
+	if !reflect.DeepEqual(c.Server.Rate, server.Rate{}) || c.Server.Engine.MaxConnectionsPerAddress != 0 || len(c.Warnings) > 0 {
+		t.Errorf("%+v, %d, %q", c.Server.Rate, c.Server.Engine.MaxConnectionsPerAddress, c.Warnings)
 	}
 }
 
@@ -36,35 +39,35 @@ func TestNetworks(t *testing.T) {
 			env = []string{"FORWARDED_ALLOW_IPS=" + given}
 		}
 		c := mustLoad(t, "", env, "--proxy-allow-from", given)
-		if env != nil && !slices.Equal(c.ForwardedAllowIPs, want) || !slices.Equal(c.ProxyAllowIPs, want) {
-			t.Errorf("%q: %q, %q", given, c.ForwardedAllowIPs, c.ProxyAllowIPs)
+		if env != nil && !slices.Equal(c.Server.Proxies.Trusted, want) || !slices.Equal(c.Server.Proxies.ProxyProtocolFrom, want) {
+			t.Errorf("%q: %q, %q", given, c.Server.Proxies.Trusted, c.Server.Proxies.ProxyProtocolFrom)
 		}
 	}
 	c := mustLoad(t, "forwarded_allow_ips = []\nproxy_allow_ips = ['10.0.0.1']", nil)
-	if len(c.ForwardedAllowIPs) != 0 || !slices.Equal(c.ProxyAllowIPs, []string{"10.0.0.1/32"}) {
-		t.Errorf("%q, %q", c.ForwardedAllowIPs, c.ProxyAllowIPs)
+	if len(c.Server.Proxies.Trusted) != 0 || !slices.Equal(c.Server.Proxies.ProxyProtocolFrom, []string{"10.0.0.1/32"}) {
+		t.Errorf("%q, %q", c.Server.Proxies.Trusted, c.Server.Proxies.ProxyProtocolFrom)
 	}
 }
 
 func TestProxyProtocolNames(t *testing.T) {
 	for given, want := range map[string]string{"v1": "v1", "V2": "v2", "auto": "auto", "true": "auto", "false": "off"} {
-		if c := mustLoad(t, "", nil, "--proxy-protocol", given); c.ProxyProtocol != want {
-			t.Errorf("%s: %s", given, c.ProxyProtocol)
+		if c := mustLoad(t, "", nil, "--proxy-protocol", given); c.Server.Proxies.ProxyProtocol != want {
+			t.Errorf("%s: %s", given, c.Server.Proxies.ProxyProtocol)
 		}
 	}
 }
 
 func TestRates(t *testing.T) {
-	for given, want := range map[string]Rate{
+	for given, want := range map[string]server.Rate{
 		"0":       {},
-		"20":      {20, time.Second, 20},
-		"20/s":    {20, time.Second, 20},
-		"20/s:50": {20, time.Second, 50},
-		"100/m":   {100, time.Minute, 100},
-		"5/h:1":   {5, time.Hour, 1},
+		"20":      {Requests: 20, Per: time.Second, Burst: 20},
+		"20/s":    {Requests: 20, Per: time.Second, Burst: 20},
+		"20/s:50": {Requests: 20, Per: time.Second, Burst: 50},
+		"100/m":   {Requests: 100, Per: time.Minute, Burst: 100},
+		"5/h:1":   {Requests: 5, Per: time.Hour, Burst: 1},
 	} {
-		if c := mustLoad(t, "", nil, "--limit-requests", given); c.LimitRequests != want {
-			t.Errorf("%s: %+v", given, c.LimitRequests)
+		if c := mustLoad(t, "", nil, "--limit-requests", given); !reflect.DeepEqual(c.Server.Rate, want) {
+			t.Errorf("%s: %+v", given, c.Server.Rate)
 		}
 	}
 }
@@ -85,12 +88,12 @@ func TestProxySettingsRefused(t *testing.T) {
 
 func TestSecureSchemeHeaders(t *testing.T) {
 	c := mustLoad(t, "secure_scheme_headers = ['Front-End-Https=on']", nil)
-	if !slices.Equal(c.SecureSchemeHeaders, []string{"Front-End-Https=on"}) {
-		t.Errorf("%q", c.SecureSchemeHeaders)
+	if !slices.Equal(c.Server.Proxies.SecureSchemes, []server.SecureScheme{{Name: "Front-End-Https", Secure: "on"}}) {
+		t.Errorf("%q", c.Server.Proxies.SecureSchemes)
 	}
 	for _, bad := range []string{"X-FORWARDED-PROTO", "X Y=1", "X="} {
 		if c, err := load(t, "secure_scheme_headers = ['"+bad+"']", nil); err == nil {
-			t.Errorf("%s: %q", bad, c.SecureSchemeHeaders)
+			t.Errorf("%s: %q", bad, c.Server.Proxies.SecureSchemes)
 		}
 	}
 }

@@ -12,7 +12,7 @@ var loggingSettings = []*setting{
 		Name: "access_logformat", Aliases: []string{"access_log_format"}, Flags: []string{"access-logformat"}, Group: groupLogging, Meta: "FORMAT", Live: true,
 		Default: `%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %({request_id}x)s`,
 		Help:    "The line for a request, in gunicorn's notation; or json, combined or common. The default is combined and the request's id.",
-		at:      func(c *Config) value { return text(&c.AccessLogformat, logFormat) },
+		at:      func(c *Config) value { return text(&c.Server.Logs.Access.Format, logFormat) },
 	}, {
 		Name: "error_logfile", Aliases: []string{"errorlog", "log_file"}, Flags: []string{"error-logfile", "log-file"}, Group: groupLogging, Meta: "FILE", Default: "-", Live: true,
 		Help: "Where to log everything else: a file, or - for standard error.",
@@ -34,7 +34,7 @@ var loggingSettings = []*setting{
 	}, {
 		Name: "capture_output", Flags: []string{"capture-output"}, Group: groupLogging, Default: "on", Live: true,
 		Help: "Log what the application prints. Off has its standard output and error be the server's own, byte for byte; a setting of gunicorn's, where that is the default.",
-		at:   func(c *Config) value { return boolean(&c.CaptureOutput) },
+		at:   func(c *Config) value { return opposite{&c.Python.KeepOutput} },
 	}, {
 		Name: "log_syslog", Aliases: []string{"syslog"}, Flags: []string{"log-syslog"}, Group: groupLogging, Default: "off",
 		Help: "Also send both logs to a syslog daemon.",
@@ -58,12 +58,12 @@ var loggingSettings = []*setting{
 	}, {
 		Name: "request_id", Flags: []string{"request-id"}, Group: groupLogging, Meta: "FIELD|off", Default: "X-Request-ID",
 		Help: "The field in which applications and clients find a request's id, which is in the logs too; off for none. A proxy in --forwarded-allow-ips may give the id in it.",
-		at:   func(c *Config) value { return requestIDValue{&c.RequestID} },
+		at:   func(c *Config) value { return requestIDValue{&c.Server.RequestID} },
 	},
 
 	{
 		Name: "otlp_endpoint", Flags: []string{"otlp-endpoint"}, Group: groupTracing, Meta: "URL", Variables: []Variable{{Name: "OTEL_EXPORTER_OTLP_ENDPOINT"}},
 		Help: "Send a trace of requests to an OpenTelemetry collector there, by OTLP over HTTP: http://localhost:4318. Without it none is made, unless OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set. The other variables of OpenTelemetry count too.",
-		at:   func(c *Config) value { return text(&c.OTLPEndpoint, otlpEndpoint) },
+		at:   func(c *Config) value { return text(&c.Server.Traces.Endpoint, otlpEndpoint) },
 	},
 }

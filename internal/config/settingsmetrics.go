@@ -15,19 +15,19 @@ var metricsSettings = []*setting{
 	}, {
 		Name: "metrics_path", Flags: []string{"metrics-path"}, Group: groupMetrics, Meta: "PATH", Default: "/metrics",
 		Help: "Where Prometheus finds metrics. Who may see health and counters (--status-allow, the token) may see them; for all others the path is the application's.",
-		at:   func(c *Config) value { return text(&c.MetricsPath, ownPath) },
+		at:   func(c *Config) value { return text(&c.Server.Metrics.Path, ownPath) },
 	}, {
 		Name: "statsd_host", Flags: []string{"statsd-host"}, Group: groupMetrics, Meta: "ADDRESS",
 		Help: "Send gunicorn's metrics to a StatsD server: HOST:PORT (by UDP) or unix:PATH. Without a port it is 8125.",
-		at:   func(c *Config) value { return text(&c.StatsdHost, statsdAddress) },
+		at:   func(c *Config) value { return text(&c.Server.Metrics.StatsD, statsdAddress) },
 	}, {
 		Name: "statsd_prefix", Flags: []string{"statsd-prefix"}, Group: groupMetrics, Meta: "PREFIX",
 		Help: "Begin the names of these metrics with PREFIX and a dot.",
-		at:   func(c *Config) value { return text(&c.StatsdPrefix, statsdWord) },
+		at:   func(c *Config) value { return text(&c.Server.Metrics.StatsDPrefix, statsdWord) },
 	}, {
 		Name: "dogstatsd_tags", Flags: []string{"dogstatsd-tags"}, Group: groupMetrics, Meta: "TAGS",
 		Help: "Add these tags of DogStatsD to all of them, separated by commas: env:production,team:web.",
-		at:   func(c *Config) value { return text(&c.DogstatsdTags, statsdWord) },
+		at:   func(c *Config) value { return text(&c.Server.Metrics.StatsDTags, statsdWord) },
 	},
 }
 

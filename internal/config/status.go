@@ -45,10 +45,10 @@ func token(s string) (string, error) {
 
 // checkPaths refuses paths of the server's own that take each other's place.
 func (c *Config) checkPaths() error {
-	own := []struct{ name, path string }{{"status_path", c.StatusPath}, {"live_path", c.LivePath}, {"ready_path", c.ReadyPath}, {"metrics_path", c.MetricsPath}}
+	own := []struct{ name, path string }{{"status_path", c.Server.Status.Path}, {"live_path", c.Server.Status.LivePath}, {"ready_path", c.Server.Status.ReadyPath}, {"metrics_path", c.Server.Metrics.Path}}
 	for i, a := range own {
 		for _, b := range own[i+1:] {
-			if a.path == b.path || strings.HasPrefix(b.path, c.StatusPath+"/") || b.path == c.StatusPath+".json" {
+			if a.path == b.path || strings.HasPrefix(b.path, c.Server.Status.Path+"/") || b.path == c.Server.Status.Path+".json" {
 				return fmt.Errorf("%s and %s: %s and %s are in each other's way", c.Origin(a.name), c.Origin(b.name), a.path, b.path)
 			}
 		}

@@ -33,7 +33,7 @@ func TestStatusSettings(t *testing.T) {
 		}
 	}
 	c, err := Load(Input{Args: []string{"--status-path", "/-/state", "--live-path", "/-/live", "--admin-listen", "9000", "--disable-dashboard"}, Dir: t.TempDir()})
-	if err != nil || c.StatusPath != "/-/state" || c.AdminListen[0] != ":9000" || !c.DisableDashboard {
+	if err != nil || c.Server.Status.Path != "/-/state" || c.Server.Status.Listen[0] != ":9000" || !c.Server.Status.NoDashboard {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -106,18 +106,18 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-type sizeValue struct {
-	at       *int64
+type sizeValue[T int | int64] struct {
+	at       *T
 	min, max int64
 }
 
-func size(at *int64, low, high int64) value { return sizeValue{at, low, high} }
+func size[T int | int64](at *T, low, high int64) value { return sizeValue[T]{at, low, high} }
 
 // largest bounds sizes that need no bound of their own: 8 EiB less one byte is
 // no help to anyone, a pebibyte is.
 const largest = 1 << 50
 
-func (v sizeValue) Set(s string) error {
+func (v sizeValue[T]) Set(s string) error {
 	n, err := parseSize(s)
 	if err != nil {
 		return err
@@ -125,15 +125,15 @@ func (v sizeValue) Set(s string) error {
 	if n < v.min || n > v.max {
 		return fmt.Errorf("must be from %s to %s", formatSize(v.min), formatSize(v.max))
 	}
-	*v.at = n
+	*v.at = T(n)
 	return nil
 }
 
-func (v sizeValue) TOML() string {
-	if s := formatSize(*v.at); strings.HasSuffix(s, "B") {
+func (v sizeValue[T]) TOML() string {
+	if s := formatSize(int64(*v.at)); strings.HasSuffix(s, "B") {
 		return strconv.Quote(s)
 	}
-	return strconv.FormatInt(*v.at, 10)
+	return strconv.FormatInt(int64(*v.at), 10)
 }
 
 var sizeUnits = []struct {
