@@ -38,22 +38,26 @@ var layers = map[string]layer{
 	"http2": {imports: []string{root, "loop", "internal", "internal/exchange", "internal/guard", "internal/httpfield", "internal/onloop"}},
 	"http3": {imports: []string{root, "loop", "internal", "internal/exchange", "internal/guard", "internal/httpfield"}},
 
-	"workers": {imports: []string{root, "loop", "internal", "internal/httpfield", "internal/spool", "internal/turns"}},
+	// Models for Go handlers, and what handlers of any model may use.
+	"workers":           {imports: []string{root, "loop", "internal", "internal/spool", "internal/turns"}},
+	"workers/nethttp":   {imports: []string{root, "workers", "internal"}},
+	"workers/websocket": {imports: []string{root, "workers", "internal", "internal/httpfield"}},
 	// The pool of Python workers is a floor of rooms: it imports them, never the other
 	// way round.
 	"workers/python": {imports: []string{
-		root, "loop", "workers", "internal", "internal/httpfield", "internal/spool",
+		root, "loop", "workers/websocket", "internal", "internal/httpfield", "internal/spool",
 		"workers/python/internal/wire", "workers/python/internal/control", "workers/python/internal/dispatch",
 		"workers/python/internal/output", "workers/python/internal/process", "workers/python/internal/report", "workers/python/internal/takeover",
 	}},
-	"workers/python/internal/wire":     {imports: []string{root, "internal"}},
-	"workers/python/internal/control":  {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/marshal":  {},
+	"workers/python/internal/wire":     {imports: []string{root, "internal", "workers/python/internal/marshal"}},
+	"workers/python/internal/control":  {imports: []string{"internal", "workers/python/internal/marshal", "workers/python/internal/wire"}},
 	"workers/python/internal/dispatch": {imports: []string{root, "internal", "internal/turns"}},
 	"workers/python/internal/output":   {imports: []string{"internal", "workers/python/internal/wire"}},
 	"workers/python/internal/process":  {imports: []string{"internal", "workers/python/internal/wire"}},
 	"workers/python/internal/report":   {imports: []string{"workers/python/internal/wire"}},
 	"workers/python/internal/takeover": {imports: []string{root, "loop", "internal", "internal/httpfield", "workers/python/internal/wire"}},
-	"workers/python/internal/wiretest": {imports: []string{"internal", "workers/python/internal/wire"}},
+	"workers/python/internal/wiretest": {imports: []string{"workers/python/internal/marshal", "workers/python/internal/wire"}},
 
 	"status": {imports: []string{root, "loop", "internal", "internal/accesslog", "internal/edge", "internal/perhome", "internal/stats"}},
 
@@ -76,32 +80,32 @@ var layers = map[string]layer{
 	"internal/statsd":    {imports: []string{root, "internal", "internal/perhome"}},
 	"internal/trace":     {imports: []string{root, "internal", "internal/stats"}},
 	// Settings, checked by those who read them.
-	"internal/config": {imports: []string{"server", "workers", "workers/python", "internal", "internal/accesslog", "internal/httpfield", "internal/edge"}},
+	"internal/config": {imports: []string{"server", "workers", "workers/python", "internal", "internal/accesslog", "internal/httpfield", "internal/edge", "workers/websocket"}},
 	// The application of a server that was given none.
-	"internal/demo": {imports: []string{root, "workers", "internal"}},
+	"internal/demo": {imports: []string{root, "workers", "workers/websocket", "internal"}},
 	// Handlers in front of handlers.
 	"internal/edge": {imports: []string{root, "internal", "internal/httpfield"}},
 	// The one of them that needs goroutines.
-	"internal/edge/proxy": {imports: []string{root, "workers", "internal"}},
+	"internal/edge/proxy": {imports: []string{root, "workers", "workers/nethttp", "internal"}},
 	// A foreign protocol towards applications. Its requests are answered in
 	// HTTP/1, so it is a way into http1 (http1.Gateway).
 	"internal/uwsgi": {imports: []string{root, "loop", "http1", "internal", "internal/httpfield"}},
 	// What only tests use: see TestTestPackagesAreForTests.
 	"internal/enginetest":   {imports: []string{"loop"}},
 	"internal/exchangetest": {imports: []string{root, "internal"}},
-	"internal/suite":        {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "workers/python", "status", "internal"}},
+	"internal/suite":        {imports: []string{root, "loop", "http1", "http2", "http3", "workers", "workers/nethttp", "workers/python", "workers/websocket", "status", "internal"}},
 
 	// The one place where all is put together.
 	"server": {imports: []string{
-		root, "loop", "http1", "http2", "http3", "workers", "workers/python", "status",
+		root, "loop", "http1", "http2", "http3", "workers", "workers/python", "status", "workers/websocket",
 		"internal", "internal/accesslog", "internal/edge", "internal/edge/proxy", "internal/statsd", "internal/trace", "internal/uwsgi",
 	}},
 	// Settings for it.
-	"cmd": {imports: []string{root, "server", "loop", "workers", "workers/python", "status", "internal", "internal/config", "internal/demo"}},
+	"cmd": {imports: []string{root, "server", "loop", "workers", "workers/python", "status", "internal", "internal/config", "internal/demo", "workers/websocket"}},
 	// An embedder has the public packages only.
-	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "workers/python", "status", "server"}},
+	"examples": {imports: []string{root, "poller", "loop", "http1", "http2", "http3", "workers", "workers/python", "status", "server", "workers/nethttp"}},
 	"bench": {imports: []string{
-		root, "poller", "loop", "http1", "http2", "http3", "workers", "workers/python", "status",
+		root, "poller", "loop", "http1", "http2", "http3", "workers", "workers/nethttp", "workers/python", "workers/websocket", "status",
 		"internal", "internal/accesslog", "internal/config", "internal/demo", "internal/edge", "internal/uwsgi",
 	}},
 }
@@ -179,7 +183,7 @@ func TestLayersHaveNoCycle(t *testing.T) {
 
 func TestLayerOf(t *testing.T) {
 	for dir, want := range map[string]string{
-		".": ".", "loop": "loop", "workers/websocket": "workers", "workers/python": "workers/python", "workers/python/shim": "workers/python",
+		".": ".", "loop": "loop", "workers/await": "workers", "workers/websocket": "workers/websocket", "workers/python": "workers/python", "workers/python/shim": "workers/python", "workers/python/internal/wire": "workers/python/internal/wire",
 		"internal/sched": "internal", "internal/edge/gzip": "internal/edge", "internal/edged": "internal",
 		"loops": "", "unheard/of": "",
 	} {

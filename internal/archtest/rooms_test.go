@@ -34,9 +34,12 @@ func TestRoomsAreDescribed(t *testing.T) {
 	}
 }
 
-// roomOf returns what the page calls the room of a folder: leaves of internal have
-// a table of their own, and a command is in cmd.
+// roomOf returns what the page calls the room of a folder: leaves of internal, and the
+// rooms of the Python pool, have tables of their own, and a command is in cmd.
 func roomOf(dir string) string {
+	if room, ok := strings.CutPrefix(dir, "workers/python/internal/"); ok {
+		return room
+	}
 	first, rest, _ := strings.Cut(dir, "/")
 	second, _, _ := strings.Cut(rest, "/")
 	switch first {

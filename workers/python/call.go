@@ -2,7 +2,6 @@ package python
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -14,7 +13,7 @@ import (
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 
-// call is one request on its way through the pool.
+// call is one request on its way through the pool. Each of its owners has a part of it.
 type call struct {
 	pool     *Pool
 	x        asteri.Exchange
@@ -24,31 +23,17 @@ type call struct {
 	// upgrade is req as a worker with WebSockets gets it, if it asks for one;
 	// rawForm as one gets it that is given a socket, if it offers an upgrade.
 	upgrade, rawForm *asteri.Request
+	body             wire.Content // how the body travels; does not change once the call is submitted
 
-	ticket dispatch.Ticket // the dispatcher's
+	ticket  dispatch.Ticket           // the dispatcher's
+	table   atomic.Pointer[callTable] // the link's that it is at; nil while it is at none
+	atLink                            // that link's
+	atHome                            // the home's
+	history history                   // for the observer
+}
 
-	// The link's, while the call is in its table, which table names.
-	table     atomic.Pointer[callTable]
-	id        uint32
-	started   time.Time // when it is taken to run; zero while it waits in the link
-	lastFrame time.Time
-	window    int   // response bytes that the worker may send
-	informed  int32 // bytes of the fields of interim responses
-	unread    int32 // bytes of a streamed body that were sent and not granted again
-	informs   uint8 // interim responses that have come
-	begun     bool  // a frame of the response has come
-	complete  bool  // its last one has: only WINDOW and DONE may follow
-	filed     bool  // a FILE has come
-	left      bool  // the worker was told that the client has left for good
-	asked     bool  // it was asked back by RECALL
-	abandoned bool  // it timed out; the worker may still be at it
-	tookOver  bool  // the application has taken over the connection
-
-	history history // for the observer
-
-	body wire.Content // how the body travels; does not change once the call is submitted
-
-	// The home's.
+// atHome is what the home of a call knows of it.
+type atHome struct {
 	over     bool // the exchange has its answer, or nobody waits for one
 	retried  bool
 	bodyKind bodyKind
@@ -119,8 +104,7 @@ func (c *call) recycle() {
 	c.history.submitted = 0
 	c.history.taken.Store(0)
 	c.history.worker.Store(0)
-	c.body, c.bodyKind, c.held = wire.Content{}, bodyNone, 0
-	c.over, c.retried = false, false
+	c.body, c.atHome = wire.Content{}, atHome{}
 	c.pool.spareCalls.Put(c)
 }
 
@@ -159,19 +143,6 @@ func (c *call) submit() {
 	}
 }
 
-// crowdedOut answers a call for which the queue has no room.
-func (c *call) crowdedOut() {
-	c.pool.counts.refused.Add(1)
-	c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "too many requests are waiting for a worker", RetryAfter: retryAfter})
-}
-
-// refuseSocket answers an opening handshake for which no worker has room.
-func (c *call) refuseSocket() {
-	c.pool.counts.refused.Add(1)
-	c.pool.warnOfSockets()
-	c.refuse(errSocketsFull)
-}
-
 // retryAfter is what clients are told when there is no room, in seconds.
 const retryAfter = 1
 
@@ -193,30 +164,9 @@ func (c *call) again(t *dispatch.Trial) {
 	}
 }
 
-// workerLost is called when the worker has gone and the call had not returned.
-// begun says that a response had begun, or that the application had failed; how, what the
-// call may have had to do with it.
-func (c *call) workerLost(begun bool, how loss) {
-	switch {
-	case c.settled() || c.spoken():
-	case begun:
-		c.abort(errWorkerLost)
-	case how.blamed:
-		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died of this request"})
-	case c.repeatable():
-		c.retried = true
-		c.pool.counts.retried.Add(1)
-		c.again(how.trial)
-	default:
-		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died before it answered"})
-	}
-}
-
 // settled tells whether the worker is not needed any more: the exchange has its
 // answer, or the front has all of it.
 func (c *call) settled() bool { return c.over || c.reply != nil && c.reply.ended }
-
-var errWorkerLost = errors.New("the worker died in the middle of its response")
 
 // repeatable tells whether the request may be sent a second time: it has not been
 // yet, doing it twice is as good as once (RFC 9110 section 9.2.2), and its body is
@@ -309,101 +259,6 @@ func (c *call) finish(trailer *asteri.Header) {
 		return
 	}
 	c.end()
-}
-
-// answer sends a whole response.
-func (c *call) answer(a *wire.Answer) {
-	if c.over || c.spoken() {
-		return
-	}
-	c.account()
-	var err error
-	switch {
-	case a.Invalid != nil:
-		err = a.Invalid
-	case c.unaskedConnect(a.Status):
-		err = errUnaskedConnect
-	case a.Whole(c.req.Method):
-		err = c.x.Respond(a.Status, a.Header, a.Body)
-	default:
-		c.respondInParts(a)
-		return
-	}
-	if err != nil {
-		c.giveUp(err)
-		return
-	}
-	c.end()
-	c.recycle()
-}
-
-// respondInParts leaves it to the session to judge the application's
-// Content-Length.
-func (c *call) respondInParts(a *wire.Answer) {
-	err := c.x.Start(a.Status, a.WithLength())
-	if err == nil {
-		_, err = c.x.Write(a.Body)
-	}
-	if err != nil {
-		c.giveUp(err)
-		return
-	}
-	c.finish(nil)
-}
-
-// failed is called when the application raised, or broke the rules. log is the
-// worker's.
-func (c *call) failed(log *slog.Logger, f wire.Failure) {
-	if f.Traceback != "" || !c.settled() || c.tunnels() {
-		log.Error("the application failed", f.Attrs(c.req.LogAttr())...)
-	}
-	if c.settled() || c.spoken() {
-		return
-	}
-	c.abort(&asteri.StatusError{Code: http.StatusInternalServerError, Reason: "the application failed"})
-}
-
-// gaveUp is called when the application has ended without all of a response, having
-// been told that its client has left.
-func (c *call) gaveUp() {
-	if !c.settled() && !c.spoken() {
-		c.abort(asteri.ErrHalfClosed)
-	}
-}
-
-// returned is called when the application's call has returned.
-func (c *call) returned(log *slog.Logger, unanswered bool) {
-	switch {
-	case c.spoken() || c.settled():
-	case unanswered:
-		c.failed(log, wire.Failure{Message: "the application returned without a response"})
-	case c.reply != nil:
-		c.failed(log, wire.Failure{Message: "the application returned before the end of its response"})
-	}
-}
-
-// timedOut is called when the application has not answered, or has not gone on
-// with its response, in time.
-func (c *call) timedOut(begun bool) {
-	if c.settled() {
-		return
-	}
-	if begun {
-		c.abort(errStalled)
-		return
-	}
-	c.refuse(&asteri.StatusError{Code: http.StatusGatewayTimeout, Reason: "the application did not answer in time"})
-}
-
-// expired is called when the call has waited for a worker for too long.
-func (c *call) expired() {
-	c.pool.counts.expired.Add(1)
-	c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "no worker became free in time", RetryAfter: retryAfter})
-}
-
-// stopped is called when there will be no worker any more.
-func (c *call) stopped() {
-	c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "the workers have stopped", RetryAfter: retryAfter})
 }
 
 // touched notes a sign of life of the call.

@@ -26,6 +26,24 @@ type callTable struct {
 	sockets map[uint32]*socket // open ones; their ids are in use, too
 }
 
+// atLink is what the link knows of a call in its table.
+type atLink struct {
+	id        uint32
+	started   time.Time // when it is taken to run; zero while it waits in the link
+	lastFrame time.Time
+	window    int   // response bytes that the worker may send
+	informed  int32 // bytes of the fields of interim responses
+	unread    int32 // bytes of a streamed body that were sent and not granted again
+	informs   uint8 // interim responses that have come
+	begun     bool  // a frame of the response has come
+	complete  bool  // its last one has: only WINDOW and DONE may follow
+	filed     bool  // a FILE has come
+	left      bool  // the worker was told that the client has left for good
+	asked     bool  // it was asked back by RECALL
+	abandoned bool  // it timed out; the worker may still be at it
+	tookOver  bool  // the application has taken over the connection
+}
+
 func (t *callTable) init(capacity int) {
 	n := 16
 	for n < 2*(capacity+dispatch.MaxCredit) {
@@ -45,10 +63,7 @@ func (t *callTable) add(c *call, now time.Time) {
 			break
 		}
 	}
-	c.id = t.lastID
-	c.begun, c.complete, c.filed, c.left, c.asked, c.abandoned, c.tookOver = false, false, false, false, false, false, false
-	c.started, c.window, c.informs = time.Time{}, wire.ResponseWindow, 0
-	c.informed, c.unread = 0, 0
+	c.atLink = atLink{id: t.lastID, window: wire.ResponseWindow}
 	t.slots[c.id&mask] = c
 	c.table.Store(t)
 	t.open++

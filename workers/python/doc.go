@@ -13,4 +13,18 @@
 //   - Which worker has room, and the queue of calls that wait for one, belongs
 //     to the dispatcher, under its mutex.
 //   - Processes belong to the supervisor, one goroutine a pool.
+//
+// This package is the pool in the middle: call, link, supervisor. What they work with
+// are rooms of their own, which know nothing of it:
+//
+//   - internal/wire: what goes over the sockets, as types and functions;
+//   - internal/dispatch: which worker gets which call;
+//   - internal/control: the socket for orders, answers and descriptors;
+//   - internal/process: how processes start, become ready and end;
+//   - internal/output: what workers print and log;
+//   - internal/report: metrics of applications, memory by route;
+//   - internal/takeover: connections that applications take over.
+//
+// Files are named for the owner of what is in them: call*.go is a call at its home,
+// link*.go a link on its loop.
 package python

@@ -1,12 +1,9 @@
 package python
 
 import (
-	"bytes"
-	"encoding/binary"
 	"log/slog"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/region"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 	"github.com/asteri/asteri-loop/workers/websocket"
 )
@@ -22,12 +19,20 @@ type socket struct {
 	// stay for long.
 	about slog.Attr
 
-	window  int  // the link's: what the worker may send
-	taking  int  // the link's: delivered to the worker and not yet taken by the application
-	closing bool // the link's: the application has closed it, or failed
-	counted bool // the link's: among the worker's open ones
+	socketAtLink
+	socketAtHome
+}
 
-	// The home's.
+// socketAtLink is what the link knows of a socket.
+type socketAtLink struct {
+	window  int  // what the worker may send
+	taking  int  // delivered to the worker and not yet taken by the application
+	closing bool // the application has closed it, or failed
+	counted bool // among the worker's open ones
+}
+
+// socketAtHome is what the connection's executor knows of it.
+type socketAtHome struct {
 	conn      *websocket.Conn // nil once nothing more can be sent
 	unread    int             // delivered to the worker and not yet taken by the application
 	ungranted int             // received from the worker for which no grant was sent
@@ -162,121 +167,4 @@ func (s *socket) drain() {
 	if s.conn != nil {
 		s.conn.Drain(s.link.worker.cfg.WebSocket.Linger, s.link.worker.cfg.GracefulTimeout)
 	}
-}
-
-// The link's side.
-
-// flushMessages sends the batch of messages.
-func (l *link) flushMessages() {
-	if l.messages.Empty() {
-		return
-	}
-	frame := l.messages.Frame()
-	if !l.closed && l.conn.Write(frame) >= linkHigh && !l.crowded {
-		l.crowdSockets(true)
-	}
-	l.messages.Trim(maxBatch)
-}
-
-// A message counts against the window of its socket when it has come whole, which may
-// be 16 MiB. So that not all of them wait for a worker that takes none, the sockets
-// of a link are held back together while much waits.
-const (
-	linkHigh = 4 << 20
-	linkLow  = 1 << 20
-)
-
-// crowdSockets holds the sockets of the link back, or no longer.
-func (l *link) crowdSockets(on bool) {
-	l.crowded = on
-	for _, s := range l.calls.sockets {
-		s.toHome(func() { s.crowd(on) })
-	}
-}
-
-// message adds a message to the batch. from is the executor of the caller.
-func (l *link) message(s *socket, kind websocket.Kind, p []byte, from asteri.Executor) {
-	if from != asteri.Executor(l.loop) {
-		p, giveBack := copied(p)
-		l.loop.Post(func() {
-			l.message(s, kind, p, l.loop)
-			giveBack()
-		})
-		return
-	}
-	if l.closed {
-		return
-	}
-	s.taking += cost(len(p), true)
-	text := kind == websocket.Text
-	for {
-		rest := l.messages.Piece(s.id, text, p)
-		if len(rest) == len(p) {
-			break
-		}
-		p = rest
-		l.flushMessages()
-	}
-	l.messages.Message(s.id, text, p)
-	l.soonMessages()
-}
-
-// copied returns a copy of p, beside the heap if it is long, and what gives it back.
-func copied(p []byte) (q []byte, giveBack func()) {
-	if len(p) > maxBatch {
-		if q = region.Take(len(p)); q != nil {
-			q = append(q, p...)
-			return q, func() { region.Give(q) }
-		}
-	}
-	return bytes.Clone(p), func() {}
-}
-
-func (l *link) soonMessages() {
-	if l.messages.Size() > maxBatch {
-		l.flushMessages()
-		return
-	}
-	l.soon()
-}
-
-// socketEnded tells the worker that nothing more comes on a WebSocket. answerable
-// says that what its application sends may still arrive.
-func (l *link) socketEnded(s *socket, e websocket.Closure, answerable bool, from asteri.Executor) {
-	if from != asteri.Executor(l.loop) {
-		l.loop.Post(func() { l.socketEnded(s, e, answerable, l.loop) })
-		return
-	}
-	if l.calls.sockets[s.id] != s || l.closed {
-		return
-	}
-	l.messages.Ended(s.id, int(e.Code), e.Reason, answerable)
-	l.soonMessages()
-}
-
-// grantSocket lets the worker send n more bytes on a socket.
-func (l *link) grantSocket(s *socket, n int, from asteri.Executor) {
-	if from != asteri.Executor(l.loop) {
-		l.loop.Post(func() { l.grantSocket(s, n, l.loop) })
-		return
-	}
-	if l.calls.sockets[s.id] == s {
-		s.window += n
-		l.frame(wire.FrameGrant, 0, s.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
-	}
-}
-
-// retireSockets has the sockets closed because the worker is to end.
-func (l *link) retireSockets() {
-	for _, s := range l.calls.sockets {
-		s.toHome(s.drain)
-	}
-}
-
-// loseSockets closes the sockets of a worker that has gone.
-func (l *link) loseSockets() {
-	for _, s := range l.calls.sockets {
-		s.toHome(func() { s.close(websocket.InternalError, "") })
-	}
-	l.calls.sockets = nil
 }

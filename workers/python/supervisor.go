@@ -39,6 +39,30 @@ type supervisor struct {
 	pingAt    time.Duration
 }
 
+// supervised is what the supervisor knows of a worker.
+type supervised struct {
+	generation int
+	readyAt    time.Duration
+	killAt     time.Duration // when a draining worker is killed; 0: not
+	killed     string        // why it was, if it was
+	cause      process.Cause // the same, to be counted
+	called     bool          // its clients were sent away, shortly before killAt
+	surplus    bool          // it drains because fewer workers are wanted
+	replaced   bool          // it drains because it had to be replaced
+	due        bool          // it is to be relieved
+	leaving    bool          // and serves until the other is ready that is being started for it
+}
+
+type workerState int32
+
+const (
+	stateStarting workerState = iota
+	stateReady
+	stateDraining
+	stateKilled // not reaped yet
+	stateExited
+)
+
 func newSupervisor(p *Pool, cfg *Config) *supervisor {
 	return &supervisor{
 		pool: p, signal: make(chan struct{}, 1), done: make(chan struct{}),
@@ -200,7 +224,7 @@ func (s *supervisor) spawn(cfg *Config, generation int) {
 	s.nextAge++
 	s.pool.counts.started.Add(1)
 	w := &worker{
-		pool: s.pool, cfg: cfg, age: s.nextAge, generation: generation,
+		pool: s.pool, cfg: cfg, age: s.nextAge, supervised: supervised{generation: generation},
 		log: s.pool.log.With("worker_number", s.nextAge), born: time.Now(), loop: s.pickLoop(),
 		parted: make(chan struct{}), reports: report.Worker{Generation: generation},
 	}

@@ -57,32 +57,6 @@ func (p *Pool) warnOfSockets() {
 	}
 }
 
-// onAccept makes an open socket of a call.
-func (l *link) onAccept(c *call, payload []byte) error {
-	if c.begun || c.upgrade == nil || !l.worker.info.sockets() {
-		return wire.Violation("ACCEPT for what is not a WebSocket, or is answered")
-	}
-	subprotocol, h, err := l.in.Accept(payload)
-	if err != nil {
-		return err
-	}
-	l.begins(c)
-	s := &socket{link: l, id: c.id, home: c.home, about: c.req.LogAttr(), window: wire.ResponseWindow, retiring: l.retiring, crowded: l.crowded}
-	l.remove(c)
-	l.calls.addSocket(s)
-	s.counted = l.worker.pool.dispatcher.AddSocket(&l.worker.room)
-	l.release(1, 0)
-	if !s.counted {
-		c.toHome(l.loop, func() {
-			c.refuseSocket()
-			s.lost()
-		})
-		return nil
-	}
-	c.toHome(l.loop, func() { c.accept(s, subprotocol, h) })
-	return nil
-}
-
 // accept answers the opening handshake.
 func (c *call) accept(s *socket, subprotocol string, h *wire.Head) {
 	if c.over {

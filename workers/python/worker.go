@@ -43,31 +43,10 @@ type worker struct {
 	term     uint64       // how many requests it serves until it is relieved; 0: any number
 	lastPong atomic.Int64 // by the clock of deadlines
 
-	room dispatch.Room // the dispatcher's
-
-	// The supervisor's.
-	generation int
-	state      atomic.Int32 // workerState; others may read it
-	readyAt    time.Duration
-	killAt     time.Duration // when a draining worker is killed; 0: not
-	killed     string        // why it was, if it was
-	cause      process.Cause // the same, to be counted
-	called     bool          // its clients were sent away, shortly before killAt
-	surplus    bool          // it drains because fewer workers are wanted
-	replaced   bool          // it drains because it had to be replaced
-	due        bool          // it is to be relieved
-	leaving    bool          // and serves until the other is ready that is being started for it
+	room  dispatch.Room // the dispatcher's
+	state atomic.Int32  // workerState; the supervisor's, which others may read
+	supervised
 }
-
-type workerState int32
-
-const (
-	stateStarting workerState = iota
-	stateReady
-	stateDraining
-	stateKilled // not reaped yet
-	stateExited
-)
 
 // boot starts the process and waits until it is ready. It runs on a goroutine of
 // its own and tells the supervisor how it ended.
@@ -196,7 +175,7 @@ func (w *worker) post(fn func(l *link)) { w.loop.Post(func() { fn(w.link) }) }
 func (w *worker) Recall(n int) { w.post(func(l *link) { l.recall(n) }) }
 
 // Probe asks whether the worker reads its link.
-func (w *worker) Probe() { w.post((*link).probe) }
+func (w *worker) Probe() { w.post((*link).sendProbe) }
 
 // callOf and linkOf return whose a ticket and a room are.
 func callOf(t *dispatch.Ticket) *call { return t.Call.(*call) }

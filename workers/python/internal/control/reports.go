@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
 // Hello is what a worker is told first: what it is to run, and how.

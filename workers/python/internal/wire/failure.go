@@ -1,6 +1,6 @@
 package wire
 
-import "github.com/asteri/asteri-loop/internal/marshal"
+import "github.com/asteri/asteri-loop/workers/python/internal/marshal"
 
 // Failure is what the log says of an application that failed.
 type Failure struct {

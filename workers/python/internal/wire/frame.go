@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
 // FrameType is the type of a frame; the names are those of PROTOCOL.md.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
 // Head is a status and header as an application gave them. Until it is cloned

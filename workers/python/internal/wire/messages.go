@@ -3,7 +3,7 @@ package wire
 import (
 	"unicode/utf8"
 
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
 // messagePiece is the longest piece of a message in one item: a batch that it is in keeps

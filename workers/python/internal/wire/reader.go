@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
 // Reader reads what a worker sends on its link. What it returns are views into the payload

@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"math"
 
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
 // Record is a record of an application's log.

@@ -2,7 +2,7 @@ package wire
 
 import (
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
 // atoms is what the requests of a link repeat: each word is written once in a

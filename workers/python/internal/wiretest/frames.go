@@ -5,7 +5,7 @@ package wiretest
 import (
 	"fmt"
 
-	"github.com/asteri/asteri-loop/internal/marshal"
+	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 

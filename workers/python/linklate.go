@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
@@ -17,6 +16,9 @@ import (
 
 // lateCalls is the state of a link whose worker has calls that timed out.
 type lateCalls struct {
+	sweeping bool          // the timer runs that looks for them
+	lost     time.Duration // for how long this process had been stopped at the last look
+
 	recalling    bool // the worker was asked which of them it has begun with
 	asked        bool // for the worker's stacks, which have not come
 	suspended    bool // the worker gets no calls, and may have more if it heeds in time
@@ -33,10 +35,10 @@ const (
 )
 
 func (l *link) startSweep() {
-	if l.sweeping || l.calls.open == 0 || l.worker.cfg.Timeout <= 0 {
+	if l.late.sweeping || l.calls.open == 0 || l.worker.cfg.Timeout <= 0 {
 		return
 	}
-	l.sweeping = true
+	l.late.sweeping = true
 	l.conn.SetTimer(timerSweep, min(max(l.worker.cfg.Timeout/16, 50*time.Millisecond), 200*time.Millisecond))
 }
 
@@ -97,11 +99,11 @@ func (l *link) abandonLate() {
 // forgive gives calls the time again in which this process was stopped: their answers may
 // have come then.
 func (l *link) forgive() {
-	more := awake.Lost() - l.lost
+	more := awake.Lost() - l.late.lost
 	if more == 0 {
 		return
 	}
-	l.lost += more
+	l.late.lost += more
 	for _, c := range l.calls.slots {
 		if c != nil && !c.started.IsZero() {
 			c.started, c.lastFrame = c.started.Add(more), c.lastFrame.Add(more)
@@ -190,113 +192,6 @@ func (l *link) onStacks(threads map[string]string) {
 	for name, stack := range threads {
 		l.log.Error("stack of a worker with a request that took too long", "thread", name, "stack", strings.TrimRight(stack, "\n"))
 	}
-}
-
-// recall asks the worker for up to n calls that it has not started, for each once: it
-// gives it back or has begun with it. Those whose bodies are under way stay, and those
-// whose clients have left, which the worker drops. A worker that starts all that it gets
-// is asked for any, others for those that wait by what the front knows.
-func (l *link) recall(n int) {
-	if l.closed {
-		l.takeBack(nil)
-		return
-	}
-	l.openInbox() // they may be there still
-	from := l.calls.waiting
-	if l.calls.capacity >= dispatch.ManyCalls {
-		from = l.calls.all(nil)
-	}
-	if !l.ask(from, n) {
-		l.takeBack(nil)
-	}
-}
-
-// ask sends a RECALL for up to n of the calls in from. It returns false if there is none to
-// be asked for.
-func (l *link) ask(from []*call, n int) bool {
-	var ids []uint32
-	for _, c := range from {
-		if len(ids) < min(n, wire.MaxRecalled) && !c.begun && !c.body.Stream && !c.asked && !c.left {
-			c.asked = true
-			ids = append(ids, c.id)
-		}
-	}
-	if len(ids) > 0 {
-		l.worker.control.Recall(ids)
-	}
-	return len(ids) > 0
-}
-
-// probe asks the worker whether it still reads its link. The answer says that it has begun
-// with all that it was sent before.
-func (l *link) probe() {
-	if l.closed || l.probing {
-		return
-	}
-	l.openInbox()
-	l.probing = true
-	l.frame(wire.FrameProbe, 0, 0, nil)
-	l.probedAt = l.calls.lastID
-}
-
-// onProbed handles the answer.
-func (l *link) onProbed() error {
-	if !l.probing {
-		return wire.Violation("PROBED that was not asked for")
-	}
-	l.probing = false
-	l.next = l.worker.pool.dispatcher.Probed(&l.worker.room, l.calls.lastID != l.probedAt, l.next[:0])
-	l.sendNext()
-	return nil
-}
-
-// onRecalled handles the answer to a RECALL. What a worker gives back it has not begun
-// with, so nothing of it has come on the link.
-func (l *link) onRecalled(ids []uint32) {
-	if l.closed {
-		return
-	}
-	var back []*call
-	for _, id := range ids {
-		c := l.calls.get(id)
-		if c == nil || !c.asked || c.begun || c.informs > 0 {
-			l.worker.linkEnded(wire.Violation(fmt.Sprintf("RECALLED for stream %d, which was not asked for or has begun", id)))
-			break
-		}
-		l.remove(c)
-		back = append(back, c)
-	}
-	l.takeBack(back)
-	if l.late.recalling {
-		l.abandonLate()
-	}
-}
-
-// takeBack has calls that the worker has not started go elsewhere, whatever their method.
-func (l *link) takeBack(back []*call) {
-	l.next = l.worker.pool.dispatcher.Restore(&l.worker.room, len(back), l.next[:0])
-	l.sendNext()
-	// The last one first: each goes to the front of the queue.
-	for i := len(back) - 1; i >= 0; i-- {
-		back[i].toHome(l.loop, back[i].resubmit)
-	}
-	l.judgeLate()
-}
-
-// retire has the worker finish what it has: no more requests will be sent.
-func (l *link) retire() {
-	if l.closed || l.retiring {
-		return
-	}
-	l.openInbox()
-	l.flush()
-	if !l.ask(l.calls.all(nil), wire.MaxRecalled) {
-		l.takeBack(nil)
-	}
-	l.retireSockets()
-	l.retireRawSockets()
-	l.frame(wire.FrameShutdown, 0, 0, nil)
-	l.retiring = true
 }
 
 var errStalled = errors.New("the application's response did not go on in time")

@@ -20,6 +20,17 @@ type loss struct {
 	trial  *dispatch.Trial // it may have
 }
 
+// linkEnd is how far a link is on its way to the end, which comes from the worker, the
+// supervisor or the system, in any order.
+type linkEnd struct {
+	relief   bool // RETIRE has come
+	retiring bool // SHUTDOWN was sent
+	eof      bool // the worker has closed its end
+	exited   bool // the process has
+	closed   bool // nothing can be sent, or be answered, any more
+	parted   bool // every call has its outcome
+}
+
 // begins notes that something of a call's response has come.
 func (l *link) begins(c *call) {
 	c.begun = true
