@@ -66,7 +66,7 @@ func (s *Server) exchangeOptions() []asteri.Option {
 // listen opens the ports. Requests that come before the applications are ready wait in
 // their queues.
 func (s *Server) listen() error {
-	h, err := s.chain(s.apps)
+	h, err := s.chain(s.apps.Handler)
 	if err != nil {
 		return err
 	}

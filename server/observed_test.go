@@ -67,7 +67,8 @@ func BenchmarkObserved(b *testing.B) {
 }
 
 func benchmarkObserved(b *testing.B, cfg Config) {
-	cfg.App.Handler = asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(200, nil, []byte("Hello, World!")) })
+	body := []byte("Hello, World!")
+	cfg.App.Handler = asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(200, nil, body) })
 	cfg.Listen.Addresses, cfg.HTTP.Versions, cfg.Logs.Logger = []string{"127.0.0.1:0"}, []string{"h1"}, slog.New(slog.DiscardHandler)
 	s, err := New(cfg)
 	if err != nil {
@@ -77,7 +78,7 @@ func benchmarkObserved(b *testing.B, cfg Config) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	h, err := s.chain(s.apps)
+	h, err := s.chain(s.apps.Handler)
 	if err != nil {
 		b.Fatal(err)
 	}
