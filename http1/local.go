@@ -99,12 +99,7 @@ func (at *local) putBuf(b []byte) {
 	}
 }
 
-// dateLine returns the Date field line. It is made once a second.
-func (at *local) dateLine() []byte {
-	at.tellTime()
-	return at.date
-}
-
+// tellTime makes the Date field line, once a second.
 func (at *local) tellTime() {
 	if now := at.loop.Now(); now.Unix() != at.second {
 		at.second = now.Unix()

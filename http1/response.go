@@ -123,7 +123,8 @@ func (x *transaction) End(trailer bool) {
 	at := x.session.at
 	b := at.composed
 	if !trailer {
-		b = append(at.buf[:0], lastChunk...)
+		b = at.buf[:0]
+		b = append(b, lastChunk...)
 	}
 	b = append(b, crlf...)
 	x.Framed(len(b))

@@ -3,7 +3,6 @@ package exchange
 import (
 	"log/slog"
 	"sync/atomic"
-
 	"time"
 
 	"github.com/asteri/asteri-loop"
