@@ -34,7 +34,7 @@ func (h *Hello) Frame() []byte {
 	str := func(k, v string) { e.Str(k); e.Str(v) }
 	num := func(k string, v int64) { e.Str(k); e.Int(v) }
 	boolean := func(k string, v bool) { e.Str(k); e.Bool(v) }
-	num("version", ProtocolVersion)
+	num("version", protocolVersion)
 	str("app", h.App)
 	str("model", h.Model)
 	str("interface", h.Interface)
@@ -102,7 +102,7 @@ func ParseReady(payload []byte) (Ready, error) {
 	if err != nil {
 		return Ready{}, err
 	}
-	if v := f.num("version"); v != ProtocolVersion {
+	if v := f.num("version"); v != protocolVersion {
 		return Ready{}, Violation(fmt.Sprintf("version %d", v))
 	}
 	ready := Ready{

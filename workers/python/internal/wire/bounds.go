@@ -2,8 +2,8 @@ package wire
 
 import "github.com/asteri/asteri-loop"
 
-// ProtocolVersion is the version of PROTOCOL.md.
-const ProtocolVersion = 1
+// protocolVersion is the version of PROTOCOL.md.
+const protocolVersion = 1
 
 // Windows, in bytes.
 const (

@@ -29,7 +29,7 @@ func nextFailure(in *marshal.Walker) (Failure, error) {
 			return Failure{}, Violation("what is said of a failure is not a str")
 		}
 	}
-	return Failure{ValidText(message.Data), ValidText(traceback.Data)}, nil
+	return Failure{validText(message.Data), validText(traceback.Data)}, nil
 }
 
 // Failure reads the one (message, traceback) that a payload is.

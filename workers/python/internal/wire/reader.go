@@ -66,7 +66,7 @@ func (in *Reader) text(orNone bool) (string, error) {
 	case v.Kind != marshal.Str:
 		return "", Violation("not a str")
 	}
-	return ValidText(v.Data), nil
+	return validText(v.Data), nil
 }
 
 // End returns an error unless all of the payload was read.

@@ -58,7 +58,7 @@ func (in *Reader) record() (r Record, err error) {
 	}
 	r = Record{
 		Level: Level(min(max(level.Int, 0), maxLevel)), Logger: Cut(string(logger.Data), maxLogger),
-		Message: ValidText(message.Data), Failed: tuple.Int == 6,
+		Message: validText(message.Data), Failed: tuple.Int == 6,
 	}
 	if n := stream.Int; n > 0 && n <= math.MaxUint32 {
 		r.Stream = uint32(n)
