@@ -58,6 +58,10 @@ class Interface(unittest.TestCase):
         self.assertEqual(eval(front.call("/caf%C3%A9%2F%00").body), "/caf\xc3\xa9/\x00")
 
     @every_model()
+    def test_monkey_patch_comes_before_the_import(self, front):
+        self.assertEqual("gevent" in front.call("/patched").body.decode(), self.model in ("gevent", "gtornado"))
+
+    @every_model()
     def test_validator(self, front):
         stream = front.call("/validate", method="POST", body=b"some body", headers=[("Content-Length", "9"), ("Host", "x")])
         self.assertEqual(bytes(stream.body), b"valid some body", stream.error)
