@@ -3,6 +3,7 @@ import functools
 
 from .front import Front
 from .models import EVENT_LOOPS
+from .shared import shared
 
 APP = """
 import asyncio, contextvars, os, time
@@ -214,14 +215,15 @@ async def do_block(scope, receive, send):
 """
 
 
-def every_loop(**hello):
-    """Runs a test once on each event loop."""
+def every_loop(alone=False, **hello):
+    """Runs a test once with a worker on each event loop, which is the test's alone or shared with others."""
+    start = Front if alone else shared
 
     def decorate(test):
         @functools.wraps(test)
         def run(self):
             for loop in EVENT_LOOPS:
-                with self.subTest(loop=loop), Front(APP, "asgi", loop=loop, **hello) as front:
+                with self.subTest(loop=loop), start(APP, "asgi", loop=loop, **hello) as front:
                     self.assertIsNone(front.failed)
                     test(self, front)
 

@@ -61,7 +61,8 @@ class Stream:
 class Front:
     def __init__(self, source="", model="", app="fixture:app", files=None, auto_window=True, python=None, wait=True,
                  prelude="", source_only=False, **hello):
-        """source_only: the worker compiles the shim itself, as those of a server do."""
+        """python: another environment of this very Python. source_only: the worker compiles the shim itself, as those of a
+        server do."""
         self.directory = tempfile.mkdtemp(prefix="asteri-shim-")
         for name, text in {"fixture.py": source, **(files or {})}.items():
             path = os.path.join(self.directory, name)
@@ -81,7 +82,7 @@ class Front:
         self.changed = threading.Condition()
         self.next_stream = 1
         self.interface = "wsgi"
-        self._start(python or sys.executable, prelude.encode() + (b"" if python or source_only else COMPILED))
+        self._start(python or sys.executable, prelude.encode() + (b"" if source_only else COMPILED))
         self.send(frame(HELLO, 0, dumps({
             "version": 1, "app": app, "model": model, "interface": "auto", "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,

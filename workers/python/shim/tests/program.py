@@ -3,6 +3,7 @@ import atexit
 import glob
 import os
 import tempfile
+from importlib import metadata
 from marshal import dump
 
 SHIM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -35,8 +36,35 @@ def compiled(sources):
             "def compile(source, name, *how, **more): return CODE[name]\ndel marshal\n" % path).encode()
 
 
+# In a worker. gevent asks some 25 times who has a plugin for its patches, for which importlib.metadata reads each time about
+# all that is installed: half of a start. Whoever wants more of importlib.metadata, or imports it, has the one of Python.
+PLUGINS = """
+import importlib
+class Plugin(tuple):
+    def load(self):
+        module, _, attribute = self[1].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+class Plugins:
+    def entry_points(self, group=None):  # before Python 3.10 gevent picks the group itself
+        groups = {}
+        for plugin in map(Plugin, %r):
+            groups.setdefault(plugin[0], []).append(plugin)
+        return groups if group is None else groups.get(group, [])
+    def __getattr__(self, name):
+        return getattr(importlib.import_module("importlib.metadata"), name)
+importlib.metadata = Plugins()
+"""
+
+
+def plugins():
+    """PLUGINS for a worker of this very Python."""
+    found = metadata.entry_points()
+    groups = found.items() if isinstance(found, dict) else ((group, found.select(group=group)) for group in found.groups)
+    return (PLUGINS % [(group, plugin.value) for group, those in groups for plugin in those if group.startswith("gevent.")]).encode()
+
+
 SOURCES = read_sources()
 PROGRAM = program(SOURCES)
-COMPILED = compiled(SOURCES)
+COMPILED = compiled(SOURCES) + plugins()
 # Of the environment in which the tests run, nothing that changes how Python starts. Unbuffered, it reads its program byte by byte.
 ENVIRON = {**{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}, "PYTHONDONTWRITEBYTECODE": "1"}

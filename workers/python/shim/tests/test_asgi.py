@@ -5,6 +5,7 @@ import unittest
 from .asgi_app import every_loop
 from .front import ABORT, ANSWERS, DONE, END, FILE, PROBE, RECALL, RECALLED, SHUTDOWN, STACK, STACKS, Front, frame
 from .models import EVENT_LOOPS
+from .shared import shared
 
 
 class HTTP(unittest.TestCase):
@@ -16,7 +17,7 @@ class HTTP(unittest.TestCase):
             self.assertEqual((stream.status, bytes(stream.body), stream.kinds), (200, b"hello", [ANSWERS]))
             self.assertFalse(stream.lingers)
 
-    @every_loop()
+    @every_loop(alone=True)
     def test_blocked_loop(self, front):
         """What the loop has not come to can be given back, be it read or not, and is not run; a PROBE has no answer."""
         blocking, given, left, kept = front.post_batch([front.request(path) for path in ("/block", "/sleep", "/sleep", "/")])
@@ -128,7 +129,7 @@ class HTTP(unittest.TestCase):
         front.wait_done(stream)
         self.assertNotIn(ANSWERS, stream.kinds)
 
-    @every_loop()
+    @every_loop(alone=True)
     def test_state(self, front):
         self.assertEqual(eval(front.call("/state").body), {"shared": {"n": 1}, "own": 2})
         self.assertEqual(eval(front.call("/state").body), {"shared": {"n": 2}, "own": 2})
@@ -233,7 +234,7 @@ class HTTP(unittest.TestCase):
         stream = front.call("/trailers")
         self.assertEqual((bytes(stream.body), stream.trailers), (b"body", (b"x-a", b"1", b"x-b", b"2")))
 
-    @every_loop()
+    @every_loop(alone=True)
     def test_shutdown(self, front):
         stream = front.start("/stream")
         front.wait(lambda: stream.body, "the first piece")
@@ -340,7 +341,7 @@ class Departed(unittest.TestCase):
         for path, told in (("/short", "told"), ("/long", "told"), ("/hints", "told"), ("/path", "told"), ("/trailers", "told"),
                            ("/stream", "told-body")):
             for loop in EVENT_LOOPS:
-                with self.subTest(path=path, loop=loop), Front(self.SOURCE, lifespan="off", loop=loop) as front:
+                with self.subTest(path=path, loop=loop), shared(self.SOURCE, lifespan="off", loop=loop) as front:
                     stream = front.start(path)
                     front.wait_file("in")
                     front.cancel(stream)

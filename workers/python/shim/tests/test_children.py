@@ -3,6 +3,7 @@ import unittest
 
 from .front import Front
 from .models import WSGI_MODELS
+from .shared import shared
 
 CHILDREN = """
 import multiprocessing, os, socket, subprocess, sys, time
@@ -123,7 +124,7 @@ class Children(unittest.TestCase):
 
     def test_multiprocessing(self):
         for model, app in APPS:
-            with self.subTest(model=model, app=app), Front(CHILDREN, model, app=app) as front:
+            with self.subTest(model=model, app=app), shared(CHILDREN, model, app=app) as front:
                 found, status = eval(front.call("/mp-fork").body)
                 self.assertEqual((found, status), ((([], True), b""), 0))
                 for name in ("mp-spawn", "mp-forkserver"):
@@ -136,7 +137,7 @@ class Children(unittest.TestCase):
 
     def test_programs(self):
         for model, app in APPS:
-            with self.subTest(model=model, app=app), Front(CHILDREN, model, app=app) as front:
+            with self.subTest(model=model, app=app), shared(CHILDREN, model, app=app) as front:
                 self.assertEqual(bytes(front.call("/exec").body), b"[]")
 
     def test_a_call_that_comes_back_in_a_child(self):

@@ -1,4 +1,6 @@
 """Flask and Django under every model, FastAPI under asgi."""
+import tempfile
+import textwrap
 import unittest
 
 from .front import ANSWERS, FILE, Front
@@ -91,7 +93,7 @@ class Django(unittest.TestCase):
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True, "OPTIONS": {"context_processors": [
             "django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
             "django.contrib.messages.context_processors.messages"]}}],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.path.abspath("db.sqlite3")}},
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE}},
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     )
     import django
@@ -103,7 +105,7 @@ class Django(unittest.TestCase):
     from django.core.asgi import get_asgi_application
     from django.http import FileResponse, HttpResponse, StreamingHttpResponse
     from django.urls import path
-    if not os.path.exists("db.sqlite3"):
+    if not os.path.exists(DATABASE):
         call_command("migrate", verbosity=0)
         User.objects.create_superuser("admin", "a@example.org", "password")
     from django.db import connection
@@ -123,6 +125,13 @@ class Django(unittest.TestCase):
     app = get_wsgi_application()
     asgi = get_asgi_application()
     """
+
+    @classmethod
+    def setUpClass(cls):
+        """The first worker makes the database for all, which takes longer than all the rest."""
+        directory = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(directory.cleanup)
+        cls.source = "DATABASE = %r\n" % (directory.name + "/db.sqlite3") + textwrap.dedent(cls.SOURCE)
 
     def exercise(self, front):
         page = front.call("/admin/login/", headers=HOST)
@@ -148,13 +157,13 @@ class Django(unittest.TestCase):
 
     def test_wsgi(self):
         for model in WSGI_MODELS:
-            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+            with self.subTest(model=model), Front(self.source, model) as front:
                 self.assertIsNone(front.failed)
                 self.assertIn(FILE, self.exercise(front).kinds)
                 self.assertEqual(front.shutdown(), 0)
 
     def test_asgi(self):
-        with Front(self.SOURCE, app="fixture:asgi") as front:
+        with Front(self.source, app="fixture:asgi") as front:
             self.assertEqual(front.ready["interface"], "asgi")
             self.exercise(front)
 

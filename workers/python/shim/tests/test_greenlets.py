@@ -53,8 +53,8 @@ class Greenlets(unittest.TestCase):
 
     def test_locals_end_with_the_request(self):
         for model in GREEN:
-            for query in ("", "wait"):
-                with self.subTest(model=model, query=query), Front(self.SOURCE, model) as front:
+            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+                for query in ("", "wait"):
                     for _ in range(3):
                         self.assertEqual(self.told(front, "/set", query), (True, []))
                         self.assertEqual(self.told(front, "/get", query), (True, []))
@@ -62,7 +62,7 @@ class Greenlets(unittest.TestCase):
                     front.wait_done(*batch)
                     self.assertEqual({bytes(stream.body) for stream in batch}, {b"(True, [])"})
                     self.assertEqual(set(self.told(front, "/alive")[1]), {False})
-                    self.assertEqual((front.shutdown(), front.output()), (0, ""))
+                self.assertEqual((front.shutdown(), front.output()), (0, ""))
 
     def test_links_are_called_at_the_end_of_the_request(self):
         for model in GREEN:
@@ -73,15 +73,15 @@ class Greenlets(unittest.TestCase):
     def test_greenlets_that_are_killed(self):
         """That of a request which goes on, or is over: others are served on."""
         for model in GREEN:
-            for query in ("", "wait"):
-                with self.subTest(model=model, query=query), Front(self.SOURCE, model) as front:
+            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+                for query in ("", "wait"):
                     for _ in range(3):
                         self.told(front, "/keep", query)
                         self.assertIn("GreenletExit", front.call("/die", query=query).error[0])
                     self.assertEqual(set(self.told(front, "/kill")[1]), {True})
                     for _ in range(3):
                         self.assertEqual(self.told(front, "/get", query), (True, []))
-                    self.assertEqual((front.shutdown(), front.output()), (0, ""))
+                self.assertEqual((front.shutdown(), front.output()), (0, ""))
 
 
 class Callbacks(unittest.TestCase):

@@ -4,6 +4,7 @@ import unittest
 
 from .front import ABORT, DATA, DONE, END, Front
 from .models import TORNADO_MODELS, WSGI_MODELS
+from .shared import shared
 from .test_asgi_websocket import SocketFront
 
 HOST = [("Host", "example.org")]
@@ -164,7 +165,7 @@ class LeftBehind(unittest.TestCase):
 
     def test_threads(self):
         for model in WSGI_MODELS:
-            with self.subTest(model=model), Front(WSGI, model) as front:
+            with self.subTest(model=model), shared(WSGI, model) as front:
                 for name in ("answered", "iterated", "streamed"):
                     stream = front.call("/" + name, headers=HOST)
                     self.assertTrue(bytes(stream.body).endswith(b"answered"))
@@ -172,7 +173,7 @@ class LeftBehind(unittest.TestCase):
 
     def test_an_end_that_fails(self):
         for model in WSGI_MODELS:
-            with self.subTest(model=model), Front(WSGI, model) as front:
+            with self.subTest(model=model), shared(WSGI, model) as front:
                 stream = front.call("/closing")
                 self.assertEqual((bytes(stream.body), stream.ended), (b"onetwo", True))
                 self.assertNotIn(ABORT, stream.kinds)
@@ -180,7 +181,7 @@ class LeftBehind(unittest.TestCase):
 
     def test_handlers(self):
         for model in TORNADO_MODELS:
-            with self.subTest(model=model), Front(TORNADO, model) as front:
+            with self.subTest(model=model), shared(TORNADO, model) as front:
                 for name in ("answered", "streamed"):
                     stream = front.call("/" + name, headers=HOST)
                     self.assertTrue(bytes(stream.body).endswith(b"answered"))
@@ -188,7 +189,7 @@ class LeftBehind(unittest.TestCase):
 
     def test_a_handler_that_does_not_want_its_body(self):
         for model in TORNADO_MODELS:
-            with self.subTest(model=model), Front(TORNADO, model) as front:
+            with self.subTest(model=model), shared(TORNADO, model) as front:
                 stream = front.start("/early", method="POST", body=None, headers=HOST)
                 for _ in range(8):
                     front.body(stream, b"b" * 8192)

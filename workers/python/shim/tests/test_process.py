@@ -11,7 +11,8 @@ from .program import PROGRAM
 
 class Process(unittest.TestCase):
     SOURCE = """
-    import multiprocessing, os, signal, subprocess, sys
+    import atexit, multiprocessing, os, signal, subprocess, sys
+    atexit.register(lambda pid=os.getpid(): open("left-%d" % pid, "w").close())
     AT_IMPORT = (list(sys.argv), list(sys.path), sorted(os.environ), os.getcwd())
     def links():
         # The sockets among a process's first descriptors, by what they point to.
@@ -72,12 +73,13 @@ class Process(unittest.TestCase):
             self.assertFalse([entry for entry in path if "asteri" in entry and entry != front.directory])
             self.assertFalse([name for name in environment if "ASTERI" in name])
 
-    def test_program_on_standard_input(self):
+    def test_program_on_standard_input_and_atexit(self):
         for model in WSGI_MODELS:
             with self.subTest(model=model), Front(self.SOURCE, model, source_only=True) as front:
                 self.assertEqual(bytes(front.call("/stdin").body), b"''")
                 self.assertEqual(eval(front.call("/spawn").body)[1], 0)
                 self.assertEqual((front.shutdown(), front.output()), (0, ""))
+                self.assertTrue(front.exists("left-%d" % front.process.pid), "atexit")
 
     def test_modules_beside_the_application_do_not_stand_in(self):
         mine = "raise RuntimeError('mine')"
@@ -192,14 +194,6 @@ builtins.last = Last()
                 front.call("/")
                 front.link.shutdown(1)
                 self.assertEqual((front.process.wait(10), front.output()), (0, ""))
-
-    def test_atexit_runs(self):
-        source = "import atexit\natexit.register(lambda: open('left', 'w').close())\n" + WSGI
-        for model in WSGI_MODELS:
-            with self.subTest(model=model), Front(source, model) as front:
-                front.call("/")
-                self.assertEqual(front.shutdown(), 0)
-                self.assertTrue(front.exists("left"))
 
     def test_started_by_hand(self):
         result = subprocess.run([sys.executable, "-"], input=PROGRAM, capture_output=True, close_fds=True)

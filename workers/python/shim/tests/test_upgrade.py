@@ -66,13 +66,12 @@ def generator(sock):
 
 def every(source, models):
     """Runs a test once with a worker of each model, which must give back every descriptor."""
-    start = shared if source is WSGI else Front
 
     def decorate(test):
         @functools.wraps(test)
         def run(self):
             for self.model in models:
-                with self.subTest(model=self.model), start(source, self.model) as front:
+                with self.subTest(model=self.model), shared(source, self.model) as front:
                     front.call("/", headers=HOST)  # what is made at the first call is not a leak
                     before = front.descriptors()
                     test(self, front)
@@ -81,6 +80,7 @@ def every(source, models):
                     while front.descriptors() != before:
                         self.assertLess(time.monotonic(), deadline, "descriptors are left open")
                         front.call("/", headers=HOST)
+                    front.call("/", headers=HOST)  # what the end of a socket has called has run
 
         return run
 

@@ -2,8 +2,7 @@
 import unittest
 from urllib.parse import quote
 
-from .front import ANSWERS, DATA, FILE, START, Front
-from .models import WSGI_MODELS
+from .front import ANSWERS, DATA, FILE, START
 from .wsgi_app import every_model
 
 
@@ -54,11 +53,13 @@ class Interface(unittest.TestCase):
             seen = eval(front.call(path).body)
             self.assertEqual([seen[k].encode("latin-1").decode() for k in ("SCRIPT_NAME", "PATH_INFO")], ["/caf\xe9", "/environ"])
 
-    def test_latin1_path(self):
-        source = "def app(e, s):\n s('200 OK', [])\n return [repr(e['PATH_INFO']).encode()]"
-        for model in WSGI_MODELS:
-            with self.subTest(model=model), Front(source, model) as front:
-                self.assertEqual(eval(front.call("/caf%C3%A9%2F%00").body), "/caf\xc3\xa9/\x00")
+    @every_model()
+    def test_latin1_path(self, front):
+        self.assertEqual(eval(front.call("/caf%C3%A9%2F%00").body), "/caf\xc3\xa9/\x00")
+
+    @every_model()
+    def test_monkey_patch_comes_before_the_import(self, front):
+        self.assertEqual("gevent" in front.call("/patched").body.decode(), self.model in ("gevent", "gtornado"))
 
     @every_model()
     def test_validator(self, front):
@@ -196,7 +197,7 @@ class Interface(unittest.TestCase):
         self.assertEqual((bytes(stream.body), stream.kinds[1]), (b"m" * 20000, DATA))
         self.assertEqual(bytes(front.call("/gzipfile").body), b"plain" * 10000)
 
-    @every_model(alone=True)
+    @every_model()
     def test_wsgi_errors(self, front):
         stream = front.call("/errors")
         front.wait(lambda: len(front.logs) >= 4, "log lines")

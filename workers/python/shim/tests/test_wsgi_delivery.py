@@ -3,6 +3,7 @@ import unittest
 
 from .front import ABORT, ANSWERS, PING, PONG, PROBE, RECALL, RECALLED, SHUTDOWN, STACK, STACKS, Front, frame
 from .models import WSGI_MODELS
+from .shared import shared
 from .wsgi_app import APP, every_model
 
 
@@ -128,7 +129,7 @@ class Delivery(unittest.TestCase):
         for model in ("sync", "tornado"):
             if model not in WSGI_MODELS:
                 continue
-            with self.subTest(model=model), Front(APP, model) as front:
+            with self.subTest(model=model), shared(APP, model) as front:
                 slow, waiting = front.post_batch([front.request("/sleep", query="1"), front.request("/sleep", query="2")])
                 front.wait_file("sleeping-1")
                 unread = front.start("/sleep", query="3")
@@ -152,9 +153,9 @@ class Delivery(unittest.TestCase):
 
 
 class Concurrency(unittest.TestCase):
-    def overlap(self, model, count, **hello):
-        """Whether count calls that wait for each other all run at once."""
-        with Front(APP, model, **hello) as front:
+    def overlap(self, model, count):
+        """Whether count calls, as many as a Front asks threads for, that wait for each other all run at once."""
+        with shared(APP, model) as front:
             streams = front.post_batch([front.request("/sleep", query=str(i)) for i in range(count)])
             front.wait_file("sleeping-0")
             if model in ("sync", "tornado"):
@@ -170,7 +171,7 @@ class Concurrency(unittest.TestCase):
     def test_models(self):
         for model in WSGI_MODELS:
             with self.subTest(model=model):
-                self.overlap(model, 4, threads=4)
+                self.overlap(model, 4)
 
     def test_gthread_never_runs_more_than_its_threads(self):
         with Front(APP, "gthread", threads=2) as front:

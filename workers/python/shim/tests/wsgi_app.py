@@ -6,10 +6,10 @@ from .models import WSGI_MODELS
 from .shared import shared
 
 APP = """
-import io, os, sys, tempfile, threading, time
+import io, os, socket, sys, tempfile, threading, time
 from wsgiref.validate import validator
 
-CLOSED = []
+PATCHED = socket.socket.__module__
 
 class Body:
     def __init__(self, chunks, closed):
@@ -27,10 +27,18 @@ class Body:
 
 def app(environ, start_response):
     name = environ["PATH_INFO"].strip("/").replace("/", "_") or "index"
-    return globals()["do_" + name](environ, start_response)
+    return globals().get("do_" + name, path)(environ, start_response)
 
 def text(start_response, *headers):
     return start_response("200 OK", [("Content-Type", "text/plain"), *headers])
+
+def path(environ, start_response):
+    text(start_response)
+    return [repr(environ["PATH_INFO"]).encode()]
+
+def do_patched(environ, start_response):
+    text(start_response)
+    return [PATCHED.encode()]
 
 def do_index(environ, start_response):
     text(start_response, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"))
