@@ -103,7 +103,7 @@ func field(fields [][2]string, name string) string {
 func TestAioquicDemonstration(t *testing.T) {
 	t.Parallel()
 	const size = 3_000_000
-	s := start(t, "--http-protocols", "h1,h3")
+	s := start(t, "--http-protocols", "h1,h3", "--min-body-rate", "0") // byte by byte, and on a busy machine
 	answers := aioquic(t, s,
 		h3Request{Method: "GET", Path: "/plaintext"},
 		h3Request{Method: "POST", Path: "/echo", Size: 100},
