@@ -13,7 +13,6 @@ import (
 	"time"
 
 	quichttp "github.com/quic-go/quic-go/http3"
-	"golang.org/x/net/http2"
 
 	"github.com/asteri/asteri-loop"
 	asterihttp1 "github.com/asteri/asteri-loop/http1"
@@ -96,31 +95,16 @@ func (s *server) dial(ctx context.Context, network, addr string) (net.Conn, erro
 // client returns a client with connections of its own.
 func (s *server) client() *http.Client {
 	conf := &tls.Config{InsecureSkipVerify: true}
-	dialTLS := func(ctx context.Context, network, addr string, conf *tls.Config) (net.Conn, error) {
-		c, err := s.dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		secure := tls.Client(c, conf)
-		return secure, secure.HandshakeContext(ctx)
-	}
-	var tr http.RoundTripper
-	var end func()
-	switch s.name {
-	case "http2":
-		h2 := &http2.Transport{TLSClientConfig: conf, DialTLSContext: dialTLS}
-		tr, end = h2, h2.CloseIdleConnections
-	case "http3":
+	if s.name == "http3" {
 		conf.NextProtos = []string{"h3"}
-		h3 := &quichttp.Transport{TLSClientConfig: conf}
-		tr, end = h3, func() { _ = h3.Close() }
-	default:
-		h1 := &http.Transport{DialContext: s.dial, DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialTLS(ctx, network, addr, conf)
-		}}
-		tr, end = h1, h1.CloseIdleConnections
+		tr := &quichttp.Transport{TLSClientConfig: conf}
+		s.t.Cleanup(func() { _ = tr.Close() })
+		return &http.Client{Transport: tr, Timeout: patience}
 	}
-	s.t.Cleanup(end)
+	tr := &http.Transport{DialContext: s.dial, TLSClientConfig: conf, Protocols: new(http.Protocols)}
+	tr.Protocols.SetHTTP1(s.name != "http2")
+	tr.Protocols.SetHTTP2(s.name == "http2")
+	s.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: patience}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // While the process is stopped no handler can answer, and so it does not count.
 func TestTimeThatTheProcessWasStopped(t *testing.T) {
-	defer awake.Keep()()
+	t.Cleanup(awake.Keep())
 	before := awake.Lost()
 	w, hm := begin(t, "GET", true, func(asteri.Exchange) {}, asteri.WithTimeouts(asteri.Timeouts{Handler: time.Minute}))
 	awake.At(time.Now().Add(time.Hour)) // the first sign since then
