@@ -131,6 +131,9 @@ func TestEmbedded(t *testing.T) {
 	}
 	s := launchServer(t, launch{binary: program, args: []string{"-l", "127.0.0.1:0", "-chdir", appsDir, "-python", python, "flask_app:app"}})
 	s.awaitLog(`Listening address=127`)
+	for _, number := range []string{"1", "2"} { // one that still starts at the stop is killed
+		s.awaitLog(`worker ready worker_number=` + number)
+	}
 	s.addr = regexp.MustCompile(`address=(127\S+)`).FindStringSubmatch(s.log.text())[1]
 	c := s.over(t, "http")
 	contains(t, c.get("/go/time").want(t, 200), "T")

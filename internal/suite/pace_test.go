@@ -23,7 +23,7 @@ func startPaced(t *testing.T) *server {
 	a := newAuthority(t)
 	cert, key := a.server("localhost")
 	return start(t, app("pace_app:app", "asgi", "--certfile", cert, "--keyfile", key, "--protocols", "http,https",
-		"--min-body-rate", "2000", "--min-response-rate", "2000", "--rate-grace", "2s", "--write-timeout", "5m", "--body-timeout", "5m")...)
+		"--min-body-rate", "2000", "--min-response-rate", "2000", "--rate-grace", "2s", "--write-timeout", "5m", "--body-timeout", "5m", "--keep-alive", "1m")...)
 }
 
 // trickle gives one byte after the other, ten a second.
