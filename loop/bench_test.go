@@ -21,31 +21,40 @@ func (s *benchSession) OnData(in []byte) (int, error) {
 	return len(in), nil
 }
 
-// BenchmarkTick is a tick of a loop in which one connection asks and is answered.
-func BenchmarkTick(b *testing.B) {
+// benchConn is a connection of a loop that the benchmark runs itself, and the descriptor at
+// its other end.
+func benchConn(b *testing.B) (c *conn, peer int) {
+	b.Helper()
 	e, err := New(Config{Loops: 1})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer e.Close()
+	b.Cleanup(func() { e.Close() })
 	l := e.loops[0]
 	l.owner.take()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer closeFD(fds[1])
-	c := l.attach(fds[0], adopted, ConnInfo{Network: "unix"})
+	b.Cleanup(func() { closeFD(fds[1]) })
+	c = l.attach(fds[0], adopted, ConnInfo{Network: "unix"})
 	c.session = &benchSession{conn: c}
+	return c, fds[1]
+}
+
+// BenchmarkTick is a tick of a loop in which one connection asks and is answered.
+func BenchmarkTick(b *testing.B) {
+	c, peer := benchConn(b)
+	l := c.loop
 	c.updateInterest()
 	p := make([]byte, 64)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, errno := sysWrite(fds[1], p); errno != 0 {
+		if _, errno := sysWrite(peer, p); errno != 0 {
 			b.Fatal(errno)
 		}
 		l.tick()
-		if _, errno := sysRead(fds[1], p); errno != 0 {
+		if _, errno := sysRead(peer, p); errno != 0 {
 			b.Fatal(errno)
 		}
 	}
@@ -53,20 +62,8 @@ func BenchmarkTick(b *testing.B) {
 
 // BenchmarkDeliver is the loop's share of a request without the system's calls.
 func BenchmarkDeliver(b *testing.B) {
-	e, err := New(Config{Loops: 1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer e.Close()
-	l := e.loops[0]
-	l.owner.take()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer closeFD(fds[1])
-	c := l.attach(fds[0], adopted, ConnInfo{Network: "unix"})
-	c.session = &benchSession{conn: c}
+	c, _ := benchConn(b)
+	l := c.loop
 	c.want = poller.Readable
 	p := make([]byte, 64)
 	b.ReportAllocs()

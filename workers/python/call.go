@@ -240,11 +240,6 @@ func (c *call) giveUp(err error) {
 	if c.over {
 		return
 	}
-	c.letGo(err)
-}
-
-// letGo aborts the exchange, and tells the worker.
-func (c *call) letGo(err error) {
 	if at := c.ticket.Room(); at != nil {
 		linkOf(at).cancel(c, true, c.home)
 	}
@@ -255,7 +250,7 @@ func (c *call) letGo(err error) {
 // exchange has logged.
 func (c *call) finish(trailer *asteri.Header) {
 	if err := c.x.Finish(trailer); err != nil {
-		c.letGo(err)
+		c.giveUp(err)
 		return
 	}
 	c.end()
