@@ -41,7 +41,7 @@ run: build ## Serve an example (EXAMPLE=tornado) on https://localhost:8443
 
 .PHONY: .venv/tests
 .venv/tests:
-	@scripts/venv.sh $@ internal/suite/apps/requirements.txt
+	@scripts/venv.sh $@ internal/tests/suite/apps/requirements.txt
 
 # nginx and HAProxy, for the tests in which they stand in front of the server.
 .PHONY: proxies
@@ -64,7 +64,7 @@ test-go: .venv/tests ## The Go tests but the integration suite, with the race de
 # build does not look at: who calls, and what is kept.
 .PHONY: test-debug
 test-debug: ## The tests of the loops and the protocols, in a debug build (-tags asteridebug)
-	$(GO) test -tags asteridebug -shuffle=on ./loop ./http1 ./http2 ./http3 ./workers ./internal/contract ./internal/poison ./internal/exchange
+	$(GO) test -tags asteridebug -shuffle=on ./loop ./http1 ./http2 ./http3 ./workers ./internal/tests/contract ./internal/system/poison ./internal/protocol/exchange
 
 # PYTHONS=all: every Python from 3.9 on that is there (scripts/pythons.sh).
 PYTHONS ?= $(PYTHON)
@@ -76,7 +76,7 @@ test-shim: ## The worker's Python tests (PYTHONS=all)
 # RACE=-race: the server under test is built with the race detector, too. Takes five times as long.
 .PHONY: suite
 suite: .venv/tests proxies ## The integration suite: real servers, clients and frameworks
-	$(GO) test $(RACE) -shuffle=on -timeout 25m ./internal/suite
+	$(GO) test $(RACE) -shuffle=on -timeout 25m ./internal/tests/suite
 
 .PHONY: browser
 browser: build ## The status page in a real Chromium (CHROMIUM=...); needs Node.js; IMAGES=docs/images takes its pictures

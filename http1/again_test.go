@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // readAlone parses p with a head that has seen nothing.

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 )
 
 const (
@@ -94,7 +94,7 @@ func benchmarkKept(b *testing.B, release bool) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	if guard.Debug {
+	if callback.Debug {
 		t.Skip("a debug build uses nothing twice")
 	}
 	for name, in := range map[string]string{

@@ -4,7 +4,7 @@ import (
 	"math"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // chunkState is where in the chunked coding (RFC 9112 section 7.1) the next byte

@@ -2,7 +2,7 @@ package http1
 
 import (
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // framing is what the fields of a head say about the message and the

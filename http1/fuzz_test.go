@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 )
 
 func addCorpus(f *testing.F, keep func(group string) bool, add func(c corpusCase)) {
@@ -28,7 +28,7 @@ func addCorpus(f *testing.F, keep func(group string) bool, add func(c corpusCase
 func FuzzCuts(f *testing.F) {
 	addCorpus(f, func(string) bool { return true }, func(c corpusCase) { f.Add(c.in, uint64(1), c.eof) })
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64, eof bool) {
-		if guard.Debug && len(in) > 16<<10 {
+		if callback.Debug && len(in) > 16<<10 {
 			t.Skip("a debug build looks for the owner with each byte")
 		}
 		for _, limits := range []asteri.Option{limitsOfCorpus, asteri.WithLimits(asteri.Limits{})} {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // span is a part of the bytes of a head, which may move in memory while the

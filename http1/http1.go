@@ -2,7 +2,7 @@
 //
 // The parts: head and bodyReader are pure parsers, resumable at any byte; session is one
 // connection's state; transaction is one request with its exchange (package
-// internal/exchange) and the framing of its response; tunnelSession is what a
+// internal/protocol/exchange) and the framing of its response; tunnelSession is what a
 // connection becomes after an upgrade.
 //
 // Where the RFCs leave a choice, the strict one is taken, because requests that
@@ -25,8 +25,8 @@ import (
 	"bytes"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/onloop"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
 

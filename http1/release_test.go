@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 )
 
 func release(t *testing.T, x asteri.Exchange) bool {
@@ -41,7 +41,7 @@ func TestReleasedExchange(t *testing.T) {
 	c.feed([]byte("GET /second HTTP/1.1\r\nHost: two\r\n\r\n"))
 	again := k.last(t)
 	r := again.Request()
-	if again != x && !guard.Debug || string(r.Path) != "/second" || len(r.Query) != 0 || string(r.Authority) != "two" || r.Header.Len() != 1 || r.ContentLength != 0 {
+	if again != x && !callback.Debug || string(r.Path) != "/second" || len(r.Query) != 0 || string(r.Authority) != "two" || r.Header.Len() != 1 || r.ContentLength != 0 {
 		t.Errorf("it serves %s?%s of %s with %d fields and %d bytes", r.Path, r.Query, r.Authority, r.Header.Len(), r.ContentLength)
 	}
 	if !again.Post(func() {}) {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // contentFraming is how the content of a response is delimited, RFC 9112

@@ -10,7 +10,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/internal/enginetest"
+	"github.com/asteri/asteri-loop/internal/tests/enginetest"
 )
 
 // TestRoute: each request has the path by which it is routed, be its head one that has

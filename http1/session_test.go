@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -141,7 +141,7 @@ func TestExchangesAreReusedOnlyIfNobodyKeptThem(t *testing.T) {
 			}))
 			c.feed([]byte(get))
 			c.feed([]byte(get))
-			if got := k.got[0] == k.got[1]; got != (tt.reused && !guard.Debug) {
+			if got := k.got[0] == k.got[1]; got != (tt.reused && !callback.Debug) {
 				t.Errorf("reused %v", got)
 			}
 			if !tt.reused && k.got[0].Post(func() {}) {

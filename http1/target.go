@@ -2,7 +2,7 @@ package http1
 
 import (
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // targetForm is the form of a request target, RFC 9112 section 3.2.

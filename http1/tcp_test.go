@@ -18,7 +18,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/internal/enginetest"
+	"github.com/asteri/asteri-loop/internal/tests/enginetest"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -2,8 +2,8 @@ package http1
 
 import (
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/urlpath"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/urlpath"
 )
 
 // transaction is one request of a connection and its response. Its side towards the

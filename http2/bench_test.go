@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 )
 
 var (
@@ -63,7 +63,7 @@ func newBench(t testing.TB) *client {
 }
 
 func TestSimpleExchangesAllocateNothing(t *testing.T) {
-	if guard.Debug {
+	if callback.Debug {
 		t.Skip("a debug build uses nothing twice")
 	}
 	c := newBench(t)

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/pace"
+	"github.com/asteri/asteri-loop/internal/bounds/pace"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -10,7 +10,7 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
 )
 
 // sized answers with as much content as the path says.

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // onData passes content on to its exchange.
@@ -55,9 +55,9 @@ func (s *session) onData(h frameHeader, p []byte) error {
 func (s *session) payForData(n int) error {
 	switch {
 	case n == 0:
-		return s.pay(1, "too many empty DATA frames")
+		return s.charge(1, "too many empty DATA frames")
 	case n >= dribble:
-		s.idle.Earn(earnedByData)
+		s.idle.Put(earnedByData)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (s *session) onWindowUpdate(h frameHeader, p []byte) error {
 	if len(p) != 4 {
 		return connError{codeFrameSize, "WINDOW_UPDATE is not of 4 bytes"}
 	}
-	if err := s.pay(1, "too many WINDOW_UPDATE frames"); err != nil {
+	if err := s.charge(1, "too many WINDOW_UPDATE frames"); err != nil {
 		return err
 	}
 	n := int(binary.BigEndian.Uint32(p) & maxWindow)
@@ -133,10 +133,10 @@ func (s *session) onRSTStream(h frameHeader, p []byte) error {
 	}
 	st := s.streams.Open[h.stream]
 	if st == nil {
-		return s.pay(1, "too many RST_STREAM frames")
+		return s.charge(1, "too many RST_STREAM frames")
 	}
 	st.end(resetByClient, codeNo, asteri.ErrClientGone)
-	if !s.resets.Pay(1, s.at.Home.Now()) {
+	if !s.resets.Take(1, s.at.Home.Now()) {
 		return errCalm("too many streams are reset")
 	}
 	return nil
@@ -152,7 +152,7 @@ func (s *session) onPriority(h frameHeader, p []byte) error {
 	case dependsOnItself(h.stream, p):
 		return s.faultOf(h.stream, codeProtocol, "stream depends on itself")
 	}
-	return s.pay(1, "too many PRIORITY frames")
+	return s.charge(1, "too many PRIORITY frames")
 }
 
 // faultOf is the error of one stream, or of the connection if there is no such
@@ -172,7 +172,7 @@ func (s *session) onPriorityUpdate(h frameHeader, p []byte) error {
 	case len(p) < 4:
 		return connError{codeFrameSize, "PRIORITY_UPDATE is shorter than 4 bytes"}
 	}
-	if err := s.pay(1, "too many PRIORITY_UPDATE frames"); err != nil {
+	if err := s.charge(1, "too many PRIORITY_UPDATE frames"); err != nil {
 		return err
 	}
 	id := binary.BigEndian.Uint32(p) & streamMask
@@ -202,7 +202,7 @@ func (s *session) onPing(h frameHeader, p []byte) error {
 		}
 		return nil
 	}
-	if err := s.pay(1, "too many PING frames"); err != nil {
+	if err := s.charge(1, "too many PING frames"); err != nil {
 		return err
 	}
 	s.put(appendPing(s.buffer(), flagAck, p))
@@ -218,7 +218,7 @@ func (s *session) onGoAway(h frameHeader, p []byte) error {
 		return connError{codeFrameSize, "GOAWAY is shorter than 8 bytes"}
 	}
 	s.goodbye.byClient = true
-	return s.pay(1, "too many GOAWAY frames")
+	return s.charge(1, "too many GOAWAY frames")
 }
 
 // onSettings takes over what the client sets.
@@ -234,7 +234,7 @@ func (s *session) onSettings(h frameHeader, p []byte) error {
 	}
 	first := !s.set
 	s.set = true
-	if err := s.pay(settingsCost, "too many SETTINGS frames"); err != nil {
+	if err := s.charge(settingsCost, "too many SETTINGS frames"); err != nil {
 		return err
 	}
 	for ; len(p) > 0; p = p[6:] {

@@ -14,8 +14,8 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http2"
-	"github.com/asteri/asteri-loop/internal/enginetest"
-	"github.com/asteri/asteri-loop/internal/selfsigned"
+	"github.com/asteri/asteri-loop/internal/settings/selfsigned"
+	"github.com/asteri/asteri-loop/internal/tests/enginetest"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // headerBlock is a header section that is being read: HEADERS and the
@@ -113,7 +113,7 @@ func (s *session) onContinuation(h frameHeader, p []byte) error {
 	if s.block == nil {
 		return connError{codeProtocol, "CONTINUATION without HEADERS"}
 	}
-	if err := s.pay(continuationCost, "too many CONTINUATION frames"); err != nil {
+	if err := s.charge(continuationCost, "too many CONTINUATION frames"); err != nil {
 		return err
 	}
 	return s.addFragment(p, h.has(flagEndHeaders))
@@ -162,7 +162,7 @@ func (s *session) decodeBlock(b *headerBlock, p []byte) error {
 	case b.fault != nil:
 		return b.fault
 	}
-	return s.pay(1, "too many header sections on streams that are not served")
+	return s.charge(1, "too many header sections on streams that are not served")
 }
 
 // endRequest serves the request, or ends its stream if it is malformed.
@@ -186,7 +186,7 @@ func (s *session) endRequest(b *headerBlock) error {
 	if b.endStream {
 		st.state = streamHalfRemote
 	}
-	s.idle.Earn(earnedByRequest)
+	s.idle.Put(earnedByRequest)
 	if s.stopping {
 		st.x.Shutdown()
 	}

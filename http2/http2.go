@@ -2,7 +2,7 @@
 // extended CONNECT (RFC 8441) and priorities (RFC 9218).
 //
 // The parts: session is one connection, serverStream one stream with its exchange
-// (package internal/exchange); frame and encoder are pure codecs. The session is
+// (package internal/protocol/exchange); frame and encoder are pure codecs. The session is
 // given whole frames only, out of the bytes of OnData, and works on them in place.
 //
 // # What is sent next
@@ -23,7 +23,7 @@
 // # What a client may cost
 //
 // Streams that were reset while their handlers run count as open. Resets, whoever
-// sends them, and frames that ask for nothing are paid from two purses, which fill
+// sends them, and frames that ask for nothing are paid from two token buckets, which fill
 // with time and with useful work; a client that empties one is told
 // ENHANCE_YOUR_CALM, and its connection closed. A header section is decoded as it
 // comes and never stored beyond its limit.
@@ -34,8 +34,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/onloop"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -3,8 +3,8 @@ package http2
 import (
 	"encoding/binary"
 
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -6,7 +6,7 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
 )
 
 // A client that sends nothing more opens no window any more: what waits for one is

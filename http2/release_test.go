@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 )
 
 // TestReleasedStream: a stream whose handler has kept, answered and released it serves
@@ -26,7 +26,7 @@ func TestReleasedStream(t *testing.T) {
 	}
 	c.get(3, "/second")
 	again := k.last(t)
-	if r := again.Request(); again != x && !guard.Debug || string(r.Path) != "/second" || r.Header.Len() != 0 || r.ContentLength > 0 {
+	if r := again.Request(); again != x && !callback.Debug || string(r.Path) != "/second" || r.Header.Len() != 0 || r.ContentLength > 0 {
 		t.Errorf("%p serves %s with %d fields and %d bytes; before it was %p", again, r.Path, r.Header.Len(), r.ContentLength, x)
 	}
 	must(t, c.WriteRSTStream(3, 8))

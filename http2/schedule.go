@@ -4,7 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // schedule holds the streams that have something to send and whose own window
@@ -193,7 +193,7 @@ func (st *serverStream) dribbles(more int) bool {
 	if n := min(st.sendWindow, st.s.sendWindow); n >= dribble || n <= 0 || n >= more {
 		return false
 	}
-	if err := st.s.pay(dribbleCost, "windows are opened by a few bytes at a time"); err != nil {
+	if err := st.s.charge(dribbleCost, "windows are opened by a few bytes at a time"); err != nil {
 		st.s.fail(err)
 		return true
 	}

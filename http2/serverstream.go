@@ -4,9 +4,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/pace"
+	"github.com/asteri/asteri-loop/internal/bounds/pace"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // serverStream is one stream. Its side towards the exchange, or the tunnel, on it is
@@ -188,7 +188,7 @@ func (st *serverStream) appendData(b, p []byte, end bool) []byte {
 	st.sendWindow -= len(p)
 	st.s.sendWindow -= len(p)
 	if len(p) >= dribble {
-		st.s.idle.Earn(earnedByData)
+		st.s.idle.Put(earnedByData)
 	}
 	st.stalled = 0
 	if st.paced || st.s.clock.paced {

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/onloop"
-	"github.com/asteri/asteri-loop/internal/purse"
+	"github.com/asteri/asteri-loop/internal/bounds/tokenbucket"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/onloop"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -38,8 +38,8 @@ type session struct {
 	grown      int           // by how much the windows of streams are larger than they began
 	rtt        time.Duration // of a round trip, from our SETTINGS to their acknowledgement; 0: not known yet
 
-	resets purse.Purse
-	idle   purse.Purse // of frames that ask for nothing
+	resets tokenbucket.Bucket
+	idle   tokenbucket.Bucket // of frames that ask for nothing
 
 	clock    clock
 	state    sessionState
@@ -89,8 +89,8 @@ func newSession(c loop.Conn, at *local) *session {
 	s.streams.Open = make(map[uint32]*serverStream)
 	s.decoder.init()
 	s.encoder.init()
-	s.resets = purse.New(purse.ForResets(at.config.MaxConcurrentStreams), at.Home.Now())
-	s.idle = purse.New(idlePurse, at.Home.Now())
+	s.resets = tokenbucket.New(tokenbucket.ForResets(at.config.MaxConcurrentStreams), at.Home.Now())
+	s.idle = tokenbucket.New(idleFrames, at.Home.Now())
 	c.SetWaterMarks(sendHigh, sendLow)
 	c.Write(at.hello)
 	s.clock.start(s)
@@ -216,7 +216,7 @@ func (s *session) handle(h frameHeader, p []byte) error {
 	case framePriorityUpdate:
 		return s.onPriorityUpdate(h, p)
 	}
-	return s.pay(1, "frames of unknown types")
+	return s.charge(1, "frames of unknown types")
 }
 
 // failed ends what an error says: the connection, or one stream.
@@ -232,7 +232,7 @@ func (s *session) failed(err error) {
 		s.put(appendRSTStream(s.buffer(), one.stream, one.code))
 		s.gone.add(one.stream, true)
 	}
-	if !s.resets.Pay(1, s.at.Home.Now()) {
+	if !s.resets.Take(1, s.at.Home.Now()) {
 		s.fail(errCalm("too many streams end with errors"))
 	}
 }

@@ -12,7 +12,7 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/guard"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -616,7 +616,7 @@ func TestStreamsAreUsedAgain(t *testing.T) {
 	c.get(1, "/")
 	c.get(3, "/kept")
 	c.get(5, "/")
-	if seen[0] != seen[1] && !guard.Debug || seen[1] == seen[2] {
+	if seen[0] != seen[1] && !callback.Debug || seen[1] == seen[2] {
 		t.Error("a stream that nobody kept is used again, one that was kept is not")
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 

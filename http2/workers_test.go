@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 	"github.com/asteri/asteri-loop/workers"
 	"github.com/asteri/asteri-loop/workers/nethttp"
 )

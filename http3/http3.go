@@ -3,7 +3,7 @@
 // quic-go's; everything above it is here.
 //
 // The parts: Server is a UDP socket; session is one connection; serverStream one
-// request stream with its exchange (package internal/exchange); reader takes apart what
+// request stream with its exchange (package internal/protocol/exchange); reader takes apart what
 // comes on it, on a goroutine of readers; output is what it has to send, for which there
 // is a goroutine while that is much; encoder is a pure codec.
 //
@@ -20,7 +20,7 @@
 //
 // A stream counts against MaxConcurrentStreams until it is closed and its handler
 // done, also when it was reset. Streams that end with an error, whoever finds it, and
-// frames that ask for nothing are paid from purses, which fill with time; who empties
+// frames that ask for nothing are paid from token buckets, which fill with time; who empties
 // one is told H3_EXCESSIVE_LOAD. What is read ahead of a handler is bounded by its
 // window, in bytes and in pieces. A client that shows too many addresses, or too many
 // at the same time, has to prove them before anything is kept for it. A request that
@@ -38,7 +38,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // ALPN is the protocol's name in TLS.

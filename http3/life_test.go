@@ -18,7 +18,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http3"
-	"github.com/asteri/asteri-loop/internal/selfsigned"
+	"github.com/asteri/asteri-loop/internal/settings/selfsigned"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -3,8 +3,8 @@ package http3
 import (
 	"sync"
 
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 	"github.com/asteri/asteri-loop/loop"
 )
 

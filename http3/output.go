@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
 )
 
 // output is what a stream has to send. It belongs to the home's goroutine, except for

@@ -9,8 +9,8 @@ import (
 	"github.com/quic-go/qpack"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // read is the goroutine of a request stream: it reads the head, posts the request

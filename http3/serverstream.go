@@ -8,8 +8,8 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // serverStream is a request stream. Its side towards the exchange, or the tunnel, on it is

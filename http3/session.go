@@ -10,10 +10,10 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchange"
-	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/purse"
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/bounds/tokenbucket"
+	"github.com/asteri/asteri-loop/internal/protocol/exchange"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -32,7 +32,7 @@ type session struct {
 	// home
 	streams  exchange.Streams[quic.StreamID, *serverStream]
 	next     uint64 // the lowest id that no request has had
-	resets   purse.Purse
+	resets   tokenbucket.Bucket
 	clock    clock
 	goodbye  goodbye
 	lost     error // the connection is gone
@@ -56,7 +56,7 @@ const maxComing = 16
 func newSession(s *Server, conn *quic.Conn, at *local) (*session, error) {
 	n := &session{server: s, conn: conn, at: at, coming: make(chan struct{}, maxComing)}
 	n.streams.Open = make(map[quic.StreamID]*serverStream)
-	n.resets = purse.New(purse.ForResets(s.cfg.MaxConcurrentStreams), now())
+	n.resets = tokenbucket.New(tokenbucket.ForResets(s.cfg.MaxConcurrentStreams), now())
 	var err error
 	if n.control, err = conn.OpenUniStream(); err != nil {
 		return nil, err
@@ -113,8 +113,8 @@ var _ loop.Holder = (*session)(nil)
 // early data: its requests are taken meanwhile.
 func (n *session) handshake(ctx context.Context) bool {
 	complete := func() bool {
-		sched.Begin() // the loops leave its goroutine time
-		defer sched.End()
+		jobs.Begin() // the loops leave its goroutine time
+		defer jobs.End()
 		defer endHandshake(ctx)
 		select {
 		case <-n.conn.HandshakeComplete():
@@ -205,7 +205,7 @@ func (n *session) failed(err error) {
 		return
 	}
 	n.server.counts.failed(streamCode(err, codeRequestCancelled))
-	if !n.resets.Pay(1, n.at.Home.Now()) {
+	if !n.resets.Take(1, n.at.Home.Now()) {
 		n.fail(connError{codeExcessiveLoad, "too many streams end with errors"})
 	}
 }
@@ -235,9 +235,9 @@ func (n *session) setBusy(busy bool) {
 	case busy == n.busy || busy && n.lost != nil:
 		return
 	case busy:
-		sched.Begin()
+		jobs.Begin()
 	default:
-		sched.End()
+		jobs.End()
 	}
 	n.busy = busy
 }
@@ -302,9 +302,9 @@ func (n *session) reprioritize(id quic.StreamID, p httpfield.Priority) {
 	}
 }
 
-// idlePurse is for frames that ask for nothing, on a client's control stream, and for
+// idleFrames is for frames that ask for nothing, on a client's control stream, and for
 // unidirectional streams of types that nobody knows.
-var idlePurse = purse.Size{Full: 1000, Rate: 100}
+var idleFrames = tokenbucket.Size{Burst: 1000, Rate: 100}
 
 // timeouts of the session, for short.
 func (n *session) timeouts() *asteri.Timeouts { return &n.server.settings.Timeouts }

@@ -10,8 +10,8 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/quicvarint"
 
-	"github.com/asteri/asteri-loop/internal/httpfield"
-	"github.com/asteri/asteri-loop/internal/purse"
+	"github.com/asteri/asteri-loop/internal/bounds/tokenbucket"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // maxControlFrame is the longest frame that is read on a control stream, in bytes.
@@ -21,7 +21,7 @@ const maxControlFrame = 4 << 10
 // once and stay; what else comes is told to stop (RFC 9114 section 6.2.3).
 func (n *session) acceptUni(ctx context.Context) {
 	var seen [streamQPACKDecoder + 1]bool
-	idle := purse.New(idlePurse, now())
+	idle := tokenbucket.New(idleFrames, now())
 	for {
 		str, err := n.conn.AcceptUniStream(ctx)
 		if err != nil {
@@ -46,7 +46,7 @@ func (n *session) acceptUni(ctx context.Context) {
 			go n.attend(str, read)
 			continue
 		}
-		if !idle.Pay(1, now()) {
+		if !idle.Take(1, now()) {
 			n.fail(connError{codeExcessiveLoad, "too many streams of unknown types"})
 			return
 		}
@@ -104,7 +104,7 @@ type controlReader struct {
 	n    *session
 	r    *bufio.Reader
 	buf  []byte
-	idle purse.Purse
+	idle tokenbucket.Bucket
 	bye  uint64 // of the client's GOAWAY
 	said bool
 	push uint64 // of its MAX_PUSH_ID
@@ -112,7 +112,7 @@ type controlReader struct {
 
 // readControl reads the client's control stream.
 func (n *session) readControl(r *bufio.Reader) error {
-	c := &controlReader{n: n, r: r, idle: purse.New(idlePurse, now())}
+	c := &controlReader{n: n, r: r, idle: tokenbucket.New(idleFrames, now())}
 	kind, p, err := c.frame()
 	switch {
 	case err != nil:
@@ -144,7 +144,7 @@ func (c *controlReader) frame() (frameType, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if !c.idle.Pay(1+float64(length)/512, now()) {
+	if !c.idle.Take(1+float64(length)/512, now()) {
 		return 0, nil, connError{codeExcessiveLoad, "too many frames that ask for nothing"}
 	}
 	t := frameType(kind)

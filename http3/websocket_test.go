@@ -10,8 +10,8 @@ import (
 	"github.com/quic-go/quic-go/quicvarint"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/wstest"
-	"github.com/asteri/asteri-loop/workers/websocket"
+	"github.com/asteri/asteri-loop/internal/tests/wstest"
+	"github.com/asteri/asteri-loop/websocket"
 )
 
 // tunnel is a request stream after an extended CONNECT, as a connection.

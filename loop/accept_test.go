@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 func TestShortConnectionsStayWhereTheyCome(t *testing.T) {

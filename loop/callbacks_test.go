@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/leakcheck"
+	"github.com/asteri/asteri-loop/internal/tests/leakcheck"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -2,8 +2,6 @@ package loop
 
 import (
 	"sync"
-
-	"github.com/asteri/asteri-loop/internal/budget"
 )
 
 const (
@@ -31,7 +29,7 @@ func (k *chunk) unsent() []byte { return k.data[k.sent:] }
 type chunks struct {
 	small, large           *chunk
 	smallCount, largeCount int
-	budget                 *budget.Budget
+	budget                 *Budget
 	reserved               int64 // not yet told to budget
 }
 

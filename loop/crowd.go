@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // Where there are as many connections as there may be, the ones that wait for nothing

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // drainState follows a loop through a graceful stop.

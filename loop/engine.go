@@ -6,16 +6,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/budget"
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // Engine is a set of event loops and the listeners whose connections they serve.
 type Engine struct {
 	cfg    Config
 	loops  []*Loop
-	budget *budget.Budget
+	budget *Budget
 	files  *filePool
 	shakes *handshakes
 
@@ -56,7 +55,7 @@ func New(cfg Config) (*Engine, error) {
 	time.AfterFunc(time.Hour, func() {}).Stop()
 	e := &Engine{cfg: cfg.withDefaults(), closed: make(chan struct{})}
 	descriptors.Reserve(0) // so that what is open now is known not to be a client's
-	e.budget = budget.New(e.cfg.BufferBudget)
+	e.budget = newBudget(e.cfg.BufferBudget)
 	e.files = newFilePool()
 	e.shakes = newHandshakes(e.cfg.MaxHandshakes)
 	e.clients = newClients(e.cfg.MaxConnectionsPerAddress, e.cfg.Exempt)
@@ -83,18 +82,9 @@ func (e *Engine) Loops() []*Loop { return e.loops }
 // Active returns how many loops, the first ones, get new connections.
 func (e *Engine) Active() int { return int(e.active.Load()) }
 
-// Budget is the count of what is held for all clients. Its methods may be called from any
-// goroutine.
-type Budget interface {
-	// Reserve counts n bytes as used; a negative n releases them.
-	Reserve(n int64)
-	// Tight tells whether more than seven tenths are used: what need not grow does not.
-	Tight() bool
-}
-
 // Budget returns the count of buffer memory. Sessions and handlers that buffer
 // on a client's behalf add to it.
-func (e *Engine) Budget() Budget { return e.budget }
+func (e *Engine) Budget() *Budget { return e.budget }
 
 // Start starts the loops. Run does so too; Start is for those who give the loops
 // work before. Calls after the first do nothing: an engine that was closed does not
@@ -151,7 +141,7 @@ type LoopStats struct {
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		Active: e.Active(), Protocols: e.byProtocol(), Handshakes: e.shakes.count(), Handshaken: e.handshakes.all(),
-		BufferBytes: e.budget.Used(), Overload: e.budget.Level(), ShedForMemory: e.shed.memory.Load(), ShedIdle: e.shed.idle.Load(),
+		BufferBytes: e.budget.used(), Overload: e.budget.level(), ShedForMemory: e.shed.memory.Load(), ShedIdle: e.shed.idle.Load(),
 		Refused: e.refused.byName(),
 	}
 	for _, l := range e.loops {

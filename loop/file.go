@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // Files are sent without ever making a loop wait for a disk. What the page cache
@@ -32,10 +32,10 @@ func newFilePool() *filePool { return &filePool{slots: make(chan struct{}, fileW
 // run starts job on a goroutine of its own; at most fileWorkers run at a time.
 // Each connection has at most one job, which bounds those that wait.
 func (p *filePool) run(job func()) {
-	sched.Begin()
+	jobs.Begin()
 	go func() {
 		p.slots <- struct{}{}
-		defer func() { <-p.slots; sched.End() }()
+		defer func() { <-p.slots; jobs.End() }()
 		job()
 	}()
 }

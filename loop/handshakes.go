@@ -5,8 +5,8 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/asteri/asteri-loop/internal/addrset"
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // handshakes bounds unfinished handshakes in number, in all and for a client, and those
@@ -59,11 +59,11 @@ func (h *handshakes) count() int {
 }
 
 func (h *handshakes) acquire() {
-	sched.Begin()
+	jobs.Begin()
 	h.computing <- struct{}{}
 }
 
 func (h *handshakes) release() {
 	<-h.computing
-	sched.End()
+	jobs.End()
 }

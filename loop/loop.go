@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 	"github.com/asteri/asteri-loop/poller"
 )
 
@@ -106,7 +106,7 @@ func (l *Loop) ID() int { return l.id }
 
 // Budget returns the count of buffer memory, to which sessions add what they
 // buffer themselves. It may be called from any goroutine.
-func (l *Loop) Budget() Budget { return l.engine.budget }
+func (l *Loop) Budget() *Budget { return l.engine.budget }
 
 // Now returns the time at the start of the tick.
 func (l *Loop) Now() time.Time { return l.now }
@@ -198,7 +198,7 @@ func (l *Loop) tick() {
 // and while that little happens there is a processor for others anyway. It may look
 // on for a moment instead (patience.go).
 func (l *Loop) wait() {
-	if sched.Outstanding() {
+	if jobs.Outstanding() {
 		runtime.Gosched()
 	}
 	if l.look(0) || !l.idle() {

@@ -6,8 +6,8 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/asteri/asteri-loop/internal/leakcheck"
-	"github.com/asteri/asteri-loop/internal/poison"
+	"github.com/asteri/asteri-loop/internal/system/poison"
+	"github.com/asteri/asteri-loop/internal/tests/leakcheck"
 	"github.com/asteri/asteri-loop/loop"
 )
 

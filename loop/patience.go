@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // With one request in flight, a loop that sleeps between the request, the worker's
@@ -51,7 +51,7 @@ func (p *patience) learn(found bool) {
 // lookOn looks on for a moment, and tells whether that found something. Where there
 // is one processor, whoever is waited for needs it.
 func (l *Loop) lookOn() (found bool) {
-	if l.found != 1 || !l.engine.cfg.Adaptive || runtime.NumCPU() == 1 || sched.Outstanding() || !l.patience.has() {
+	if l.found != 1 || !l.engine.cfg.Adaptive || runtime.NumCPU() == 1 || jobs.Outstanding() || !l.patience.has() {
 		return false
 	}
 	for start := l.now; l.now.Sub(start) < lookFor; {

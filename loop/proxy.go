@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/proxyproto"
+	"github.com/asteri/asteri-loop/loop/internal/proxyproto"
 )
 
 // ProxyProtocol says which versions of the PROXY protocol a listener takes from

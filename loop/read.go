@@ -3,7 +3,7 @@ package loop
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/poison"
+	"github.com/asteri/asteri-loop/internal/system/poison"
 	"github.com/asteri/asteri-loop/poller"
 )
 

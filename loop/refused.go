@@ -5,7 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
 )
 
 // refusal is why a connection was closed before a protocol had it.

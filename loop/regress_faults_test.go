@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/leakcheck"
+	"github.com/asteri/asteri-loop/internal/tests/leakcheck"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -70,7 +70,7 @@ func (c *conn) Reserve(n int) {
 
 func (c *conn) Heavy() bool {
 	e := c.loop.engine
-	return e.budget.Over() && e.Heavy(c.memory())
+	return e.budget.over() && e.Heavy(c.memory())
 }
 
 const (
@@ -88,7 +88,7 @@ const (
 // settle tells the budget what has changed, and finds out whether it is over.
 func (l *Loop) settle() {
 	l.chunks.settle()
-	if l.engine.budget.Over() {
+	if l.engine.budget.over() {
 		l.pressed = true
 	}
 	l.engine.watchPressure()
@@ -98,7 +98,7 @@ func (l *Loop) settle() {
 // again.
 func (e *Engine) watchPressure() {
 	high := e.pressure.Load()
-	now := e.budget.Tight() || high && e.budget.Used() > e.budget.Limit()/2
+	now := e.budget.Tight() || high && e.budget.used() > e.budget.max/2
 	if now != high && e.pressure.CompareAndSwap(high, now) && e.cfg.OnPressure != nil {
 		go e.tellPressure()
 	}
@@ -108,7 +108,7 @@ func (e *Engine) tellPressure() {
 	e.pressureMu.Lock() // so that the last call has the last word
 	defer e.pressureMu.Unlock()
 	defer recoverFrom(e.cfg.Logger, "Config.OnPressure panicked")
-	e.cfg.OnPressure(e.pressure.Load(), e.budget.Used())
+	e.cfg.OnPressure(e.pressure.Load(), e.budget.used())
 }
 
 // memory returns the bytes that the connection keeps in memory.
@@ -132,7 +132,7 @@ func (q *sendQueue) memory() (n int64) {
 
 // Heavy is as that of a Conn, for a Holder of held bytes. It may be called from any
 // goroutine.
-func (e *Engine) Heavy(held int64) bool { return e.budget.Over() && held > 0 && held >= e.meanHeld() }
+func (e *Engine) Heavy(held int64) bool { return e.budget.over() && held > 0 && held >= e.meanHeld() }
 
 // shedCounts are connections that were given up, by the reason.
 type shedCounts struct{ memory, idle atomic.Uint64 }
@@ -158,18 +158,18 @@ func (l *Loop) giveUp() {
 	l.pressed = false
 	l.chunks.settle()
 	b := l.engine.budget
-	if l.unrelieved = b.Over(); !l.unrelieved || l.now.Sub(l.relieved) < reliefPause {
+	if l.unrelieved = b.over(); !l.unrelieved || l.now.Sub(l.relieved) < reliefPause {
 		return
 	}
-	excess := b.Excess()
+	excess := b.excess()
 	for _, h := range l.heaviest() {
-		if excess <= 0 || b.Excess() <= 0 {
+		if excess <= 0 || b.excess() <= 0 {
 			break
 		}
 		excess -= h.bytes
 		l.shed(h)
 	}
-	if l.unrelieved = b.Over(); l.unrelieved {
+	if l.unrelieved = b.over(); l.unrelieved {
 		l.relieved = l.now
 		l.engine.relieveOthers(l)
 	}
@@ -203,7 +203,7 @@ func (l *Loop) heaviest() []holding {
 // meanHeld returns the bytes that a client holds on average. What adopted connections
 // hold is as it was when each loop last looked.
 func (e *Engine) meanHeld() int64 {
-	held := e.budget.Used()
+	held := e.budget.used()
 	for _, l := range e.loops {
 		held -= l.lent.Load()
 	}
@@ -266,7 +266,7 @@ func (e *Engine) relieveOthers(but *Loop) {
 // Relieve has memory given up if the budget is over. It is for those who reserve
 // without a loop, and may be called from any goroutine.
 func (e *Engine) Relieve() {
-	if e.budget.Over() {
+	if e.budget.over() {
 		e.relieveOthers(nil)
 	}
 }

@@ -1,7 +1,7 @@
 package loop
 
 import (
-	"github.com/asteri/asteri-loop/internal/pace"
+	"github.com/asteri/asteri-loop/internal/bounds/pace"
 )
 
 // Unhurried is a session whose peer may take what is sent as slowly as it likes, within

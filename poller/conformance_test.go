@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/leakcheck"
+	"github.com/asteri/asteri-loop/internal/tests/leakcheck"
 	"github.com/asteri/asteri-loop/poller"
 )
 

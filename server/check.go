@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
 )
 
 // ConfigError is a mistake in a Config: another start would not cure it.

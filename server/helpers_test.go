@@ -16,8 +16,8 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/leakcheck"
-	"github.com/asteri/asteri-loop/internal/selfsigned"
+	"github.com/asteri/asteri-loop/internal/settings/selfsigned"
+	"github.com/asteri/asteri-loop/internal/tests/leakcheck"
 	"github.com/asteri/asteri-loop/server"
 )
 

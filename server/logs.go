@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/accesslog"
-	"github.com/asteri/asteri-loop/internal/logging"
+	"github.com/asteri/asteri-loop/internal/observe/accesslog"
+	"github.com/asteri/asteri-loop/internal/observe/logging"
 	"github.com/asteri/asteri-loop/status"
 )
 

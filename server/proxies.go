@@ -6,7 +6,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/edge/forwarded"
-	"github.com/asteri/asteri-loop/internal/uwsgi"
+	"github.com/asteri/asteri-loop/internal/protocol/uwsgi"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/status"
+	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers/python"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // pythonApp is a Python application and the pool of workers that run it.

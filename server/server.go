@@ -23,9 +23,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/http3"
-	"github.com/asteri/asteri-loop/internal/statsd"
-	"github.com/asteri/asteri-loop/internal/tlsconf"
-	"github.com/asteri/asteri-loop/internal/trace"
+	"github.com/asteri/asteri-loop/internal/observe/statsd"
+	"github.com/asteri/asteri-loop/internal/observe/trace"
+	"github.com/asteri/asteri-loop/internal/settings/tlsconf"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/status"
 	"github.com/asteri/asteri-loop/workers/python"

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/status"

@@ -12,9 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/logging"
-	"github.com/asteri/asteri-loop/internal/statsd"
-	"github.com/asteri/asteri-loop/internal/trace"
+	"github.com/asteri/asteri-loop/internal/observe/logging"
+	"github.com/asteri/asteri-loop/internal/observe/statsd"
+	"github.com/asteri/asteri-loop/internal/observe/trace"
 	"github.com/asteri/asteri-loop/status"
 )
 

@@ -6,8 +6,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/selfsigned"
-	"github.com/asteri/asteri-loop/internal/tlsconf"
+	"github.com/asteri/asteri-loop/internal/settings/selfsigned"
+	"github.com/asteri/asteri-loop/internal/settings/tlsconf"
 	"github.com/asteri/asteri-loop/status"
 )
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
 )
 
 // A token, or a cookie made of one, may be guessed at so often: some times at once,

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 // Who guesses at the token is told to wait, in whichever way it is shown, and then

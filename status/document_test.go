@@ -15,8 +15,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
-	"github.com/asteri/asteri-loop/internal/stats"
+	"github.com/asteri/asteri-loop/internal/observe/stats"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 const schemaFile = "../docs/status.schema.json"

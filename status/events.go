@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 )
 
 // Bounds of streams of events.

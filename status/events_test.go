@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 // events takes a stream apart: name and data of each.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/perhome"
+	"github.com/asteri/asteri-loop/internal/observe/perhome"
 )
 
 // flights are the requests that the application has. Each home has a list of its own,

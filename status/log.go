@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/logobject"
+	"github.com/asteri/asteri-loop/internal/observe/logobject"
 )
 
 // Log keeps the last records of the log for those who look at the status. It is

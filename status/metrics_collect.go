@@ -11,7 +11,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/stats"
+	"github.com/asteri/asteri-loop/internal/observe/stats"
 )
 
 // collector puts what the server knows of itself into metrics.

@@ -21,8 +21,8 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
-	"github.com/asteri/asteri-loop/internal/stats"
+	"github.com/asteri/asteri-loop/internal/observe/stats"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 	"github.com/asteri/asteri-loop/loop"
 )
 

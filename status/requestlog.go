@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/accesslog"
-	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/perhome"
+	"github.com/asteri/asteri-loop/internal/observe/accesslog"
+	"github.com/asteri/asteri-loop/internal/observe/perhome"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 )
 
 // sourceAccess is the source of records of requests, which have a log of their own:

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/stats"
+	"github.com/asteri/asteri-loop/internal/observe/stats"
 )
 
 // sampler looks at the counts once a second and remembers the last minutes. Its

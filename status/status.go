@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/jobs"
-	"github.com/asteri/asteri-loop/internal/stats"
+	"github.com/asteri/asteri-loop/internal/observe/stats"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // The paths, matched exactly, unless Options have others.

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/procstat"
+	"github.com/asteri/asteri-loop/internal/system/procstat"
 )
 
 // usage follows what processes use. The system may keep who asks for it waiting, for

@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // errGoexit is the cause with which an exchange ends whose handler called
@@ -39,7 +39,7 @@ func (c *Call) Await(fn func()) error {
 	c.watch()
 	var over, abandoned bool
 	var raised *asteri.PanicError
-	sched.Begin()
+	jobs.Begin()
 	go c.runGuarded(fn, func(p *asteri.PanicError) {
 		c.mu.Lock()
 		raised, over = p, true
@@ -49,7 +49,7 @@ func (c *Call) Await(fn func()) error {
 			c.logPanic("awaited function panicked after its client had gone", p)
 		}
 		c.wire.Home().Post(c.signal)
-		sched.End()
+		jobs.End()
 	})
 	c.mu.Lock()
 	c.wait(func() bool { return over || c.err != nil })

@@ -7,8 +7,8 @@ import (
 	"os"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
-	"github.com/asteri/asteri-loop/internal/spool"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
+	"github.com/asteri/asteri-loop/workers/internal/spool"
 )
 
 // wholeInMemory is how much of a body that is read in advance stays in memory, in

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/sched"
-	"github.com/asteri/asteri-loop/internal/turns"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
+	"github.com/asteri/asteri-loop/workers/internal/turns"
 )
 
 // Call is an exchange as a Handler sees it: an io.Reader of the request body and
@@ -342,8 +342,8 @@ func (c *Call) Sleep(d time.Duration) error {
 	c.watch()
 	// Timers of the runtime fire when a processor looks for work, which
 	// busy loops have it do only while work is announced.
-	sched.Begin()
-	defer sched.End()
+	jobs.Begin()
+	defer jobs.End()
 	over := false
 	t := time.AfterFunc(d, func() {
 		c.mu.Lock()

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
-	"github.com/asteri/asteri-loop/internal/leakcheck"
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/leakcheck"
 )
 
 func gtornado(t *testing.T, o Options, h HandlerFunc) *Coroutines {
@@ -96,7 +96,7 @@ func TestAwaitDoesNotWaitForALostCause(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	close(release)
-	exchangetest.Eventually(t, "the awaited goroutine ends", func() bool { return !sched.Outstanding() })
+	exchangetest.Eventually(t, "the awaited goroutine ends", func() bool { return !jobs.Outstanding() })
 	if call == nil || !strings.Contains(log.String(), "panicsHere") {
 		t.Errorf("its panic was lost; log: %s", &log)
 	}
@@ -201,7 +201,7 @@ func BenchmarkGTornadoRespond(b *testing.B) {
 // otherwise loops would yield for ever.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for end := time.Now().Add(10 * time.Second); sched.Outstanding() && code == 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); jobs.Outstanding() && code == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			os.Stderr.WriteString("goroutine work is still announced after the tests\n")
 			code = 1

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/spool"
-	"github.com/asteri/asteri-loop/internal/turns"
+	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/workers/internal/spool"
+	"github.com/asteri/asteri-loop/workers/internal/turns"
 )
 
 // Pool runs calls on goroutines, at most so many at once. Calls beyond that wait

@@ -8,9 +8,9 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/internal/enginetest"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/enginetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 )
 
 // A model without options says why it answers 500.

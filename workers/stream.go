@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // wire is what an Exchange and a Tunnel have in common.
@@ -220,13 +220,13 @@ func (s *stream) broadcast() {
 // once more than runs for these, and ignored.
 func (s *stream) runs() {
 	s.running++
-	sched.Begin()
+	jobs.Begin()
 }
 
 func (s *stream) rests() {
 	if s.running > 0 {
 		s.running--
-		sched.End()
+		jobs.End()
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 )
 
 // brief is the limit of all calls here, by the clock of a bubble, which only goes on when

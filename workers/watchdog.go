@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 )
 
 // ErrTimeout is why a call ends whose handler took longer than Options.Timeout:

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/asteri/asteri-loop/internal/config"
-	"github.com/asteri/asteri-loop/internal/selfsigned"
+	"github.com/asteri/asteri-loop/internal/settings/config"
+	"github.com/asteri/asteri-loop/internal/settings/selfsigned"
 	"github.com/asteri/asteri-loop/server"
 )
 

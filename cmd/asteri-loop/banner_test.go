@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/settings/config"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/status"

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/config"
 	"github.com/asteri/asteri-loop/internal/demo"
+	"github.com/asteri/asteri-loop/internal/settings/config"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/status"
+	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // demoModel is the model under which the demonstration runs if none is asked for.

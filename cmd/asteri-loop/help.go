@@ -5,7 +5,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/settings/config"
 )
 
 // help writes what there is to say on a topic.

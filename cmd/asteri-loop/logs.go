@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/config"
-	"github.com/asteri/asteri-loop/internal/logging"
-	"github.com/asteri/asteri-loop/internal/syslog"
+	"github.com/asteri/asteri-loop/internal/observe/logging"
+	"github.com/asteri/asteri-loop/internal/observe/syslog"
+	"github.com/asteri/asteri-loop/internal/settings/config"
 	"github.com/asteri/asteri-loop/status"
 )
 

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/asteri/asteri-loop/internal/config"
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/settings/config"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // Exit statuses.

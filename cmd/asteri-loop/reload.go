@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/asteri/asteri-loop/internal/config"
+	"github.com/asteri/asteri-loop/internal/settings/config"
 )
 
 // reload reads the settings, the certificates and the application's code again.

@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/config"
-	"github.com/asteri/asteri-loop/internal/logging"
+	"github.com/asteri/asteri-loop/internal/observe/logging"
+	"github.com/asteri/asteri-loop/internal/settings/config"
 	"github.com/asteri/asteri-loop/server"
-	"github.com/asteri/asteri-loop/workers/websocket"
+	"github.com/asteri/asteri-loop/websocket"
 )
 
 // program is one run of it.

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/config"
-	"github.com/asteri/asteri-loop/internal/selfsigned"
+	"github.com/asteri/asteri-loop/internal/settings/config"
+	"github.com/asteri/asteri-loop/internal/settings/selfsigned"
 	"github.com/asteri/asteri-loop/status"
 )
 

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/asteri/asteri-loop/internal/config"
-	"github.com/asteri/asteri-loop/internal/logging"
-	"github.com/asteri/asteri-loop/internal/syslog"
+	"github.com/asteri/asteri-loop/internal/observe/logging"
+	"github.com/asteri/asteri-loop/internal/observe/syslog"
+	"github.com/asteri/asteri-loop/internal/settings/config"
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/status"
 	"github.com/asteri/asteri-loop/workers/python"

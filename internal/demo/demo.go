@@ -12,8 +12,8 @@ import (
 	"fmt"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // New returns the demonstration as the worker model of that name runs it.

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
+	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 var models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"}

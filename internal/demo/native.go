@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/sched"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // native returns the demonstration as a handler that never waits.
@@ -40,14 +40,14 @@ func native(r *routes) asteri.Handler {
 func after(x asteri.Exchange, d time.Duration, fn func()) {
 	// Timers of the runtime fire when a processor looks for work, which
 	// busy loops have it do only while work is announced.
-	sched.Begin()
+	jobs.Begin()
 	timer := time.AfterFunc(d, func() {
-		defer sched.End()
+		defer jobs.End()
 		x.Post(fn)
 	})
 	x.OnCancel(func(cause error) {
 		if !errors.Is(cause, asteri.ErrHalfClosed) && timer.Stop() {
-			sched.End()
+			jobs.End()
 		}
 	})
 }

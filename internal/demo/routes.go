@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/workers/websocket"
+	"github.com/asteri/asteri-loop/websocket"
 )
 
 // Bounds of what a client may ask for.

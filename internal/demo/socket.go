@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/workers/websocket"
+	"github.com/asteri/asteri-loop/websocket"
 )
 
 // echoSocket sends each message back. It does not read from a peer that does not

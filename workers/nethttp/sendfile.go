@@ -5,8 +5,7 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/asteri/asteri-loop/internal/descriptors"
-	"github.com/asteri/asteri-loop/internal/files"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // sendFileFrom is the size from which a file is worth sending by the system, in
@@ -30,7 +29,7 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	if err := w.flush(nil); err != nil {
 		return 0, err
 	}
-	own, err := files.Duplicate(file) // the handler closes its own while this is being sent
+	own, err := descriptors.Duplicate(file) // the handler closes its own while this is being sent
 	if err != nil {
 		return 0, err
 	}

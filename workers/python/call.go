@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/spool"
+	"github.com/asteri/asteri-loop/workers/internal/spool"
 	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/takeover"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"

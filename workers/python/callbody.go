@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/workers/python/internal/control"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )

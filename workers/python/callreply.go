@@ -4,7 +4,7 @@ import (
 	"os"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 

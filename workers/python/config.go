@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/asteri/asteri-loop/workers/websocket"
+	"github.com/asteri/asteri-loop/websocket"
 )
 
 // Config says what to run and how. Zero values mean the defaults named.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 )
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/takeover"

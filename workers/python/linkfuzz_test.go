@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/control"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"

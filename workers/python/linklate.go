@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )

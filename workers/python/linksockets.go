@@ -6,9 +6,9 @@ import (
 	"fmt"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/region"
+	"github.com/asteri/asteri-loop/internal/system/region"
+	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // The link's side of WebSockets: what a worker sends for them, and what is sent to it.

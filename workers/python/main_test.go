@@ -14,8 +14,8 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/internal/leakcheck"
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/leakcheck"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 	"github.com/asteri/asteri-loop/loop"
 )
 

@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/descriptors"
-	"github.com/asteri/asteri-loop/internal/spool"
+	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/websocket"
+	"github.com/asteri/asteri-loop/workers/internal/spool"
 	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // Engine is what a pool needs of a loop.Engine: its loops, of which the first

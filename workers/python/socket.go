@@ -4,8 +4,8 @@ import (
 	"log/slog"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // socket is an open WebSocket between its connection and its worker. The link's

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/asteri/asteri-loop/internal/wstest"
+	"github.com/asteri/asteri-loop/internal/tests/wstest"
 )
 
 // handshake asks for a WebSocket and returns the client, whatever the answer is.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/leakcheck"
+	"github.com/asteri/asteri-loop/internal/tests/leakcheck"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"
 )

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"

@@ -4,11 +4,11 @@ import (
 	"net/http"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/loop"
+	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/takeover"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // WSGI applications take over a connection by writing on its socket, and Tornado's

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/ws"
-	"github.com/asteri/asteri-loop/internal/wstest"
+	"github.com/asteri/asteri-loop/internal/protocol/ws"
+	"github.com/asteri/asteri-loop/internal/tests/wstest"
 )
 
 // Connections that applications take over by a socket.

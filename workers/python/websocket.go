@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
-	"github.com/asteri/asteri-loop/workers/websocket"
 )
 
 // A request for a WebSocket is a call like any other, with scheme ws or wss, until

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/ws"
-	"github.com/asteri/asteri-loop/internal/wstest"
-	"github.com/asteri/asteri-loop/workers/websocket"
+	"github.com/asteri/asteri-loop/internal/protocol/ws"
+	"github.com/asteri/asteri-loop/internal/tests/wstest"
+	"github.com/asteri/asteri-loop/websocket"
 )
 
 const socketApp = `

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/control"
 	"github.com/asteri/asteri-loop/workers/python/internal/dispatch"

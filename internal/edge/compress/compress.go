@@ -20,7 +20,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
 	"github.com/asteri/asteri-loop/internal/edge/media"
-	"github.com/asteri/asteri-loop/internal/jobs"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // Options say what is compressed, and how.

@@ -19,7 +19,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 // decode undoes a coding. It returns what there is also of a stream that is not

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // A stream codes the content of one response. It belongs to the exchange's

@@ -14,7 +14,7 @@ import (
 	"net/netip"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
 )
 
 // Fields says which fields the proxies write. A proxy passes on the others as

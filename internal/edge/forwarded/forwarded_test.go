@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/addrset"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 func trusting(t testing.TB, names ...string) *addrset.Set {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // element is what one proxy says, RFC 7239 section 4, as far as it is of interest.

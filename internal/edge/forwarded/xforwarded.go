@@ -6,7 +6,7 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // xForwarded reads the X-Forwarded family.

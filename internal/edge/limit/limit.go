@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
 )
 
 // Rate is a limit: so many requests in so much time, and at once no more than

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/addrset"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 func addr(n uint32) netip.Addr {

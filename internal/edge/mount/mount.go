@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/urlpath"
+	"github.com/asteri/asteri-loop/internal/protocol/urlpath"
 )
 
 // Route says which requests a handler gets.

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/asteri/asteri-loop/internal/enginetest"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/enginetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 // However many clients ask, the server gets so many connections; some wait for their turn,

@@ -13,10 +13,10 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
 	"github.com/asteri/asteri-loop/internal/edge/forwarded"
-	"github.com/asteri/asteri-loop/internal/enginetest"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/enginetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 // whom answers with what the server is told of the client.

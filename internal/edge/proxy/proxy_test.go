@@ -21,8 +21,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/internal/enginetest"
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/enginetest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 )
 
 // newProxy returns a proxy that is closed with the test.

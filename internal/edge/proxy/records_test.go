@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/exchangetest"
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 )
 
 // Every record about a server names the client's request, whatever went wrong.

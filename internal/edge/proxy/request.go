@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/urlpath"
+	"github.com/asteri/asteri-loop/internal/protocol/urlpath"
 	"golang.org/x/net/http/httpguts"
 )
 

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 )
 
 // watch ends a request whose server stands still for too long. It knows whose turn it

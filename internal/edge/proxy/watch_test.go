@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/enginetest"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/enginetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 )
 
 // Whose turn it is decides whether time passes.

@@ -13,7 +13,7 @@ import (
 	"unsafe"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/addrset"
+	"github.com/asteri/asteri-loop/internal/bounds/addrset"
 	"github.com/asteri/asteri-loop/internal/edge/forwarded"
 )
 

@@ -4,8 +4,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/descriptors"
-	"github.com/asteri/asteri-loop/internal/jobs"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 const (

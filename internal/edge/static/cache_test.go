@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 // forget makes everything in the cache too old to be believed.

@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
 	"github.com/asteri/asteri-loop/internal/edge/media"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // index is the file that a folder stands for.

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 const (

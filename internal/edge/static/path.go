@@ -1,6 +1,6 @@
 package static
 
-import "github.com/asteri/asteri-loop/internal/urlpath"
+import "github.com/asteri/asteri-loop/internal/protocol/urlpath"
 
 // wellKnown is the one hidden name that is served: clients expect public files
 // there (RFC 8615). It counts at the root of a host only.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/asteri/asteri-loop/internal/urlpath"
+	"github.com/asteri/asteri-loop/internal/protocol/urlpath"
 )
 
 func TestResolve(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 	"strconv"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
-	"github.com/asteri/asteri-loop/internal/urlpath"
+	"github.com/asteri/asteri-loop/internal/protocol/urlpath"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // errForgotten says that a file was closed, because the cache forgot it, after it

@@ -19,9 +19,9 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
-	"github.com/asteri/asteri-loop/internal/jobs"
-	"github.com/asteri/asteri-loop/internal/urlpath"
+	"github.com/asteri/asteri-loop/internal/protocol/urlpath"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // Mount says that the files of a folder are served below a path.

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/exchangetest"
+	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 )
 
 // longAgo is when files of tests were changed, unless they say otherwise.

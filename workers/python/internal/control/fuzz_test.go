@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/files"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
@@ -165,7 +165,7 @@ func (c *Socket) Interrupt(streams []uint32, why string) {
 
 // Pass sends a copy of f's descriptor for a stream.
 func (c *Socket) Pass(stream uint32, f *os.File) error {
-	fd, err := files.DuplicateFD(f)
+	fd, err := descriptors.DuplicateFD(f)
 	if err != nil {
 		return err
 	}

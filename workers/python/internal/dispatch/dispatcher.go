@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/turns"
+	"github.com/asteri/asteri-loop/workers/internal/turns"
 )
 
 // Dispatcher decides which worker gets which call. It is shared by all loops

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/awake"
-	"github.com/asteri/asteri-loop/internal/turns"
+	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/workers/internal/turns"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/asteri/asteri-loop/internal/logobject"
+	"github.com/asteri/asteri-loop/internal/observe/logobject"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 

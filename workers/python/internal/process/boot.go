@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/asteri/asteri-loop/internal/awake"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 

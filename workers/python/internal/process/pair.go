@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/asteri/asteri-loop/internal/files"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // socketBuffer is asked for in both directions of a socketpair. Some systems'
@@ -52,5 +52,5 @@ func linkPair(name string) (front, worker *os.File, err error) {
 // Detach takes the descriptor out of f, for the loop to own.
 func Detach(f *os.File) (fd int, err error) {
 	defer f.Close()
-	return files.DuplicateFD(f)
+	return descriptors.DuplicateFD(f)
 }

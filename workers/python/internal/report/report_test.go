@@ -9,7 +9,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/asteri/asteri-loop/internal/logtest"
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 	"github.com/asteri/asteri-loop/workers/python/internal/wiretest"

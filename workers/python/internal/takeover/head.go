@@ -4,7 +4,7 @@ import (
 	"bytes"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
 

@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/httpfield"
+	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
 // Asks tells whether a request may be about more than HTTP.

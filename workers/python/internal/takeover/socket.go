@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
-	"github.com/asteri/asteri-loop/internal/ws"
+	"github.com/asteri/asteri-loop/internal/protocol/ws"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )
@@ -70,7 +70,7 @@ const (
 
 // New makes the front's end of a pair of sockets, of which theirs is the worker's, for a call
 // at home that is about to be sent. It owns both ends, and a descriptor of
-// internal/descriptors for its own.
+// internal/system/descriptors for its own.
 func New(w Worker, c Call, x asteri.Exchange, home *loop.Loop, ends [2]int, s Settings) *Socket {
 	return &Socket{worker: w, call: c, x: x, settings: s, home: home, fd: ends[0], theirs: ends[1]}
 }

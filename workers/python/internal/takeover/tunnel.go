@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/ws"
+	"github.com/asteri/asteri-loop/internal/protocol/ws"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/wire"
 )

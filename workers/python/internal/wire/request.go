@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
