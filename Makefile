@@ -58,7 +58,7 @@ check: lint cross test-debug ## Linters, builds for other systems, tests of a de
 
 .PHONY: test-go
 test-go: .venv/tests ## The Go tests but the integration suite, with the race detector
-	$(GO) test -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/internal/suite$$')
+	$(GO) test -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v '/internal/tests/suite$$')
 
 # A build that panics where a rule of package asteri or loop is broken which a release
 # build does not look at: who calls, and what is kept.

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 cases=${1:-'"*"'}
 suite=$PWD/.venv/autobahn
-apps=$PWD/internal/suite/apps
+apps=$PWD/internal/tests/suite/apps
 python=$PWD/.venv/tests/bin/python
 
 for python2 in ${PYTHON2:-} python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python; do

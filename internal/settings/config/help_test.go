@@ -13,7 +13,7 @@ import (
 var update = flag.Bool("update", false, "write the generated documentation")
 
 func TestDocsAreFresh(t *testing.T) {
-	const path = "../../docs/settings.md"
+	const path = "../../../docs/settings.md"
 	var want bytes.Buffer
 	if err := WriteDocs(&want); err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ var stepped = sync.OnceValues(func() (tools struct{ binary, library string }, er
 		return tools, err
 	}
 	tools.binary, tools.library = filepath.Join(dir, "asteri-loop"), filepath.Join(dir, "clock.so")
-	if err := run("../..", "go", "build", "-pgo=off", "-overlay", overlay, "-ldflags=-checklinkname=0", "-o", tools.binary, "./cmd/asteri-loop"); err != nil {
+	if err := run("../../..", "go", "build", "-pgo=off", "-overlay", overlay, "-ldflags=-checklinkname=0", "-o", tools.binary, "./cmd/asteri-loop"); err != nil {
 		return tools, err
 	}
 	return tools, run("testdata/clock", "cc", "-O1", "-shared", "-fPIC", "-o", tools.library, "preload.c", "-ldl")
@@ -46,7 +46,7 @@ var stepped = sync.OnceValues(func() (tools struct{ binary, library string }, er
 
 // clockOverlay writes what go build takes for other files, and returns its path.
 func clockOverlay(dir string) (string, error) {
-	root, err := filepath.Abs("../..")
+	root, err := filepath.Abs("../../..")
 	if err != nil {
 		return "", err
 	}

@@ -126,7 +126,7 @@ func checkPolls(t *testing.T, c *client) {
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "embed")
-	if err := run("../..", "go", "build", "-o", program, "./examples/embed"); err != nil {
+	if err := run("../../..", "go", "build", "-o", program, "./examples/embed"); err != nil {
 		t.Fatal(err)
 	}
 	s := launchServer(t, launch{binary: program, args: []string{"-l", "127.0.0.1:0", "-chdir", appsDir, "-python", python, "flask_app:app"}})

@@ -47,7 +47,7 @@ func runTests(m *testing.M) int {
 
 // prepare builds the server and the environment of the applications.
 func prepare() error {
-	root, err := filepath.Abs("../..")
+	root, err := filepath.Abs("../../..")
 	if err != nil {
 		return err
 	}
