@@ -32,6 +32,7 @@ type session struct {
 	eof      bool // the peer sends no more
 	stopping bool // the server is draining
 	high     bool // the send queue was above the high-water mark
+	heavy    bool // memory is short and this connection holds much, as of OnData
 }
 
 // phase is what the next input byte belongs to.
@@ -65,7 +66,7 @@ func newSession(c loop.Conn, at *local) *session {
 // OnData reads requests and their bodies as far as it can.
 func (s *session) OnData(in []byte) (consumed int, err error) {
 	s.wait.End(s.at.Local)
-	s.inData = true
+	s.inData, s.heavy = true, s.conn.Heavy()
 	for !s.paused && consumed < len(in) {
 		used := s.step(in[consumed:])
 		consumed += used
@@ -171,7 +172,7 @@ func (s *session) serve(x *transaction, refusal *asteri.StatusError) {
 	if !s.body.done() {
 		s.phase = phaseBody
 	}
-	if refusal == nil && s.conn.Heavy() {
+	if refusal == nil && s.heavy {
 		refusal = httpfield.ErrMemory
 	}
 	x.Serve(s.body.done(), refusal)

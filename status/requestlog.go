@@ -86,13 +86,13 @@ func (l *requestLog) add(r *asteri.Record) {
 }
 
 func (l *requestLog) addAt(p *requestPace, r *asteri.Record) {
-	var at time.Time
+	var received time.Time
 	if r.Request != nil {
-		at = r.Request.Received.Add(r.Duration)
+		received = r.Request.Received
 	} else {
-		at = time.Now()
+		received = time.Now()
 	}
-	now := int64(awake.Of(at)) // the time of day may be set back
+	now := int64(awake.Of(received) + r.Duration) // the time of day may be set back
 	turn := &p.well
 	if r.Err != nil || r.Status >= 500 {
 		turn = &p.failed
@@ -105,7 +105,7 @@ func (l *requestLog) addAt(p *requestPace, r *asteri.Record) {
 		p.leftOut++
 		return
 	}
-	line := l.format.Append(make([]byte, 0, 512), l.hushed(r), at)
+	line := l.format.Append(make([]byte, 0, 512), l.hushed(r), received.Add(r.Duration))
 	if p.leftOut > 0 {
 		line = appendMember(line, "left_out", p.leftOut)
 		p.leftOut = 0

@@ -8,7 +8,6 @@ package requestid
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"math/rand/v2"
 	"unsafe"
 
@@ -75,12 +74,25 @@ func (h *handler) find(header *asteri.Header) (value []byte, n int) {
 // runtime's generator, ChaCha8 with a key of the process and the thread, so that
 // nobody can tell the next from those before, and it costs no system call.
 func New() string {
-	var bits [16]byte
-	binary.LittleEndian.PutUint64(bits[:8], rand.Uint64())
-	binary.LittleEndian.PutUint64(bits[8:], rand.Uint64())
-	var text [32]byte
-	hex.Encode(text[:], bits[:])
-	return string(text[:])
+	text := make([]byte, 32)
+	putHex(text[:16], rand.Uint64())
+	putHex(text[16:], rand.Uint64())
+	return unsafe.String(&text[0], len(text)) // which nobody else has
+}
+
+// putHex writes v in hexadecimal, its digits in no particular order: eight at a time,
+// because every request passes here.
+func putHex(text []byte, v uint64) {
+	const nibbles = 0x0f0f0f0f0f0f0f0f
+	binary.LittleEndian.PutUint64(text, hexDigits(v&nibbles))
+	binary.LittleEndian.PutUint64(text[8:], hexDigits(v>>4&nibbles))
+}
+
+// hexDigits turns eight numbers below 16, one in each byte, into digits.
+func hexDigits(v uint64) uint64 {
+	const ones = 0x0101010101010101
+	letters := (v + 6*ones) >> 4 & ones // 1 where the number is 10 or more
+	return v + '0'*ones + letters*('a'-10-'0')
 }
 
 // Valid tells whether p can be an id: 1 to MaxLength letters, digits and a few

@@ -3,7 +3,11 @@
 // have another home.
 package perhome
 
-import "github.com/asteri/asteri-loop"
+import (
+	"unsafe"
+
+	"github.com/asteri/asteri-loop"
+)
 
 // Values are made once and do not change: anybody may look one up.
 type Values[T any] struct {
@@ -23,6 +27,22 @@ func New[T any](homes []asteri.Executor, value func(home asteri.Executor) *T) *V
 
 // At returns the value of a home.
 func (v *Values[T]) At(home asteri.Executor) *T {
+	for i := range v.homes {
+		if same(&v.homes[i], &home) {
+			return v.values[i]
+		}
+	}
+	return v.equal(home)
+}
+
+// same tells whether two homes are one pointer, as homes mostly are: comparing them as
+// interfaces is a call, several times with each request.
+func same(a, b *asteri.Executor) bool {
+	type words = [2]uintptr
+	return *(*words)(unsafe.Pointer(a)) == *(*words)(unsafe.Pointer(b))
+}
+
+func (v *Values[T]) equal(home asteri.Executor) *T {
 	for i, h := range v.homes {
 		if h == home {
 			return v.values[i]

@@ -29,13 +29,21 @@ type histogram struct {
 	buckets [buckets]uint64 // the first ends at 2^lowest * 2^(1/8) seconds
 }
 
-func (h *histogram) add(d time.Duration) {
+func (h *histogram) add(d time.Duration) { h.addTo(bucketOf(d), d) }
+
+// addTo is add of a time whose bucket is known.
+func (h *histogram) addTo(bucket int, d time.Duration) {
 	h.sum += d
-	if i := index(d) - lowest*perOctave; i > 0 {
-		h.buckets[min(i, buckets)-1]++
-	} else {
+	if bucket < 0 {
 		h.zero++
+	} else {
+		h.buckets[bucket]++
 	}
+}
+
+// bucketOf returns the bucket of a time, below 0 if it counts as none.
+func bucketOf(d time.Duration) int {
+	return max(min(index(d)-lowest*perOctave, buckets)-1, -1)
 }
 
 // bounds are the fractions of 2^(1/8), 2^(2/8) ... as they stand in the bits of a

@@ -65,12 +65,13 @@ type shard struct {
 func (s *shard) count(r *asteri.Record) {
 	h := &r.Request.Handling
 	series := s.app(h.App, h.Model).get(indexOf(r.Request.Proto, answered(r), r.Request.Method))
-	series.duration.add(r.Duration)
+	took := bucketOf(r.Duration)
+	series.duration.addTo(took, r.Duration)
 	series.in += positive(r.BytesIn)
 	series.out += positive(r.BytesOut)
 	series.sent += positive(r.BytesSent)
 	if h.Model != "" {
-		countWork(series, h, r)
+		countWork(series, h, r, took)
 	}
 }
 
@@ -78,19 +79,22 @@ func positive(n int64) uint64 { return uint64(max(n, 0)) }
 
 // countWork counts what a handler has told. One that ran inline need not: it has
 // worked for as long as the exchange took. From others nothing is known if the client
-// has left early.
-func countWork(s *series, h *asteri.Handling, r *asteri.Record) {
-	queued, worked := h.Queued, h.Worked
-	if queued == 0 && worked == 0 {
-		if r.Err != nil {
-			return
+// has left early. took is the bucket of that time.
+func countWork(s *series, h *asteri.Handling, r *asteri.Record, took int) {
+	switch inline := h.Queued == 0 && h.Worked == 0; {
+	case inline && r.Err != nil:
+	case inline:
+		t := s.times()
+		t.queued.zero++
+		if r.Duration > 0 {
+			t.worked.addTo(took, r.Duration)
 		}
-		worked = r.Duration
-	}
-	t := s.times()
-	t.queued.add(queued)
-	if worked > 0 {
-		t.worked.add(worked)
+	default:
+		t := s.times()
+		t.queued.add(h.Queued)
+		if h.Worked > 0 {
+			t.worked.add(h.Worked)
+		}
 	}
 }
 
