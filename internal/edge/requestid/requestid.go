@@ -74,10 +74,10 @@ func (h *handler) find(header *asteri.Header) (value []byte, n int) {
 // runtime's generator, ChaCha8 with a key of the process and the thread, so that
 // nobody can tell the next from those before, and it costs no system call.
 func New() string {
-	text := make([]byte, 32)
+	var text [32]byte
 	putHex(text[:16], rand.Uint64())
 	putHex(text[16:], rand.Uint64())
-	return unsafe.String(&text[0], len(text)) // which nobody else has
+	return string(text[:])
 }
 
 // putHex writes v in hexadecimal, its digits in no particular order: eight at a time,
