@@ -8,6 +8,7 @@ type decoder struct {
 	entries []headerField // the oldest first
 	size    int
 	limit   int    // set by the client, at most tableSize
+	changed bool   // the table, since somebody has looked
 	scratch []byte // text that was in the Huffman code
 }
 
@@ -33,7 +34,7 @@ func (d *decoder) decode(p []byte, emit func(name, value string)) error {
 			if n > tableSize {
 				return errCompression("table is larger than was offered")
 			}
-			p, d.limit = rest, int(n)
+			p, d.limit, d.changed = rest, int(n), true
 			d.evict(d.limit)
 			continue
 		}
@@ -177,6 +178,7 @@ func readInt(p []byte, prefix int) (n uint64, rest []byte, err error) {
 // larger than the table empties it.
 func (d *decoder) insert(f headerField) {
 	size := len(f.name) + len(f.value) + entryOverhead
+	d.changed = true
 	d.evict(d.limit - size)
 	if size <= d.limit {
 		d.entries = append(d.entries, f)

@@ -15,7 +15,8 @@ import (
 // themselves: a field of the dynamic table costs one hash and one comparison.
 //
 // A field goes into the table when it is seen for the second time. What is
-// different in each response, such as an entity tag, never pushes out what is not.
+// different in each response, such as an entity tag, never pushes out what is not; once,
+// such a field goes into the table for its name, unless the static one has that.
 type encoder struct {
 	limit   int  // size of the table, RFC 7541 section 4.2
 	resized bool // the table was emptied, and the client is to be told of limit
@@ -26,6 +27,7 @@ type encoder struct {
 	known   [16]recent // by hash: numbers of entries, plus 1
 	seen    [8]recent  // by hash: marks of fields that were seen once
 	last    [16]uint32 // by place in the last section: number of the entry, plus 1
+	named   [2]uint32  // numbers of entries, plus 1, that are there for their names
 }
 
 // recent holds the latest of the fields with like hashes. The few that a response is
@@ -45,6 +47,10 @@ type tableEntry struct {
 
 func (t *tableEntry) is(f *asteri.Field) bool {
 	return len(f.Name) == t.nameLen && bytes.Equal(t.text[t.nameLen:], f.Value) && bytes.Equal(t.text[:t.nameLen], f.Name)
+}
+
+func (t *tableEntry) hasName(f *asteri.Field) bool {
+	return len(f.Name) == t.nameLen && bytes.Equal(t.text[:t.nameLen], f.Name)
 }
 
 func (t *tableEntry) size() int { return len(t.text) + entryOverhead }
@@ -88,7 +94,12 @@ func (e *encoder) encode(b []byte, fields []asteri.Field) []byte {
 
 // appendIndex appends a field that is in the table.
 func (e *encoder) appendIndex(b []byte, number uint32) []byte {
-	return appendInt(b, opIndexed, 7, uint64(staticEntries+len(e.entries)-int(number-1-e.first)))
+	return appendInt(b, opIndexed, 7, uint64(e.index(number)))
+}
+
+// index returns the index of the entry with a number.
+func (e *encoder) index(number uint32) int {
+	return staticEntries + len(e.entries) - int(number-1-e.first)
 }
 
 // encodeField appends a field that is not what stood in its place in the last
@@ -112,12 +123,35 @@ func (e *encoder) encodeField(b []byte, f *asteri.Field, last *uint32) []byte {
 		return appendLiteral(b, opLiteral, 4, f)
 	case !slices.Contains(seen[:], mark):
 		seen.add(mark)
-		return appendLiteral(b, opLiteral, 4, f)
+		return e.appendNew(b, f, size, h)
 	default:
 		b = appendLiteral(b, opInsert, 6, f)
 		*last = e.insert(f, size, h)
 		return b
 	}
+}
+
+// appendNew appends a field of which the value was not seen.
+func (e *encoder) appendNew(b []byte, f *asteri.Field, size int, h uint64) []byte {
+	if staticNames[string(f.Name)] != 0 {
+		return appendLiteral(b, opLiteral, 4, f)
+	}
+	for _, n := range e.named {
+		if n > e.first && e.entries[n-1-e.first].hasName(f) {
+			b = appendInt(b, opLiteral, 4, uint64(e.index(n)))
+			return appendValue(b, opLiteral, f)
+		}
+	}
+	name := maphash.Bytes(hashSeed, f.Name)
+	mark, seen := uint32(name>>32)|1, &e.seen[name>>16%uint64(len(e.seen))]
+	if !slices.Contains(seen[:], mark) {
+		seen.add(mark)
+		return appendLiteral(b, opLiteral, 4, f)
+	}
+	b = appendLiteral(b, opInsert, 6, f)
+	e.named[1] = e.named[0]
+	e.named[0] = e.insert(f, size, h)
+	return b
 }
 
 // find returns the number of the entry that is f, plus 1, or 0.
@@ -163,6 +197,10 @@ func appendLiteral(b []byte, op byte, prefix int, f *asteri.Field) []byte {
 	if i == 0 {
 		b = appendString(b, f.Name)
 	}
+	return appendValue(b, op, f)
+}
+
+func appendValue(b []byte, op byte, f *asteri.Field) []byte {
 	if op != opInsert && len(f.Value) <= plainText {
 		return appendPlain(b, f.Value)
 	}

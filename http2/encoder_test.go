@@ -40,3 +40,29 @@ func TestConstantFieldsStayInTable(t *testing.T) {
 		}
 	}
 }
+
+// A field with another value each time costs its value and an index from the third time
+// on, wherever it stands, and takes one place in the table.
+func TestNamesOfChangingValues(t *testing.T) {
+	var e encoder
+	e.init()
+	d := hpack.NewDecoder(tableSize, nil)
+	for round := range 50 {
+		value := rand.Text()
+		section := []asteri.Field{{Name: []byte("x-request-id"), Value: []byte(value)}}
+		if round%2 == 1 {
+			section = slices.Insert(section, 0, asteri.Field{Name: []byte("x-constant"), Value: []byte("constant")})
+		}
+		b := e.encode(nil, section)
+		got, err := d.DecodeFull(b)
+		if err != nil || len(got) != len(section) || got[len(got)-1].Value != value || got[len(got)-1].Name != "x-request-id" {
+			t.Fatalf("%v, %v", got, err)
+		}
+		if round > 4 && len(b) > len(section)+2+len(value) {
+			t.Fatalf("round %d takes %d bytes", round, len(b))
+		}
+	}
+	if len(e.entries) != 2 {
+		t.Errorf("%d entries", len(e.entries))
+	}
+}

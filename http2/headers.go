@@ -21,6 +21,7 @@ type headerBlock struct {
 	endStream bool
 	fragments []byte // those so far, if there are several
 	fault     error  // what the section causes once it is decoded
+	unlike    bool   // it has changed the table, so that the same bytes mean something else now
 }
 
 // onHeaders begins a header section.
@@ -145,11 +146,11 @@ func (s *session) headLimit() int { return min(s.at.Settings.Limits.Head, maxMax
 
 // decodeBlock acts on a section that is complete.
 func (s *session) decodeBlock(b *headerBlock, p []byte) error {
-	var emit func(name, value string)
-	if b.st != nil {
-		emit = b.add
+	if b.st != nil && b.trailer == nil && s.at.again.is(s.table, p, b.endStream) {
+		b.head.Again(&s.at.again.head)
+		return s.serveRequest(b, nil, b.fault)
 	}
-	if err := s.decoder.decode(p, emit); err != nil {
+	if err := s.decode(b, p); err != nil {
 		return err
 	}
 	switch {
@@ -158,21 +159,44 @@ func (s *session) decodeBlock(b *headerBlock, p []byte) error {
 	case b.trailer != nil:
 		return s.endTrailer(b)
 	case b.st != nil:
-		return s.endRequest(b)
+		return s.endRequest(b, p)
 	case b.fault != nil:
 		return b.fault
 	}
 	return s.charge(1, "too many header sections on streams that are not served")
 }
 
-// endRequest serves the request, or ends its stream if it is malformed.
-func (s *session) endRequest(b *headerBlock) error {
-	st := b.st
-	err := b.fault
-	var refusal *asteri.StatusError
-	if err == nil {
-		refusal, err = b.head.End(b.endStream, true)
+// decode reads a section. What it says may be kept for the next one only if the table
+// stays what it is.
+func (s *session) decode(b *headerBlock, p []byte) error {
+	var emit func(name, value string)
+	if b.st != nil {
+		emit = b.add
 	}
+	err := s.decoder.decode(p, emit)
+	if s.decoder.changed {
+		s.decoder.changed = false
+		s.table = s.at.nameTable()
+		b.unlike = true
+	}
+	return err
+}
+
+// endRequest judges the head, and serves the request.
+func (s *session) endRequest(b *headerBlock, p []byte) error {
+	if b.fault != nil {
+		return s.serveRequest(b, nil, b.fault)
+	}
+	refusal, err := b.head.End(b.endStream, true)
+	if err == nil && !b.unlike {
+		s.at.again.note(s.table, p, b)
+	}
+	return s.serveRequest(b, refusal, err)
+}
+
+// serveRequest serves the request, or ends its stream if it is malformed.
+func (s *session) serveRequest(b *headerBlock, refusal *asteri.StatusError, err error) error {
+	st := b.st
 	if err != nil {
 		s.at.Observe(asteri.Record{Peer: &s.peer, Err: err})
 		s.at.putStream(st)

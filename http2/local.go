@@ -17,6 +17,8 @@ type local struct {
 	tight  func() bool // memory is short
 
 	section exchange.Section
+	again   again
+	tables  uint64 // how many have been named
 	batch   []byte // frames of the session that is within OnData
 	scratch []byte // frames of any other
 	streams []*serverStream
@@ -75,6 +77,12 @@ func appendHello(b []byte, c *Config, headLimit int) []byte {
 		b = appendWindowUpdate(b, 0, more)
 	}
 	return b
+}
+
+// nameTable returns a name for the content of a decoder's table that no other has had.
+func (at *local) nameTable() uint64 {
+	at.tables++
+	return at.tables
 }
 
 func (at *local) takeStream() *serverStream {

@@ -23,6 +23,7 @@ type session struct {
 	gone     goneStreams
 	block    *headerBlock // a header section that is not complete
 	decoder  decoder
+	table    uint64 // names the content of its table, on this loop
 	encoder  encoder
 	schedule schedule
 
@@ -88,6 +89,7 @@ func newSession(c loop.Conn, at *local) *session {
 	s.peer = onloop.Peer(c.Info())
 	s.streams.Open = make(map[uint32]*serverStream)
 	s.decoder.init()
+	s.table = at.nameTable()
 	s.encoder.init()
 	s.resets = tokenbucket.New(tokenbucket.ForResets(at.config.MaxConcurrentStreams), at.Home.Now())
 	s.idle = tokenbucket.New(idleFrames, at.Home.Now())

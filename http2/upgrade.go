@@ -40,10 +40,10 @@ func Upgrade(p loop.Protocol, c loop.Conn, r *asteri.Request) loop.Session {
 		}
 	}
 	b := at.takeBlock()
-	b.id, b.endStream = 1, true
+	b.id, b.endStream, b.unlike = 1, true, true
 	s.beginRequest(b)
 	copyRequest(b.head, r)
-	if err := s.endRequest(b); err != nil {
+	if err := s.endRequest(b, nil); err != nil {
 		s.failed(err)
 	}
 	at.putBlock(b)
