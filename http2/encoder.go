@@ -133,14 +133,14 @@ func (e *encoder) encodeField(b []byte, f *asteri.Field, last *uint32) []byte {
 
 // appendNew appends a field of which the value was not seen.
 func (e *encoder) appendNew(b []byte, f *asteri.Field, size int, h uint64) []byte {
-	if staticNames[string(f.Name)] != 0 {
-		return appendLiteral(b, opLiteral, 4, f)
-	}
 	for _, n := range e.named {
 		if n > e.first && e.entries[n-1-e.first].hasName(f) {
 			b = appendInt(b, opLiteral, 4, uint64(e.index(n)))
 			return appendValue(b, opLiteral, f)
 		}
+	}
+	if staticNames[string(f.Name)] != 0 {
+		return appendLiteral(b, opLiteral, 4, f)
 	}
 	name := maphash.Bytes(hashSeed, f.Name)
 	mark, seen := uint32(name>>32)|1, &e.seen[name>>16%uint64(len(e.seen))]
