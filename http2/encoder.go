@@ -28,6 +28,7 @@ type encoder struct {
 	seen    [8]recent  // by hash: marks of fields that were seen once
 	last    [16]uint32 // by place in the last section: number of the entry, plus 1
 	named   [2]uint32  // numbers of entries, plus 1, that are there for their names
+	wanted  [2]uint32  // marks of names that were seen with a value that was new
 }
 
 // recent holds the latest of the fields with like hashes. The few that a response is
@@ -142,15 +143,13 @@ func (e *encoder) appendNew(b []byte, f *asteri.Field, size int, h uint64) []byt
 	if staticNames[string(f.Name)] != 0 {
 		return appendLiteral(b, opLiteral, 4, f)
 	}
-	name := maphash.Bytes(hashSeed, f.Name)
-	mark, seen := uint32(name>>32)|1, &e.seen[name>>16%uint64(len(e.seen))]
-	if !slices.Contains(seen[:], mark) {
-		seen.add(mark)
+	mark := uint32(maphash.Bytes(hashSeed, f.Name)) | 1
+	if !slices.Contains(e.wanted[:], mark) {
+		e.wanted[0], e.wanted[1] = mark, e.wanted[0]
 		return appendLiteral(b, opLiteral, 4, f)
 	}
 	b = appendLiteral(b, opInsert, 6, f)
-	e.named[1] = e.named[0]
-	e.named[0] = e.insert(f, size, h)
+	e.named[0], e.named[1] = e.insert(f, size, h), e.named[0]
 	return b
 }
 
