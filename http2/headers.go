@@ -206,7 +206,7 @@ func (s *session) endRequest(b *headerBlock) error {
 		if st.x != nil {
 			st.x.Occupy(exchange.Footprint)
 		}
-		s.clock.watchHandlers(st.party.Patience())
+		s.clock.watchHandlers(st.party.CheckWithin())
 	}
 	return nil
 }

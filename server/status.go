@@ -151,7 +151,7 @@ func (s *Server) observer() asteri.Observer {
 	if s.status == nil {
 		return told
 	}
-	return asteri.Observers(s.status, s.status.Discreet(told))
+	return asteri.Observers(s.status, s.status.Redacting(told))
 }
 
 // closeObservers ends those who watch, so that nothing that was told is lost: the access

@@ -100,23 +100,23 @@ func (c *call) streamBody(to *link) {
 		return
 	}
 	c.bodyLink = to
-	c.x.ReadBody((*bodyStream)(c))
+	c.x.ReadBody((*bodySink)(c))
 }
 
-// bodyStream is the sink of a body that is streamed. The windows of the exchange
+// bodySink is the sink of a body that is streamed. The windows of the exchange
 // and of the worker are the same, so nothing is kept here.
-type bodyStream call
+type bodySink call
 
-func (s *bodyStream) OnBody(p []byte) {
+func (s *bodySink) OnBody(p []byte) {
 	s.held += len(p)
 	s.bodyLink.body((*call)(s), 0, p, s.home)
 }
 
-func (s *bodyStream) OnEnd(*asteri.Header) {
+func (s *bodySink) OnEnd(*asteri.Header) {
 	s.bodyLink.body((*call)(s), wire.FlagEnd, nil, s.home)
 }
 
-func (s *bodyStream) OnError(error) {
+func (s *bodySink) OnError(error) {
 	s.bodyLink.body((*call)(s), wire.FlagError, nil, s.home)
 }
 

@@ -99,7 +99,7 @@ func backoff(failures int) time.Duration {
 func (s *supervisor) onLinkEnded(w *worker) {
 	s.pool.dispatcher.Remove(&w.room)
 	if w.is(stateReady) && w.killAt == 0 {
-		w.killAt = awake.Now() + process.ExitPatience
+		w.killAt = awake.Now() + process.ExitTimeout
 	}
 }
 

@@ -19,17 +19,17 @@ type lateCalls struct {
 	sweeping bool          // the timer runs that looks for them
 	lost     time.Duration // for how long this process had been stopped at the last look
 
-	recalling    bool // the worker was asked which of them it has begun with
-	asked        bool // for the worker's stacks, which have not come
-	suspended    bool // the worker gets no calls, and may have more if it heeds in time
-	patienceOver bool // it did not: it is replaced
+	recalling bool // the worker was asked which of them it has begun with
+	asked     bool // for the worker's stacks, which have not come
+	suspended bool // the worker gets no calls, and may have more if it heeds in time
+	graceOver bool // it did not: it is replaced
 }
 
 const (
-	// latePatience is how long a worker with late calls may take to tell where it is, and
+	// lateGrace is how long a worker with late calls may take to tell where it is, and
 	// to heed the exceptions that are raised in those calls. A second is what clearing up
 	// after one may take.
-	latePatience = time.Second
+	lateGrace = time.Second
 	// lateRecall is how long clients of late calls wait for their answer meanwhile.
 	lateRecall = 100 * time.Millisecond
 )
@@ -92,7 +92,7 @@ func (l *link) abandonLate() {
 	l.worker.control.Interrupt(ids, fmt.Sprintf("the request took longer than --timeout, which is %v", l.worker.cfg.Timeout))
 	if !l.late.suspended {
 		l.late.suspended = true
-		l.conn.SetTimer(timerLate, latePatience)
+		l.conn.SetTimer(timerLate, lateGrace)
 	}
 }
 
@@ -141,7 +141,7 @@ func (l *link) unheeded() {
 	if !l.late.suspended || l.closed {
 		return
 	}
-	l.late.suspended, l.late.patienceOver = false, true
+	l.late.suspended, l.late.graceOver = false, true
 	l.worker.retire("a request took too long, and did not end when it was interrupted")
 	l.judgeLate()
 }
@@ -172,7 +172,7 @@ func (l *link) judgeLate() {
 		}
 		return
 	}
-	if !l.late.patienceOver {
+	if !l.late.graceOver {
 		return
 	}
 	for _, c := range l.calls.slots {
