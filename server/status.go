@@ -43,7 +43,9 @@ type Status struct {
 
 // Metrics says who is told what is counted.
 type Metrics struct {
-	// Path is where Prometheus finds metrics. Default /metrics; "off" for nowhere.
+	// Off leaves Path to the application.
+	Off bool
+	// Path is where Prometheus finds metrics. Default /metrics.
 	Path string
 	// Further are metrics to show there beside the server's and its applications'.
 	Further prometheus.Gatherer
