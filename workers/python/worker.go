@@ -43,9 +43,9 @@ type worker struct {
 	term     uint64       // how many requests it serves until it is relieved; 0: any number
 	lastPong atomic.Int64 // by the clock of deadlines
 
-	room  dispatch.Room // the dispatcher's
-	state atomic.Int32  // workerState; the supervisor's, which others may read
-	supervised
+	room       dispatch.Room // the dispatcher's
+	state      atomic.Int32  // workerState; the supervisor's, which others may read
+	supervised supervised
 }
 
 // boot starts the process and waits until it is ready. It runs on a goroutine of
