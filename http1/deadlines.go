@@ -51,7 +51,7 @@ func (s *session) arm() {
 	case s.paused, s.phase != phaseHead:
 		s.timer = timerNone
 		if s.x != nil {
-			s.watchHandler(s.x.Patience())
+			s.watchHandler(s.x.CheckWithin())
 		}
 	case s.head != nil:
 		if s.timer != timerHeader {

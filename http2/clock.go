@@ -90,7 +90,7 @@ func (c *clock) becomeIdle() {
 // stalls notes that a stream is blocked by its own window.
 func (c *clock) stalls(st *serverStream) {
 	if st.stalled == 0 {
-		st.stalled = c.in(c.patience())
+		st.stalled = c.in(c.stallTimeout())
 		c.watch(st.stalled)
 	}
 	if !st.paced && st.x != nil {
@@ -152,9 +152,9 @@ func (c *clock) lookAround() {
 	}
 }
 
-// patience is how long a window may stay closed. One of a client that sends nothing
+// stallTimeout is how long a window may stay closed. One of a client that sends nothing
 // more stays so for ever.
-func (c *clock) patience() time.Duration {
+func (c *clock) stallTimeout() time.Duration {
 	if c.s.eofTold {
 		return 1
 	}
@@ -163,7 +163,7 @@ func (c *clock) patience() time.Duration {
 
 // noMoreWindows is called when the client sends nothing more.
 func (c *clock) noMoreWindows() {
-	at := c.in(c.patience())
+	at := c.in(c.stallTimeout())
 	if c.stall != 0 {
 		c.stall = at
 	}
@@ -184,7 +184,7 @@ func (c *clock) connectionStalls() {
 	}
 	c.pace.Wait(c.now())
 	if c.stall == 0 {
-		c.stall = c.in(c.patience())
+		c.stall = c.in(c.stallTimeout())
 		c.watch(c.stall)
 	}
 }

@@ -56,7 +56,7 @@ func (s *session) payForData(n int) error {
 	switch {
 	case n == 0:
 		return s.charge(1, "too many empty DATA frames")
-	case n >= dribble:
+	case n >= smallData:
 		s.idle.Put(earnedByData)
 	}
 	return nil

@@ -230,7 +230,7 @@ func (s *session) serveRequest(b *headerBlock, refusal *asteri.StatusError, err 
 		if st.x != nil {
 			st.x.Occupy(exchange.Footprint)
 		}
-		s.clock.watchHandlers(st.party.Patience())
+		s.clock.watchHandlers(st.party.CheckWithin())
 	}
 	return nil
 }

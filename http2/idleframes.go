@@ -11,13 +11,13 @@ var idleFrames = tokenbucket.Size{Burst: 4096, Rate: 256}
 const (
 	settingsCost     = 16
 	continuationCost = 8
-	dribbleCost      = 8
+	smallDataCost    = 8
 	earnedByData     = 4
 	earnedByRequest  = 4
 
-	// dribble is the size below which a DATA frame is not worth sending while
+	// smallData is the size below which a DATA frame is not worth sending while
 	// there is more, and earns nothing.
-	dribble = 64
+	smallData = 64
 )
 
 // charge has the client pay for a frame that asks for nothing.

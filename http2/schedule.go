@@ -150,7 +150,7 @@ func (s *session) sendEnds() bool {
 
 // sendFrom sends one frame of a stream, and lets another have its turn.
 func (s *session) sendFrom(st *serverStream) {
-	if st.dribbles(st.queue.Len()) {
+	if st.chargeSmallWindow(st.queue.Len()) {
 		return
 	}
 	p := st.queue.Peek(min(st.sendWindow, s.sendWindow, s.maxFrame))
@@ -187,13 +187,13 @@ func (s *session) sendFrom(st *serverStream) {
 	}
 }
 
-// dribbles has a client pay that opens a window by a few bytes at a time while
+// chargeSmallWindow has a client pay that opens a window by a few bytes at a time while
 // there is more to be sent. It tells whether that was the end.
-func (st *serverStream) dribbles(more int) bool {
-	if n := min(st.sendWindow, st.s.sendWindow); n >= dribble || n <= 0 || n >= more {
+func (st *serverStream) chargeSmallWindow(more int) (ended bool) {
+	if n := min(st.sendWindow, st.s.sendWindow); n >= smallData || n <= 0 || n >= more {
 		return false
 	}
-	if err := st.s.charge(dribbleCost, "windows are opened by a few bytes at a time"); err != nil {
+	if err := st.s.charge(smallDataCost, "windows are opened by a few bytes at a time"); err != nil {
 		st.s.fail(err)
 		return true
 	}

@@ -155,7 +155,7 @@ func (st *serverStream) sends() bool { return st.state <= streamHalfRemote && !s
 // for, and returns the rest.
 func (st *serverStream) sendNow(p []byte, end bool) (rest []byte) {
 	s := st.s
-	if st.dribbles(len(p)) {
+	if st.chargeSmallWindow(len(p)) {
 		return nil
 	}
 	b := s.buffer()
@@ -187,7 +187,7 @@ func (st *serverStream) appendData(b, p []byte, end bool) []byte {
 	}
 	st.sendWindow -= len(p)
 	st.s.sendWindow -= len(p)
-	if len(p) >= dribble {
+	if len(p) >= smallData {
 		st.s.idle.Put(earnedByData)
 	}
 	st.stalled = 0

@@ -107,7 +107,7 @@ func (st *serverStream) served() {
 	if st.state == streamOpen {
 		st.watch()
 	}
-	st.Watch(st.party.Patience())
+	st.Watch(st.party.CheckWithin())
 	st.settle()
 	// One that was done at a stroke has no other goroutine, now or before, that
 	// still knows it; any other is left to the garbage collector.

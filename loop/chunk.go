@@ -98,12 +98,12 @@ type sendQueue struct {
 
 func (q *sendQueue) empty() bool { return q.head == nil }
 
-func (q *sendQueue) write(pool *chunks, p []byte) {
+func (q *sendQueue) write(spare *chunks, p []byte) {
 	q.size += len(p)
 	for len(p) > 0 {
 		t := q.tail
 		if t == nil || t.file != nil || len(t.data) == cap(t.data) {
-			t = pool.get(len(p))
+			t = spare.get(len(p))
 			q.push(t)
 		}
 		n := copy(t.data[len(t.data):cap(t.data)], p)
@@ -128,17 +128,17 @@ func (q *sendQueue) push(k *chunk) {
 }
 
 // pop removes the head.
-func (q *sendQueue) pop(pool *chunks) {
+func (q *sendQueue) pop(spare *chunks) {
 	k := q.head
 	q.head, k.next = k.next, nil
 	if q.head == nil {
 		q.tail = nil
 	}
-	pool.put(k)
+	spare.put(k)
 }
 
 // sentBytes takes n bytes off the queue's data chunks.
-func (q *sendQueue) sentBytes(pool *chunks, n int) {
+func (q *sendQueue) sentBytes(spare *chunks, n int) {
 	q.size -= n
 	for n > 0 {
 		k := q.head
@@ -146,14 +146,14 @@ func (q *sendQueue) sentBytes(pool *chunks, n int) {
 		k.sent += take
 		n -= take
 		if k.sent == len(k.data) {
-			q.pop(pool)
+			q.pop(spare)
 		}
 	}
 }
 
-func (q *sendQueue) drop(pool *chunks) {
+func (q *sendQueue) drop(spare *chunks) {
 	for q.head != nil {
-		q.pop(pool)
+		q.pop(spare)
 	}
 	q.size, q.inFiles = 0, 0
 }

@@ -108,7 +108,7 @@ func (c *conn) Info() *ConnInfo { return &c.info }
 
 func (c *conn) Queued() int {
 	if c.layer != nil {
-		return c.out.size + c.layer.wire.size
+		return c.out.size + c.layer.sealed.size
 	}
 	return c.out.size
 }

@@ -112,8 +112,8 @@ func (e *Engine) Close() error {
 	return e.closeErr
 }
 
-// loopPatience is how long Close waits before it says what it is waiting for.
-const loopPatience = 5 * time.Second
+// closeWarning is how long Close waits before it says what it is waiting for.
+const closeWarning = 5 * time.Second
 
 func (e *Engine) awaitLoops() {
 	done := ended(&e.loopsDone)
@@ -121,7 +121,7 @@ func (e *Engine) awaitLoops() {
 		select {
 		case <-done:
 			return
-		case <-time.After(loopPatience):
+		case <-time.After(closeWarning):
 			e.cfg.Logger.Warn("the loops do not end: a function that one of them calls does not return. " +
 				"Such functions must not wait, least of all for Engine.Close")
 		}

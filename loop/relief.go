@@ -115,7 +115,7 @@ func (e *Engine) tellPressure() {
 func (c *conn) memory() int64 {
 	n := c.reserved + int64(cap(c.kept)) + c.out.memory()
 	if c.layer != nil {
-		n += c.layer.wire.memory() + int64(c.layer.view.counted)
+		n += c.layer.sealed.memory() + int64(c.layer.view.counted)
 	}
 	return n
 }

@@ -16,17 +16,17 @@ type tlsLayer struct {
 	conn     *tls.Conn
 	view     *tlsView
 	listener *Listener
-	wire     sendQueue // encrypted; conn.out holds what is not encrypted yet
+	sealed   sendQueue // encrypted; conn.out holds what is not encrypted yet
 	ready    bool      // the handshake is done
-	goodbye  bool      // close_notify is in wire
+	goodbye  bool      // close_notify is in sealed
 	broken   bool      // the peer broke TLS: nothing more can be encrypted
 }
 
-// wireBound is how much is encrypted ahead of what the peer takes, and
+// sealedBound is how much is encrypted ahead of what the peer takes, and
 // recordSize how much goes into one record at most (RFC 8446 section 5.1).
 const (
-	wireBound  = 64 << 10
-	recordSize = 16 << 10
+	sealedBound = 64 << 10
+	recordSize  = 16 << 10
 )
 
 // startTLS begins the handshake. head is what the peer has sent so far.
@@ -68,7 +68,7 @@ func (t *tlsLayer) handshaken(c *conn, err error) {
 		c.loop.engine.handshakes.failed()
 		c.loop.log.Debug("TLS handshake failed", "remote", c.info.Remote, "error", err)
 		c.lingers = !c.eof
-		c.state = stateFlushing // the alert may still be in wire
+		c.state = stateFlushing // the alert may still be in sealed
 		c.markDirty()
 		return
 	}
@@ -128,7 +128,7 @@ func (t *tlsLayer) pump(c *conn) {
 	c.offerKept()
 	for c.state == stateOpen && !c.paused {
 		n, err := t.conn.Read(c.loop.plain)
-		if t.wire.size > 2*wireBound {
+		if t.sealed.size > 2*sealedBound {
 			// Only answers to a flood of key updates, unread by the peer, go so
 			// far beyond what flush encrypts ahead.
 			c.Abort(WriteStalled)
@@ -163,7 +163,7 @@ func (t *tlsLayer) deliver(c *conn, p []byte) {
 }
 
 // ended handles an error of tls.Conn.Read: no bytes for now, the peer's
-// close_notify, or a broken record, whose alert is in wire.
+// close_notify, or a broken record, whose alert is in sealed.
 func (t *tlsLayer) ended(c *conn, err error) {
 	switch {
 	case c.state != stateOpen || errors.Is(err, errAgain) || c.eof:
@@ -190,19 +190,19 @@ func (t *tlsLayer) dropPlain(c *conn) {
 func (t *tlsLayer) flush(c *conn) {
 	for sent := 0; !c.blocked && c.state != stateClosed; {
 		t.encrypt(c)
-		if t.wire.empty() || c.state == stateClosed {
+		if t.sealed.empty() || c.state == stateClosed {
 			return
 		}
 		if sent >= flushBudget {
 			c.markDirty()
 			return
 		}
-		sent += c.sendData(&t.wire)
+		sent += c.sendData(&t.sealed)
 	}
 }
 
 func (t *tlsLayer) encrypt(c *conn) {
-	for t.ready && t.wire.size < wireBound && !c.out.empty() && !c.fileJob {
+	for t.ready && t.sealed.size < sealedBound && !c.out.empty() && !c.fileJob {
 		k := c.out.head
 		if k.file != nil {
 			if !c.warmHead(&c.out) {
@@ -238,5 +238,5 @@ func (t *tlsLayer) close(c *conn) {
 	t.view.end(PeerClosed)
 	c.loop.reserve(-t.view.counted)
 	t.view.counted = 0
-	t.wire.drop(&c.loop.chunks)
+	t.sealed.drop(&c.loop.chunks)
 }

@@ -162,12 +162,12 @@ func (v *tlsView) take(p []byte) (int, error) {
 func (v *tlsView) Write(p []byte) (int, error) {
 	c := v.c
 	if v.direct {
-		c.layer.wire.write(&c.loop.chunks, p)
+		c.layer.sealed.write(&c.loop.chunks, p)
 		c.markDirty()
 		return len(p), nil
 	}
 	own := append([]byte(nil), p...)
-	if !c.Post(func() { c.layer.wire.write(&c.loop.chunks, own); c.markDirty() }) {
+	if !c.Post(func() { c.layer.sealed.write(&c.loop.chunks, own); c.markDirty() }) {
 		return 0, net.ErrClosed
 	}
 	return len(p), nil

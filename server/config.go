@@ -35,7 +35,8 @@ type Config struct {
 	HTTP   HTTP
 	// Engine are the settings of connections. Without Loops, and with a Python
 	// application, it is Adaptive; without OnPressure the collector runs more often
-	// while memory is short. GracefulTimeout is for the applications too. Proxies and
+	// while memory is short. GracefulTimeout is for the applications too; MinWriteRate and
+	// WriteGrace are by default those of Timeouts' responses. Proxies and
 	// Rate.Exempt are exempt beside those that Exempt names. Its Logger is Logs.Logger.
 	Engine loop.Config
 
@@ -151,6 +152,8 @@ func (c Config) withDefaults() Config {
 	c.Name = cmp.Or(c.Name, "asteri-loop")
 	c.Engine.GracefulTimeout = cmp.Or(c.Engine.GracefulTimeout, defaultGrace)
 	c.Engine.BufferBudget = cmp.Or(c.Engine.BufferBudget, 1<<30)
+	c.Engine.MinWriteRate = cmp.Or(c.Engine.MinWriteRate, c.Timeouts.ResponseRate)
+	c.Engine.WriteGrace = cmp.Or(c.Engine.WriteGrace, c.Timeouts.RateGrace)
 	if len(c.Listen.Addresses) == 0 {
 		c.Listen.Addresses = []string{"127.0.0.1:8000"}
 	}
@@ -176,7 +179,9 @@ func (c Config) withDefaults() Config {
 	c.RequestID = word(c.RequestID, "X-Request-ID")
 	c.Proxies = c.Proxies.withDefaults()
 	c.Logs = c.Logs.withDefaults()
-	c.Metrics.Path = word(c.Metrics.Path, "/metrics")
+	if c.Metrics.Path = cmp.Or(c.Metrics.Path, "/metrics"); c.Metrics.Off {
+		c.Metrics.Path = ""
+	}
 	return c
 }
 

@@ -143,7 +143,7 @@ func (s *Server) engineConfig() loop.Config {
 		c.GracefulTimeout -= python.LastCall(c.GracefulTimeout) // what then is left is for workers
 	}
 	if c.OnPressure == nil {
-		c.OnPressure = thrift(c.BufferBudget)
+		c.OnPressure = collectSooner(c.BufferBudget)
 	}
 	c.Exempt = s.cfg.exempt()
 	c.Logger = s.log

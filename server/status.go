@@ -43,7 +43,9 @@ type Status struct {
 
 // Metrics says who is told what is counted.
 type Metrics struct {
-	// Path is where Prometheus finds metrics. Default /metrics; "off" for nowhere.
+	// Off leaves Path to the application.
+	Off bool
+	// Path is where Prometheus finds metrics. Default /metrics.
 	Path string
 	// Further are metrics to show there beside the server's and its applications'.
 	Further prometheus.Gatherer
@@ -151,7 +153,7 @@ func (s *Server) observer() asteri.Observer {
 	if s.status == nil {
 		return told
 	}
-	return asteri.Observers(s.status, s.status.Discreet(told))
+	return asteri.Observers(s.status, s.status.Redacting(told))
 }
 
 // closeObservers ends those who watch, so that nothing that was told is lost: the access

@@ -90,8 +90,8 @@ func clientOf(v *visit) string {
 	return v.r.Peer.Network
 }
 
-// stackPatience is how long a worker may take to say where it is.
-const stackPatience = 5 * time.Second
+// stackTimeout is how long a worker may take to say where it is.
+const stackTimeout = 5 * time.Second
 
 // stack shows where a process is, as text.
 func (s *Monitor) stack(v *visit) {
@@ -120,7 +120,7 @@ func (s *Monitor) stackOf(pid int) (string, error) {
 	if s.opts.Control == nil {
 		return "", errNoControl
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stackPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), stackTimeout)
 	defer cancel()
 	threads, err := s.opts.Control.Stacks(ctx, pid)
 	if err != nil {

@@ -120,7 +120,7 @@ func TestNoToken(t *testing.T) {
 func TestDiscreet(t *testing.T) {
 	m := newMonitor(t, Options{})
 	var seen []string
-	o := m.Discreet(observerFunc(func(r *asteri.Record) {
+	o := m.Redacting(observerFunc(func(r *asteri.Record) {
 		q := r.Request
 		seen = append(seen, fmt.Sprintf("%s %s %s %s %s", q.Target, q.Path, q.Query, q.Header.Get("Referer"), r.Header.Get("Location")))
 	}))

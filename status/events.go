@@ -12,17 +12,17 @@ import (
 	"github.com/asteri/asteri-loop/internal/system/awake"
 )
 
-// Bounds of streams of events.
+// Bounds of listeners.
 const (
-	// maxStreams is how many there may be of a kind and for one sort of clients:
+	// maxListeners is how many there may be of a kind and for one sort of clients:
 	// those with full access never find the places taken by others.
-	maxStreams = 32
+	maxListeners = 32
 	// eventPeriod is the time between two snapshots.
 	eventPeriod = time.Second
 )
 
-// stream is a client that takes events until it leaves.
-type stream struct {
+// listener is a client that takes events until it leaves.
+type listener struct {
 	x      asteri.Exchange
 	access access
 	query  *logQuery     // of a tail
@@ -44,7 +44,7 @@ type pageView struct {
 
 // send writes a frame, then calls wrote, unless the client is slow: it then misses
 // this frame, and what waits for it stays within the bound.
-func (st *stream) send(frame []byte, wrote func()) {
+func (st *listener) send(frame []byte, wrote func()) {
 	if !st.posted.CompareAndSwap(false, true) {
 		return
 	}
@@ -73,26 +73,26 @@ func (st *stream) send(frame []byte, wrote func()) {
 }
 
 // silent is for how long nothing was sent.
-func (st *stream) silent() time.Duration { return awake.Now() - time.Duration(st.sentAt.Load()) }
+func (st *listener) silent() time.Duration { return awake.Now() - time.Duration(st.sentAt.Load()) }
 
-// streams are the listeners of one kind. A goroutine serves them all, which is there
+// listeners are those of one kind. A goroutine serves them all, which is there
 // only while they are.
-type streams struct {
+type listeners struct {
 	period  time.Duration
-	publish func([]*stream)
+	publish func([]*listener)
 
 	mu      sync.Mutex
-	all     []*stream
+	all     []*listener
 	serving bool
 	ended   bool
 }
 
-func newStreams(period time.Duration, publish func([]*stream)) *streams {
-	return &streams{period: period, publish: publish}
+func newListeners(period time.Duration, publish func([]*listener)) *listeners {
+	return &listeners{period: period, publish: publish}
 }
 
-// open begins a stream, or answers that there are too many.
-func (l *streams) open(v *visit, st *stream) {
+// open begins to tell a client, or answers that there are too many.
+func (l *listeners) open(v *visit, st *listener) {
 	if !l.add(st) {
 		h := head(plainText)
 		h.Add("Retry-After", "5")
@@ -120,7 +120,7 @@ func (l *streams) open(v *visit, st *stream) {
 	}
 }
 
-func (l *streams) add(st *stream) bool {
+func (l *listeners) add(st *listener) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep()
@@ -130,7 +130,7 @@ func (l *streams) add(st *stream) bool {
 			same++
 		}
 	}
-	if l.ended || same >= maxStreams {
+	if l.ended || same >= maxListeners {
 		return false
 	}
 	l.all = append(l.all, st)
@@ -142,11 +142,11 @@ func (l *streams) add(st *stream) bool {
 }
 
 // sweep forgets those that have gone.
-func (l *streams) sweep() {
-	l.all = slices.DeleteFunc(l.all, func(st *stream) bool { return st.gone.Load() })
+func (l *listeners) sweep() {
+	l.all = slices.DeleteFunc(l.all, func(st *listener) bool { return st.gone.Load() })
 }
 
-func (l *streams) serve() {
+func (l *listeners) serve() {
 	tick := time.NewTicker(l.period)
 	defer tick.Stop()
 	for {
@@ -165,7 +165,7 @@ func (l *streams) serve() {
 }
 
 // end ends all streams, and those that come later at once.
-func (l *streams) end() {
+func (l *listeners) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = true
@@ -182,7 +182,7 @@ func (s *Monitor) listen(v *visit) {
 		respond(v, http.StatusRequestURITooLong, plainText, "the query is malformed or too long\n")
 		return
 	}
-	st := &stream{x: v.Exchange, access: v.access}
+	st := &listener{x: v.Exchange, access: v.access}
 	if q.Get("as") == "html" {
 		st.page = &pageView{lang: languageOf(v.r, q)}
 	}
@@ -190,7 +190,7 @@ func (s *Monitor) listen(v *visit) {
 }
 
 // publish gives each listener the present snapshot, the first time with the history.
-func (s *Monitor) publish(all []*stream) {
+func (s *Monitor) publish(all []*listener) {
 	sn := s.snapshot()
 	p := pages{s, sn, make(map[view][]section)}
 	var made [2][2][]byte

@@ -103,7 +103,7 @@ func TestSlowReaders(t *testing.T) {
 		}
 		in = append(in, x)
 	}
-	if len(in) != maxStreams || refused != 1000-maxStreams {
+	if len(in) != maxListeners || refused != 1000-maxListeners {
 		t.Errorf("%d are in, %d refused", len(in), refused)
 	}
 	const bound = 64<<10 + 40<<10 // the low-water mark, and one frame beyond it

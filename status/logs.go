@@ -134,12 +134,12 @@ func (s *Monitor) tail(v *visit) {
 	if had, err := strconv.ParseUint(string(v.r.Header.Get("Last-Event-ID")), 10, 64); err == nil {
 		q.after = had
 	}
-	st := &stream{x: v.Exchange, access: full, query: &q}
+	st := &listener{x: v.Exchange, access: full, query: &q}
 	s.tails.open(v, st)
 }
 
 // publishLog gives listeners what is new to them.
-func (s *Monitor) publishLog(all []*stream) {
+func (s *Monitor) publishLog(all []*listener) {
 	for _, st := range all {
 		if st.posted.Load() {
 			continue // and what it has is not known yet

@@ -21,9 +21,9 @@ type collector struct {
 	known     atomic.Pointer[Report] // the last document
 }
 
-// documentPatience is how long a scrape waits for a new document. On a machine that is
+// documentTimeout is how long a scrape waits for a new document. On a machine that is
 // overloaded it makes do with the one before.
-const documentPatience = 30 * time.Millisecond
+const documentTimeout = 30 * time.Millisecond
 
 func (c *collector) document() *Report {
 	fresh := make(chan *Report, 1)
@@ -38,7 +38,7 @@ func (c *collector) document() *Report {
 	select {
 	case doc := <-fresh:
 		return doc
-	case <-time.After(documentPatience):
+	case <-time.After(documentTimeout):
 		return c.known.Load()
 	}
 }
@@ -52,7 +52,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	s := sink(out)
+	s := collected(out)
 	doc := c.document()
 	measures := c.monitor.opts.Measures()
 	s.exchanges(c.monitor.counts.Snapshot())
@@ -66,10 +66,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s.oldNames(doc)
 }
 
-// sink takes metrics.
-type sink chan<- prometheus.Metric
+// collected takes metrics.
+type collected chan<- prometheus.Metric
 
-func (s sink) add(m *metric, value float64, labels ...string) {
+func (s collected) add(m *metric, value float64, labels ...string) {
 	kind := prometheus.GaugeValue
 	if m.Type == typeCounter {
 		kind = prometheus.CounterValue
@@ -80,7 +80,7 @@ func (s sink) add(m *metric, value float64, labels ...string) {
 	s <- prometheus.MustNewConstMetric(m.desc, kind, value, labels...)
 }
 
-func (s sink) each(m *metric, counts map[string]uint64, labels ...string) {
+func (s collected) each(m *metric, counts map[string]uint64, labels ...string) {
 	for name, n := range counts {
 		s.add(m, float64(n), append(labels[:len(labels):len(labels)], name)...)
 	}
@@ -134,13 +134,13 @@ func addNative(hist *dto.Histogram, d *stats.Distribution) {
 	}
 }
 
-func (s sink) distribution(m *metric, d *stats.Distribution, labels []string) {
+func (s collected) distribution(m *metric, d *stats.Distribution, labels []string) {
 	if d.Count > 0 {
 		s <- &distribution{m, prometheus.MakeLabelPairs(m.desc, labels), d}
 	}
 }
 
-func (s sink) exchanges(all *stats.Snapshot) {
+func (s collected) exchanges(all *stats.Snapshot) {
 	type place struct{ app, model, protocol string }
 	bytes := make(map[place][3]uint64)
 	for _, t := range all.Totals {
@@ -180,7 +180,7 @@ func class(digit int) string {
 	return strconv.Itoa(digit) + "xx"
 }
 
-func (s sink) connections(doc *Report, m *Measures) {
+func (s collected) connections(doc *Report, m *Measures) {
 	for _, p := range m.Engine.Protocols {
 		name, state := p.Protocol, "open"
 		if name == "" {
@@ -211,7 +211,7 @@ func (s sink) connections(doc *Report, m *Measures) {
 	s.add(mBufferBudget, float64(m.BufferBudget))
 }
 
-func (s sink) loops(doc *Report) {
+func (s collected) loops(doc *Report) {
 	for _, l := range doc.Loops {
 		id := strconv.Itoa(l.ID)
 		s.add(mAccepted, float64(l.Accepted), id)
@@ -225,7 +225,7 @@ func (s sink) loops(doc *Report) {
 
 func oneIf(is bool) float64 { return float64(index(is)) }
 
-func (s sink) webSockets(doc *Report) {
+func (s collected) webSockets(doc *Report) {
 	w := doc.WebSockets
 	if w == nil {
 		w = new(WebSockets)
@@ -241,7 +241,7 @@ func (s sink) webSockets(doc *Report) {
 	s.add(mSocketsDeserted, float64(w.NotAnswered), "not_answered")
 }
 
-func (s sink) pools(doc *Report, m *Measures) {
+func (s collected) pools(doc *Report, m *Measures) {
 	for _, p := range m.Pools {
 		s.add(mQueueLength, float64(p.Queued), p.App)
 		s.add(mQueueCapacity, float64(p.QueueSize), p.App)
@@ -262,7 +262,7 @@ func (s sink) pools(doc *Report, m *Measures) {
 // that an alert sees it.
 var workerStates = []string{"STARTING", "IDLE", "BUSY", "DRAINING", "RESTARTING"}
 
-func (s sink) workers(doc *Report) {
+func (s collected) workers(doc *Report) {
 	type place struct{ app, model string }
 	inState := make(map[place]map[string]int)
 	for _, w := range doc.Workers {
@@ -293,7 +293,7 @@ func (s sink) workers(doc *Report) {
 	}
 }
 
-func (s sink) server(doc *Report, m *Measures) {
+func (s collected) server(doc *Report, m *Measures) {
 	s.add(mReady, oneIf(doc.Ready))
 	for _, c := range doc.Certificates {
 		s.add(mCertificate, float64(c.NotAfter.Unix()), c.Name)
@@ -313,7 +313,7 @@ func (s sink) server(doc *Report, m *Measures) {
 }
 
 // oldNames adds what Asteri 3 calls by names of its own.
-func (s sink) oldNames(doc *Report) {
+func (s collected) oldNames(doc *Report) {
 	working := 0
 	for _, w := range doc.Workers {
 		if w.State == "IDLE" || w.State == "BUSY" {
@@ -335,7 +335,7 @@ var flavors = map[asteri.Proto]string{asteri.HTTP10: "1.0", asteri.HTTP11: "1.1"
 
 // otel adds durations in milliseconds, under the names of Asteri 3 for what it knew
 // of OpenTelemetry's conventions. It counts for all applications together.
-func (s sink) otel(all *stats.Snapshot) {
+func (s collected) otel(all *stats.Snapshot) {
 	type place struct{ method, class, flavor string }
 	sums := make(map[place]*stats.Distribution)
 	for _, t := range all.Totals {

@@ -23,9 +23,9 @@ type probe struct {
 	lag     time.Duration
 }
 
-// probePatience is how long a document waits for loops. One that does not come to
+// probeTimeout is how long a document waits for loops. One that does not come to
 // answer is shown as it is.
-const probePatience = 100 * time.Millisecond
+const probeTimeout = 100 * time.Millisecond
 
 // visit runs look on every loop that comes to it in time, and returns the lag of all,
 // in seconds. A loop that has not come to the last question is not asked again.
@@ -53,7 +53,7 @@ func (p *probes) visit(look func(home asteri.Executor)) []float64 {
 	}
 	p.mu.Unlock()
 
-	deadline := time.NewTimer(probePatience)
+	deadline := time.NewTimer(probeTimeout)
 	defer deadline.Stop()
 	for _, o := range asked {
 		select {

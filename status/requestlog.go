@@ -28,7 +28,7 @@ const sourceAccess = "access"
 // when somebody asks.
 type requestLog struct {
 	format *accesslog.Format
-	hushed func(*asteri.Record) *asteri.Record // what may be shown of a record
+	redact func(*asteri.Record) *asteri.Record // what may be shown of a record
 	paces  *perhome.Values[requestPace]
 
 	watchedUntil atomic.Int64 // by the clock of deadlines
@@ -65,14 +65,14 @@ const (
 )
 
 // newRequestLog returns the log of exchanges with these homes, of which it keeps what
-// hushed returns.
-func newRequestLog(homes []asteri.Executor, hushed func(*asteri.Record) *asteri.Record) *requestLog {
+// redact returns.
+func newRequestLog(homes []asteri.Executor, redact func(*asteri.Record) *asteri.Record) *requestLog {
 	format, err := accesslog.Compile(accesslog.JSON, accesslog.Options{})
 	if err != nil { // its own name for its own format
 		panic(err)
 	}
 	paces := perhome.New(homes, func(asteri.Executor) *requestPace { return new(requestPace) })
-	return &requestLog{format: format, hushed: hushed, paces: paces, log: NewLog()}
+	return &requestLog{format: format, redact: redact, paces: paces, log: NewLog()}
 }
 
 // add keeps the line of a request, if it is its turn. It runs on the request's home.
@@ -105,7 +105,7 @@ func (l *requestLog) addAt(p *requestPace, r *asteri.Record) {
 		p.leftOut++
 		return
 	}
-	line := l.format.Append(make([]byte, 0, 512), l.hushed(r), received.Add(r.Duration))
+	line := l.format.Append(make([]byte, 0, 512), l.redact(r), received.Add(r.Duration))
 	if p.leftOut > 0 {
 		line = appendMember(line, "left_out", p.leftOut)
 		p.leftOut = 0

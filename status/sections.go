@@ -147,7 +147,7 @@ type pages struct {
 
 // frame returns the sections that have changed since those in had, and what the
 // listener has afterwards. It returns nil if none has, or cannot be made.
-func (p *pages) frame(st *stream) (frame []byte, have []section) {
+func (p *pages) frame(st *listener) (frame []byte, have []section) {
 	key := view{Lang: st.page.lang, Full: st.access == full}
 	all, ok := p.made[key]
 	if !ok {

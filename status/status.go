@@ -104,8 +104,8 @@ type Monitor struct {
 	samples  *sampler
 	work     *jobs.Pool // what loops must not wait for
 	stacks   *jobs.Pool // what may take seconds
-	events   *streams
-	tails    *streams
+	events   *listeners
+	tails    *listeners
 	// requests are in the access log's words.
 	requests *requestLog
 
@@ -122,11 +122,11 @@ func New(o Options) *Monitor {
 		work: jobs.NewPool(2), stacks: jobs.NewPool(2),
 		samples: newSampler(counts), flights: newFlights(o.Homes),
 	}
-	s.requests = newRequestLog(o.Homes, s.hushed)
+	s.requests = newRequestLog(o.Homes, s.redact)
 	s.loops.homes = o.Homes
 	s.attempts.start = time.Now()
-	s.events = newStreams(eventPeriod, s.publish)
-	s.tails = newStreams(tailPeriod, s.publishLog)
+	s.events = newListeners(eventPeriod, s.publish)
+	s.tails = newListeners(tailPeriod, s.publishLog)
 	s.routes = s.table()
 	for path := range s.routes {
 		s.lengths |= lengthBit(len(path))

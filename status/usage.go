@@ -30,8 +30,8 @@ type used struct {
 }
 
 const (
-	// usagePatience is how long a document waits for a round.
-	usagePatience = 100 * time.Millisecond
+	// usageTimeout is how long a document waits for a round.
+	usageTimeout = 100 * time.Millisecond
 	// shareOver is the least time over which shares of processors are computed:
 	// the system counts in steps of 10 ms.
 	shareOver = 900 * time.Millisecond
@@ -49,7 +49,7 @@ func (u *usage) fill(doc *Report) {
 	}
 	select {
 	case <-u.refresh(pids):
-	case <-time.After(usagePatience):
+	case <-time.After(usageTimeout):
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

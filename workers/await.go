@@ -48,7 +48,7 @@ func (c *Call) Await(fn func()) error {
 		if lost {
 			c.logPanic("awaited function panicked after its client had gone", p)
 		}
-		c.wire.Home().Post(c.signal)
+		c.below.Home().Post(c.signal)
 		jobs.End()
 	})
 	c.mu.Lock()
@@ -88,7 +88,7 @@ func (c *Call) Block(fn func()) {
 			raised = p
 			co.resume()
 		}
-		if !c.wire.Home().Post(resume) {
+		if !c.below.Home().Post(resume) {
 			resume() // the executor has ended: the handler ends here, or never
 		}
 	})

@@ -29,7 +29,7 @@ import (
 // One goroutine may read the body while another writes the response. All other
 // methods are for the handler's own goroutine.
 type Call struct {
-	stream
+	blockingIO
 	x    asteri.Exchange
 	log  *slog.Logger
 	body io.Reader // the whole body, if it was read in advance
@@ -58,7 +58,7 @@ type Call struct {
 }
 
 func (c *Call) init(x asteri.Exchange, log *slog.Logger, co *coroutine) {
-	c.stream.init(x, co)
+	c.blockingIO.init(x, co)
 	c.x, c.log = x, log
 	x.SetTimeout(-1) // the model has its own
 }
@@ -165,7 +165,7 @@ func (c *Call) Read(p []byte) (int, error) {
 	if err := c.Continue(); err != nil {
 		return 0, err
 	}
-	return c.stream.Read(p)
+	return c.blockingIO.Read(p)
 }
 
 // Continue asks the client for the request body without waiting for it.
@@ -175,7 +175,7 @@ func (c *Call) Continue() error {
 	}
 	c.watch()
 	c.reading = true
-	return c.do(func() error { c.x.ReadBody((*sink)(&c.stream)); return nil })
+	return c.do(func() error { c.x.ReadBody((*sink)(&c.blockingIO)); return nil })
 }
 
 // Trailer returns the trailer fields of the request, once Read has returned
@@ -203,7 +203,7 @@ func (c *Call) Start(status int, h *asteri.Header) error {
 func (c *Call) Write(p []byte) (int, error) {
 	c.watch()
 	c.guard.turnAgain()
-	return c.stream.Write(p)
+	return c.blockingIO.Write(p)
 }
 
 // SendFile sends n bytes of f from offset off as response content. It takes over
@@ -264,7 +264,7 @@ func (c *Call) Abort(cause error) {
 		c.account()
 		c.x.Abort(cause)
 	}
-	if !c.wire.Post(abort) {
+	if !c.below.Post(abort) {
 		// The exchange is over. A protocol that counts the handlers of streams
 		// which its client has reset learns that this one is done.
 		c.x.Home().Post(abort)

@@ -12,7 +12,7 @@ import (
 // Conn is what remains of an exchange that was upgraded: the connection itself.
 // It is a net.Conn, with the waiting rules of the Call that it came from.
 type Conn struct {
-	stream
+	blockingIO
 	tunnel        asteri.Tunnel
 	local, remote net.Addr
 	once          sync.Once
@@ -34,11 +34,11 @@ func newConn(t asteri.Tunnel, c *Call) *Conn {
 // way to say so.
 type connSink Conn
 
-func (k *connSink) OnBody(p []byte)        { (*sink)(&k.stream).OnBody(p) }
-func (k *connSink) OnEnd(t *asteri.Header) { (*sink)(&k.stream).OnEnd(t) }
+func (k *connSink) OnBody(p []byte)        { (*sink)(&k.blockingIO).OnBody(p) }
+func (k *connSink) OnEnd(t *asteri.Header) { (*sink)(&k.blockingIO).OnEnd(t) }
 func (k *connSink) OnError(err error) {
-	(*sink)(&k.stream).OnError(err)
-	k.stream.fail(err)
+	(*sink)(&k.blockingIO).OnError(err)
+	k.blockingIO.fail(err)
 }
 
 // SetDeadline sets the read and the write deadline.

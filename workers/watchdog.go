@@ -153,7 +153,7 @@ func (c *Call) expire(where dump, attrs ...any) {
 		attrs = append(attrs, "stack", stack)
 	}
 	c.log.Error("request timed out", attrs...)
-	c.wire.Post(func() {
+	c.below.Post(func() {
 		c.account()
 		c.x.Abort(ErrTimeout)
 		c.cancelled(ErrTimeout)

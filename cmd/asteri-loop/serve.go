@@ -124,15 +124,15 @@ func (p *program) await(step func(ctx context.Context) error) (stop bool, err er
 		case sig := <-p.signals.c:
 			if stops(sig) && !stop {
 				p.logs.Info("Stopping: " + signalName(sig))
-				stop, late = true, time.After(stepPatience)
+				stop, late = true, time.After(stepTimeout)
 				cancel()
 			}
 		}
 	}
 }
 
-// stepPatience is what a step that is to be given up has for its end.
-const stepPatience = time.Second
+// stepTimeout is what a step that is to be given up has for its end.
+const stepTimeout = time.Second
 
 // check is --check-config.
 func (p *program) check() int {

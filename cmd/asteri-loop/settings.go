@@ -13,15 +13,11 @@ import (
 	"github.com/asteri/asteri-loop/workers/python"
 )
 
-// settings are those of a server, for what the user has said: most are in cfg.Server as
-// they are. What is here concerns several of its parts, the program, or the terminal.
+// settings are those of a server, for what the user has said: they are in cfg.Server as
+// they are. What is added here is the program's, the terminal's, or of its applications.
 func (p *program) settings(cfg *config.Config) (server.Config, error) {
 	c := cfg.Server
 	c.Version = version
-	c.Engine.MinWriteRate, c.Engine.WriteGrace = c.Timeouts.ResponseRate, c.Timeouts.RateGrace
-	if cfg.DisableMetrics {
-		c.Metrics.Path = "off"
-	}
 	l := &c.Logs
 	l.Logger, l.Recent, l.Lost = p.logs.Logger, p.logs.recent, p.logs.lost
 	l.Reopen = func() error { return p.logs.reopen(p.live.Load()) }

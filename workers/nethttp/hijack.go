@@ -29,12 +29,12 @@ type hijacked struct {
 	once  sync.Once     // of Close
 
 	mu              sync.Mutex
-	become          stream
+	become          transport
 	readBy, writeBy time.Time // deadlines set before
 }
 
-// stream is what a hijacked connection becomes.
-type stream interface {
+// transport is what a hijacked connection becomes.
+type transport interface {
 	Read(p []byte) (int, error)
 	Write(p []byte) (int, error)
 	SetReadDeadline(t time.Time) error
@@ -47,7 +47,7 @@ func newHijacked(w *response) *hijacked {
 
 // begin sends the head that the response holds.
 func (h *hijacked) begin() error {
-	var become stream = h.w.call
+	var become transport = h.w.call
 	if h.w.status == http.StatusSwitchingProtocols {
 		conn, err := h.w.call.Upgrade(asteri.UpgradeRaw, &h.w.fields)
 		if err != nil {

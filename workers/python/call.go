@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/workers/internal/spool"
@@ -27,8 +26,8 @@ type call struct {
 
 	ticket  dispatch.Ticket           // the dispatcher's
 	table   atomic.Pointer[callTable] // the link's that it is at; nil while it is at none
-	atLink                            // that link's
-	atHome                            // the home's
+	atLink  atLink                    // that link's
+	atHome  atHome                    // the home's
 	history history                   // for the observer
 }
 
@@ -68,7 +67,7 @@ func (p *Pool) ServeExchange(x asteri.Exchange) {
 	case p.wholeBodies.Load() || c.isShort():
 		c.collect()
 	default:
-		c.bodyKind = bodyStreamed
+		c.atHome.bodyKind = bodyStreamed
 		c.body = wire.Content{Stream: true, Length: c.req.ContentLength}
 		c.submit()
 	}
@@ -94,8 +93,8 @@ func (p *Pool) newCall(x asteri.Exchange) *call {
 // a call any more, neither the dispatcher nor a link, and if its exchange takes itself
 // back, no cancellation can come either.
 func (c *call) recycle() {
-	plain := c.over && c.table.Load() == nil && c.upgrade == nil && c.rawForm == nil && c.raw == nil &&
-		c.reply == nil && c.bodyLink == nil && c.buffer == nil && !c.abandoned
+	plain := c.atHome.over && c.table.Load() == nil && c.upgrade == nil && c.rawForm == nil && c.atHome.raw == nil &&
+		c.atHome.reply == nil && c.atHome.bodyLink == nil && c.atHome.buffer == nil && !c.atLink.abandoned
 	if x, ok := c.x.(asteri.Releaser); !plain || !ok || !x.Release() {
 		return
 	}
@@ -151,7 +150,7 @@ func (c *call) resubmit() { c.again(nil) }
 
 // again asks for another worker, on trial if t is not nil.
 func (c *call) again(t *dispatch.Trial) {
-	if c.over {
+	if c.atHome.over {
 		return
 	}
 	c.dropRaw()
@@ -166,7 +165,7 @@ func (c *call) again(t *dispatch.Trial) {
 
 // settled tells whether the worker is not needed any more: the exchange has its
 // answer, or the front has all of it.
-func (c *call) settled() bool { return c.over || c.reply != nil && c.reply.ended }
+func (c *call) settled() bool { return c.atHome.over || c.atHome.reply != nil && c.atHome.reply.ended }
 
 // repeatable tells whether the request may be sent a second time: it has not been
 // yet, doing it twice is as good as once (RFC 9110 section 9.2.2), and its body is
@@ -174,7 +173,7 @@ func (c *call) settled() bool { return c.over || c.reply != nil && c.reply.ended
 func (c *call) repeatable() bool {
 	switch c.req.Method {
 	case "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE":
-		return !c.retried && c.bodyLink == nil && !c.pool.config().NoRetry
+		return !c.atHome.retried && c.atHome.bodyLink == nil && !c.pool.config().NoRetry
 	}
 	return false
 }
@@ -183,13 +182,13 @@ func (c *call) repeatable() bool {
 // not: a client that has closed its sending side may still read.
 func (c *call) cancelled(cause error) {
 	hard := !errors.Is(cause, asteri.ErrHalfClosed)
-	if c.over {
+	if c.atHome.over {
 		if c.tunnels() && hard {
-			c.raw.ClientLeft(cause)
+			c.atHome.raw.ClientLeft(cause)
 		}
 		return
 	}
-	if c.bodyKind == bodyCollecting {
+	if c.atHome.bodyKind == bodyCollecting {
 		if hard {
 			c.abort(cause)
 		}
@@ -215,16 +214,16 @@ var errLeftQueue = &asteri.StatusError{
 
 // end says that the exchange has its outcome, and lets go of what the call held.
 func (c *call) end() {
-	c.over = true
+	c.atHome.over = true
 	c.dropRaw()
-	if c.buffer != nil {
-		c.buffer.Close()
+	if c.atHome.buffer != nil {
+		c.atHome.buffer.Close()
 	}
 }
 
 // abort ends the exchange without a clean end.
 func (c *call) abort(cause error) {
-	if !c.over {
+	if !c.atHome.over {
 		c.account()
 		c.end()
 		c.x.Abort(cause)
@@ -237,7 +236,7 @@ func (c *call) refuse(err *asteri.StatusError) { c.abort(err) }
 // giveUp aborts the exchange because of the application's mistake, which the exchange
 // logs, and tells the worker that nobody wants the rest.
 func (c *call) giveUp(err error) {
-	if c.over {
+	if c.atHome.over {
 		return
 	}
 	if at := c.ticket.Room(); at != nil {
@@ -255,6 +254,3 @@ func (c *call) finish(trailer *asteri.Header) {
 	}
 	c.end()
 }
-
-// touched notes a sign of life of the call.
-func (c *call) touched(now time.Time) { c.lastFrame = now }

@@ -15,9 +15,9 @@ import (
 // collect reads the whole body before a worker sees the request, so that a slow
 // client never holds one.
 func (c *call) collect() {
-	c.bodyKind, c.body = bodyCollecting, wire.Content{}
+	c.atHome.bodyKind, c.body = bodyCollecting, wire.Content{}
 	s := &collector{call: c}
-	c.buffer = c.pool.spools.New(c.x, inlineBody, c.req.ContentLength, s.wrote)
+	c.atHome.buffer = c.pool.spools.New(c.x, inlineBody, c.req.ContentLength, s.wrote)
 	c.x.ReadBody(s)
 }
 
@@ -29,7 +29,7 @@ type collector struct {
 }
 
 func (s *collector) OnBody(p []byte) {
-	if !s.call.over && s.call.buffer.Append(p) {
+	if !s.call.atHome.over && s.call.atHome.buffer.Append(p) {
 		s.call.x.Consumed(len(p))
 	}
 }
@@ -58,27 +58,27 @@ func (s *collector) wrote(n int, err error) {
 
 func (s *collector) submitIfStored() {
 	c := s.call
-	if !s.ended || c.over || c.bodyKind != bodyCollecting || !c.buffer.Settled() {
+	if !s.ended || c.atHome.over || c.atHome.bodyKind != bodyCollecting || !c.atHome.buffer.Settled() {
 		return
 	}
-	c.bodyKind = bodyCollected
+	c.atHome.bodyKind = bodyCollected
 	c.history.submitted = time.Since(c.history.received)
-	c.body.Length = c.buffer.Size()
-	if c.buffer.Spilled() {
-		c.body.File, _ = c.buffer.File()
+	c.body.Length = c.atHome.buffer.Size()
+	if c.atHome.buffer.Spilled() {
+		c.body.File, _ = c.atHome.buffer.File()
 	} else {
-		c.body.Inline = c.buffer.Bytes()
+		c.body.Inline = c.atHome.buffer.Bytes()
 	}
 	c.submit()
 }
 
 // passBody sends the descriptor of a body in a file, from its start also if
-// another worker has read it.
-func (c *call) passBody(to *control.Socket) error {
+// another worker has read it. id is that of the call at the worker.
+func (c *call) passBody(to *control.Socket, id uint32) error {
 	if _, err := c.body.File.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return to.Pass(c.id, c.body.File.File)
+	return to.Pass(id, c.body.File.File)
 }
 
 // adapt makes the body fit for a worker of the other kind. Only a reload that
@@ -86,8 +86,8 @@ func (c *call) passBody(to *control.Socket) error {
 // worker was ready.
 func (c *call) adapt() {
 	switch {
-	case c.over:
-	case c.body.Stream && c.bodyLink == nil:
+	case c.atHome.over:
+	case c.body.Stream && c.atHome.bodyLink == nil:
 		c.collect()
 	default:
 		c.refuse(&asteri.StatusError{Code: http.StatusServiceUnavailable, Reason: "the application was reloaded under another model", RetryAfter: retryAfter})
@@ -96,34 +96,34 @@ func (c *call) adapt() {
 
 // streamBody begins to pass the body on as it comes.
 func (c *call) streamBody(to *link) {
-	if c.over || c.bodyLink != nil {
+	if c.atHome.over || c.atHome.bodyLink != nil {
 		return
 	}
-	c.bodyLink = to
-	c.x.ReadBody((*bodyStream)(c))
+	c.atHome.bodyLink = to
+	c.x.ReadBody((*bodySink)(c))
 }
 
-// bodyStream is the sink of a body that is streamed. The windows of the exchange
+// bodySink is the sink of a body that is streamed. The windows of the exchange
 // and of the worker are the same, so nothing is kept here.
-type bodyStream call
+type bodySink call
 
-func (s *bodyStream) OnBody(p []byte) {
-	s.held += len(p)
-	s.bodyLink.body((*call)(s), 0, p, s.home)
+func (s *bodySink) OnBody(p []byte) {
+	s.atHome.held += len(p)
+	s.atHome.bodyLink.body((*call)(s), 0, p, s.home)
 }
 
-func (s *bodyStream) OnEnd(*asteri.Header) {
-	s.bodyLink.body((*call)(s), wire.FlagEnd, nil, s.home)
+func (s *bodySink) OnEnd(*asteri.Header) {
+	s.atHome.bodyLink.body((*call)(s), wire.FlagEnd, nil, s.home)
 }
 
-func (s *bodyStream) OnError(error) {
-	s.bodyLink.body((*call)(s), wire.FlagError, nil, s.home)
+func (s *bodySink) OnError(error) {
+	s.atHome.bodyLink.body((*call)(s), wire.FlagError, nil, s.home)
 }
 
 // consumed is called when the application has read n bytes of a streamed body.
 func (c *call) consumed(n int) {
-	n = min(n, c.held)
-	c.held -= n
+	n = min(n, c.atHome.held)
+	c.atHome.held -= n
 	if n > 0 {
 		c.x.Consumed(n)
 	}

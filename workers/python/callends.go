@@ -36,7 +36,7 @@ func (c *call) workerLost(begun bool, how loss) {
 	case how.blamed:
 		c.refuse(&asteri.StatusError{Code: http.StatusBadGateway, Reason: "the worker died of this request"})
 	case c.repeatable():
-		c.retried = true
+		c.atHome.retried = true
 		c.pool.counts.retried.Add(1)
 		c.again(how.trial)
 	default:
@@ -48,7 +48,7 @@ var errWorkerLost = errors.New("the worker died in the middle of its response")
 
 // answer sends a whole response.
 func (c *call) answer(a *wire.Answer) {
-	if c.over || c.spoken() {
+	if c.atHome.over || c.spoken() {
 		return
 	}
 	c.account()
@@ -112,7 +112,7 @@ func (c *call) returned(log *slog.Logger, unanswered bool) {
 	case c.spoken() || c.settled():
 	case unanswered:
 		c.failed(log, wire.Failure{Message: "the application returned without a response"})
-	case c.reply != nil:
+	case c.atHome.reply != nil:
 		c.failed(log, wire.Failure{Message: "the application returned before the end of its response"})
 	}
 }

@@ -23,7 +23,7 @@ func (c *call) account() {
 	now := time.Since(c.history.received)
 	taken := time.Duration(c.history.taken.Load())
 	switch {
-	case c.bodyKind == bodyCollecting:
+	case c.atHome.bodyKind == bodyCollecting:
 		return // it has waited for its client
 	case taken == 0:
 		h.Queued = now - c.history.submitted

@@ -25,8 +25,8 @@ type reply struct {
 
 // start begins a response that comes in parts.
 func (c *call) start(from *link, h *wire.Head) {
-	if c.over || c.spoken() {
-		if c.raw != nil {
+	if c.atHome.over || c.spoken() {
+		if c.atHome.raw != nil {
 			from.cancel(c, true, c.home) // it is not to wait for its window
 		}
 		return
@@ -46,12 +46,12 @@ func (c *call) start(from *link, h *wire.Head) {
 	if from.worker.info.wholeBody {
 		c.x = c.pool.spools.Exchange(c.x, c.pool.config().ResponseSpoolMax, c.pool.log)
 	}
-	c.reply = &reply{call: c, link: from}
+	c.atHome.reply = &reply{call: c, link: from}
 }
 
 // inform sends an interim response.
 func (c *call) inform(h *wire.Head) {
-	if c.over || c.reply != nil {
+	if c.atHome.over || c.atHome.reply != nil {
 		return
 	}
 	err := h.Invalid
@@ -65,11 +65,11 @@ func (c *call) inform(h *wire.Head) {
 
 // data takes response bytes, which are valid until it returns.
 func (c *call) data(p []byte, end bool) {
-	if c.over || c.reply == nil {
+	if c.atHome.over || c.atHome.reply == nil {
 		return
 	}
 	if len(p) > 0 {
-		c.reply.write(p)
+		c.atHome.reply.write(p)
 	}
 	if end {
 		c.endResponse(nil)
@@ -101,7 +101,7 @@ func (r *reply) grant() {
 // onDrain is called when there is room in the exchange again.
 func (r *reply) onDrain() {
 	r.full = false
-	if !r.call.over {
+	if !r.call.atHome.over {
 		r.grant()
 	}
 }
@@ -109,7 +109,7 @@ func (r *reply) onDrain() {
 // file takes response bytes from a file: n from off on, or all that follow off if
 // n is -1. It takes over f.
 func (c *call) file(f *os.File, off, n int64, end bool) {
-	if c.over || c.reply == nil {
+	if c.atHome.over || c.atHome.reply == nil {
 		f.Close()
 		return
 	}
@@ -152,10 +152,10 @@ func (c *call) trailers(h *wire.Head) {
 
 // endResponse ends a response that came in parts.
 func (c *call) endResponse(trailer *asteri.Header) {
-	if c.over || c.reply == nil {
+	if c.atHome.over || c.atHome.reply == nil {
 		return
 	}
-	c.reply.ended = true
+	c.atHome.reply.ended = true
 	c.account()
 	c.finish(trailer)
 }

@@ -44,6 +44,9 @@ type atLink struct {
 	tookOver  bool  // the application has taken over the connection
 }
 
+// touched notes a sign of life of the call.
+func (k *atLink) touched(now time.Time) { k.lastFrame = now }
+
 func (t *callTable) init(capacity int) {
 	n := 16
 	for n < 2*(capacity+dispatch.MaxCredit) {
@@ -64,7 +67,7 @@ func (t *callTable) add(c *call, now time.Time) {
 		}
 	}
 	c.atLink = atLink{id: t.lastID, window: wire.ResponseWindow}
-	t.slots[c.id&mask] = c
+	t.slots[c.atLink.id&mask] = c
 	c.table.Store(t)
 	t.open++
 	if t.running < t.capacity {
@@ -75,7 +78,7 @@ func (t *callTable) add(c *call, now time.Time) {
 }
 
 func (t *callTable) start(c *call, now time.Time) {
-	c.started = now
+	c.atLink.started = now
 	c.isTaken(now)
 	t.running++
 }
@@ -83,7 +86,7 @@ func (t *callTable) start(c *call, now time.Time) {
 // get returns the call with an id, or nil.
 func (t *callTable) get(id uint32) *call {
 	c := t.slots[id&uint32(len(t.slots)-1)]
-	if c == nil || c.id != id {
+	if c == nil || c.atLink.id != id {
 		return nil
 	}
 	return c
@@ -95,13 +98,13 @@ func (t *callTable) has(c *call) bool { return c.table.Load() == t }
 
 // remove takes c out, and takes the next waiting call for started.
 func (t *callTable) remove(c *call, now time.Time) {
-	t.slots[c.id&uint32(len(t.slots)-1)] = nil
+	t.slots[c.atLink.id&uint32(len(t.slots)-1)] = nil
 	t.open--
-	if c.abandoned {
+	if c.atLink.abandoned {
 		t.abandoned--
 	}
 	c.table.Store(nil)
-	if c.started.IsZero() {
+	if c.atLink.started.IsZero() {
 		at := slices.Index(t.waiting, c)
 		t.waiting = slices.Delete(t.waiting, at, at+1)
 		return
@@ -120,7 +123,7 @@ func (t *callTable) all(dst []*call) []*call {
 			dst = append(dst, c)
 		}
 	}
-	slices.SortFunc(dst, func(a, b *call) int { return cmp.Compare(int32(a.id-t.lastID), int32(b.id-t.lastID)) })
+	slices.SortFunc(dst, func(a, b *call) int { return cmp.Compare(int32(a.atLink.id-t.lastID), int32(b.atLink.id-t.lastID)) })
 	return dst
 }
 

@@ -11,14 +11,16 @@ func LastCall(graceful time.Duration) time.Duration { return min(graceful/4, 500
 // lastCall sends away the clients of a worker that has drained for almost as long as it
 // may.
 func (s *supervisor) lastCall(w *worker, now time.Duration) {
-	if w.is(stateDraining) && !w.called && now >= w.lastCallAt() {
-		w.called = true
+	if w.is(stateDraining) && !w.supervised.called && now >= w.supervised.lastCallAt(w.cfg.GracefulTimeout) {
+		w.supervised.called = true
 		w.post((*link).cancelAll)
 	}
 }
 
 // lastCallAt is before killAt.
-func (w *worker) lastCallAt() time.Duration { return w.killAt - LastCall(w.cfg.GracefulTimeout) }
+func (s *supervised) lastCallAt(graceful time.Duration) time.Duration {
+	return s.killAt - LastCall(graceful)
+}
 
 // cancelAll tells the worker that all clients have left. A blocking application cannot be
 // told.

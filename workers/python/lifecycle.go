@@ -15,15 +15,15 @@ import (
 func (s *supervisor) onBootFailed(w *worker, err error) {
 	s.forget(w)
 	if w.is(stateKilled) {
-		s.pool.counts.exits.Add(w.cause)
+		s.pool.counts.exits.Add(w.supervised.cause)
 	} else {
 		s.pool.counts.exits.Add(process.BootFailed)
 	}
 	switch {
 	case s.stopping || w.is(stateKilled):
-	case s.reload != nil && w.generation == s.reload.generation:
+	case s.reload != nil && w.supervised.generation == s.reload.generation:
 		s.failReload(err)
-	case w.generation != s.generation:
+	case w.supervised.generation != s.generation:
 	case !s.everReady:
 		s.pool.firstReady(nil, err)
 		s.stop(0)
@@ -47,8 +47,8 @@ func (s *supervisor) onExited(w *worker) {
 		s.pool.counts.exits.Add(process.Finished)
 		w.log.Info("worker finished", "exit", exit.String(), "served", w.served.Load())
 	case w.is(stateKilled):
-		s.pool.counts.exits.Add(w.cause)
-		w.log.Warn("worker killed", lost.attrs("reason", w.killed, "served", w.served.Load())...)
+		s.pool.counts.exits.Add(w.supervised.cause)
+		w.log.Warn("worker killed", lost.attrs("reason", w.supervised.killed, "served", w.served.Load())...)
 	default:
 		s.pool.counts.exits.Add(process.Crashed)
 		w.log.Error("worker died", lost.attrs("exit", exit.String(), "served", w.served.Load())...)
@@ -56,12 +56,12 @@ func (s *supervisor) onExited(w *worker) {
 	wasReady := w.is(stateReady)
 	w.state.Store(int32(stateExited))
 	s.pool.dispatcher.Remove(&w.room)
-	if r := s.reload; r != nil && w.generation == r.generation {
+	if r := s.reload; r != nil && w.supervised.generation == r.generation {
 		s.failReload(&BootError{Phase: "start", Message: "a worker " + exit.String() + " right after it was ready"})
 		return
 	}
-	if wasReady && w.generation == s.generation {
-		if awake.Now()-w.readyAt > steadyAfter {
+	if wasReady && w.supervised.generation == s.generation {
+		if awake.Now()-w.supervised.readyAt > steadyAfter {
 			s.failures = 0
 		}
 		s.died("worker " + exit.String())
@@ -98,8 +98,8 @@ func backoff(failures int) time.Duration {
 // onLinkEnded gives a worker whose sockets have ended a moment to exit.
 func (s *supervisor) onLinkEnded(w *worker) {
 	s.pool.dispatcher.Remove(&w.room)
-	if w.is(stateReady) && w.killAt == 0 {
-		w.killAt = awake.Now() + process.ExitPatience
+	if w.is(stateReady) && w.supervised.killAt == 0 {
+		w.supervised.killAt = awake.Now() + process.ExitTimeout
 	}
 }
 
@@ -107,7 +107,7 @@ func (s *supervisor) onLinkEnded(w *worker) {
 func (s *supervisor) replace(w *worker, reason string) {
 	if w.is(stateReady) {
 		w.log.Warn("replacing worker", "reason", reason)
-		w.replaced = true
+		w.supervised.replaced = true
 		s.drain(w)
 	}
 }
@@ -115,8 +115,8 @@ func (s *supervisor) replace(w *worker, reason string) {
 // relieve has a worker replaced that could go on. It serves on until another is ready,
 // and for as long as none can be started, or too many others are on their way out.
 func (s *supervisor) relieve(w *worker, reason string) {
-	if w.is(stateReady) && !w.due {
-		w.due = true
+	if w.is(stateReady) && !w.supervised.due {
+		w.supervised.due = true
 		w.log.Info("worker is to be relieved", "reason", reason, "served", w.served.Load())
 	}
 }
@@ -124,7 +124,7 @@ func (s *supervisor) relieve(w *worker, reason string) {
 // relieveDue has successors started for workers that are due, as long as no more are on
 // their way out than are wanted.
 func (s *supervisor) relieveDue() {
-	leaving := func(w *worker) bool { return w.leaving && w.is(stateReady) }
+	leaving := func(w *worker) bool { return w.supervised.leaving && w.is(stateReady) }
 	room := s.wanted - len(s.draining())
 	for _, w := range s.workers {
 		if leaving(w) {
@@ -132,8 +132,8 @@ func (s *supervisor) relieveDue() {
 		}
 	}
 	for _, w := range s.workers {
-		if w.due && w.is(stateReady) && !w.leaving && room > 0 {
-			w.leaving = true
+		if w.supervised.due && w.is(stateReady) && !w.supervised.leaving && room > 0 {
+			w.supervised.leaving = true
 			room--
 		}
 	}
@@ -143,7 +143,7 @@ func (s *supervisor) relieveDue() {
 // wanted.
 func (s *supervisor) release() {
 	for _, w := range s.workers {
-		if w.leaving && w.is(stateReady) {
+		if w.supervised.leaving && w.is(stateReady) {
 			s.drain(w)
 		}
 	}
@@ -156,7 +156,7 @@ func (s *supervisor) drain(w *worker) {
 		s.kill(w, process.Stopped, "it is not wanted any more")
 	case stateReady:
 		w.state.Store(int32(stateDraining))
-		w.killAt = awake.Now() + w.cfg.GracefulTimeout
+		w.supervised.killAt = awake.Now() + w.cfg.GracefulTimeout
 		s.pool.dispatcher.Remove(&w.room)
 		w.post((*link).retire)
 	}
@@ -168,8 +168,8 @@ func (s *supervisor) kill(w *worker, why process.Cause, reason string) {
 	if !booting && !w.is(stateReady, stateDraining) {
 		return
 	}
-	w.cause, w.killed = why, reason
-	w.killAt = awake.Now() + unkillableAfter
+	w.supervised.cause, w.supervised.killed = why, reason
+	w.supervised.killAt = awake.Now() + unkillableAfter
 	w.state.Store(int32(stateKilled))
 	s.pool.dispatcher.Remove(&w.room)
 	if booting {
@@ -187,7 +187,7 @@ const unkillableAfter = 10 * time.Second
 func (s *supervisor) giveUp(w *worker) {
 	w.log.Error("worker cannot be killed")
 	s.forget(w)
-	if w.readyAt != 0 { // else there is no link
+	if w.supervised.readyAt != 0 { // else there is no link
 		w.post((*link).finish)
 	}
 }
@@ -205,7 +205,7 @@ func (s *supervisor) watch(now time.Duration) {
 	for _, w := range slices.Clone(s.workers) {
 		s.lastCall(w, now)
 		switch {
-		case w.killAt == 0 || now < w.killAt:
+		case w.supervised.killAt == 0 || now < w.supervised.killAt:
 		case w.is(stateKilled):
 			s.giveUp(w)
 		default:
@@ -228,7 +228,7 @@ func (s *supervisor) watch(now time.Duration) {
 func (s *supervisor) steady(now time.Duration) bool {
 	live := s.live(s.generation)
 	for _, w := range live {
-		if !w.is(stateReady) || now-w.readyAt < steadyAfter {
+		if !w.is(stateReady) || now-w.supervised.readyAt < steadyAfter {
 			return false
 		}
 	}

@@ -33,7 +33,7 @@ type linkEnd struct {
 
 // begins notes that something of a call's response has come.
 func (l *link) begins(c *call) {
-	c.begun = true
+	c.atLink.begun = true
 	if c.ticket.OnTrial() {
 		deliverAll(l.worker.pool.dispatcher.Acquit(&c.ticket), l.loop)
 	}
@@ -87,7 +87,7 @@ func (l *link) loseCalls() {
 	how := l.judge(lost)
 	for i, c := range lost {
 		l.calls.remove(c, l.loop.Now())
-		begun, how := c.begun, how[i]
+		begun, how := c.atLink.begun, how[i]
 		c.toHome(l.loop, func() { c.workerLost(begun, how) })
 	}
 }

@@ -210,13 +210,13 @@ func TestRecalledForWhatWasNotAsked(t *testing.T) {
 		c := all[0]
 		log := new(logtest.Text)
 		l.worker.log = log.Logger()
-		c.asked = what != "not asked"
-		ids := []uint32{c.id}
+		c.atLink.asked = what != "not asked"
+		ids := []uint32{c.atLink.id}
 		switch what {
 		case "begun":
-			feed(l, wiretest.Frame(wire.FrameStart, 0, int64(c.id), []any{200, []any{}}), 0)
+			feed(l, wiretest.Frame(wire.FrameStart, 0, int64(c.atLink.id), []any{200, []any{}}), 0)
 		case "twice":
-			ids = append(ids, c.id)
+			ids = append(ids, c.atLink.id)
 		}
 		l.onRecalled(ids)
 		if breach := strings.Contains(log.String(), "sent what it may not"); breach != (what != "asked") {

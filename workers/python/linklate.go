@@ -19,17 +19,17 @@ type lateCalls struct {
 	sweeping bool          // the timer runs that looks for them
 	lost     time.Duration // for how long this process had been stopped at the last look
 
-	recalling    bool // the worker was asked which of them it has begun with
-	asked        bool // for the worker's stacks, which have not come
-	suspended    bool // the worker gets no calls, and may have more if it heeds in time
-	patienceOver bool // it did not: it is replaced
+	recalling bool // the worker was asked which of them it has begun with
+	asked     bool // for the worker's stacks, which have not come
+	suspended bool // the worker gets no calls, and may have more if it heeds in time
+	graceOver bool // it did not: it is replaced
 }
 
 const (
-	// latePatience is how long a worker with late calls may take to tell where it is, and
+	// lateGrace is how long a worker with late calls may take to tell where it is, and
 	// to heed the exceptions that are raised in those calls. A second is what clearing up
 	// after one may take.
-	latePatience = time.Second
+	lateGrace = time.Second
 	// lateRecall is how long clients of late calls wait for their answer meanwhile.
 	lateRecall = 100 * time.Millisecond
 )
@@ -68,7 +68,7 @@ func (l *link) sweep() {
 func (l *link) overdue() (late []*call) {
 	now := l.loop.Now()
 	for _, c := range l.calls.slots {
-		if c != nil && !c.abandoned && l.isLate(c, now) {
+		if c != nil && !c.atLink.abandoned && l.isLate(c, now) {
 			late = append(late, c)
 		}
 	}
@@ -80,7 +80,7 @@ func (l *link) abandonLate() {
 	l.late.recalling = false
 	var ids []uint32
 	for _, c := range l.overdue() {
-		ids = append(ids, c.id)
+		ids = append(ids, c.atLink.id)
 		l.abandon(c, l.loop.Now())
 	}
 	if len(ids) == 0 {
@@ -92,7 +92,7 @@ func (l *link) abandonLate() {
 	l.worker.control.Interrupt(ids, fmt.Sprintf("the request took longer than --timeout, which is %v", l.worker.cfg.Timeout))
 	if !l.late.suspended {
 		l.late.suspended = true
-		l.conn.SetTimer(timerLate, latePatience)
+		l.conn.SetTimer(timerLate, lateGrace)
 	}
 }
 
@@ -105,8 +105,8 @@ func (l *link) forgive() {
 	}
 	l.late.lost += more
 	for _, c := range l.calls.slots {
-		if c != nil && !c.started.IsZero() {
-			c.started, c.lastFrame = c.started.Add(more), c.lastFrame.Add(more)
+		if c != nil && !c.atLink.started.IsZero() {
+			c.atLink.started, c.atLink.lastFrame = c.atLink.started.Add(more), c.atLink.lastFrame.Add(more)
 		}
 	}
 }
@@ -118,21 +118,21 @@ func (l *link) forgive() {
 func (l *link) isLate(c *call, now time.Time) bool {
 	limit := l.worker.cfg.Timeout
 	switch {
-	case c.started.IsZero() || c.tookOver:
+	case c.atLink.started.IsZero() || c.atLink.tookOver:
 		return false
-	case !c.begun:
-		return now.Sub(c.started) > limit
+	case !c.atLink.begun:
+		return now.Sub(c.atLink.started) > limit
 	}
-	return l.worker.info.wholeBody && c.window >= grantStep && now.Sub(c.lastFrame) > limit
+	return l.worker.info.wholeBody && c.atLink.window >= grantStep && now.Sub(c.atLink.lastFrame) > limit
 }
 
 func (l *link) abandon(c *call, now time.Time) {
-	c.abandoned = true
+	c.atLink.abandoned = true
 	l.calls.abandoned++
 	l.worker.pool.counts.timedOut.Add(1)
-	l.log.Error("request timed out", c.req.LogAttr(), slog.Duration("age", now.Sub(c.started).Round(time.Millisecond)))
+	l.log.Error("request timed out", c.req.LogAttr(), slog.Duration("age", now.Sub(c.atLink.started).Round(time.Millisecond)))
 	l.cancel(c, true, l.loop)
-	begun := c.begun
+	begun := c.atLink.begun
 	c.toHome(l.loop, func() { c.timedOut(begun) })
 }
 
@@ -141,7 +141,7 @@ func (l *link) unheeded() {
 	if !l.late.suspended || l.closed {
 		return
 	}
-	l.late.suspended, l.late.patienceOver = false, true
+	l.late.suspended, l.late.graceOver = false, true
 	l.worker.retire("a request took too long, and did not end when it was interrupted")
 	l.judgeLate()
 }
@@ -172,11 +172,11 @@ func (l *link) judgeLate() {
 		}
 		return
 	}
-	if !l.late.patienceOver {
+	if !l.late.graceOver {
 		return
 	}
 	for _, c := range l.calls.slots {
-		if c != nil && !c.abandoned && !c.started.IsZero() {
+		if c != nil && !c.atLink.abandoned && !c.atLink.started.IsZero() {
 			return
 		}
 	}

@@ -39,9 +39,9 @@ func (l *link) recall(n int) {
 func (l *link) ask(from []*call, n int) bool {
 	var ids []uint32
 	for _, c := range from {
-		if len(ids) < min(n, wire.MaxRecalled) && !c.begun && !c.body.Stream && !c.asked && !c.left {
-			c.asked = true
-			ids = append(ids, c.id)
+		if len(ids) < min(n, wire.MaxRecalled) && !c.atLink.begun && !c.body.Stream && !c.atLink.asked && !c.atLink.left {
+			c.atLink.asked = true
+			ids = append(ids, c.atLink.id)
 		}
 	}
 	if len(ids) > 0 {
@@ -82,7 +82,7 @@ func (l *link) onRecalled(ids []uint32) {
 	var back []*call
 	for _, id := range ids {
 		c := l.calls.get(id)
-		if c == nil || !c.asked || c.begun || c.informs > 0 {
+		if c == nil || !c.atLink.asked || c.atLink.begun || c.atLink.informs > 0 {
 			l.worker.linkEnded(wire.Violation(fmt.Sprintf("RECALLED for stream %d, which was not asked for or has begun", id)))
 			break
 		}

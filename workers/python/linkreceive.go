@@ -42,8 +42,8 @@ func (l *link) onFrame(h wire.FrameHeader, payload []byte) error {
 		}
 		return wire.Violation(fmt.Sprintf("frame of type %d for stream %d, which is not open", h.Kind, h.Stream))
 	}
-	c.touched(l.loop.Now())
-	if c.complete && h.Kind != wire.FrameWindow && h.Kind != wire.FrameDone {
+	c.atLink.touched(l.loop.Now())
+	if c.atLink.complete && h.Kind != wire.FrameWindow && h.Kind != wire.FrameDone {
 		return wire.Violation(fmt.Sprintf("frame of type %d for stream %d, whose response has ended", h.Kind, h.Stream))
 	}
 	switch h.Kind {
@@ -137,7 +137,7 @@ func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err err
 		return false, err
 	}
 	c := l.calls.get(uint32(stream))
-	if c == nil || int64(c.id) != stream || c.begun {
+	if c == nil || int64(c.atLink.id) != stream || c.atLink.begun {
 		return false, wire.Violation(fmt.Sprintf("answer for stream %d, which is not open", stream))
 	}
 	var a wire.Answer
@@ -145,12 +145,12 @@ func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err err
 	if err := l.in.Answer(&a, lingers); err != nil {
 		return false, err
 	}
-	if !c.started.IsZero() && c.started.Before(now) {
-		*took = min(*took, now.Sub(c.started))
+	if !c.atLink.started.IsZero() && c.atLink.started.Before(now) {
+		*took = min(*took, now.Sub(c.atLink.started))
 	}
 	l.begins(c)
-	c.touched(now)
-	c.complete = true
+	c.atLink.touched(now)
+	c.atLink.complete = true
 	if !lingers {
 		l.remove(c)
 	}
@@ -167,7 +167,7 @@ func (l *link) onStart(c *call, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if c.begun {
+	if c.atLink.begun {
 		return wire.Violation("a second START")
 	}
 	l.begins(c)
@@ -181,17 +181,17 @@ func (l *link) onInform(c *call, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if c.begun {
+	if c.atLink.begun {
 		return wire.Violation("INFORM after START")
 	}
 	// The first one beyond a bound ends the exchange, and the others are dropped.
 	limit := l.worker.cfg.ResponseHead
-	if c.informs > wire.MaxInforms || int(c.informed) > limit {
+	if c.atLink.informs > wire.MaxInforms || int(c.atLink.informed) > limit {
 		return nil
 	}
-	c.informs++
-	c.informed = int32(min(int(c.informed)+h.Size, math.MaxInt32))
-	if c.informs > wire.MaxInforms || int(c.informed) > limit {
+	c.atLink.informs++
+	c.atLink.informed = int32(min(int(c.atLink.informed)+h.Size, math.MaxInt32))
+	if c.atLink.informs > wire.MaxInforms || int(c.atLink.informed) > limit {
 		h.Invalid = wire.ErrInforms
 	}
 	*h = h.Clone()
@@ -204,10 +204,10 @@ func (l *link) onTrailers(c *call, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if !c.begun {
+	if !c.atLink.begun {
 		return wire.Violation("TRAILERS before START")
 	}
-	c.complete = true
+	c.atLink.complete = true
 	*h = h.Clone()
 	c.toHome(l.loop, func() { c.trailers(h) })
 	return nil
@@ -220,18 +220,18 @@ func (l *link) beginData(h wire.FrameHeader) error {
 	switch {
 	case c == nil:
 		return wire.Violation(fmt.Sprintf("DATA for stream %d, which is not open", h.Stream))
-	case !c.begun:
+	case !c.atLink.begun:
 		return wire.Violation("DATA before START")
-	case c.complete:
+	case c.atLink.complete:
 		return wire.Violation("DATA after the end of a response")
 	case h.Size == 0 && h.Flags&wire.FlagEnd == 0:
 		return wire.Violation("DATA of nothing")
 	}
-	c.complete = h.Flags&wire.FlagEnd != 0
-	if c.window -= h.Size; c.window < 0 {
+	c.atLink.complete = h.Flags&wire.FlagEnd != 0
+	if c.atLink.window -= h.Size; c.atLink.window < 0 {
 		return wire.Violation("more DATA than the window allows")
 	}
-	c.touched(l.loop.Now())
+	c.atLink.touched(l.loop.Now())
 	l.data = dataFrame{call: c, left: h.Size, end: h.Flags&wire.FlagEnd != 0}
 	if h.Size == 0 {
 		l.onDataBytes(nil)
@@ -252,15 +252,15 @@ func (l *link) onDataBytes(p []byte) {
 }
 
 func (l *link) onFile(c *call, payload []byte, end bool) error {
-	if !c.begun || c.filed {
+	if !c.atLink.begun || c.atLink.filed {
 		return wire.Violation("FILE before START, or a second one")
 	}
-	c.complete, c.filed = end, true
+	c.atLink.complete, c.atLink.filed = end, true
 	off, n, err := l.in.File(payload)
 	if err != nil {
 		return err
 	}
-	f, err := l.worker.control.File(c.id)
+	f, err := l.worker.control.File(c.atLink.id)
 	if err != nil {
 		return err
 	}
@@ -279,24 +279,24 @@ func (l *link) onDescriptor(stream uint32) {
 }
 
 func (l *link) onWindow(c *call, payload []byte) error {
-	n, err := wire.Window(payload, int(c.unread))
+	n, err := wire.Window(payload, int(c.atLink.unread))
 	if err != nil {
 		return err
 	}
-	c.unread -= int32(n)
+	c.atLink.unread -= int32(n)
 	c.toHome(l.loop, func() { c.consumed(n) })
 	return nil
 }
 
 // onDone frees the call's room.
 func (l *link) onDone(c *call) {
-	unanswered := !c.begun
+	unanswered := !c.atLink.begun
 	l.begins(c)
-	l.worker.control.Drop(c.id)
+	l.worker.control.Drop(c.atLink.id)
 	l.remove(c)
 	took := dispatch.UnknownTime // of one that was cancelled before it was started
-	if !c.started.IsZero() {
-		took = l.loop.Now().Sub(c.started)
+	if !c.atLink.started.IsZero() {
+		took = l.loop.Now().Sub(c.atLink.started)
 	}
 	l.release(1, took)
 	c.toHome(l.loop, func() { c.returned(l.log, unanswered) })
@@ -309,7 +309,7 @@ func (l *link) onFailure(c *call, h wire.FrameHeader, payload []byte) error {
 		return err
 	}
 	l.begins(c) // there is nothing to be tried again
-	c.complete = true
+	c.atLink.complete = true
 	if h.Kind == wire.FrameAbort && h.Flags&wire.FlagLeft != 0 {
 		c.toHome(l.loop, c.gaveUp)
 		return nil

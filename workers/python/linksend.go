@@ -60,7 +60,7 @@ func (l *link) send(c *call) {
 		}
 		content.Socket = true
 	}
-	l.requests.Add(c.id, l.form(c), content)
+	l.requests.Add(c.atLink.id, l.form(c), content)
 	if err := l.passBody(c); err != nil {
 		if raw != nil {
 			raw.Discard()
@@ -107,7 +107,7 @@ func (l *link) passBody(c *call) *asteri.StatusError {
 		return &asteri.StatusError{Code: http.StatusRequestHeaderFieldsTooLarge, Reason: "head is too large for a worker"}
 	}
 	if c.body.File != nil {
-		if err := c.passBody(l.worker.control); err != nil {
+		if err := c.passBody(l.worker.control, c.atLink.id); err != nil {
 			return &asteri.StatusError{Code: http.StatusInternalServerError, Reason: "request body was lost: " + err.Error()}
 		}
 	}
@@ -159,8 +159,8 @@ func (l *link) frame(kind wire.FrameType, flags uint8, stream uint32, payload []
 func (l *link) body(c *call, flags uint8, p []byte, from asteri.Executor) {
 	if from == asteri.Executor(l.loop) {
 		if l.calls.has(c) {
-			c.unread += int32(len(p))
-			l.frame(wire.FrameBody, flags, c.id, p)
+			c.atLink.unread += int32(len(p))
+			l.frame(wire.FrameBody, flags, c.atLink.id, p)
 		}
 		return
 	}
@@ -172,9 +172,9 @@ func (l *link) body(c *call, flags uint8, p []byte, from asteri.Executor) {
 func (l *link) grant(c *call, n int, from asteri.Executor) {
 	if from == asteri.Executor(l.loop) {
 		if l.calls.has(c) {
-			c.window += n
-			c.touched(l.loop.Now())
-			l.frame(wire.FrameGrant, 0, c.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
+			c.atLink.window += n
+			c.atLink.touched(l.loop.Now())
+			l.frame(wire.FrameGrant, 0, c.atLink.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
 		}
 		return
 	}
@@ -187,9 +187,9 @@ func (l *link) cancel(c *call, hard bool, from asteri.Executor) {
 		l.openInbox() // it may be there still
 		// A blocking application cannot be told of a client that may still
 		// read.
-		if l.calls.has(c) && !l.closed && !c.left && (hard || !l.worker.info.wholeBody) {
-			c.left = hard
-			l.worker.control.Cancel(c.id, hard)
+		if l.calls.has(c) && !l.closed && !c.atLink.left && (hard || !l.worker.info.wholeBody) {
+			c.atLink.left = hard
+			l.worker.control.Cancel(c.atLink.id, hard)
 		}
 		return
 	}

@@ -37,7 +37,7 @@ func (l *link) onMessages(payload []byte) error {
 
 // onItem handles a message, a piece of one, or the wish to close.
 func (l *link) onItem(s *socket) error {
-	if s.closing {
+	if s.atLink.closing {
 		return wire.Violation("more from a socket that the worker has closed")
 	}
 	var it wire.Item
@@ -48,14 +48,14 @@ func (l *link) onItem(s *socket) error {
 		l.onSocketClose(s, it.Code, it.Reason)
 		return nil
 	}
-	if s.window <= 0 {
+	if s.atLink.window <= 0 {
 		return wire.Violation("more messages than the window allows")
 	}
 	kind := websocket.Binary
 	if it.Text {
 		kind = websocket.Text
 	}
-	s.window -= cost(len(it.Data), it.Last)
+	s.atLink.window -= cost(len(it.Data), it.Last)
 	if s.home == asteri.Executor(l.loop) {
 		s.write(kind, it.Data, it.Last)
 		return nil
@@ -66,7 +66,7 @@ func (l *link) onItem(s *socket) error {
 }
 
 func (l *link) onSocketClose(s *socket, code int64, reason string) {
-	s.closing = true
+	s.atLink.closing = true
 	if code < 0 || code > 4999 {
 		code = int64(websocket.InternalError)
 	}
@@ -77,17 +77,17 @@ func (l *link) onSocketClose(s *socket, code int64, reason string) {
 func (l *link) onSocketFrame(s *socket, h wire.FrameHeader, payload []byte) error {
 	switch h.Kind {
 	case wire.FrameWindow:
-		n, err := wire.Window(payload, s.taking)
+		n, err := wire.Window(payload, s.atLink.taking)
 		if err != nil {
 			return err
 		}
-		s.taking -= n
+		s.atLink.taking -= n
 		s.toHome(func() { s.consumed(n) })
 	case wire.FrameAbort:
-		if s.closing {
+		if s.atLink.closing {
 			return wire.Violation("ABORT of a socket that the worker has closed")
 		}
-		s.closing = true
+		s.atLink.closing = true
 		what, err := l.in.Failure(payload)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (l *link) onSocketFrame(s *socket, h wire.FrameHeader, payload []byte) erro
 		s.toHome(func() { s.close(websocket.InternalError, "") })
 	case wire.FrameDone:
 		l.calls.removeSocket(s)
-		if s.counted {
+		if s.atLink.counted {
 			l.worker.pool.dispatcher.RemoveSocket(&l.worker.room)
 		}
 		s.toHome(func() { s.close(websocket.NormalClosure, "") })
@@ -147,7 +147,7 @@ func (l *link) message(s *socket, kind websocket.Kind, p []byte, from asteri.Exe
 	if l.closed {
 		return
 	}
-	s.taking += cost(len(p), true)
+	s.atLink.taking += cost(len(p), true)
 	text := kind == websocket.Text
 	for {
 		rest := l.messages.Piece(s.id, text, p)
@@ -201,7 +201,7 @@ func (l *link) grantSocket(s *socket, n int, from asteri.Executor) {
 		return
 	}
 	if l.calls.sockets[s.id] == s {
-		s.window += n
+		s.atLink.window += n
 		l.frame(wire.FrameGrant, 0, s.id, binary.LittleEndian.AppendUint32(nil, uint32(n)))
 	}
 }
@@ -223,7 +223,7 @@ func (l *link) loseSockets() {
 
 // onAccept makes an open socket of a call.
 func (l *link) onAccept(c *call, payload []byte) error {
-	if c.begun || c.upgrade == nil || !l.worker.info.sockets() {
+	if c.atLink.begun || c.upgrade == nil || !l.worker.info.sockets() {
 		return wire.Violation("ACCEPT for what is not a WebSocket, or is answered")
 	}
 	subprotocol, h, err := l.in.Accept(payload)
@@ -232,15 +232,15 @@ func (l *link) onAccept(c *call, payload []byte) error {
 	}
 	l.begins(c)
 	s := &socket{
-		link: l, id: c.id, home: c.home, about: c.req.LogAttr(),
-		socketAtLink: socketAtLink{window: wire.ResponseWindow},
-		socketAtHome: socketAtHome{retiring: l.retiring, crowded: l.crowded},
+		link: l, id: c.atLink.id, home: c.home, about: c.req.LogAttr(),
+		atLink: socketAtLink{window: wire.ResponseWindow},
+		atHome: socketAtHome{retiring: l.retiring, crowded: l.crowded},
 	}
 	l.remove(c)
 	l.calls.addSocket(s)
-	s.counted = l.worker.pool.dispatcher.AddSocket(&l.worker.room)
+	s.atLink.counted = l.worker.pool.dispatcher.AddSocket(&l.worker.room)
 	l.release(1, 0)
-	if !s.counted {
+	if !s.atLink.counted {
 		c.toHome(l.loop, func() {
 			c.refuseSocket()
 			s.lost()

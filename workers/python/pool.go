@@ -218,7 +218,7 @@ func Check(ctx context.Context, cfg Config) (Info, error) {
 	}
 	select {
 	case <-w.proc.Exited:
-	case <-time.After(process.ExitPatience):
+	case <-time.After(process.ExitTimeout):
 		w.proc.Kill()
 		<-w.proc.Exited
 	}

@@ -19,7 +19,7 @@ func (s *supervisor) finishReload() {
 	r := s.reload
 	ready := s.live(r.generation)
 	for _, w := range ready {
-		if !w.is(stateReady) || w.killAt != 0 { // its end is on its way, and ends the reload
+		if !w.is(stateReady) || w.supervised.killAt != 0 { // its end is on its way, and ends the reload
 			return
 		}
 	}
@@ -37,7 +37,7 @@ func (s *supervisor) finishReload() {
 		s.admit(w)
 	}
 	for _, w := range slices.Clone(s.workers) {
-		if w.generation != r.generation {
+		if w.supervised.generation != r.generation {
 			s.drain(w)
 		}
 	}
@@ -64,7 +64,7 @@ func (s *supervisor) startReload(cfg *Config, result chan error) {
 func (s *supervisor) lastGeneration() int {
 	n := s.generation
 	for _, w := range s.workers {
-		n = max(n, w.generation)
+		n = max(n, w.supervised.generation)
 	}
 	return n
 }

@@ -19,8 +19,8 @@ type socket struct {
 	// stay for long.
 	about slog.Attr
 
-	socketAtLink
-	socketAtHome
+	atLink socketAtLink
+	atHome socketAtHome
 }
 
 // socketAtLink is what the link knows of a socket.
@@ -53,9 +53,9 @@ var _ websocket.LateHandler = (*socket)(nil)
 // OnMessage passes a message to the worker. A peer whose messages the application
 // does not take has to wait.
 func (s *socket) OnMessage(c *websocket.Conn, kind websocket.Kind, p []byte) {
-	s.unread += len(p) + messageCost
-	c.Hold(s.unread)
-	if s.unread >= socketWindow {
+	s.atHome.unread += len(p) + messageCost
+	c.Hold(s.atHome.unread)
+	if s.atHome.unread >= socketWindow {
 		c.Pause()
 	}
 	s.link.message(s, kind, p, s.home)
@@ -63,14 +63,14 @@ func (s *socket) OnMessage(c *websocket.Conn, kind websocket.Kind, p []byte) {
 
 // OnBreach tells the worker that nothing more comes. It may still answer.
 func (s *socket) OnBreach(_ *websocket.Conn, e websocket.Closure) {
-	s.broken = true
+	s.atHome.broken = true
 	s.link.socketEnded(s, e, true, s.home)
 }
 
 // OnClose tells the worker.
 func (s *socket) OnClose(_ *websocket.Conn, e websocket.Closure) {
-	s.conn = nil
-	if !s.broken {
+	s.atHome.conn = nil
+	if !s.atHome.broken {
 		s.link.socketEnded(s, e, false, s.home)
 	}
 }
@@ -92,9 +92,9 @@ func (s *socket) toHome(fn func()) {
 
 // consumed is called when the application has taken messages of n bytes.
 func (s *socket) consumed(n int) {
-	s.unread = max(0, s.unread-n)
-	if s.conn != nil {
-		s.conn.Hold(s.unread)
+	s.atHome.unread = max(0, s.atHome.unread-n)
+	if s.atHome.conn != nil {
+		s.atHome.conn.Hold(s.atHome.unread)
 		s.resume()
 	}
 }
@@ -102,16 +102,16 @@ func (s *socket) consumed(n int) {
 // resume lets the peer send on, if its messages have been taken and those of others
 // too, which wait for the same worker.
 func (s *socket) resume() {
-	if s.conn != nil && !s.crowded && s.unread < socketWindow/2 {
-		s.conn.Resume()
+	if s.atHome.conn != nil && !s.atHome.crowded && s.atHome.unread < socketWindow/2 {
+		s.atHome.conn.Resume()
 	}
 }
 
 // crowd holds the peer back, or no longer.
 func (s *socket) crowd(on bool) {
-	s.crowded = on
-	if on && s.conn != nil {
-		s.conn.Pause()
+	s.atHome.crowded = on
+	if on && s.atHome.conn != nil {
+		s.atHome.conn.Pause()
 	}
 	s.resume()
 }
@@ -119,19 +119,19 @@ func (s *socket) crowd(on bool) {
 // write sends a message of the application, or a piece of one. The worker may send
 // on while the client reads.
 func (s *socket) write(kind websocket.Kind, p []byte, last bool) {
-	if s.conn == nil {
+	if s.atHome.conn == nil {
 		return
 	}
-	s.ungranted += cost(len(p), last)
-	queued, err := s.conn.WritePart(kind, p, last)
+	s.atHome.ungranted += cost(len(p), last)
+	queued, err := s.atHome.conn.WritePart(kind, p, last)
 	switch {
-	case err != nil || s.draining:
+	case err != nil || s.atHome.draining:
 	case queued < asteri.HighWater:
 		s.grant(grantStep)
 	default:
-		s.draining = true
-		s.conn.OnDrain(func() {
-			s.draining = false
+		s.atHome.draining = true
+		s.atHome.conn.OnDrain(func() {
+			s.atHome.draining = false
 			s.grant(1)
 		})
 	}
@@ -148,23 +148,23 @@ func cost(n int, last bool) int {
 
 // grant lets the worker send on, if that is by least bytes or more.
 func (s *socket) grant(least int) {
-	if s.ungranted >= least {
-		s.link.grantSocket(s, s.ungranted, s.home)
-		s.ungranted = 0
+	if s.atHome.ungranted >= least {
+		s.link.grantSocket(s, s.atHome.ungranted, s.home)
+		s.atHome.ungranted = 0
 	}
 }
 
 // close ends the connection as the application, or its end, wants it.
 func (s *socket) close(code websocket.Code, reason string) {
-	if s.conn != nil {
-		s.conn.Close(code, reason)
+	if s.atHome.conn != nil {
+		s.atHome.conn.Close(code, reason)
 	}
 }
 
 // drain has the connection closed because its worker is to end.
 func (s *socket) drain() {
-	s.retiring = true
-	if s.conn != nil {
-		s.conn.Drain(s.link.worker.cfg.WebSocket.Linger, s.link.worker.cfg.GracefulTimeout)
+	s.atHome.retiring = true
+	if s.atHome.conn != nil {
+		s.atHome.conn.Drain(s.link.worker.cfg.WebSocket.Linger, s.link.worker.cfg.GracefulTimeout)
 	}
 }

@@ -125,11 +125,11 @@ func (s *supervisor) period() time.Duration {
 	}
 	for _, w := range s.workers {
 		switch {
-		case w.killAt == 0:
-		case w.is(stateDraining) && !w.called:
-			p = min(p, max(w.lastCallAt()-awake.Now(), time.Millisecond))
+		case w.supervised.killAt == 0:
+		case w.is(stateDraining) && !w.supervised.called:
+			p = min(p, max(w.supervised.lastCallAt(w.cfg.GracefulTimeout)-awake.Now(), time.Millisecond))
 		default:
-			p = min(p, max(w.killAt-awake.Now(), time.Millisecond))
+			p = min(p, max(w.supervised.killAt-awake.Now(), time.Millisecond))
 		}
 	}
 	return p
@@ -158,7 +158,7 @@ func (s *supervisor) reconcile(now time.Duration) (over bool) {
 		}
 	case len(live) > s.wanted:
 		for _, w := range live[:len(live)-s.wanted] {
-			w.surplus = true
+			w.supervised.surplus = true
 			s.drain(w)
 		}
 	}
@@ -186,7 +186,7 @@ func anyStarting(all []*worker) bool {
 func (s *supervisor) live(generation int) []*worker {
 	var live []*worker
 	for _, w := range s.workers {
-		if w.generation == generation && w.is(stateStarting, stateReady) && !w.leaving {
+		if w.supervised.generation == generation && w.is(stateStarting, stateReady) && !w.supervised.leaving {
 			live = append(live, w)
 		}
 	}
@@ -202,7 +202,7 @@ func (w *worker) is(states ...workerState) bool {
 func (s *supervisor) draining() []*worker {
 	var draining []*worker
 	for _, w := range s.workers {
-		if w.is(stateDraining) && !w.surplus {
+		if w.is(stateDraining) && !w.supervised.surplus {
 			draining = append(draining, w)
 		}
 	}
@@ -213,7 +213,7 @@ func (s *supervisor) draining() []*worker {
 // are draining than workers are wanted: each costs as much memory as one that works. Reloads
 // and reliefs wait for those before them instead.
 func (s *supervisor) limitDraining() {
-	replaced := slices.DeleteFunc(s.draining(), func(w *worker) bool { return !w.replaced })
+	replaced := slices.DeleteFunc(s.draining(), func(w *worker) bool { return !w.supervised.replaced })
 	for len(replaced) > s.wanted {
 		s.kill(replaced[0], process.DrainTimeout, "too many workers are draining")
 		replaced = replaced[1:]
@@ -264,9 +264,9 @@ func (s *supervisor) onReady(w *worker) {
 		return
 	}
 	w.state.Store(int32(stateReady))
-	w.readyAt = awake.Now()
+	w.supervised.readyAt = awake.Now()
 	w.log.Info("worker ready", "model", w.info.Model, "python", w.info.Python)
-	if w.generation == s.generation { // else it takes calls when its reload is finished
+	if w.supervised.generation == s.generation { // else it takes calls when its reload is finished
 		s.admit(w)
 		s.everReady = true
 		s.pool.firstReady(&w.info, nil)
@@ -303,8 +303,8 @@ func (s *supervisor) stop(deadline time.Duration) {
 			continue
 		}
 		s.drain(w)
-		if w.killAt != 0 && deadline < w.killAt {
-			w.killAt = deadline
+		if w.supervised.killAt != 0 && deadline < w.supervised.killAt {
+			w.supervised.killAt = deadline
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (l *link) newRawSocket(c *call) (*takeover.Socket, error) {
 
 // lend passes the worker its end and the call's home the other one.
 func (l *link) lend(c *call, r *takeover.Socket) {
-	l.worker.control.PassFD(c.id, r.Lend())
+	l.worker.control.PassFD(c.atLink.id, r.Lend())
 	if l.raws == nil {
 		l.raws = make(map[*takeover.Socket]struct{})
 	}
@@ -113,7 +113,7 @@ func (l *lender) Taken(of takeover.Call, r *takeover.Socket) {
 		r.Uncount()
 	}
 	if c := (*call)(of.(*borrower)); l.calls.has(c) {
-		c.tookOver = true
+		c.atLink.tookOver = true
 	}
 }
 
@@ -152,24 +152,24 @@ func (b *borrower) GiveUp(err error) { (*call)(b).giveUp(err) }
 func (b *borrower) TakeBack() { (*call)(b).dropRaw() }
 
 func (c *call) borrow(r *takeover.Socket) {
-	if c.over {
+	if c.atHome.over {
 		r.Drop()
 		return
 	}
-	c.raw = r
+	c.atHome.raw = r
 }
 
 // dropRaw takes the socket back, unless the application has made it its answer.
 func (c *call) dropRaw() {
-	if c.raw != nil && !c.raw.Taken() {
-		c.raw.Drop()
-		c.raw = nil
+	if c.atHome.raw != nil && !c.atHome.raw.Taken() {
+		c.atHome.raw.Drop()
+		c.atHome.raw = nil
 	}
 }
 
 // spoken tells whether the application has answered on its socket. Then nothing
 // else that comes is the answer.
-func (c *call) spoken() bool { return c.raw != nil && c.raw.Spoken() }
+func (c *call) spoken() bool { return c.atHome.raw != nil && c.atHome.raw.Spoken() }
 
 // tunnels tells whether the application has taken the connection over.
-func (c *call) tunnels() bool { return c.raw != nil && c.raw.Taken() }
+func (c *call) tunnels() bool { return c.atHome.raw != nil && c.atHome.raw.Taken() }

@@ -120,14 +120,14 @@ func TestCallTable(t *testing.T) {
 	}
 	var ids []uint32
 	for _, c := range table.all(nil) {
-		ids = append(ids, c.id)
+		ids = append(ids, c.atLink.id)
 	}
 	if want := []uint32{1<<32 - 2, 1<<32 - 1, 1, 2, 3}; !reflect.DeepEqual(ids, want) {
 		t.Errorf("ids %v", ids)
 	}
 	started := func() (n int) {
 		for _, c := range calls {
-			if table.has(c) && !c.started.IsZero() {
+			if table.has(c) && !c.atLink.started.IsZero() {
 				n++
 			}
 		}
@@ -138,7 +138,7 @@ func TestCallTable(t *testing.T) {
 	}
 	table.remove(calls[3], now) // one that waits
 	table.remove(calls[0], now)
-	if started() != 2 || calls[2].started.IsZero() || table.open != 3 || len(table.waiting) != 1 {
+	if started() != 2 || calls[2].atLink.started.IsZero() || table.open != 3 || len(table.waiting) != 1 {
 		t.Errorf("%d run of %d open, %d wait", started(), table.open, len(table.waiting))
 	}
 	if table.get(0) != nil || table.get(77) != nil || table.get(1) != calls[2] || table.has(calls[0]) {
@@ -155,12 +155,12 @@ func TestCallTableSkipsOccupiedSlots(t *testing.T) {
 	for range 10 * len(table.slots) {
 		c := new(call)
 		table.add(c, time.Time{})
-		if c.id&uint32(len(table.slots)-1) == long.id&uint32(len(table.slots)-1) {
+		if c.atLink.id&uint32(len(table.slots)-1) == long.atLink.id&uint32(len(table.slots)-1) {
 			t.Fatal("two calls in one slot")
 		}
 		table.remove(c, time.Time{})
 	}
-	if table.get(long.id) != long {
+	if table.get(long.atLink.id) != long {
 		t.Error("the long call is lost")
 	}
 }

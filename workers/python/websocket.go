@@ -59,7 +59,7 @@ func (p *Pool) warnOfSockets() {
 
 // accept answers the opening handshake.
 func (c *call) accept(s *socket, subprotocol string, h *wire.Head) {
-	if c.over {
+	if c.atHome.over {
 		s.lost()
 		return
 	}
@@ -76,9 +76,9 @@ func (c *call) accept(s *socket, subprotocol string, h *wire.Head) {
 		return
 	}
 	c.end()
-	s.conn = conn
-	s.crowd(s.crowded)
-	if s.retiring {
+	s.atHome.conn = conn
+	s.crowd(s.atHome.crowded)
+	if s.atHome.retiring {
 		s.drain()
 	}
 }

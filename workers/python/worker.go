@@ -43,9 +43,9 @@ type worker struct {
 	term     uint64       // how many requests it serves until it is relieved; 0: any number
 	lastPong atomic.Int64 // by the clock of deadlines
 
-	room  dispatch.Room // the dispatcher's
-	state atomic.Int32  // workerState; the supervisor's, which others may read
-	supervised
+	room       dispatch.Room // the dispatcher's
+	state      atomic.Int32  // workerState; the supervisor's, which others may read
+	supervised supervised
 }
 
 // boot starts the process and waits until it is ready. It runs on a goroutine of
@@ -73,7 +73,7 @@ func (w *worker) boot() {
 	w.output.Wait(lastWords)
 	select {
 	case <-w.parted:
-	case <-time.After(process.ExitPatience): // the loop has ended, or hangs
+	case <-time.After(process.ExitTimeout): // the loop has ended, or hangs
 	}
 	w.pool.supervisor.post(func(s *supervisor) { s.onExited(w) })
 }
@@ -114,13 +114,13 @@ func (w *worker) bootFailed(err error) error {
 	case <-w.proc.Exited:
 		exit = &w.proc.Exit
 	case <-w.ctx.Done():
-	case <-time.After(process.ExitPatience):
+	case <-time.After(process.ExitTimeout):
 		// It has said why, or hangs.
 	}
 	w.proc.Kill()
 	<-w.proc.Exited
 	w.proc.Close()
-	return bootError(process.Explain(err, w.cfg.BootTimeout, exit, w.output.LastLines(process.ExitPatience)))
+	return bootError(process.Explain(err, w.cfg.BootTimeout, exit, w.output.LastLines(process.ExitTimeout)))
 }
 
 // lastWords is how long the output of a worker that has exited is read before that is

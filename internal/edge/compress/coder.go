@@ -64,7 +64,7 @@ type encoder interface {
 // coder is an encoder and what comes out of it.
 type coder struct {
 	encoder
-	pool    *coderPool
+	from    *coders
 	out     []byte
 	scratch []byte // for reading files; nil until needed
 }
@@ -77,9 +77,9 @@ func (s sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// coderPool keeps coders of one coding, until the garbage collector wants their
+// coders keeps coders of one coding, until the garbage collector wants their
 // memory.
-type coderPool struct {
+type coders struct {
 	coding accept.Coding
 	inline int // see inlineBytes
 	idle   sync.Pool
@@ -99,17 +99,17 @@ func inlineBytes(c Coding) int {
 	return 2 << 10
 }
 
-func newCoderPool(c Coding) (*coderPool, error) {
+func newCoders(c Coding) (*coders, error) {
 	if _, err := newEncoder(c); err != nil {
 		return nil, fmt.Errorf("compression: %w", err)
 	}
-	p := &coderPool{coding: c.Coding, inline: inlineBytes(c)}
+	p := &coders{coding: c.Coding, inline: inlineBytes(c)}
 	p.idle.New = func() any {
 		e, err := newEncoder(c)
 		if err != nil { // it went well before
 			panic(err)
 		}
-		return &coder{encoder: e, pool: p}
+		return &coder{encoder: e, from: p}
 	}
 	return p, nil
 }
@@ -128,7 +128,7 @@ func newEncoder(c Coding) (encoder, error) {
 }
 
 // get returns a coder at the start of its output.
-func (p *coderPool) get() *coder {
+func (p *coders) get() *coder {
 	c := p.idle.Get().(*coder)
 	c.Reset(sink{c})
 	return c
@@ -137,7 +137,7 @@ func (p *coderPool) get() *coder {
 // keptOutput bounds the buffer that an idle coder keeps.
 const keptOutput = 64 << 10
 
-func (p *coderPool) put(c *coder) {
+func (p *coders) put(c *coder) {
 	c.out = c.out[:0]
 	if cap(c.out) > keptOutput {
 		c.out = nil

@@ -35,21 +35,21 @@ type Options struct {
 	Types []string
 }
 
-// maxStreams bounds the responses that are being compressed: each has an encoder
+// maxBodies bounds the responses that are being compressed: each has an encoder
 // of one to two MiB. Those beyond it are sent as they are.
-const maxStreams = 256
+const maxBodies = 256
 
 // handler compresses the responses of next.
 type handler struct {
 	next      asteri.Handler
-	coders    []*coderPool
+	coders    []*coders
 	offer     []accept.Coding // the codings of coders, and identity
 	minLength int64
 	types     []string
 
-	streams atomic.Int64
-	idle    sync.Pool // of *exchange
-	pool    *jobs.Pool
+	bodies atomic.Int64
+	idle   sync.Pool // of *exchange
+	pool   *jobs.Pool
 }
 
 // New returns a handler that compresses the responses of next.
@@ -64,7 +64,7 @@ func New(next asteri.Handler, o Options) (asteri.Handler, error) {
 		return x
 	}
 	for _, c := range o.Codings {
-		p, err := newCoderPool(c)
+		p, err := newCoders(c)
 		if err != nil {
 			return nil, err
 		}
@@ -110,8 +110,8 @@ func (h *handler) coder(r *asteri.Request) *coder {
 	if best == accept.Identity {
 		return nil
 	}
-	if h.streams.Add(1) > maxStreams {
-		h.streams.Add(-1)
+	if h.bodies.Add(1) > maxBodies {
+		h.bodies.Add(-1)
 		return nil
 	}
 	for i, c := range h.offer {
@@ -124,6 +124,6 @@ func (h *handler) coder(r *asteri.Request) *coder {
 
 // release takes back an encoder that nobody uses any more.
 func (h *handler) release(c *coder) {
-	h.streams.Add(-1)
-	c.pool.put(c)
+	h.bodies.Add(-1)
+	c.from.put(c)
 }

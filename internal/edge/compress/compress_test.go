@@ -175,8 +175,8 @@ func TestContentArrivesWhole(t *testing.T) {
 					t.Errorf("%s, %s of %d: no trailer", coding, way, n)
 				}
 				e.Do(func() {}) // what was given back has been
-				if n := h.streams.Load(); n != 0 {
-					t.Errorf("%s, %s: %d streams are left", coding, way, n)
+				if n := h.bodies.Load(); n != 0 {
+					t.Errorf("%s, %s: %d bodies are left", coding, way, n)
 				}
 			}
 		}
@@ -304,8 +304,8 @@ func TestEventsAreSentAtOnce(t *testing.T) {
 			}
 		}
 		x.Cancel(asteri.ErrClientGone)
-		if n := h.streams.Load(); n != 0 {
-			t.Errorf("%s: %d streams are left", coding, n)
+		if n := h.bodies.Load(); n != 0 {
+			t.Errorf("%s: %d bodies are left", coding, n)
 		}
 	}
 }
@@ -355,8 +355,8 @@ func TestWrongLengths(t *testing.T) {
 		if !errors.As(err, &mistake) || !strings.Contains(mistake.Reason, c.want) || r.Err == nil {
 			t.Errorf("%s: handler got %v, client %v", name, err, r.Err)
 		}
-		if n := h.streams.Load(); n != 0 {
-			t.Errorf("%s: %d streams are left", name, n)
+		if n := h.bodies.Load(); n != 0 {
+			t.Errorf("%s: %d bodies are left", name, n)
 		}
 	}
 	e := exchangetest.NewExecutor(t)
@@ -443,7 +443,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	if r := x.Wait(); !errors.As(err, &mistake) || !errors.As(r.Err, &mistake) {
 		t.Errorf("handler got %v, client %v", err, r.Err)
 	}
-	exchangetest.Eventually(t, "the encoder is given back", func() bool { return h.streams.Load() == 0 })
+	exchangetest.Eventually(t, "the encoder is given back", func() bool { return h.bodies.Load() == 0 })
 	if n := x.Reserved(); n != 0 {
 		t.Errorf("%d bytes are counted still", n)
 	}
@@ -504,7 +504,7 @@ func TestBegunTwice(t *testing.T) {
 			t.Errorf("%s: handler got %v, client %v", name, err, r.Err)
 		}
 		<-f.closed
-		exchangetest.Eventually(t, "the encoder is given back", func() bool { return h.streams.Load() == 0 })
+		exchangetest.Eventually(t, "the encoder is given back", func() bool { return h.bodies.Load() == 0 })
 	}
 	for name, begin := range again {
 		content := text(1 << 20)
@@ -529,7 +529,7 @@ func TestClientGoesWhileAJobRuns(t *testing.T) {
 		x.Serve(h)
 		x.Cancel(asteri.ErrClientGone)
 	}
-	exchangetest.Eventually(t, "all encoders are given back", func() bool { return h.streams.Load() == 0 })
+	exchangetest.Eventually(t, "all encoders are given back", func() bool { return h.bodies.Load() == 0 })
 }
 
 func TestStreamsAreBounded(t *testing.T) {
@@ -541,7 +541,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	})
 	coded := 0
 	var all []*exchangetest.Exchange
-	for range maxStreams + 5 {
+	for range maxBodies + 5 {
 		x := exchangetest.New(t, e, request("GET", "Accept-Encoding: gzip"))
 		x.Serve(h)
 		all = append(all, x)
@@ -558,8 +558,8 @@ func TestStreamsAreBounded(t *testing.T) {
 			t.Error("no Vary where there was no encoder")
 		}
 	}
-	if coded != maxStreams || h.streams.Load() != 0 {
-		t.Errorf("%d were coded, %d are left", coded, h.streams.Load())
+	if coded != maxBodies || h.bodies.Load() != 0 {
+		t.Errorf("%d were coded, %d are left", coded, h.bodies.Load())
 	}
 }
 
@@ -574,8 +574,8 @@ func TestPanicGivesTheEncoderBack(t *testing.T) {
 		defer func() { _ = recover() }()
 		h.ServeExchange(x)
 	})
-	if n := h.streams.Load(); n != 0 {
-		t.Errorf("%d streams are left", n)
+	if n := h.bodies.Load(); n != 0 {
+		t.Errorf("%d bodies are left", n)
 	}
 }
 

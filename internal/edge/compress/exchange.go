@@ -19,12 +19,12 @@ type exchange struct {
 	serving bool // ServeExchange has not returned
 	over    bool // the handler has ended the exchange
 	kept    bool // the handler may hold on to it
-	stream  *stream
+	coded   *codedBody
 	begun   bool // the response, be it coded or not
 
 	onEnd     func(error) // cancelled, made once
 	onCancel  func(error) // the handler's
-	listening bool        // for cancellation, for it or for the stream
+	listening bool        // for cancellation, for it or for its body
 
 	posted atomic.Bool
 	closed atomic.Bool // over, for Post
@@ -37,12 +37,12 @@ var _ asteri.Releaser = (*exchange)(nil)
 func (x *exchange) served() {
 	switch {
 	case x.serving: // a panic, which is the session's to report
-		if x.stream != nil {
-			x.stream.drop()
+		if x.coded != nil {
+			x.coded.drop()
 		}
 	case !x.over:
-		if x.stream != nil {
-			x.stream.endTurn()
+		if x.coded != nil {
+			x.coded.endTurn()
 			x.listen()
 		}
 	case !x.kept && !x.listening && !x.posted.Load() && x.quiet():
@@ -51,7 +51,7 @@ func (x *exchange) served() {
 }
 
 // quiet tells whether nothing of the response is still on its way through here.
-func (x *exchange) quiet() bool { return x.stream == nil || x.stream.done() }
+func (x *exchange) quiet() bool { return x.coded == nil || x.coded.done() }
 
 // Release gives the exchange below back, if that lets itself be given back, and this one
 // with it. Nobody calls cancelled any more then.
@@ -66,7 +66,7 @@ func (x *exchange) Release() bool {
 
 // recycle has x, which nobody keeps, serve another request.
 func (x *exchange) recycle() {
-	x.Exchange, x.stream, x.onCancel = nil, nil, nil
+	x.Exchange, x.coded, x.onCancel = nil, nil, nil
 	x.begun, x.over, x.kept, x.listening = false, false, false, false
 	x.closed.Store(false)
 	x.header.Reset()
@@ -87,7 +87,7 @@ func (x *exchange) Start(status int, h *asteri.Header) error {
 	case verdict == varies:
 		h = vary(&x.header, h)
 	case verdict == encoded:
-		h = encode(&x.header, h, &k, c.pool.coding)
+		h = encode(&x.header, h, &k, c.from.coding)
 	case status == http.StatusNotModified:
 		h = revalidated(&x.header, h, x.Request(), k.etag)
 	}
@@ -103,7 +103,7 @@ func (x *exchange) Start(status int, h *asteri.Header) error {
 	case x.Request().Method == http.MethodHead: // content is dropped, whatever it is
 		x.handler.release(c)
 	default:
-		x.stream = newStream(x, c, k.length, isEventStream(k.contentType))
+		x.coded = newCodedBody(x, c, k.length, isEventStream(k.contentType))
 		if !x.serving {
 			x.listen()
 		}
@@ -144,7 +144,7 @@ func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
 		}
 		return x.ended(x.Exchange.Respond(status, h, body))
 	}
-	h = encode(&x.header, h, &k, c.pool.coding)
+	h = encode(&x.header, h, &k, c.from.coding)
 	switch {
 	case x.Request().Method == http.MethodHead:
 		x.handler.release(c)
@@ -152,7 +152,7 @@ func (x *exchange) Respond(status int, h *asteri.Header, body []byte) error {
 			return x.ended(err)
 		}
 		return x.ended(x.Exchange.Finish(nil))
-	case len(body) > c.pool.inline:
+	case len(body) > c.from.inline:
 		return x.respondLarge(status, h, body, c)
 	}
 	defer x.handler.release(c)
@@ -170,7 +170,7 @@ func (x *exchange) respondLarge(status int, h *asteri.Header, body []byte, c *co
 		return x.ended(err)
 	}
 	x.begun = true
-	x.stream = newStream(x, c, int64(len(body)), false)
+	x.coded = newCodedBody(x, c, int64(len(body)), false)
 	if _, err := x.Write(body); err != nil {
 		return err
 	}
@@ -180,8 +180,8 @@ func (x *exchange) respondLarge(status int, h *asteri.Header, body []byte, c *co
 // begunTwice ends the exchange of a handler that begins a response within another: the
 // exchange below says what is wrong.
 func (x *exchange) begunTwice() error {
-	if x.stream != nil {
-		x.stream.drop()
+	if x.coded != nil {
+		x.coded.drop()
 	}
 	return x.ended(x.Exchange.Start(http.StatusInternalServerError, nil))
 }
@@ -198,18 +198,18 @@ func (x *exchange) Write(p []byte) (queued int, err error) {
 	switch {
 	case x.over:
 		return 0, asteri.ErrClosed
-	case x.stream == nil:
+	case x.coded == nil:
 		return x.Exchange.Write(p)
 	}
 	if err := x.account(int64(len(p))); err != nil {
 		return 0, err
 	}
-	return x.stream.write(p)
+	return x.coded.write(p)
 }
 
 // SendFile takes a part of a file as response content.
 func (x *exchange) SendFile(f asteri.File, off, n int64) error {
-	if x.stream == nil && !x.over || f == nil || off < 0 || n < 0 {
+	if x.coded == nil && !x.over || f == nil || off < 0 || n < 0 {
 		return x.Exchange.SendFile(f, off, n) // which says what is wrong
 	}
 	err := asteri.ErrClosed
@@ -219,14 +219,14 @@ func (x *exchange) SendFile(f asteri.File, off, n int64) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	x.stream.sendFile(f, off, n)
+	x.coded.sendFile(f, off, n)
 	return nil
 }
 
 // account counts n bytes of content, and ends the exchange if they are more than
 // were announced: nobody below knows how many that were.
 func (x *exchange) account(n int64) error {
-	s := x.stream
+	s := x.coded
 	switch {
 	case s.left < 0:
 		return nil
@@ -244,16 +244,16 @@ func (x *exchange) Finish(trailer *asteri.Header) error {
 	switch {
 	case x.over:
 		return asteri.ErrClosed
-	case x.stream == nil:
+	case x.coded == nil:
 		_ = x.ended(nil)
 		return x.Exchange.Finish(trailer)
-	case x.stream.left > 0:
+	case x.coded.left > 0:
 		err := &asteri.ResponseError{Reason: "less content than the Content-Length"}
 		x.Abort(err)
 		return err
 	}
 	_ = x.ended(nil)
-	return x.stream.finish(trailer)
+	return x.coded.finish(trailer)
 }
 
 // Abort ends the exchange without a clean end.
@@ -262,8 +262,8 @@ func (x *exchange) Abort(cause error) {
 		return
 	}
 	_ = x.ended(nil)
-	if x.stream != nil {
-		x.stream.drop()
+	if x.coded != nil {
+		x.coded.drop()
 	}
 	x.Exchange.Abort(cause)
 }
@@ -273,10 +273,10 @@ func (x *exchange) OnDrain(fn func()) {
 	x.kept = true
 	switch {
 	case x.over:
-	case x.stream == nil:
+	case x.coded == nil:
 		x.Exchange.OnDrain(fn)
 	default:
-		x.stream.notify(fn)
+		x.coded.notify(fn)
 	}
 }
 
@@ -288,7 +288,7 @@ func (x *exchange) OnCancel(fn func(cause error)) {
 	x.Exchange.OnCancel(x.onEnd)
 }
 
-// listen makes sure that the stream hears of the exchange's end.
+// listen makes sure that the body hears of the exchange's end.
 func (x *exchange) listen() {
 	if !x.listening {
 		x.listening = true
@@ -297,7 +297,7 @@ func (x *exchange) listen() {
 }
 
 func (x *exchange) cancelled(cause error) {
-	if s := x.stream; s != nil && !errors.Is(cause, asteri.ErrHalfClosed) {
+	if s := x.coded; s != nil && !errors.Is(cause, asteri.ErrHalfClosed) {
 		s.drop()
 		if s.finished {
 			_ = x.Exchange.Finish(nil) // no job will do so

@@ -66,9 +66,9 @@ const (
 	// many are.
 	idleTimeout = 60 * time.Second
 	keptIdle    = 64
-	// patience is how long the server may take to ask for a body whose client
+	// continueTimeout is how long the server may take to ask for a body whose client
 	// waits to be asked for it (RFC 9110 section 10.1.1).
-	patience = time.Second
+	continueTimeout = time.Second
 	// copyBuffer is how much of a response is passed on at once.
 	copyBuffer = 32 << 10
 	// maxHead is the default of Options.MaxHead.
@@ -180,7 +180,7 @@ func (h *Handler) aim(target string) error {
 		MaxConnsPerHost:       h.options.MaxConns,
 		IdleConnTimeout:       idleTimeout,
 		TLSHandshakeTimeout:   dialTimeout,
-		ExpectContinueTimeout: patience,
+		ExpectContinueTimeout: continueTimeout,
 
 		MaxResponseHeaderBytes: h.options.MaxHead,
 	}

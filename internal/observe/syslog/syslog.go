@@ -25,8 +25,8 @@ const (
 )
 
 const (
-	// patience bounds a connection's making, and a write.
-	patience = time.Second
+	// ioTimeout bounds a connection's making, and a write.
+	ioTimeout = time.Second
 	// retryAfter is how long a daemon that cannot be reached is left alone.
 	retryAfter = time.Second
 	// maxMessage bounds a message in bytes; daemons cut longer ones.
@@ -52,12 +52,12 @@ type Writer struct {
 	opts Options
 	host string
 
-	mu     sync.Mutex
-	conn   net.Conn
-	local  bool // conn is a Unix socket
-	stream bool // messages on conn are to be ended
-	failed time.Time
-	packet []byte
+	mu        sync.Mutex
+	conn      net.Conn
+	local     bool // conn is a Unix socket
+	delimited bool // messages on conn are to be ended
+	failed    time.Time
+	packet    []byte
 }
 
 // New returns a writer. It does not connect yet.
@@ -105,7 +105,7 @@ func (w *Writer) try(line []byte) error {
 		return err
 	}
 	w.packet = w.message(w.packet[:0], line, time.Now())
-	err := w.conn.SetWriteDeadline(time.Now().Add(patience))
+	err := w.conn.SetWriteDeadline(time.Now().Add(ioTimeout))
 	if err == nil {
 		_, err = w.conn.Write(w.packet)
 	}
@@ -133,8 +133,8 @@ func (w *Writer) connect() (err error) {
 		networks = []string{"unixgram", "unix"}
 	}
 	for _, network := range networks {
-		if w.conn, err = net.DialTimeout(network, to.Address, patience); err == nil {
-			w.local, w.stream = network[0] == 'u' && network != "udp", network == "tcp" || network == "unix"
+		if w.conn, err = net.DialTimeout(network, to.Address, ioTimeout); err == nil {
+			w.local, w.delimited = network[0] == 'u' && network != "udp", network == "tcp" || network == "unix"
 			w.failed = time.Time{}
 			return nil
 		}
@@ -166,7 +166,7 @@ func (w *Writer) message(b, line []byte, now time.Time) []byte {
 	if len(b) > maxMessage {
 		b = append(b[:maxMessage-3], "..."...)
 	}
-	if w.stream {
+	if w.delimited {
 		b = append(b, '\n')
 	}
 	return b

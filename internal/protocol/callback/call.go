@@ -8,9 +8,9 @@ import (
 	"github.com/asteri/asteri-loop"
 )
 
-// Call is a call into a handler's code. It is a value, not a closure, because one
+// Invocation is a call into a handler's code. It is a value, not a closure, because one
 // is made for each piece of content.
-type Call struct {
+type Invocation struct {
 	// Kind says which of the fields count.
 	Kind    Kind
 	Sink    asteri.BodySink
@@ -35,7 +35,7 @@ const (
 
 // Do makes the call. crashed is called if it does not return. A goroutine that ends
 // goes on ending afterwards: whoever owns it sees to that.
-func (c *Call) Do(crashed func(*asteri.PanicError)) {
+func (c *Invocation) Do(crashed func(*asteri.PanicError)) {
 	returned := false
 	defer func() {
 		if !returned {

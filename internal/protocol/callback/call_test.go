@@ -23,7 +23,7 @@ func TestCalls(t *testing.T) {
 	trailer.Add("a", "b")
 	cause := errors.New("gone")
 	note := func(what string) { s.got = append(s.got, what) }
-	for _, c := range []callback.Call{
+	for _, c := range []callback.Invocation{
 		{Kind: callback.Body, Sink: s, P: []byte("x")},
 		{Kind: callback.End, Sink: s, Trailer: trailer},
 		{Kind: callback.Error, Sink: s, Err: cause},
@@ -44,7 +44,7 @@ func panics() { panic("mistake") }
 func TestPanic(t *testing.T) {
 	for name, run := range map[string]func(func(*asteri.PanicError)){
 		"Do": func(crashed func(*asteri.PanicError)) {
-			c := callback.Call{Kind: callback.Func, Fn: panics}
+			c := callback.Invocation{Kind: callback.Func, Fn: panics}
 			c.Do(crashed)
 		},
 		"Serve": func(crashed func(*asteri.PanicError)) {
@@ -65,7 +65,7 @@ func TestGoexit(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c := callback.Call{Kind: callback.Func, Fn: runtime.Goexit}
+		c := callback.Invocation{Kind: callback.Func, Fn: runtime.Goexit}
 		c.Do(func(err *asteri.PanicError) { got = err })
 		returned = true
 	}()
@@ -79,7 +79,7 @@ func TestNoAllocations(t *testing.T) {
 	x := new(crasher)
 	h := asteri.HandlerFunc(func(asteri.Exchange) {})
 	if n := testing.AllocsPerRun(100, func() {
-		c := callback.Call{Kind: callback.Func, Fn: nothing}
+		c := callback.Invocation{Kind: callback.Func, Fn: nothing}
 		c.Do(x.crashed)
 		callback.Serve(h, nil, x.crashed)
 	}); n != 0 {

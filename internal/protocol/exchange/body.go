@@ -19,7 +19,7 @@ type body struct {
 
 func (b *body) reset() {
 	b.received, b.trail = 0, nil
-	b.ended, b.told, b.closed, b.inCall, b.waking = false, false, false, false, false
+	b.ended, b.told, b.closed, b.inSink, b.waking = false, false, false, false, false
 	b.wait = Wait{}
 }
 
@@ -61,10 +61,10 @@ func (x *Exchange) ReadBody(sink asteri.BodySink) {
 	b := &x.body
 	switch {
 	case x.Over():
-		x.call(callback.Call{Kind: callback.Error, Sink: sink, Err: x.endCause()})
+		x.invoke(callback.Invocation{Kind: callback.Error, Sink: sink, Err: x.endCause()})
 		return
 	case b.sink != nil:
-		x.call(callback.Call{Kind: callback.Error, Sink: sink, Err: httpfield.Misuse("the body is being read already")})
+		x.invoke(callback.Invocation{Kind: callback.Error, Sink: sink, Err: httpfield.Misuse("the body is being read already")})
 		return
 	}
 	b.sink = sink

@@ -17,7 +17,7 @@
 //   - sends what the Exchange gives to its Wire. Queue is a send queue with all that a
 //     stream within windows of flow control needs, Section a header section;
 //   - calls CheckBody when a deadline that Wire.Await announced is due, and CheckHandler
-//     within Patience of an exchange that Serve has returned from, and when Channel.Watch
+//     within CheckWithin of an exchange that Serve has returned from, and when Channel.Watch
 //     has asked for it.
 //
 // An exchange that becomes a tunnel is over: Wire.Become gets the Tunnel, which is told
@@ -154,9 +154,9 @@ type Party interface {
 	Drained()
 	// Over tells whether it has ended: all is queued, or nothing will be.
 	Over() bool
-	// Patience returns within which time CheckHandler is to be called; 0 for not at
+	// CheckWithin returns within which time CheckHandler is to be called; 0 for not at
 	// all.
-	Patience() time.Duration
+	CheckWithin() time.Duration
 	// CheckHandler ends it if its handler has kept it and it has been its turn for too
 	// long. It returns how long from now to look again, 0 for not before something new
 	// has happened.

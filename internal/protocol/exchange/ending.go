@@ -202,7 +202,7 @@ func (x *Exchange) tellCause() {
 		return
 	}
 	x.told = true
-	x.call(callback.Call{Kind: callback.Cancel, Cancel: x.onCancel, Err: x.cause})
+	x.invoke(callback.Invocation{Kind: callback.Cancel, Cancel: x.onCancel, Err: x.cause})
 }
 
 // endCause returns why x is over.

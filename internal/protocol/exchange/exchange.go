@@ -205,7 +205,7 @@ func (x *Exchange) Post(fn func()) bool {
 	if x.closed.Load() {
 		return false
 	}
-	return x.at.Home.Post(func() { x.call(callback.Call{Kind: callback.Func, Fn: fn}) })
+	return x.at.Home.Post(func() { x.invoke(callback.Invocation{Kind: callback.Func, Fn: fn}) })
 }
 
 // Reserve counts memory against the connection.
@@ -239,7 +239,7 @@ func (x *Exchange) Drained() {
 func (x *Exchange) tellDrained() {
 	if fn := x.onDrain; fn != nil && !x.Over() && !x.high {
 		x.onDrain = nil
-		x.call(callback.Call{Kind: callback.Func, Fn: fn})
+		x.invoke(callback.Invocation{Kind: callback.Func, Fn: fn})
 	}
 }
 
@@ -257,9 +257,9 @@ func (x *Exchange) queued(n int) int {
 // Shutdown implements Party.
 func (x *Exchange) Shutdown() { x.stopping = true }
 
-// call calls into the handler's code. A panic there ends the exchange with a
+// invoke calls into the handler's code. A panic there ends the exchange with a
 // 500, or a reset, and the server goes on.
-func (x *Exchange) call(c callback.Call) { c.Do(x.crashed) }
+func (x *Exchange) invoke(c callback.Invocation) { c.Do(x.crashed) }
 
 // crashed ends the exchange of a handler that did not return.
 func (x *Exchange) crashed(err *asteri.PanicError) {

@@ -17,7 +17,7 @@ type intake struct {
 	ended    bool   // the client has sent all
 	told     bool   // the sink has had its last call
 	closed   bool   // nobody wants what comes
-	inCall   bool   // the sink is being called
+	inSink   bool   // the sink is being called
 	waking   bool   // deliverKept was posted
 }
 
@@ -27,7 +27,7 @@ type taker interface {
 	channel() Channel
 	// store returns a Queue for what is kept.
 	store() *Queue
-	call(c callback.Call)
+	invoke(c callback.Invocation)
 	// trailer is what the sink is told with the end.
 	trailer() *asteri.Header
 	// awaits is called when more or fewer bytes are awaited than before.
@@ -38,13 +38,13 @@ type taker interface {
 func (in *intake) forget() { in.sink, in.window = nil, 0 }
 
 // busy tells whether the sink will be called, or something else of the intake.
-func (in *intake) busy() bool { return in.sink != nil && !in.told || in.waking || in.inCall }
+func (in *intake) busy() bool { return in.sink != nil && !in.told || in.waking || in.inSink }
 
 // close drops what is kept and what will come. Bytes that the sink is just being
 // shown are dropped when its call returns.
 func (in *intake) close(t taker) {
 	in.closed = true
-	if !in.inCall {
+	if !in.inSink {
 		in.drop(t)
 	}
 }
@@ -86,7 +86,7 @@ func (in *intake) consumed(t taker, n int) {
 
 // wake has kept bytes delivered, never from within a call of the handler.
 func (in *intake) wake(t taker) {
-	if !in.waking && !in.inCall {
+	if !in.waking && !in.inSink {
 		in.waking = true
 		t.local().Home.Post(func() { in.deliverKept(t) })
 	}
@@ -148,14 +148,14 @@ func (in *intake) keep(t taker, p []byte) {
 
 func (in *intake) deliver(t taker, p []byte) {
 	in.window += len(p)
-	in.inCall = true
+	in.inSink = true
 	defer in.afterCall(t, p) // also of a sink that ends the goroutine
-	t.call(callback.Call{Kind: callback.Body, Sink: in.sink, P: p})
+	t.invoke(callback.Invocation{Kind: callback.Body, Sink: in.sink, P: p})
 }
 
 func (in *intake) afterCall(t taker, p []byte) {
 	poison.Fill(p)
-	in.inCall = false
+	in.inSink = false
 	if in.closed {
 		in.drop(t)
 	}
@@ -165,7 +165,7 @@ func (in *intake) afterCall(t taker, p []byte) {
 func (in *intake) end(t taker) {
 	if in.sink != nil && !in.told {
 		in.told = true
-		t.call(callback.Call{Kind: callback.End, Sink: in.sink, Trailer: t.trailer()})
+		t.invoke(callback.Invocation{Kind: callback.End, Sink: in.sink, Trailer: t.trailer()})
 	}
 }
 
@@ -173,6 +173,6 @@ func (in *intake) fail(t taker, err error) {
 	in.close(t)
 	if in.sink != nil && !in.told {
 		in.told = true
-		t.call(callback.Call{Kind: callback.Error, Sink: in.sink, Err: err})
+		t.invoke(callback.Invocation{Kind: callback.Error, Sink: in.sink, Err: err})
 	}
 }

@@ -94,10 +94,10 @@ func (t *Tunnel) Read(sink asteri.BodySink) {
 	t.at.owned()
 	switch {
 	case t.in.sink != nil:
-		t.call(callback.Call{Kind: callback.Error, Sink: sink, Err: httpfield.Misuse("the tunnel is being read already")})
+		t.invoke(callback.Invocation{Kind: callback.Error, Sink: sink, Err: httpfield.Misuse("the tunnel is being read already")})
 		return
 	case t.Over():
-		t.call(callback.Call{Kind: callback.Error, Sink: sink, Err: asteri.ErrClosed})
+		t.invoke(callback.Invocation{Kind: callback.Error, Sink: sink, Err: asteri.ErrClosed})
 		return
 	}
 	t.in.sink = sink
@@ -170,7 +170,7 @@ func (t *Tunnel) Shutdown() {
 func (t *Tunnel) tell(once *func()) {
 	if fn := *once; fn != nil && !t.Over() {
 		*once = nil
-		t.call(callback.Call{Kind: callback.Func, Fn: fn})
+		t.invoke(callback.Invocation{Kind: callback.Func, Fn: fn})
 	}
 }
 
@@ -219,14 +219,14 @@ func (t *Tunnel) Over() bool { return t.over.Load() }
 
 // Post runs fn on the home.
 func (t *Tunnel) Post(fn func()) bool {
-	return !t.Over() && t.at.Home.Post(func() { t.call(callback.Call{Kind: callback.Func, Fn: fn}) })
+	return !t.Over() && t.at.Home.Post(func() { t.invoke(callback.Invocation{Kind: callback.Func, Fn: fn}) })
 }
 
 // Home returns the executor.
 func (t *Tunnel) Home() asteri.Executor { return t.at.Home }
 
-// call calls into the handler's code. A handler that does not return loses its tunnel.
-func (t *Tunnel) call(c callback.Call) { c.Do(t.crashed) }
+// invoke calls into the handler's code. A handler that does not return loses its tunnel.
+func (t *Tunnel) invoke(c callback.Invocation) { c.Do(t.crashed) }
 
 func (t *Tunnel) crashed(err *asteri.PanicError) {
 	t.at.Settings.Logger.Error("handler panicked", slog.Any("value", err.Value), slog.String("path", t.path), slog.String("stack", string(err.Stack)))
@@ -261,13 +261,13 @@ func (t *Tunnel) HalfClosed() { _ = t.ReceiveEnd(nil) }
 // PeerEnded says that the client sends nothing more, of which not all has been passed on.
 func (t *Tunnel) PeerEnded() {
 	t.since = t.at.Awake()
-	t.ch.Watch(t.Patience())
+	t.ch.Watch(t.CheckWithin())
 }
 
-// Patience implements Party: a client that sends no more, and has perhaps left, is not
+// CheckWithin implements Party: a client that sends no more, and has perhaps left, is not
 // waited for if nothing is said to it for long and nothing waits for it. It would stay
 // for ever.
-func (t *Tunnel) Patience() time.Duration {
+func (t *Tunnel) CheckWithin() time.Duration {
 	if t.since == 0 || t.Over() {
 		return 0
 	}
@@ -276,7 +276,7 @@ func (t *Tunnel) Patience() time.Duration {
 
 // CheckHandler implements Party.
 func (t *Tunnel) CheckHandler() time.Duration {
-	limit := t.Patience()
+	limit := t.CheckWithin()
 	if limit <= 0 {
 		return 0
 	}

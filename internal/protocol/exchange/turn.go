@@ -19,12 +19,12 @@ func (x *Exchange) SetTimeout(d time.Duration) {
 // it has returned.
 func (x *Exchange) watch() {
 	if !x.serving {
-		x.wire.Watch(x.Patience())
+		x.wire.Watch(x.CheckWithin())
 	}
 }
 
-// Patience implements Party.
-func (x *Exchange) Patience() time.Duration {
+// CheckWithin implements Party.
+func (x *Exchange) CheckWithin() time.Duration {
 	limit, _ := x.whoseTurn()
 	return limit
 }

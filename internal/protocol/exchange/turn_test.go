@@ -57,8 +57,8 @@ func TestWhoIsWatched(t *testing.T) {
 			if tt.then(w); w.watch != tt.want && (tt.want > 0 || w.watch > 0) {
 				t.Errorf("watched within %v, want %v", w.watch, tt.want)
 			}
-			if got := w.party().Patience(); got != tt.want {
-				t.Errorf("patience %v, want %v", got, tt.want)
+			if got := w.party().CheckWithin(); got != tt.want {
+				t.Errorf("checked within %v, want %v", got, tt.want)
 			}
 		})
 	}

@@ -43,7 +43,6 @@ type Config struct {
 	// LogSyslogTo and LogSyslogFacility are as package syslog parses them.
 	LogSyslogTo, LogSyslogPrefix, LogSyslogFacility string
 	DisableRedirectAccessToSyslog                   bool
-	DisableMetrics                                  bool
 
 	// Mounts are applications and servers beside App.
 	Mounts     []Mount
@@ -96,7 +95,7 @@ func (o Origin) String() string {
 func (c *Config) Origin(name string) Origin { return c.origins[name] }
 
 // Models are the names of the worker models.
-var Models = []string{"sync", "gthread", "gevent", "asgi", "tornado", "gtornado"}
+var Models = python.Models()
 
 // Speaks tells whether a version of HTTP, "h1", "h2" or "h3", is spoken.
 func (c *Config) Speaks(version string) bool {

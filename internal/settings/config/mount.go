@@ -37,16 +37,6 @@ func isURL(target string) bool {
 	return ok && (scheme == "unix" || (scheme == "http" || scheme == "https") && strings.HasPrefix(rest, "//"))
 }
 
-// forMounts are the settings that a mount may have for itself. Others apply to the
-// server as a whole.
-var forMounts = []string{
-	"workers", "worker_class", "threads", "worker_connections", "websocket_connections", "timeout", "boot_timeout", "queue_size", "retry", "response_spool_max",
-	"asgi_loop", "asgi_lifespan", "interface", "chdir", "env", "python", "pythonpath", "root_path",
-}
-
-// forURLs are those that mean something for another server.
-var forURLs = []string{"timeout", "upstream_max_conns", "queue_size"}
-
 // ParseMount parses [HOST]/PREFIX=TARGET[,SETTING=VALUE...].
 func ParseMount(s string) (Mount, error) {
 	at, rest, ok := strings.Cut(s, "=")
@@ -81,14 +71,14 @@ func (m *Mount) setting(s string) (replacement, error) {
 		// Not quoted: it may be the rest of a secret that has a comma.
 		return replacement{}, errors.New("after a comma there must be a setting and its value: workers=2")
 	}
-	allowed := forMounts
+	kind := ofApps
 	if m.IsURL() {
-		allowed = forURLs
+		kind = ofServers
 	}
 	name = strings.ReplaceAll(name, "-", "_")
 	row := find(name)
-	if row == nil || !slices.Contains(allowed, row.Name) {
-		return replacement{}, fmt.Errorf("%s: no setting of a mount%s", name, didYouMean(name, allowed, ""))
+	if row == nil || row.Mounts&kind == 0 {
+		return replacement{}, fmt.Errorf("%s: no setting of a mount%s", name, didYouMean(name, forMounts(kind), ""))
 	}
 	r := replacement{row.Name, v}
 	if err := new(Config).set(r); err != nil {

@@ -32,6 +32,9 @@ type setting struct {
 	// Live says that a reload (SIGHUP) applies the setting. The others need
 	// a restart.
 	Live bool
+	// Mounts says which mounts may have the setting for themselves; without it, it is one
+	// of the server as a whole.
+	Mounts mountKind
 	// Command says that the setting asks for something in place of serving.
 	// It is taken from the command line only.
 	Command bool
@@ -45,6 +48,25 @@ type setting struct {
 	// expand, if not nil, turns one value into values of several settings.
 	// It returns nil for a value that is the setting's own.
 	expand func(string) ([]replacement, error)
+}
+
+// mountKind is what is served at a mount; several of them are or-ed.
+type mountKind uint8
+
+const (
+	ofApps     mountKind = 1 << iota // Python applications
+	ofServers                        // other servers, by their URLs
+	ofAnyMount = ofApps | ofServers
+)
+
+// forMounts returns the settings that a mount of a kind may have for itself.
+func forMounts(kind mountKind) (names []string) {
+	for _, s := range settings {
+		if s.Mounts&kind != 0 {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // Variable is an environment variable of another name than the setting's.

@@ -92,27 +92,29 @@ var servingSettings = []*setting{
 		Name: "workers", Short: "w", Flags: []string{"workers"}, Group: groupWorkers, Meta: "N|MODEL[:N]",
 		Variables: []Variable{{Name: "WEB_CONCURRENCY"}}, Default: "1", Live: true,
 		Help:   "The number of worker processes, or a worker model (see -k), or both: 4, gtornado, gtornado:4.",
+		Mounts: ofApps,
 		at:     func(c *Config) value { return number(&c.Python.Workers, 1, 4096) },
 		expand: expandWorkers,
 	}, {
 		Name: "worker_class", Short: "k", Flags: []string{"worker-class"}, Group: groupWorkers, Meta: "MODEL", Default: "auto", Live: true,
-		Help: "How workers run the application: sync, gthread, gevent, asgi, tornado or gtornado. auto chooses by the application.",
-		at:   func(c *Config) value { return modelValue{&c.Python.Model} },
+		Help:   "How workers run the application: sync, gthread, gevent, asgi, tornado or gtornado. auto chooses by the application.",
+		Mounts: ofApps,
+		at:     func(c *Config) value { return modelValue{&c.Python.Model} },
 	}, {
 		Name: "interface", Flags: []string{"interface"}, Group: groupWorkers, Meta: "NAME", Default: "auto",
 		Help: "What the Python application speaks: wsgi, asgi, or auto to look at it. For callables that take (*args, **kwargs), which do not say.",
-		Live: true,
-		at:   func(c *Config) value { return choice(&c.Python.Interface, nil, "auto", "wsgi", "asgi") },
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return choice(&c.Python.Interface, nil, "auto", "wsgi", "asgi") },
 	}, {
 		Name: "threads", Flags: []string{"threads"}, Group: groupWorkers, Meta: "INT", Default: "1",
 		Help: "The number of threads of each gthread worker. More than 1 makes sync gthread.",
-		Live: true,
-		at:   func(c *Config) value { return number(&c.Python.Threads, 1, 4096) },
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return number(&c.Python.Threads, 1, 4096) },
 	}, {
 		Name: "worker_connections", Flags: []string{"worker-connections"}, Group: groupWorkers, Meta: "INT", Default: "1000",
 		Help: "The number of requests that a gevent, asgi, tornado or gtornado worker runs at once and, apart from them, of WebSockets that it has open; see --websocket-connections.",
-		Live: true,
-		at:   func(c *Config) value { return number(&c.Python.WorkerConnections, 1, 1<<20) },
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return number(&c.Python.WorkerConnections, 1, 1<<20) },
 	}, {
 		Name: "max_requests", Flags: []string{"max-requests"}, Group: groupWorkers, Meta: "INT", Default: "0",
 		Help: "The number of requests that a worker process serves until another takes its place, against applications that leak memory. It serves on until the other is ready. 0 is no limit.",
@@ -126,8 +128,8 @@ var servingSettings = []*setting{
 	}, {
 		Name: "timeout", Short: "t", Flags: []string{"timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
 		Help: "The time that the application has for a request. When it has passed the client gets 504, and RequestTimeout is raised in the application; a worker in which that does not end the request is replaced. A server behind a URL mount may stand still for so long, at any point of a request. 0 is no limit.",
-		Live: true,
-		at:   func(c *Config) value { return durationOrNone(&c.Python.Timeout) },
+		Live: true, Mounts: ofAnyMount,
+		at: func(c *Config) value { return durationOrNone(&c.Python.Timeout) },
 	}, {
 		Name: "graceful_timeout", Flags: []string{"graceful-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
 		Help: "The time that running requests have to finish when the server stops or reloads.",
@@ -135,60 +137,66 @@ var servingSettings = []*setting{
 	}, {
 		Name: "boot_timeout", Flags: []string{"boot-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "60s",
 		Help: "The time that a worker has to import the application and become ready, the lifespan's start-up included.",
-		Live: true,
-		at:   func(c *Config) value { return duration(&c.Python.BootTimeout, time.Millisecond, longest) },
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return duration(&c.Python.BootTimeout, time.Millisecond, longest) },
 	}, {
 		Name: "keep_alive", Aliases: []string{"keepalive"}, Flags: []string{"keep-alive"}, Group: groupWorkers, Meta: "TIME", Default: "2s",
 		Help: "The time that an idle connection waits for its next request. 0: connections are closed once what was asked for is answered.",
 		at:   func(c *Config) value { return keepAliveValue{&c.Server} },
 	}, {
 		Name: "queue_size", Flags: []string{"queue-size"}, Group: groupWorkers, Meta: "INT", Default: "1024",
-		Help: "The number of requests that may wait for a worker, or for their turn at a server behind a URL mount. Connections take turns: one with many requests over HTTP/2 or HTTP/3 waits for others as they wait for it, and gives up its last one when there is no room. Those beyond get 503.",
-		at:   func(c *Config) value { return number(&c.Python.QueueSize, 1, 1<<20) },
+		Help:   "The number of requests that may wait for a worker, or for their turn at a server behind a URL mount. Connections take turns: one with many requests over HTTP/2 or HTTP/3 waits for others as they wait for it, and gives up its last one when there is no room. Those beyond get 503.",
+		Mounts: ofAnyMount,
+		at:     func(c *Config) value { return number(&c.Python.QueueSize, 1, 1<<20) },
 	}, {
 		Name: "retry", Flags: []string{"retry"}, Group: groupWorkers, Meta: "WHICH", Default: "idempotent",
 		Help: "What becomes of requests whose worker died before it answered. idempotent: those with GET, HEAD, PUT, DELETE, OPTIONS or TRACE are given to another worker, once, unless they have killed the first one; the others get 502. off: all get 502, for applications in which such a request must not be run twice.",
-		Live: true,
+		Live: true, Mounts: ofApps,
 		at: func(c *Config) value {
 			return switched(&c.Python.NoRetry, map[string]string{"on": "idempotent", "true": "idempotent", "false": "off"}, "idempotent", "off")
 		},
 	}, {
 		Name: "response_spool_max", Flags: []string{"response-spool-max"}, Group: groupWorkers, Meta: "SIZE", Default: "1GiB",
 		Help: "How much of one response may wait in a temporary file for a slow client, so that the worker is free.",
-		Live: true,
-		at:   func(c *Config) value { return sizeOrNone(&c.Python.ResponseSpoolMax, 0, largest) },
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return sizeOrNone(&c.Python.ResponseSpoolMax, 0, largest) },
 	}, {
 		Name: "asgi_loop", Flags: []string{"asgi-loop"}, Group: groupWorkers, Meta: "NAME", Default: "auto",
 		Help: "The event loop of asgi workers: asyncio, uvloop, or auto for uvloop where it is installed.",
-		Live: true,
-		at:   func(c *Config) value { return choice(&c.Python.Loop, nil, "auto", "asyncio", "uvloop") },
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return choice(&c.Python.Loop, nil, "auto", "asyncio", "uvloop") },
 	}, {
 		Name: "asgi_lifespan", Aliases: []string{"lifespan"}, Flags: []string{"asgi-lifespan", "lifespan"}, Group: groupWorkers, Meta: "MODE", Default: "auto",
 		Help: "Whether ASGI applications get lifespan events: on, off, or auto for those that take them.",
-		Live: true,
-		at:   func(c *Config) value { return choice(&c.Python.Lifespan, nil, "auto", "on", "off") },
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return choice(&c.Python.Lifespan, nil, "auto", "on", "off") },
 	},
 
 	{
 		Name: "chdir", Flags: []string{"chdir"}, Group: groupMechanics, Meta: "DIR",
-		Help: "Change to this directory first; the application is imported from it. Other relative paths are relative to it.",
-		at:   func(c *Config) value { return text(&c.Python.Chdir, c.directory) },
+		Help:   "Change to this directory first; the application is imported from it. Other relative paths are relative to it.",
+		Mounts: ofApps,
+		at:     func(c *Config) value { return text(&c.Python.Chdir, c.directory) },
 	}, {
 		Name: "env", Aliases: []string{"raw_env"}, Short: "e", Flags: []string{"env"}, Group: groupMechanics, Meta: "NAME=VALUE", Many: true, Live: true, Secret: true,
-		Help: "Set an environment variable for the application. May be repeated.",
-		at:   func(c *Config) value { return list(&c.Python.Env, assignment) },
+		Help:   "Set an environment variable for the application. May be repeated.",
+		Mounts: ofApps,
+		at:     func(c *Config) value { return list(&c.Python.Env, assignment) },
 	}, {
 		Name: "python", Flags: []string{"python"}, Group: groupMechanics, Meta: "PATH", Live: true,
-		Help: "The Python interpreter, or the directory of a virtual environment. Without it: $VIRTUAL_ENV, .venv beside the application, python3.",
-		at:   func(c *Config) value { return text(&c.Python.Interpreter, nil) },
+		Help:   "The Python interpreter, or the directory of a virtual environment. Without it: $VIRTUAL_ENV, .venv beside the application, python3.",
+		Mounts: ofApps,
+		at:     func(c *Config) value { return text(&c.Python.Interpreter, nil) },
 	}, {
 		Name: "pythonpath", Aliases: []string{"python_path"}, Flags: []string{"pythonpath"}, Group: groupMechanics, Meta: "DIR,...", Many: true, Commas: true, Live: true,
-		Help: "Directories to put in front of Python's module path, separated by commas.",
-		at:   func(c *Config) value { return list(&c.Python.PythonPath, nil) },
+		Help:   "Directories to put in front of Python's module path, separated by commas.",
+		Mounts: ofApps,
+		at:     func(c *Config) value { return list(&c.Python.PythonPath, nil) },
 	}, {
 		Name: "root_path", Flags: []string{"root-path"}, Group: groupMechanics, Meta: "PATH", Live: true,
-		Help: "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI, and taken off the path for Tornado. What a trusted proxy says (SCRIPT_NAME) goes before it.",
-		at:   func(c *Config) value { return text(&c.Python.RootPath, mountPath) },
+		Help:   "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI, and taken off the path for Tornado. What a trusted proxy says (SCRIPT_NAME) goes before it.",
+		Mounts: ofApps,
+		at:     func(c *Config) value { return text(&c.Python.RootPath, mountPath) },
 	},
 
 	{
@@ -215,8 +223,8 @@ var servingSettings = []*setting{
 	}, {
 		Name: "websocket_connections", Flags: []string{"websocket-connections"}, Group: groupWebSocket, Meta: "INT", Default: "0",
 		Help: "The number of WebSockets that a worker with an ASGI or Tornado application has open at once; when all have as many, an opening handshake is answered 503. 0 is as many as --worker-connections. With WSGI each is a request that runs, and counts as one.",
-		Live: true,
-		at:   func(c *Config) value { return number(&c.Python.WebSocketConnections, 0, 1<<20) },
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return number(&c.Python.WebSocketConnections, 0, 1<<20) },
 	}, {
 		Name: "websocket_linger", Flags: []string{"websocket-linger"}, Group: groupWebSocket, Meta: "TIME", Default: "0",
 		Help: "How long open WebSockets live on when the server stops or their workers are replaced. They are closed with 1012 then, or with 1001 when --graceful-timeout is nearly over.",

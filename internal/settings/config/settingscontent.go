@@ -9,8 +9,8 @@ var contentSettings = []*setting{
 	}, {
 		Name: "upstream_max_conns", Flags: []string{"upstream-max-conns"}, Group: groupMounts, Meta: "INT", Default: "256",
 		Help: "The number of requests and WebSockets that a server behind a URL mount gets at once, and so of connections to it. Up to --queue-size more requests wait, each for up to --timeout, and others are answered 503.",
-		Live: true,
-		at:   func(c *Config) value { return number(&c.Upstream.MaxConns, 1, 1<<20) },
+		Live: true, Mounts: ofServers,
+		at: func(c *Config) value { return number(&c.Upstream.MaxConns, 1, 1<<20) },
 	}, {
 		Name: "dirty_apps", Flags: []string{"dirty-apps"}, Group: groupMounts, Meta: "ROUTE=APP,...", Many: true, Commas: true,
 		Help:   "Asteri's spelling of --mount, for applications that expect the whole path: HOST=APP, /PATH=APP or default=APP.",

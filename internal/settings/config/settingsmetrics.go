@@ -11,7 +11,7 @@ var metricsSettings = []*setting{
 	{
 		Name: "disable_metrics", Flags: []string{"disable-metrics"}, Group: groupMetrics,
 		Help: "Leave the path of the metrics to the application. So does --status off.",
-		at:   func(c *Config) value { return boolean(&c.DisableMetrics) },
+		at:   func(c *Config) value { return boolean(&c.Server.Metrics.Off) },
 	}, {
 		Name: "metrics_path", Flags: []string{"metrics-path"}, Group: groupMetrics, Meta: "PATH", Default: "/metrics",
 		Help: "Where Prometheus finds metrics. Who may see health and counters (--status-allow, the token) may see them; for all others the path is the application's.",

@@ -1,8 +1,6 @@
 package archtest
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,15 +9,7 @@ import (
 // The page that explains the folders names each of them, so that a newcomer finds
 // what a folder is for.
 func TestRoomsAreDescribed(t *testing.T) {
-	top, err := moduleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := os.ReadFile(filepath.Join(top, "docs", "architecture.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rooms, _ := strings.Cut(string(page), "\n## Rooms\n")
+	_, rooms, _ := strings.Cut(readPage(t), "\n## Rooms\n")
 	rooms, _, _ = strings.Cut(rooms, "\n## ")
 	var undescribed []string
 	for _, f := range load(t).files {

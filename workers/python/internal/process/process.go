@@ -23,9 +23,9 @@ type Process struct {
 	cmd *exec.Cmd
 }
 
-// ExitPatience is how long a process may take to exit by itself once it has no
+// ExitTimeout is how long a process may take to exit by itself once it has no
 // reason to go on.
-const ExitPatience = time.Second
+const ExitTimeout = time.Second
 
 // Start runs a command with input as its standard input, pipes as standard
 // output and error, unless it keeps those of this process, and the link and the control
@@ -57,7 +57,7 @@ func Start(argv, env []string, input []byte, keepOutput bool) (*Process, error) 
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = env
 	cmd.Stdin = bytes.NewReader(input)
-	cmd.WaitDelay = ExitPatience // for input that a child of the process holds and does not read
+	cmd.WaitDelay = ExitTimeout // for input that a child of the process holds and does not read
 	cmd.ExtraFiles = theirs[:2]
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if !keepOutput {

@@ -7,37 +7,37 @@ import (
 	"github.com/asteri/asteri-loop"
 )
 
-// Discreet returns an observer that tells next of exchanges as they were, but for the
+// Redacting returns an observer that tells next of exchanges as they were, but for the
 // token. It is for all that write of requests, so that no answer, whoever gives it and
 // however early, takes the token into a log or a trace.
-func (s *Monitor) Discreet(next asteri.Observer) asteri.Observer {
+func (s *Monitor) Redacting(next asteri.Observer) asteri.Observer {
 	if next == nil || s.opts.Token == "" {
 		return next
 	}
-	return &discreet{next, s}
+	return &redacting{next, s}
 }
 
-type discreet struct {
+type redacting struct {
 	next asteri.Observer
 	of   *Monitor
 }
 
-var _ asteri.TunnelObserver = (*discreet)(nil)
+var _ asteri.TunnelObserver = (*redacting)(nil)
 
 // ExchangeDone implements asteri.Observer.
-func (d *discreet) ExchangeDone(r *asteri.Record) { d.next.ExchangeDone(d.of.hushed(r)) }
+func (d *redacting) ExchangeDone(r *asteri.Record) { d.next.ExchangeDone(d.of.redact(r)) }
 
 // TunnelOpened implements asteri.TunnelObserver.
-func (d *discreet) TunnelOpened(r *asteri.Record) asteri.TunnelClosed {
-	return asteri.OpenTunnel(d.next, d.of.hushed(r))
+func (d *redacting) TunnelOpened(r *asteri.Record) asteri.TunnelClosed {
+	return asteri.OpenTunnel(d.next, d.of.redact(r))
 }
 
 // What is in place of something that holds the token.
 var redacted = []byte("redacted")
 
-// hushed returns r, or a copy of it without the token: in the target, in a page that
+// redact returns r, or a copy of it without the token: in the target, in a page that
 // led here, in where the answer leads.
-func (s *Monitor) hushed(r *asteri.Record) *asteri.Record {
+func (s *Monitor) redact(r *asteri.Record) *asteri.Record {
 	if r.Request == nil {
 		return r
 	}

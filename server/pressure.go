@@ -6,12 +6,12 @@ import (
 	"runtime/debug"
 )
 
-// thrift returns what keeps the process close to what it has in use while memory is
+// collectSooner returns what keeps the process close to what it has in use while memory is
 // short: usually the collector lets the heap double, and gives freed memory back to the
 // system at its leisure. It then runs sooner, and the process is held to the budget, a
 // tenth, and what is used beside. That costs little, since buffers hold no pointers.
 // Who has set GOGC lower, or GOMEMLIMIT, has that.
-func thrift(budget int64) func(short bool, held int64) {
+func collectSooner(budget int64) func(short bool, held int64) {
 	const sooner = 20 // percent
 	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(-1)
 	debug.SetGCPercent(percent)

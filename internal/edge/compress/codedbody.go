@@ -11,14 +11,14 @@ import (
 	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
-// A stream codes the content of one response. It belongs to the exchange's
+// A codedBody codes the content of one response. It belongs to the exchange's
 // executor; its coder belongs to a job while one runs.
 //
 // Content that comes in small amounts is coded where it comes. What is more than
 // the executor has time for in one turn waits in a list for a job, which ends when
 // it has made enough output for the executor to send; with that queue full it is
 // the client's turn before there is another job.
-type stream struct {
+type codedBody struct {
 	x     *exchange
 	coder *coder // nil once given back
 	lease *lease
@@ -50,7 +50,7 @@ type op struct {
 	trailer *asteri.Header
 }
 
-// lease counts a stream until its coder is given back, or the stream is garbage:
+// lease counts a body until its coder is given back, or the body is garbage:
 // a handler that panicked may have left it.
 type lease struct {
 	h    *handler
@@ -59,12 +59,12 @@ type lease struct {
 
 func (l *lease) end() {
 	if !l.over.Swap(true) {
-		l.h.streams.Add(-1)
+		l.h.bodies.Add(-1)
 	}
 }
 
-func newStream(x *exchange, c *coder, length int64, events bool) *stream {
-	s := &stream{x: x, coder: c, left: length, events: events, lease: &lease{h: x.handler}}
+func newCodedBody(x *exchange, c *coder, length int64, events bool) *codedBody {
+	s := &codedBody{x: x, coder: c, left: length, events: events, lease: &lease{h: x.handler}}
 	runtime.AddCleanup(s, (*lease).end, s.lease)
 	return s
 }
@@ -76,7 +76,7 @@ func isEventStream(contentType []byte) bool {
 }
 
 // write codes p, or has it coded. It returns how many bytes wait.
-func (s *stream) write(p []byte) (queued int, err error) {
+func (s *codedBody) write(p []byte) (queued int, err error) {
 	switch {
 	case s.dead:
 		return 0, asteri.ErrClosed
@@ -85,7 +85,7 @@ func (s *stream) write(p []byte) (queued int, err error) {
 	case s.overfilled():
 		s.x.Abort(httpfield.ErrQueueFull)
 		return 0, httpfield.ErrQueueFull
-	case s.busy || len(s.waiting) > 0 || s.inline+len(p) > s.coder.pool.inline:
+	case s.busy || len(s.waiting) > 0 || s.inline+len(p) > s.coder.from.inline:
 		s.put(op{data: bytes.Clone(p)}, int64(len(p)))
 		return s.queued(nil)
 	}
@@ -106,21 +106,21 @@ func (s *stream) write(p []byte) (queued int, err error) {
 
 // overfilled tells whether the handler has not heeded what Write returned: as much waits
 // as would end the exchange below.
-func (s *stream) overfilled() bool {
+func (s *codedBody) overfilled() bool {
 	home, ok := s.x.Home().(interface{ MaxQueued() int })
 	return ok && s.memory >= home.MaxQueued()
 }
 
 // takeOutput returns what came out of the encoder. It is valid until the next call
 // of that.
-func (s *stream) takeOutput() []byte {
+func (s *codedBody) takeOutput() []byte {
 	out := s.coder.out
 	s.coder.out = out[:0]
 	return out
 }
 
 // queued writes p below and returns how many bytes wait, here and there.
-func (s *stream) queued(p []byte) (int, error) {
+func (s *codedBody) queued(p []byte) (int, error) {
 	n, err := s.x.Exchange.Write(p)
 	if err != nil {
 		s.drop()
@@ -132,14 +132,14 @@ func (s *stream) queued(p []byte) (int, error) {
 
 // awaitTurn has what was written so far sent at the end of the handler's turn: at
 // once there would be little to code together, later it would be late.
-func (s *stream) awaitTurn() {
+func (s *codedBody) awaitTurn() {
 	if !s.turnEnds && !s.x.serving {
 		s.turnEnds = true
 		s.x.Exchange.Post(s.endTurn)
 	}
 }
 
-func (s *stream) endTurn() {
+func (s *codedBody) endTurn() {
 	s.turnEnds = false
 	s.inline = 0
 	if !s.unflushed || s.busy || s.dead || s.coder == nil {
@@ -153,7 +153,7 @@ func (s *stream) endTurn() {
 	_, _ = s.queued(s.takeOutput()) // an error means that the exchange has ended
 }
 
-func (s *stream) sendFile(f asteri.File, off, n int64) {
+func (s *codedBody) sendFile(f asteri.File, off, n int64) {
 	if s.dead || n == 0 {
 		f.Close()
 		return
@@ -162,7 +162,7 @@ func (s *stream) sendFile(f asteri.File, off, n int64) {
 }
 
 // put adds to what waits for a job, and starts one if it can run.
-func (s *stream) put(o op, n int64) {
+func (s *codedBody) put(o op, n int64) {
 	s.size += n
 	s.count(len(o.data))
 	s.waiting = append(s.waiting, o)
@@ -171,7 +171,7 @@ func (s *stream) put(o op, n int64) {
 }
 
 // count counts content that is in memory for the client.
-func (s *stream) count(n int) {
+func (s *codedBody) count(n int) {
 	if n != 0 {
 		s.memory += n
 		s.x.Reserve(n)
@@ -179,7 +179,7 @@ func (s *stream) count(n int) {
 }
 
 // pump starts a job if there is something to do and room for what comes of it.
-func (s *stream) pump() {
+func (s *codedBody) pump() {
 	if s.busy || s.dead || len(s.waiting) == 0 {
 		return
 	}
@@ -200,7 +200,7 @@ func (s *stream) pump() {
 }
 
 // took takes the outcome of a job.
-func (s *stream) took(j *job) {
+func (s *codedBody) took(j *job) {
 	s.busy = false
 	if s.dead {
 		s.coder = nil
@@ -228,7 +228,7 @@ func (s *stream) took(j *job) {
 }
 
 // finish ends the content.
-func (s *stream) finish(trailer *asteri.Header) error {
+func (s *codedBody) finish(trailer *asteri.Header) error {
 	s.finished = true
 	switch {
 	case s.dead:
@@ -251,13 +251,13 @@ func (s *stream) finish(trailer *asteri.Header) error {
 }
 
 // end ends the exchange, all content being with it.
-func (s *stream) end(trailer *asteri.Header) error {
+func (s *codedBody) end(trailer *asteri.Header) error {
 	s.giveBack()
 	return s.x.Exchange.Finish(trailer)
 }
 
 // fail ends the exchange for an error that the client must not take for the end.
-func (s *stream) fail(err error) error {
+func (s *codedBody) fail(err error) error {
 	s.drop()
 	s.x.over = true
 	s.x.closed.Store(true)
@@ -266,7 +266,7 @@ func (s *stream) fail(err error) error {
 }
 
 // drop lets go of everything. A job that runs does so when it ends.
-func (s *stream) drop() {
+func (s *codedBody) drop() {
 	if s.dead {
 		return
 	}
@@ -279,34 +279,34 @@ func (s *stream) drop() {
 	}
 }
 
-// done tells whether the stream has ended and nothing will call it any more.
-func (s *stream) done() bool { return s.coder == nil && !s.asked && !s.turnEnds }
+// done tells whether the body has ended and nothing will call it any more.
+func (s *codedBody) done() bool { return s.coder == nil && !s.asked && !s.turnEnds }
 
-func (s *stream) giveBack() {
+func (s *codedBody) giveBack() {
 	s.dead = true
 	if s.coder != nil {
-		s.coder.pool.put(s.coder)
+		s.coder.from.put(s.coder)
 		s.coder = nil
 		s.lease.end()
 	}
 }
 
 // notify sets the function to call when there is room for more.
-func (s *stream) notify(fn func()) {
+func (s *codedBody) notify(fn func()) {
 	s.onDrain = fn
 	if s.size < asteri.LowWater {
 		s.askForRoom()
 	} // else took will ask
 }
 
-func (s *stream) askForRoom() {
+func (s *codedBody) askForRoom() {
 	if !s.asked {
 		s.asked = true
 		s.x.Exchange.OnDrain(s.drained)
 	}
 }
 
-func (s *stream) drained() {
+func (s *codedBody) drained() {
 	s.asked, s.full = false, false
 	s.pump()
 	if fn := s.onDrain; fn != nil && s.size < asteri.LowWater && !s.dead {
@@ -389,6 +389,6 @@ func (j *job) codePiece(o *op) error {
 // abandon lets go of everything.
 func (j *job) abandon(l *lease) {
 	closeFiles(j.ops)
-	j.coder.pool.put(j.coder)
+	j.coder.from.put(j.coder)
 	l.end()
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
-// wire is what an Exchange and a Tunnel have in common.
-type wire interface {
+// callbackIO is what an Exchange and a Tunnel have in common: what comes is told by callbacks.
+type callbackIO interface {
 	Consumed(n int)
 	Write(p []byte) (queued int, err error)
 	OnDrain(fn func())
@@ -21,16 +21,16 @@ type wire interface {
 	Home() asteri.Executor
 }
 
-// stream makes sequence of the callbacks of a wire: its methods return when
+// blockingIO makes sequence of the callbacks of what is below: its methods return when
 // they are done.
 //
 // Its user is in one of two places. Inline, as the coroutine co on the
-// executor, it calls the wire directly and waits by letting the executor go on.
-// On any other goroutine it reaches the wire by Post, does not wait for the
+// executor, it calls that directly and waits by letting the executor go on.
+// On any other goroutine it reaches it by Post, does not wait for the
 // outcome of what it sends (a failure is the error of its next call), and waits
 // on cond. Only the latter may read and write from two goroutines.
-type stream struct {
-	wire wire
+type blockingIO struct {
+	below callbackIO
 
 	mu      sync.Mutex
 	cond    sync.Cond  // goroutines that wait
@@ -46,31 +46,31 @@ type stream struct {
 	inAt       int
 	inEnd      error // io.EOF, or why the input ends
 	inTrailer  *asteri.Header
-	unconsumed int // read, and not yet given back to the wire's window
+	unconsumed int // read, and not yet given back to the window below
 	inLimit    deadline
 
-	posted   int // bytes on their way to the wire
-	queued   int // bytes that the wire has queued, when it last told
+	posted   int // bytes on their way to what is below
+	queued   int // bytes that it has queued, when it last told
 	draining bool
 	outLimit deadline
 }
 
-func (s *stream) init(w wire, co *coroutine) {
-	s.wire = w
+func (s *blockingIO) init(below callbackIO, co *coroutine) {
+	s.below = below
 	s.co = co
 	s.cond.L = &s.mu
 }
 
 // do runs fn on the executor. The error is fn's own if the user is inline, else
 // that of an earlier call.
-func (s *stream) do(fn func() error) error {
+func (s *blockingIO) do(fn func() error) error {
 	if s.inline() {
 		return fn()
 	}
 	if err := s.failure(); err != nil {
 		return err
 	}
-	if !s.wire.Post(func() {
+	if !s.below.Post(func() {
 		if err := fn(); err != nil {
 			s.fail(err)
 		}
@@ -83,12 +83,12 @@ func (s *stream) do(fn func() error) error {
 
 // ask runs fn on the executor and waits for its outcome. fn does not run once
 // ask has returned.
-func (s *stream) ask(fn func() error) (err error) {
+func (s *blockingIO) ask(fn func() error) (err error) {
 	if s.inline() {
 		return fn()
 	}
 	var done, abandoned bool
-	if !s.wire.Post(func() {
+	if !s.below.Post(func() {
 		s.mu.Lock()
 		skip := abandoned
 		s.mu.Unlock()
@@ -122,17 +122,17 @@ func (s *stream) ask(fn func() error) (err error) {
 
 // inline tells where the user is. It needs no lock: only the user moves, in
 // Call.Block, and does not ask meanwhile.
-func (s *stream) inline() bool { return s.co != nil }
+func (s *blockingIO) inline() bool { return s.co != nil }
 
 // failure returns why nothing can be done any more, or nil.
-func (s *stream) failure() error {
+func (s *blockingIO) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// fail ends the stream for its user. The first cause counts.
-func (s *stream) fail(cause error) {
+// fail ends all for its user. The first cause counts.
+func (s *blockingIO) fail(cause error) {
 	if !errors.Is(cause, asteri.ErrClosed) {
 		cause = fmt.Errorf("%w: %w", asteri.ErrClosed, cause)
 	}
@@ -146,7 +146,7 @@ func (s *stream) fail(cause error) {
 
 // wait returns when ready does with true. mu is held at the start, at the end,
 // and when ready is called.
-func (s *stream) wait(ready func() bool) {
+func (s *blockingIO) wait(ready func() bool) {
 	for !ready() {
 		s.waiting++
 		if co := s.co; co != nil {
@@ -161,7 +161,7 @@ func (s *stream) wait(ready func() bool) {
 }
 
 // awaitPeer is wait for what the peer does, which takes none of the handler's time.
-func (s *stream) awaitPeer(ready func() bool) {
+func (s *blockingIO) awaitPeer(ready func() bool) {
 	if ready() {
 		return
 	}
@@ -172,7 +172,7 @@ func (s *stream) awaitPeer(ready func() bool) {
 }
 
 // waitsForPeer tells whether the peer has to go on first.
-func (s *stream) waitsForPeer() bool {
+func (s *blockingIO) waitsForPeer() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.atPeer > 0
@@ -180,7 +180,7 @@ func (s *stream) waitsForPeer() bool {
 
 // signal makes those who wait look again. It is called on the executor, or
 // anywhere if the user is known not to be inline.
-func (s *stream) signal() {
+func (s *blockingIO) signal() {
 	s.mu.Lock()
 	co := s.co
 	if co == nil {
@@ -197,33 +197,33 @@ func (s *stream) signal() {
 }
 
 // poke is signal for goroutines other than the executor's.
-func (s *stream) poke() {
+func (s *blockingIO) poke() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.co != nil {
-		s.wire.Home().Post(s.signal)
+		s.below.Home().Post(s.signal)
 		return
 	}
 	s.broadcast()
 }
 
-func (s *stream) broadcast() {
+func (s *blockingIO) broadcast() {
 	for ; s.waiting > 0; s.waiting-- {
 		s.runs()
 	}
 	s.cond.Broadcast()
 }
 
-// runs tells the loops that a goroutine of this stream wants a processor, rests
+// runs tells the loops that a goroutine of this user wants a processor, rests
 // that one waits. The handler's own goroutine counts from its start to its end;
 // goroutines that it started are known only by their waits, so rests is called
 // once more than runs for these, and ignored.
-func (s *stream) runs() {
+func (s *blockingIO) runs() {
 	s.running++
 	jobs.Begin()
 }
 
-func (s *stream) rests() {
+func (s *blockingIO) rests() {
 	if s.running > 0 {
 		s.running--
 		jobs.End()
@@ -233,7 +233,7 @@ func (s *stream) rests() {
 // Read reads content as it comes. At the end it returns io.EOF; if the content
 // will not be completed, the reason; after the read deadline
 // os.ErrDeadlineExceeded.
-func (s *stream) Read(p []byte) (int, error) {
+func (s *blockingIO) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -250,12 +250,12 @@ func (s *stream) Read(p []byte) (int, error) {
 	back := s.creditLocked(n)
 	s.mu.Unlock()
 	if back > 0 {
-		_ = s.do(func() error { s.wire.Consumed(back); return nil })
+		_ = s.do(func() error { s.below.Consumed(back); return nil })
 	}
 	return n, err
 }
 
-func (s *stream) readErrorLocked(n int) error {
+func (s *blockingIO) readErrorLocked(n int) error {
 	switch {
 	case n > 0:
 		return nil
@@ -269,7 +269,7 @@ func (s *stream) readErrorLocked(n int) error {
 
 // creditLocked adds to what was read and returns how much of the window to give
 // back now. Half of it may be kept: the sender can still go on with the other.
-func (s *stream) creditLocked(n int) int {
+func (s *blockingIO) creditLocked(n int) int {
 	s.unconsumed += n
 	if s.unconsumed < asteri.BodyWindow/2 || s.inEnd != nil {
 		return 0
@@ -278,12 +278,12 @@ func (s *stream) creditLocked(n int) int {
 	return n
 }
 
-// sink is a stream as its wire sees it.
-type sink stream
+// sink is who takes what comes from below.
+type sink blockingIO
 
-// OnBody keeps a copy of p; the wire's window bounds what can be waiting.
+// OnBody keeps a copy of p; the window below bounds what can be waiting.
 func (k *sink) OnBody(p []byte) {
-	s := (*stream)(k)
+	s := (*blockingIO)(k)
 	s.mu.Lock()
 	if s.inAt > 0 && len(s.in)+len(p) > cap(s.in) {
 		s.in = append(s.in[:0], s.in[s.inAt:]...)
@@ -298,7 +298,7 @@ func (k *sink) OnEnd(trailer *asteri.Header) { k.end(io.EOF, trailer) }
 func (k *sink) OnError(err error)            { k.end(err, nil) }
 
 func (k *sink) end(err error, trailer *asteri.Header) {
-	s := (*stream)(k)
+	s := (*blockingIO)(k)
 	s.mu.Lock()
 	s.inEnd, s.inTrailer = err, trailer
 	s.mu.Unlock()
@@ -314,7 +314,7 @@ var chunkBuffers = sync.Pool{New: func() any { return new([]byte) }}
 // Write sends a copy of p. It waits while asteri.HighWater bytes or more are
 // queued for the peer; after the write deadline it returns
 // os.ErrDeadlineExceeded.
-func (s *stream) Write(p []byte) (n int, err error) {
+func (s *blockingIO) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
 		chunk := p[:min(len(p), writeChunk)]
 		if err := s.send(chunk); err != nil {
@@ -326,20 +326,20 @@ func (s *stream) Write(p []byte) (n int, err error) {
 	return n, s.failure()
 }
 
-func (s *stream) send(p []byte) error {
+func (s *blockingIO) send(p []byte) error {
 	inline, err := s.admit(len(p))
 	if err != nil {
 		return err
 	}
 	if inline {
-		queued, err := s.wire.Write(p)
+		queued, err := s.below.Write(p)
 		s.wrote(0, queued, err)
 		return err
 	}
 	buf := chunkBuffers.Get().(*[]byte)
 	*buf = append((*buf)[:0], p...)
-	if !s.wire.Post(func() {
-		queued, err := s.wire.Write(*buf)
+	if !s.below.Post(func() {
+		queued, err := s.below.Write(*buf)
 		s.wrote(len(*buf), queued, err)
 		chunkBuffers.Put(buf)
 	}) {
@@ -350,7 +350,7 @@ func (s *stream) send(p []byte) error {
 }
 
 // admit waits until n more bytes may be sent.
-func (s *stream) admit(n int) (inline bool, err error) {
+func (s *blockingIO) admit(n int) (inline bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.awaitPeer(func() bool {
@@ -369,7 +369,7 @@ func (s *stream) admit(n int) (inline bool, err error) {
 }
 
 // wrote notes on the executor what became of a write.
-func (s *stream) wrote(posted, queued int, err error) {
+func (s *blockingIO) wrote(posted, queued int, err error) {
 	if err != nil {
 		s.fail(err)
 		return
@@ -383,12 +383,12 @@ func (s *stream) wrote(posted, queued int, err error) {
 	}
 	s.mu.Unlock()
 	if arm {
-		s.wire.OnDrain(s.drained)
+		s.below.OnDrain(s.drained)
 	}
 	s.signal()
 }
 
-func (s *stream) drained() {
+func (s *blockingIO) drained() {
 	s.mu.Lock()
 	s.draining = false
 	s.queued = 0
@@ -402,7 +402,7 @@ type deadline struct {
 	passed bool
 }
 
-func (s *stream) setDeadline(d *deadline, t time.Time) error {
+func (s *blockingIO) setDeadline(d *deadline, t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.timer != nil {
@@ -428,8 +428,8 @@ func (s *stream) setDeadline(d *deadline, t time.Time) error {
 	return s.err
 }
 
-// release ends what the stream has going on beside its wire.
-func (s *stream) release() {
+// release ends what it has going on beside what is below.
+func (s *blockingIO) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.running > 0 {
