@@ -7,6 +7,12 @@ directory=$1
 requirements=$2
 python=${3:-${PYTHON:-python3}}
 
+# Before anything is removed: who names a file that is not there has made a mistake.
+if [ ! -r "$requirements" ]; then
+	echo "venv: cannot read $requirements" >&2
+	exit 1
+fi
+
 # Two test runs at a time must not build one environment together.
 mkdir -p "$(dirname "$directory")"
 exec 9>"$directory.lock"

@@ -53,7 +53,7 @@ func TestPanic(t *testing.T) {
 	} {
 		var got *asteri.PanicError
 		run(func(err *asteri.PanicError) { got = err })
-		if got == nil || got.Value != "mistake" || !bytes.Contains(got.Stack, []byte("guard_test.panics")) {
+		if got == nil || got.Value != "mistake" || !bytes.Contains(got.Stack, []byte("callback_test.panics")) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -51,7 +51,7 @@ func prepare() error {
 	if err != nil {
 		return err
 	}
-	appsDir = filepath.Join(root, "internal", "suite", "apps")
+	appsDir = filepath.Join(root, "internal", "tests", "suite", "apps")
 
 	python = os.Getenv("ASTERI_SUITE_PYTHON")
 	if python == "" {
