@@ -43,7 +43,6 @@ func newProtocol(h asteri.Handler, opts ...asteri.Option) *protocol {
 type protocol struct {
 	settings asteri.Settings
 	gateway  Gateway // nil for HTTP itself
-	takeover *Takeover
 	locals   onloop.Locals[local]
 }
 
@@ -82,7 +81,6 @@ func (p *protocol) local(l *loop.Loop) *local {
 	return p.locals.On(l, func() *local {
 		at := newLocal(&p.settings, l)
 		at.gateway = p.gateway
-		at.takeover = p.takeover
 		return at
 	})
 }

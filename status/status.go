@@ -66,9 +66,6 @@ type Options struct {
 	// applications: a prometheus.Registry, a python.Pool, or prometheus.Gatherers of
 	// several. A name of the server's own is refused. Gather is called on goroutines.
 	Metrics prometheus.Gatherer
-	// Pages are further handlers by their path, such as /metrics, for those
-	// who may see health and counters.
-	Pages map[string]asteri.Handler
 	// Logger is told of what was asked for; nil for nobody.
 	Logger *slog.Logger
 }

@@ -172,7 +172,7 @@ func (s *Server) Accept(x asteri.Exchange, h Handler, r Response) (*Conn, error)
 		x.Abort(err)
 		return nil, err
 	}
-	t, err := x.Upgrade(asteri.UpgradeRaw, header)
+	t, err := x.Upgrade(header)
 	if err != nil {
 		x.Abort(err)
 		return nil, err

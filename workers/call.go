@@ -302,10 +302,10 @@ func (p *progress) Place() (worker int, begun bool) {
 // Upgrade ends HTTP on the connection, as Exchange.Upgrade does, and returns the
 // connection that remains. It belongs to the caller, who closes it; under
 // gtornado it is closed when ServeCall returns.
-func (c *Call) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (*Conn, error) {
+func (c *Call) Upgrade(h *asteri.Header) (*Conn, error) {
 	var conn *Conn
 	err := c.ask(func() error {
-		t, err := c.x.Upgrade(kind, h)
+		t, err := c.x.Upgrade(h)
 		if err != nil {
 			return err
 		}

@@ -288,7 +288,7 @@ func TestUpgrade(t *testing.T) {
 	eachModel(t, func(t *testing.T, m model) {
 		x := exchangetest.Get(t, exchangetest.NewExecutor(t), "/")
 		x.Serve(m.run(t, func(c *Call) {
-			conn, err := c.Upgrade(asteri.UpgradeRaw, nil)
+			conn, err := c.Upgrade(nil)
 			if err != nil {
 				t.Error(err)
 				return
