@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 	"github.com/asteri/asteri-loop/internal/system/jobs"
 	"github.com/asteri/asteri-loop/workers/internal/turns"
 )
@@ -372,12 +373,10 @@ func (c *Call) run(h Handler) {
 // close leaves the exchange answered, whatever the handler did.
 func (c *Call) close(panicked any, returned bool) {
 	switch {
-	case panicked != nil:
-		err := newPanicError(panicked)
+	case !returned:
+		err := callback.Panicked(panicked)
 		c.logPanic("handler panicked", err)
 		c.Abort(err)
-	case !returned:
-		c.Abort(errGoexit)
 	case c.finished:
 	case c.failure() != nil:
 		c.Abort(c.failure())
