@@ -36,15 +36,10 @@ type home struct {
 	turns
 }
 
-// homeOf is called on the executor.
-func (s *Server) homeOf(e asteri.Executor) *home {
-	if h, ok := s.homes.Load(e); ok {
-		return h.(*home)
-	}
+func newHome(e asteri.Executor) *home {
 	h := &home{executor: e, start: awake.Now(), turns: turns{room: turnWork}}
 	h.timer = time.AfterFunc(time.Hour, func() { e.Post(h.advance) })
 	h.timer.Stop()
-	s.homes.Store(e, h)
 	return h
 }
 
