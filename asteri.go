@@ -131,7 +131,7 @@ type Exchange interface {
 	// Upgrade, the protocol that the client offered: in its Upgrade field,
 	// answered with 101, or as Request.Protocol, answered with 200 and
 	// without the field (HTTP/2 and later know no Upgrade).
-	Upgrade(kind UpgradeKind, h *Header) (Tunnel, error)
+	Upgrade(h *Header) (Tunnel, error)
 
 	// Reserve counts n bytes of memory that the handler holds on behalf of the
 	// client; a negative n gives them back, at the latest when the handler lets go
@@ -194,14 +194,6 @@ type BodySink interface {
 	// OnError says that the body will not be completed.
 	OnError(err error)
 }
-
-// UpgradeKind says what a connection is to become.
-type UpgradeKind uint8
-
-const (
-	// UpgradeRaw hands the bytes after the response over as they are.
-	UpgradeRaw UpgradeKind = iota
-)
 
 // Tunnel is a two-way byte stream that took the place of an exchange. It has
 // the exchange's executor and the same rules.

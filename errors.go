@@ -64,13 +64,20 @@ func (e *ResponseError) Error() string {
 	return "invalid response: " + e.Reason
 }
 
-// PanicError is the cause with which an exchange ends whose handler panicked.
+// PanicError is the cause with which an exchange ends whose handler panicked, or ended
+// its goroutine by runtime.Goexit. errors.Is and errors.As do not find the value: a
+// handler that panics with a *StatusError has failed, and refuses nothing.
 type PanicError struct {
-	// Value is what the handler panicked with.
+	// Value is what the handler panicked with; nil if it ended its goroutine.
 	Value any
 	// Stack is the stack of the goroutine, as debug.Stack returns it.
 	Stack []byte
 }
 
-// Error returns the value.
-func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.Value) }
+// Error names the value.
+func (e *PanicError) Error() string {
+	if e.Value == nil {
+		return "handler ended its goroutine"
+	}
+	return fmt.Sprintf("handler panicked: %v", e.Value)
+}

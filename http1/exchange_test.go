@@ -321,6 +321,19 @@ func TestAbort(t *testing.T) {
 	}
 }
 
+// A request that asks for HTTP/2 without TLS is as any other: RFC 9113 section 3.1 has
+// done away with that, and RFC 9110 section 7.8 lets a server ignore an upgrade.
+func TestUpgradeToHTTP2IsIgnored(t *testing.T) {
+	c, out := answer(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n", func(x asteri.Exchange) {
+		must(t, x.Respond(200, nil, []byte(x.Request().Proto.String())))
+	})
+	wantHas(t, out, "HTTP/1.1 200 OK\r\n", "\r\n\r\nHTTP/1.1")
+	wantLacks(t, out, "101", "Upgrade")
+	if c.closed {
+		t.Error("the connection is not kept")
+	}
+}
+
 const upgrade = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: foo, echo\r\n\r\n"
 
 func TestUpgrade(t *testing.T) {
@@ -330,7 +343,7 @@ func TestUpgrade(t *testing.T) {
 	c, out := answer(t, upgrade+"early", func(x asteri.Exchange) {
 		var err error
 		exchange = x
-		tunnel, err = x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", "Echo", "X-A", "1"))
+		tunnel, err = x.Upgrade(fields("Upgrade", "Echo", "X-A", "1"))
 		must(t, err)
 	})
 	wantHas(t, out, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: Echo\r\nX-A: 1\r\n")
@@ -377,7 +390,7 @@ func TestTunnelHearsOfShutdown(t *testing.T) {
 	tell := func() { told++ }
 	c, _ := answer(t, upgrade, func(x asteri.Exchange) {
 		var err error
-		tunnel, err = x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", "echo"))
+		tunnel, err = x.Upgrade(fields("Upgrade", "echo"))
 		must(t, err)
 		tunnel.OnShutdown(tell)
 	})
@@ -420,7 +433,7 @@ func TestUpgradeThatIsRefused(t *testing.T) {
 		}
 		_, out := answer(t, in, func(x asteri.Exchange) {
 			var refused *asteri.ResponseError
-			if _, err := x.Upgrade(asteri.UpgradeRaw, h); !errors.As(err, &refused) {
+			if _, err := x.Upgrade(h); !errors.As(err, &refused) {
 				t.Errorf("%s: %v", name, err)
 			}
 			must(t, x.Respond(400, nil, nil))

@@ -52,7 +52,7 @@ func newFakeConn(h asteri.Handler, opts ...asteri.Option) *fakeConn {
 	c.loop.TakeOwnership() // each test has a goroutine of its own
 	c.info.Network = "tcp"
 	c.info.Remote = netip.MustParseAddrPort("192.0.2.1:4711")
-	s := newSession(c, newProtocol(h, opts...).local(c.loop))
+	s := newSession(c, newProtocol(h, opts...).locals.At(c.loop))
 	c.session, c.home = s, &home{Loop: c.loop, c: c}
 	s.at.Home = c.home
 	return c

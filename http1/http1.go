@@ -26,7 +26,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
-	"github.com/asteri/asteri-loop/internal/protocol/onloop"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -37,14 +37,15 @@ func Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol {
 }
 
 func newProtocol(h asteri.Handler, opts ...asteri.Option) *protocol {
-	return &protocol{settings: httpfield.Settings(h, opts...)}
+	p := &protocol{settings: httpfield.Settings(h, opts...)}
+	p.locals = perhome.New(p.newLocal)
+	return p
 }
 
 type protocol struct {
 	settings asteri.Settings
 	gateway  Gateway // nil for HTTP itself
-	takeover *Takeover
-	locals   onloop.Locals[local]
+	locals   *perhome.Values[*loop.Loop, local]
 }
 
 // Name returns the ALPN name.
@@ -75,14 +76,11 @@ func (p *protocol) Match(alpn string, head []byte) loop.Verdict {
 
 // NewSession starts a session.
 func (p *protocol) NewSession(c loop.Conn) loop.Session {
-	return newSession(c, p.local(c.Loop()))
+	return newSession(c, p.locals.At(c.Loop()))
 }
 
-func (p *protocol) local(l *loop.Loop) *local {
-	return p.locals.On(l, func() *local {
-		at := newLocal(&p.settings, l)
-		at.gateway = p.gateway
-		at.takeover = p.takeover
-		return at
-	})
+func (p *protocol) newLocal(l *loop.Loop) *local {
+	at := newLocal(&p.settings, l)
+	at.gateway = p.gateway
+	return at
 }

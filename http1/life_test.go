@@ -92,7 +92,7 @@ func (e *livedExchange) step() {
 	case 12:
 		_ = x.Inform(103, nil)
 	case 13:
-		if tunnel, err := x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", "echo")); err == nil {
+		if tunnel, err := x.Upgrade(fields("Upgrade", "echo")); err == nil {
 			tunnel.Close()
 		}
 	}

@@ -19,9 +19,8 @@ import (
 // later and release them: as many as were in flight at once.
 type local struct {
 	*exchange.Local
-	loop     *loop.Loop
-	gateway  Gateway // nil for HTTP itself
-	takeover *Takeover
+	loop    *loop.Loop
+	gateway Gateway // nil for HTTP itself
 
 	spareHead *head
 	spares    []*transaction // that nobody refers to; at most maxSpares

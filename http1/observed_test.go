@@ -42,7 +42,7 @@ func TestTunnelIsObserved(t *testing.T) {
 			var tunnel asteri.Tunnel
 			c := newFakeConn(asteri.HandlerFunc(func(x asteri.Exchange) {
 				var err error
-				tunnel, err = x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", "echo"))
+				tunnel, err = x.Upgrade(fields("Upgrade", "echo"))
 				must(t, err)
 			}), asteri.WithObserver(&f))
 			c.feed([]byte(upgrade + "12345"))
@@ -66,7 +66,7 @@ func TestTunnelIsObserved(t *testing.T) {
 func TestTunnelOfAPlainObserver(t *testing.T) {
 	r := new(records)
 	c := newFakeConn(asteri.HandlerFunc(func(x asteri.Exchange) {
-		_, err := x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", "echo"))
+		_, err := x.Upgrade(fields("Upgrade", "echo"))
 		must(t, err)
 	}), asteri.WithObserver(r))
 	c.feed([]byte(upgrade))

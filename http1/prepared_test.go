@@ -54,7 +54,7 @@ func TestHeaderThatComesAgain(t *testing.T) {
 		if got != want || (err == nil) != (wantErr == nil) {
 			t.Errorf("%s: %q, %v, want %q, %v", s.name, got, err, want, wantErr)
 		}
-		if prepared := &p.local(idleLoop()).prepared; s.name == "kept on" && prepared.is(s.status, h) != (h.Len() > 0) {
+		if prepared := &p.locals.At(idleLoop()).prepared; s.name == "kept on" && prepared.is(s.status, h) != (h.Len() > 0) {
 			t.Errorf("%q is not prepared: %q", h.Fields(), prepared.fields)
 		}
 	}

@@ -147,9 +147,7 @@ func (s *session) readHead(p []byte) int {
 	s.body.begin(h)
 	refusal := h.check()
 	s.at.putHead(h)
-	if refusal != nil || !s.takenOver(x) {
-		s.serve(x, refusal)
-	}
+	s.serve(x, refusal)
 	return skipped + size
 }
 

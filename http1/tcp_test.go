@@ -346,7 +346,7 @@ func TestTunnelEcho(t *testing.T) {
 	addr, stop := serve(t, func(x asteri.Exchange) {
 		h := new(asteri.Header)
 		h.Add("Upgrade", "echo")
-		tunnel, err := x.Upgrade(asteri.UpgradeRaw, h)
+		tunnel, err := x.Upgrade(h)
 		if err != nil {
 			x.Abort(err)
 			return

@@ -38,7 +38,7 @@ func upgrading(t *testing.T, tunnel func(x asteri.Exchange, u asteri.Tunnel)) as
 	return asteri.HandlerFunc(func(x asteri.Exchange) {
 		h := new(asteri.Header)
 		h.Add("Upgrade", "test")
-		u, err := x.Upgrade(asteri.UpgradeRaw, h)
+		u, err := x.Upgrade(h)
 		if err != nil {
 			t.Error(err)
 			return

@@ -426,11 +426,11 @@ func TestTunnel(t *testing.T) {
 		if r := x.Request(); r.Method != "CONNECT" || r.Protocol != "websocket" || string(r.Path) != "/chat" {
 			t.Errorf("request is %+v", r)
 		}
-		if _, err := x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", "other")); err == nil {
+		if _, err := x.Upgrade(fields("Upgrade", "other")); err == nil {
 			t.Error("upgraded to what was not offered")
 		}
 		var err error
-		tunnel, err = x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", "websocket", "sec-websocket-protocol", "a"))
+		tunnel, err = x.Upgrade(fields("Upgrade", "websocket", "sec-websocket-protocol", "a"))
 		must(t, err)
 		tunnel.Read(&got)
 		tunnel.OnShutdown(func() { down++ })
@@ -472,7 +472,7 @@ func TestTunnelEnds(t *testing.T) {
 		c := newClient(t, Config{}, k)
 		c.headers(1, false, ":method", "CONNECT", ":protocol", "x", ":scheme", "http", ":path", "/", ":authority", "a")
 		c.send()
-		tunnel, err := k.last(t).Upgrade(asteri.UpgradeRaw, fields("Upgrade", "x"))
+		tunnel, err := k.last(t).Upgrade(fields("Upgrade", "x"))
 		must(t, err)
 		got := new(bodyLog)
 		tunnel.Read(got)

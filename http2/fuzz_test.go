@@ -31,7 +31,7 @@ func (h *busy) ServeExchange(x asteri.Exchange) {
 	case "/panic":
 		panic(errTest)
 	case "/tunnel":
-		if t, err := x.Upgrade(asteri.UpgradeRaw, fields("Upgrade", x.Request().Protocol)); err == nil {
+		if t, err := x.Upgrade(fields("Upgrade", x.Request().Protocol)); err == nil {
 			t.Read(&echo{x: t})
 			return
 		}

@@ -35,7 +35,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
-	"github.com/asteri/asteri-loop/internal/protocol/onloop"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -81,13 +81,15 @@ func Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol {
 
 // Protocol is like the function of that name, for the settings of c.
 func (c Config) Protocol(h asteri.Handler, opts ...asteri.Option) loop.Protocol {
-	return &protocol{config: c.withDefaults(), settings: httpfield.Settings(h, opts...)}
+	p := &protocol{config: c.withDefaults(), settings: httpfield.Settings(h, opts...)}
+	p.locals = perhome.New(p.newLocal)
+	return p
 }
 
 type protocol struct {
 	config   Config
 	settings asteri.Settings
-	locals   onloop.Locals[local]
+	locals   *perhome.Values[*loop.Loop, local]
 }
 
 // Name returns the ALPN name.
@@ -110,9 +112,7 @@ func (p *protocol) Match(alpn string, head []byte) loop.Verdict {
 
 // NewSession starts a session.
 func (p *protocol) NewSession(c loop.Conn) loop.Session {
-	return newSession(c, p.local(c.Loop()))
+	return newSession(c, p.locals.At(c.Loop()))
 }
 
-func (p *protocol) local(l *loop.Loop) *local {
-	return p.locals.On(l, func() *local { return newLocal(p, l) })
-}
+func (p *protocol) newLocal(l *loop.Loop) *local { return newLocal(p, l) }

@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 	"github.com/asteri/asteri-loop/loop"
 )
 
@@ -21,8 +22,8 @@ type Server struct {
 	cfg      Config
 	settings asteri.Settings
 	engine   *loop.Engine
-	locals   []*local // one for each loop of the engine
-	next     uint     // of them, for the accepting goroutine
+	locals   *perhome.Values[*loop.Loop, local]
+	next     uint // of them, for the accepting goroutine
 
 	udp       *net.UDPConn
 	transport *quic.Transport
@@ -54,9 +55,7 @@ func Listen(eng *loop.Engine, cfg Config, h asteri.Handler, opts ...asteri.Optio
 		sessions: make(map[*session]struct{}),
 		readers:  newReaders(),
 	}
-	for _, l := range eng.Loops() {
-		s.locals = append(s.locals, newLocal(s, l))
-	}
+	s.locals = perhome.New(func(l *loop.Loop) *local { return newLocal(s, l) })
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("http3: %w", err)
 	}
@@ -168,7 +167,8 @@ func (s *Server) accept(ctx context.Context) {
 			return
 		}
 		s.next++
-		n, err := newSession(s, conn, s.locals[s.next%uint(max(1, s.engine.Active()))])
+		home := s.engine.Loops()[s.next%uint(max(1, s.engine.Active()))]
+		n, err := newSession(s, conn, s.locals.At(home))
 		if err != nil || !s.enter(n) {
 			closeConn(conn, codeNo, "")
 			continue

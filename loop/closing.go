@@ -11,7 +11,7 @@ func (c *conn) close(cause error) {
 	c.state = stateClosed
 	c.gone.Store(true)
 	c.cause = cause
-	c.loop.wheel.remove(c)
+	c.loop.wheel.Remove(c)
 	if c.watched && (c.fileJob || !poller.CloseRemoves) {
 		_ = c.loop.poll.Remove(c.fd) // fails only if it was not registered, which is as good
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/bounds/pace"
 	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/internal/system/wheel"
 	"github.com/asteri/asteri-loop/poller"
 )
 
@@ -58,9 +59,7 @@ type conn struct {
 	held int        // what the system held when WriteTimeout began
 
 	timers     [numTimers]ticks
-	wheelAt    ticks
-	wheelPrev  *conn
-	wheelNext  *conn
+	wheelTimer wheel.Timer[conn] // set for the earliest, or earlier
 	lingerLeft int
 }
 
@@ -98,7 +97,7 @@ var _ Conn = (*conn)(nil)
 // not know it yet: see updateInterest.
 func (l *Loop) attach(fd int, kind connKind, info ConnInfo) *conn {
 	c := &conn{loop: l, fd: fd, kind: kind, info: info, high: HighWater, low: LowWater}
-	c.active = l.wheel.current
+	c.active = l.wheel.Current
 	c.token = l.addSlot(c, nil)
 	return c
 }
@@ -232,16 +231,16 @@ func (c *conn) setTimer(t int, d time.Duration) {
 	}
 	// Not from the start of the tick, which may be long past: a timer is
 	// never early.
-	at := ticksAfter(awake.Now()-c.loop.began, d)
+	at := wheel.After(awake.Now()-c.loop.began, d, slotTime)
 	c.timers[t] = at
 	c.wakeBy(at)
 }
 
 // wakeBy has the wheel come to the connection at tick at, or earlier.
 func (c *conn) wakeBy(at ticks) {
-	if c.wheelAt == 0 || at < c.wheelAt {
-		c.loop.wheel.remove(c)
-		c.loop.wheel.insert(c, at)
+	if set := c.wheelTimer.At(); set == 0 || at < set {
+		c.loop.wheel.Remove(c)
+		c.loop.wheel.Insert(c, at)
 	}
 }
 
@@ -249,7 +248,7 @@ func (c *conn) wakeBy(at ticks) {
 // wheel for the others.
 func (c *conn) onWheel() {
 	c.loop.current = c
-	now := c.loop.wheel.current
+	now := c.loop.wheel.Current
 	for t := range c.timers {
 		// Read here and not by range, which would copy: the call for one
 		// timer may stop another.

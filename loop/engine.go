@@ -8,6 +8,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/internal/system/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // Engine is a set of event loops and the listeners whose connections they serve.
@@ -15,7 +16,7 @@ type Engine struct {
 	cfg    Config
 	loops  []*Loop
 	budget *Budget
-	files  *filePool
+	files  *jobs.Pool
 	shakes *handshakes
 
 	clients    *clients // nil without a limit
@@ -56,7 +57,7 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg.withDefaults(), closed: make(chan struct{})}
 	descriptors.Reserve(0) // so that what is open now is known not to be a client's
 	e.budget = newBudget(e.cfg.BufferBudget)
-	e.files = newFilePool()
+	e.files = jobs.NewPool(fileWorkers)
 	e.shakes = newHandshakes(e.cfg.MaxHandshakes)
 	e.clients = newClients(e.cfg.MaxConnectionsPerAddress, e.cfg.Exempt)
 	for id := range e.cfg.Loops {

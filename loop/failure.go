@@ -13,7 +13,9 @@ import (
 // holds is released step by step, so that the next tick goes on where this one ended.
 
 // PanicError is the cause with which a connection ends whose session panicked, or
-// another function of the program's that was called for it.
+// another function of the program's that was called for it. Handlers have a type of
+// their own (asteri.PanicError): this package does not know them, and the handler
+// contract imports nothing of the module, so that neither can have the other's.
 type PanicError struct {
 	// Value is what it panicked with; nil if it ended its goroutine.
 	Value any

@@ -5,8 +5,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // Files are sent without ever making a loop wait for a disk. What the page cache
@@ -21,24 +19,6 @@ const (
 	sendPiece   = 512 << 10 // sent by one job of the pool
 	readPiece   = 128 << 10 // read by one job of the pool
 )
-
-// filePool runs file jobs.
-type filePool struct {
-	slots chan struct{}
-}
-
-func newFilePool() *filePool { return &filePool{slots: make(chan struct{}, fileWorkers)} }
-
-// run starts job on a goroutine of its own; at most fileWorkers run at a time.
-// Each connection has at most one job, which bounds those that wait.
-func (p *filePool) run(job func()) {
-	jobs.Begin()
-	go func() {
-		p.slots <- struct{}{}
-		defer func() { <-p.slots; jobs.End() }()
-		job()
-	}()
-}
 
 // writeWarm queues n bytes of f, at most warmPiece, as bytes, and closes f, if they
 // can be had at once.
@@ -170,12 +150,13 @@ func (c *conn) fileRead(q *sendQueue, piece []byte, err error) {
 }
 
 // startJob runs work in the file pool and what it returns on the loop. Until then
-// nothing else sends on the connection, and its descriptors stay open.
+// nothing else sends on the connection, and its descriptors stay open. Each connection
+// has at most one job, which bounds those that wait.
 func (c *conn) startJob(work func() (done func())) {
 	c.fileJob = true
 	l := c.loop
 	l.fileJobs++
-	l.engine.files.run(func() {
+	l.engine.files.Go(func() {
 		failure := &PanicError{}
 		done := func() { c.Abort(failure) }
 		defer func() { // reading may panic, or end the goroutine

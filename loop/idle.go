@@ -1,6 +1,10 @@
 package loop
 
-import "time"
+import (
+	"time"
+
+	"github.com/asteri/asteri-loop/internal/system/wheel"
+)
 
 // Watchful is a Session that has a deadline for whatever it waits for, or knows that
 // somebody else has one, so that IdleTimeout does not concern its connection.
@@ -18,7 +22,7 @@ func (c *conn) watchIdle() {
 		return
 	}
 	// From the start of the tick, but for a slot more: that is not early.
-	at := c.loop.wheel.current + limit
+	at := c.loop.wheel.Current + limit
 	c.timers[timerIdle] = at
 	c.wakeBy(at)
 }
@@ -40,9 +44,9 @@ func (c *conn) checkIdle() {
 	}
 	due := c.active + c.loop.idleLimit
 	if c.ownTimer() || c.Queued() > 0 {
-		due = c.loop.wheel.current + c.loop.idleLimit
+		due = c.loop.wheel.Current + c.loop.idleLimit
 	}
-	if due <= c.loop.wheel.current {
+	if due <= c.loop.wheel.Current {
 		c.Abort(IdleExpired)
 		return
 	}
@@ -64,5 +68,5 @@ func idleTicks(d time.Duration) ticks {
 	if d < 0 {
 		return 0
 	}
-	return ticksAfter(0, d) + 1
+	return wheel.After(0, d, slotTime) + 1
 }

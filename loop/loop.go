@@ -8,6 +8,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/internal/system/jobs"
+	"github.com/asteri/asteri-loop/internal/system/wheel"
 	"github.com/asteri/asteri-loop/poller"
 )
 
@@ -34,7 +35,7 @@ type Loop struct {
 	began     time.Duration // by the clock of deadlines, as all of the wheel is
 	elapsed   time.Duration // from then to the start of the tick
 	now       time.Time
-	wheel     wheel
+	wheel     wheel.Wheel[conn, wheelTimers]
 	chunks    chunks
 	in        []byte // bytes just read; valid for one OnData
 	plain     []byte // the same, decrypted; made when first needed
@@ -180,7 +181,7 @@ func (l *Loop) tick() {
 	l.runPosts()
 	l.shutdowns.round((*conn).shutdown)
 	l.again.roundWithin(&share{}, (*conn).offerAgain)
-	l.wheel.advance(ticks(l.elapsed/slotTime), (*conn).onWheel)
+	l.wheel.Advance(ticks(l.elapsed/slotTime), (*conn).onWheel)
 	l.dirty.round((*conn).flush)
 	l.closeAborted()
 	l.settle()
@@ -239,8 +240,8 @@ func (l *Loop) look(d time.Duration) bool {
 
 func (l *Loop) sleepTime() time.Duration {
 	d := time.Duration(-1)
-	if n := l.wheel.next(); n > 0 {
-		d = max(time.Duration(l.wheel.current+n)*slotTime-l.elapsed, time.Millisecond)
+	if n := l.wheel.Next(); n > 0 {
+		d = max(time.Duration(l.wheel.Current+n)*slotTime-l.elapsed, time.Millisecond)
 	}
 	if l.unrelieved && (d < 0 || d > reliefWait) {
 		d = reliefWait

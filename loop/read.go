@@ -81,7 +81,7 @@ func (c *conn) receiveMore() {
 func (c *conn) received(n int, errno unix.Errno) bool {
 	switch {
 	case n > 0:
-		c.active = c.loop.wheel.current
+		c.active = c.loop.wheel.Current
 		return true
 	case errno == 0:
 		c.endOfInput()

@@ -43,7 +43,7 @@ func (c *conn) setBlocked() {
 
 // progress is called when n bytes have gone to the system.
 func (c *conn) progress(n int) {
-	c.active = c.loop.wheel.current
+	c.active = c.loop.wheel.Current
 	if c.timers[timerStall] != 0 {
 		c.timers[timerStall] = 0
 	}

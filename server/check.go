@@ -68,7 +68,6 @@ func (c *Config) checkWords() error {
 	}{
 		{"Listen.Schemes", c.Listen.Schemes, []string{"http", "https"}},
 		{"HTTP.Versions", c.HTTP.Versions, []string{"h1", "h2", "h3"}},
-		{"HTTP.Cleartext", []string{c.HTTP.Cleartext}, []string{"prior-knowledge", "upgrade", "both", off}},
 		{"TLS.VerifyClient", []string{c.TLS.VerifyClient}, []string{"", "none", "optional", "required"}},
 		{"TLS.MinVersion", []string{c.TLS.MinVersion}, []string{"", "TLSv1_2", "TLSv1_3"}},
 		{"Proxies.Fields", []string{c.Proxies.Fields}, []string{"auto", "x-forwarded", "forwarded"}},
@@ -120,12 +119,11 @@ func (c *Config) checkAddresses() error {
 
 // checkHTTP refuses ports on which nothing could be asked.
 func (c *Config) checkHTTP() error {
-	cleartext := c.HTTP.Cleartext == "prior-knowledge" || c.HTTP.Cleartext == "both"
 	switch {
 	case !c.speaks("h1") && !c.speaks("h2"):
 		return wrong("HTTP.Versions", "clients find HTTP/3 by HTTP/1.1 or HTTP/2: add h1 or h2")
-	case !c.speaks("h1") && !cleartext && c.serves("http"):
-		return wrong("HTTP.Versions", "h2 alone without TLS needs HTTP.Cleartext prior-knowledge, or https alone")
+	case !c.speaks("h1") && c.HTTP.H2.NoCleartext && c.serves("http"):
+		return wrong("HTTP.Versions", "h2 alone without TLS cannot be with HTTP.H2.NoCleartext")
 	case c.TLS.hasCertificates() && !c.serves("https"):
 		return wrong("Listen.Schemes", "http alone has no use for certificates: add https")
 	case c.TLS.verifies() && c.serves("http"):

@@ -81,9 +81,6 @@ type HTTP struct {
 	// Versions are of "h1", "h2" and "h3", which needs https. Default h1 and h2, and h3
 	// if TLS has certificates and no PROXY headers are taken.
 	Versions []string
-	// Cleartext is how HTTP/2 begins without TLS: "prior-knowledge", "upgrade" from
-	// HTTP/1.1 for Proxies.Trusted, "both", or "off". Default prior-knowledge.
-	Cleartext string
 	// H2 and H3 are those of each version. Of H3 the server sets Addr, Socket and TLS;
 	// without StallTimeout both have Engine.WriteTimeout.
 	H2 http2.Config
@@ -170,7 +167,6 @@ func (c Config) withDefaults() Config {
 			c.HTTP.Versions = append(c.HTTP.Versions, "h3")
 		}
 	}
-	c.HTTP.Cleartext = cmp.Or(c.HTTP.Cleartext, "prior-knowledge")
 	c.HTTP.H2.StallTimeout = cmp.Or(c.HTTP.H2.StallTimeout, c.Engine.WriteTimeout)
 	c.HTTP.H3.StallTimeout = cmp.Or(c.HTTP.H3.StallTimeout, c.Engine.WriteTimeout)
 	c.HTTP.H3.HandshakeTimeout = cmp.Or(c.HTTP.H3.HandshakeTimeout, c.Engine.HandshakeTimeout)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/http1"
-	"github.com/asteri/asteri-loop/http2"
 	"github.com/asteri/asteri-loop/http3"
 	"github.com/asteri/asteri-loop/loop"
 )
@@ -19,36 +18,14 @@ import (
 // protocols returns what is spoken to clients, the preferred first. A protocol is one
 // folder of the module and one line here.
 func (c *Config) protocols(h asteri.Handler, opts []asteri.Option) []loop.Protocol {
-	h2 := c.http2().Protocol(h, opts...)
+	h2 := c.HTTP.H2.Protocol(h, opts...)
 	switch {
 	case !c.speaks("h2"):
 		return []loop.Protocol{http1.Protocol(h, opts...)}
 	case !c.speaks("h1"):
 		return []loop.Protocol{h2}
-	case c.HTTP.Cleartext == "upgrade" || c.HTTP.Cleartext == "both":
-		return []loop.Protocol{h2, c.upgradable(h2).Protocol(h, opts...)}
 	}
 	return []loop.Protocol{h2, http1.Protocol(h, opts...)}
-}
-
-func (c *Config) http2() http2.Config {
-	h2 := c.HTTP.H2
-	h2.NoCleartext = h2.NoCleartext || c.HTTP.Cleartext == off || c.HTTP.Cleartext == "upgrade"
-	return h2
-}
-
-// upgradable lets trusted clients go from HTTP/1.1 to HTTP/2.
-func (c *Config) upgradable(h2 loop.Protocol) http1.Takeover {
-	trusts := c.Proxies.trusts()
-	return http1.Takeover{
-		Token: http2.UpgradeToken,
-		Session: func(conn loop.Conn, r *asteri.Request) loop.Session {
-			if !trusts(r.Peer) {
-				return nil
-			}
-			return http2.Upgrade(h2, conn, r)
-		},
-	}
 }
 
 // exchangeOptions are the settings of every protocol.

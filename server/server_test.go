@@ -420,7 +420,6 @@ func TestMistakes(t *testing.T) {
 		"Listen.Addresses":       {Listen: server.Listen{Addresses: []string{"nowhere"}}},
 		"Listen.Schemes":         {Listen: server.Listen{Schemes: []string{"gopher"}}},
 		"HTTP.Versions":          {HTTP: server.HTTP{Versions: []string{"h3"}}},
-		"HTTP.Cleartext":         {HTTP: server.HTTP{Cleartext: "perhaps"}},
 		"TLS":                    {TLS: server.TLS{CertFiles: []string{filepath.Join(dir, "none.pem")}}},
 		"TLS.KeyFiles":           {TLS: server.TLS{CertFiles: []string{"a"}, KeyFiles: []string{"b", "c"}}},
 		"Static.Folders":         {Static: server.Static{Folders: []server.Folder{{Prefix: "/s", Dir: filepath.Join(dir, "none")}}}},

@@ -106,12 +106,8 @@ func (s *Server) openStatus() error {
 	for i, l := range s.engine.Loops() {
 		homes[i] = l
 	}
-	for _, a := range s.access.all() {
-		a.SetHomes(homes)
-	}
 	further := s.furtherMetrics()
 	if s.statsd != nil {
-		s.statsd.SetHomes(homes)
 		s.statsd.SetMetrics(further)
 	}
 	c := &s.cfg.Status

@@ -14,7 +14,8 @@ func busyMonitor(b *testing.B) *Monitor {
 	m := newMonitor(b, Options{Report: func() Report { return *crowded() }})
 	e := exchangetest.NewExecutor(b)
 	for range 10_000 {
-		m.flights.homes.Others().enter(exchangetest.Get(b, e, "/a/path/of/some/length?with=a&query=too"))
+		x := exchangetest.Get(b, e, "/a/path/of/some/length?with=a&query=too")
+		m.flights.homes.At(x.Home()).put(x.Request(), x.Home())
 	}
 	return m
 }
@@ -43,7 +44,7 @@ func BenchmarkPage(b *testing.B) {
 // What a request pays for being shown while it is in flight.
 func BenchmarkFlight(b *testing.B) {
 	e := exchangetest.NewExecutor(b)
-	m := newMonitor(b, Options{Homes: []asteri.Executor{e}})
+	m := newMonitor(b, Options{})
 	x := exchangetest.Get(b, e, "/")
 	done := &asteri.Record{Home: e, Request: x.Request(), Peer: x.Request().Peer}
 	app := asteri.HandlerFunc(func(asteri.Exchange) { m.ExchangeDone(done) })

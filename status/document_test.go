@@ -201,7 +201,7 @@ func TestBlockedLoop(t *testing.T) {
 }
 
 func TestTraffic(t *testing.T) {
-	counts := stats.New(nil)
+	counts := stats.New()
 	s := newSampler(counts)
 	begin := time.Now()
 	s.last = s.total(begin)

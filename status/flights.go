@@ -9,18 +9,18 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/observe/perhome"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 )
 
 // flights are the requests that the application has. Each home has a list of its own,
 // so a request's visits to it meet nobody but who looks on.
 type flights struct {
-	homes *perhome.Values[homeFlights]
+	homes *perhome.Values[asteri.Executor, homeFlights]
 }
 
 // homeFlights are those of one home.
 type homeFlights struct {
-	home asteri.Executor // nil for all that have no list of their own
+	home asteri.Executor
 
 	// handing is the request that the application is being given: most are over
 	// when it returns, and never reach the table. Only the home changes it. It
@@ -34,8 +34,8 @@ type homeFlights struct {
 	_      [64]byte                            // no cache line with another home
 }
 
-func newFlights(homes []asteri.Executor) flights {
-	return flights{perhome.New(homes, func(home asteri.Executor) *homeFlights { return &homeFlights{home: home} })}
+func newFlights() flights {
+	return flights{perhome.New(func(home asteri.Executor) *homeFlights { return &homeFlights{home: home} })}
 }
 
 // tlsVersions counts plain connections, those of an unknown version, and TLS 1.0 to
@@ -66,22 +66,10 @@ func (f *flights) all(each func(h *homeFlights)) {
 // pass gives x to the application, and enters it for as long as that has it.
 func (f *flights) pass(x asteri.Exchange, app asteri.Handler) {
 	h := f.homes.At(x.Home())
-	if h.home == nil { // on any goroutine
-		h.enter(x)
-		app.ServeExchange(x)
-		return
-	}
 	h.keep() // there is one only if the application's call led to this one
 	h.handing.Store(x.Request())
 	app.ServeExchange(x) // if it panics, that is the end of x
 	h.keep()
-}
-
-// enter puts an exchange into the table.
-func (h *homeFlights) enter(x asteri.Exchange) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.put(x.Request(), x.Home())
 }
 
 // keep moves handing, if there is one, to the table. It runs on the home.

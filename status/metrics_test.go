@@ -280,7 +280,7 @@ func TestScrapesTogether(t *testing.T) {
 // An empty native histogram and one with gaps keep the rules of spans.
 func TestNativeSpans(t *testing.T) {
 	at := exchangetest.NewExecutor(t)
-	counts := stats.New([]asteri.Executor{at})
+	counts := stats.New()
 	for _, d := range []time.Duration{time.Millisecond, time.Millisecond, time.Second, 1050 * time.Millisecond} {
 		counts.ExchangeDone(&asteri.Record{Home: at, Status: 200, Duration: d, Request: &asteri.Request{}})
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/observe/accesslog"
-	"github.com/asteri/asteri-loop/internal/observe/perhome"
 	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 )
 
 // sourceAccess is the source of records of requests, which have a log of their own:
@@ -29,11 +29,9 @@ const sourceAccess = "access"
 type requestLog struct {
 	format *accesslog.Format
 	redact func(*asteri.Record) *asteri.Record // what may be shown of a record
-	paces  *perhome.Values[requestPace]
+	paces  *perhome.Values[asteri.Executor, requestPace]
 
 	watchedUntil atomic.Int64 // by the clock of deadlines
-
-	othersMu sync.Mutex // for the pace of exchanges with another home
 
 	mu      sync.Mutex // held for moments only: loops want it
 	waiting [][]byte   // lines that nobody has asked for, the latest last
@@ -64,28 +62,19 @@ const (
 	waitingBytes = 2 << 20
 )
 
-// newRequestLog returns the log of exchanges with these homes, of which it keeps what
-// redact returns.
-func newRequestLog(homes []asteri.Executor, redact func(*asteri.Record) *asteri.Record) *requestLog {
+// newRequestLog returns a log that keeps of exchanges what redact returns.
+func newRequestLog(redact func(*asteri.Record) *asteri.Record) *requestLog {
 	format, err := accesslog.Compile(accesslog.JSON, accesslog.Options{})
 	if err != nil { // its own name for its own format
 		panic(err)
 	}
-	paces := perhome.New(homes, func(asteri.Executor) *requestPace { return new(requestPace) })
+	paces := perhome.New(func(asteri.Executor) *requestPace { return new(requestPace) })
 	return &requestLog{format: format, redact: redact, paces: paces, log: NewLog()}
 }
 
 // add keeps the line of a request, if it is its turn. It runs on the request's home.
 func (l *requestLog) add(r *asteri.Record) {
 	p := l.paces.At(r.Home)
-	if p == l.paces.Others() {
-		l.othersMu.Lock()
-		defer l.othersMu.Unlock()
-	}
-	l.addAt(p, r)
-}
-
-func (l *requestLog) addAt(p *requestPace, r *asteri.Record) {
 	var received time.Time
 	if r.Request != nil {
 		received = r.Request.Received

@@ -26,9 +26,6 @@ func (s *Monitor) table() map[string]route {
 		s.opts.LivePath:  {needs: public, shared: true, serve: s.live},
 		s.opts.ReadyPath: {needs: public, shared: true, serve: s.ready},
 	}
-	for path, h := range s.opts.Pages {
-		t[path] = route{needs: public, shared: true, serve: func(v *visit) { h.ServeExchange(v.Exchange) }}
-	}
 	if s.opts.MetricsPath != "" {
 		m := newMetrics(s)
 		t[s.opts.MetricsPath] = route{needs: public, shared: true, serve: m.serve}

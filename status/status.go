@@ -53,7 +53,7 @@ type Options struct {
 	Configuration func() []Setting
 	// Control does what an operator asks for; nil for nothing.
 	Control Control
-	// Homes are the executors of exchanges, by the number of their loop.
+	// Homes are the loops to show, by their number.
 	Homes []asteri.Executor
 	// Log is the log to show; nil for none.
 	Log *Log
@@ -66,9 +66,6 @@ type Options struct {
 	// applications: a prometheus.Registry, a python.Pool, or prometheus.Gatherers of
 	// several. A name of the server's own is refused. Gather is called on goroutines.
 	Metrics prometheus.Gatherer
-	// Pages are further handlers by their path, such as /metrics, for those
-	// who may see health and counters.
-	Pages map[string]asteri.Handler
 	// Logger is told of what was asked for; nil for nobody.
 	Logger *slog.Logger
 }
@@ -116,13 +113,13 @@ type Monitor struct {
 // New starts what gathers. It runs until Close.
 func New(o Options) *Monitor {
 	o.fill()
-	counts := stats.New(o.Homes)
+	counts := stats.New()
 	s := &Monitor{
 		opts: o, counts: counts, keys: newKeys(o.Token), prefix: o.Path + "/",
 		work: jobs.NewPool(2), stacks: jobs.NewPool(2),
-		samples: newSampler(counts), flights: newFlights(o.Homes),
+		samples: newSampler(counts), flights: newFlights(),
 	}
-	s.requests = newRequestLog(o.Homes, s.redact)
+	s.requests = newRequestLog(s.redact)
 	s.loops.homes = o.Homes
 	s.attempts.start = time.Now()
 	s.events = newListeners(eventPeriod, s.publish)

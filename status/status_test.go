@@ -325,19 +325,6 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-func TestFurtherPages(t *testing.T) {
-	metrics := asteri.HandlerFunc(func(x asteri.Exchange) { _ = x.Respond(200, nil, []byte("up 1\n")) })
-	m := newMonitor(t, Options{Pages: map[string]asteri.Handler{"/metrics": metrics}})
-	for remote, want := range map[string]int{"127.0.0.1:1": 200, "192.0.2.1:1": 299} {
-		if got := ask(t, m.Handler(application), query{target: "/metrics", remote: remote}); got.Status != want {
-			t.Errorf("%s: %d, want %d", remote, got.Status, want)
-		}
-	}
-	if got := ask(t, m.Admin(), query{target: "/metrics", remote: "192.0.2.1:1"}); got.Status != 200 {
-		t.Errorf("admin: %d", got.Status)
-	}
-}
-
 // orders is a Control that notes what it was told.
 type orders struct{ told chan string }
 

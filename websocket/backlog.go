@@ -123,6 +123,6 @@ func (c *Conn) dropBacklog() {
 	c.backlog = nil
 	c.account()
 	if c.state == over {
-		c.home.remove(c) // its last deadline was for this
+		c.home.wheel.Remove(c) // its last deadline was for this
 	}
 }

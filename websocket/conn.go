@@ -7,6 +7,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/bounds/tokenbucket"
 	"github.com/asteri/asteri-loop/internal/protocol/ws"
+	"github.com/asteri/asteri-loop/internal/system/wheel"
 )
 
 // Conn is an open WebSocket. Its executor owns it: all methods are called there,
@@ -45,9 +46,9 @@ type Conn struct {
 	breach *ws.Error           // of the peer, while failing
 	idle   *tokenbucket.Bucket // of frames that say nothing; nil until there is one
 
-	leaveAt    ticks // when a draining connection is closed
-	due, slot  ticks // of the deadline; slot is 0 without one
-	prev, next *Conn // in the slot
+	leaveAt ticks             // when a draining connection is closed
+	due     ticks             // the deadline, if timer is set
+	timer   wheel.Timer[Conn] // for it, or for an earlier look at it
 }
 
 type state uint8
@@ -361,7 +362,7 @@ func (c *Conn) end(e Closure) {
 		return
 	}
 	c.told = true
-	c.home.remove(c)
+	c.home.wheel.Remove(c)
 	if !c.reading { // else the message under way lives in it
 		c.decoder.Discard()
 	}

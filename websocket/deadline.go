@@ -39,7 +39,7 @@ func (c *Conn) setDeadline(d time.Duration) {
 // onDeadline runs when the deadline has passed, unless it was set anew by then.
 func (c *Conn) onDeadline() {
 	switch {
-	case c.slot != 0:
+	case c.timer.At() != 0:
 	case c.state == over && c.backlog != nil:
 		c.dropBacklog()
 		c.server.counts.stalled.Add(1)
@@ -100,7 +100,7 @@ func (c *Conn) Drain(linger, grace time.Duration) {
 	}
 	c.draining = true
 	c.leaveAt = c.home.after(leave)
-	if c.slot == 0 || c.due > c.leaveAt {
+	if c.timer.At() == 0 || c.due > c.leaveAt {
 		c.home.set(c, c.leaveAt)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/protocol/ws"
 	"github.com/asteri/asteri-loop/internal/system/awake"
+	"github.com/asteri/asteri-loop/internal/system/wheel"
 	"github.com/asteri/asteri-loop/internal/tests/exchangetest"
 	"github.com/asteri/asteri-loop/internal/tests/wstest"
 	"github.com/asteri/asteri-loop/workers"
@@ -56,29 +57,27 @@ func TestCloseIsNotAnswered(t *testing.T) {
 func TestClock(t *testing.T) {
 	h := &home{start: awake.Now() - time.Hour, timer: time.AfterFunc(time.Hour, func() {})}
 	defer h.timer.Stop()
-	h.current = ticks(time.Hour / slotTime)
-	conns := make([]Conn, 1000)
+	h.wheel.Current = ticks(time.Hour / slotTime)
+	conns := make([]Conn, 2000)
 	for i := range conns {
-		h.set(&conns[i], h.current+ticks(1+i))
+		h.set(&conns[i], h.wheel.Current+ticks(1+i))
 	}
 	for i := range conns {
-		if conns[i].due != h.current+ticks(1+i) || conns[i].slot > h.current+slots {
-			t.Fatalf("%d: due %d, slot %d", i, conns[i].due, conns[i].slot)
+		if conns[i].due != h.wheel.Current+ticks(1+i) || conns[i].timer.At() >= h.wheel.Current+wheel.Slots {
+			t.Fatalf("%d: due %d, looked at %d", i, conns[i].due, conns[i].timer.At())
 		}
 		if i%2 == 0 {
-			h.remove(&conns[i])
+			h.wheel.Remove(&conns[i])
 		}
 	}
-	if h.count != 500 || h.wakeAt != h.current+1 {
-		t.Errorf("%d are left, next at %d", h.count, h.wakeAt-h.current)
+	if h.wheel.Len() != 1000 || h.wakeAt != h.wheel.Current+1 {
+		t.Errorf("%d are left, next at %d", h.wheel.Len(), h.wakeAt-h.wheel.Current)
 	}
 	for i := range conns {
-		h.remove(&conns[i])
+		h.wheel.Remove(&conns[i])
 	}
-	for _, c := range h.wheel {
-		if c != nil {
-			t.Fatal("something is left in the wheel")
-		}
+	if h.wheel.Len() != 0 || h.wheel.Next() != 0 {
+		t.Error("something is left in the wheel")
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/protocol/ws"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 )
 
 // Kind is what a message is.
@@ -115,12 +116,14 @@ func (o Options) withDefaults() Options {
 // Server makes WebSockets. It may be used from any executor.
 type Server struct {
 	options Options
-	homes   sync.Map // asteri.Executor to *home
+	homes   *perhome.Values[asteri.Executor, home]
 	counts  counts
 }
 
 // NewServer returns a server with the given settings.
-func NewServer(o Options) *Server { return &Server{options: o.withDefaults()} }
+func NewServer(o Options) *Server {
+	return &Server{options: o.withDefaults(), homes: perhome.New(newHome)}
+}
 
 // Handler is told what comes on a connection, on its executor. It must not block.
 type Handler interface {
@@ -172,12 +175,12 @@ func (s *Server) Accept(x asteri.Exchange, h Handler, r Response) (*Conn, error)
 		x.Abort(err)
 		return nil, err
 	}
-	t, err := x.Upgrade(asteri.UpgradeRaw, header)
+	t, err := x.Upgrade(header)
 	if err != nil {
 		x.Abort(err)
 		return nil, err
 	}
-	c := &Conn{tunnel: t, server: s, home: s.homeOf(t.Home()), handler: h, subprotocol: r.Subprotocol}
+	c := &Conn{tunnel: t, server: s, home: s.homes.At(t.Home()), handler: h, subprotocol: r.Subprotocol}
 	c.decoder.Limit = s.options.MaxMessageSize
 	if compressed {
 		c.decoder.Inflater = deflate.Inflater()

@@ -1,26 +1,12 @@
 package workers
 
 import (
-	"errors"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
-
-// errGoexit is the cause with which an exchange ends whose handler called
-// runtime.Goexit.
-var errGoexit = errors.New("handler ended its goroutine")
-
-// newPanicError describes a panic that was just recovered. One that comes from
-// another goroutine has the stack of that already.
-func newPanicError(v any) *asteri.PanicError {
-	if e, ok := v.(*asteri.PanicError); ok {
-		return e
-	}
-	return &asteri.PanicError{Value: v, Stack: debug.Stack()}
-}
 
 // Await runs fn and returns when it has returned.
 //
@@ -106,12 +92,10 @@ func (c *Call) Block(fn func()) {
 func (c *Call) runGuarded(fn func(), done func(p *asteri.PanicError)) {
 	returned := false
 	defer func() {
-		if v := recover(); v != nil {
-			done(newPanicError(v))
-		} else if !returned {
-			done(newPanicError(errGoexit))
-		} else {
+		if returned {
 			done(nil)
+		} else {
+			done(callback.Panicked(recover()))
 		}
 	}()
 	fn()

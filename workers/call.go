@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 	"github.com/asteri/asteri-loop/internal/system/jobs"
 	"github.com/asteri/asteri-loop/workers/internal/turns"
 )
@@ -302,10 +303,10 @@ func (p *progress) Place() (worker int, begun bool) {
 // Upgrade ends HTTP on the connection, as Exchange.Upgrade does, and returns the
 // connection that remains. It belongs to the caller, who closes it; under
 // gtornado it is closed when ServeCall returns.
-func (c *Call) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (*Conn, error) {
+func (c *Call) Upgrade(h *asteri.Header) (*Conn, error) {
 	var conn *Conn
 	err := c.ask(func() error {
-		t, err := c.x.Upgrade(kind, h)
+		t, err := c.x.Upgrade(h)
 		if err != nil {
 			return err
 		}
@@ -372,12 +373,10 @@ func (c *Call) run(h Handler) {
 // close leaves the exchange answered, whatever the handler did.
 func (c *Call) close(panicked any, returned bool) {
 	switch {
-	case panicked != nil:
-		err := newPanicError(panicked)
+	case !returned:
+		err := callback.Panicked(panicked)
 		c.logPanic("handler panicked", err)
 		c.Abort(err)
-	case !returned:
-		c.Abort(errGoexit)
 	case c.finished:
 	case c.failure() != nil:
 		c.Abort(c.failure())

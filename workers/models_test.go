@@ -175,7 +175,8 @@ func TestGoexit(t *testing.T) {
 		})
 		exit.Store(true)
 		for range 5 { // more than there are workers
-			if got := exchangetest.Get(t, e, "/").Answer(h); got.Status != 500 || !errors.Is(got.Err, errGoexit) {
+			var p *asteri.PanicError
+			if got := exchangetest.Get(t, e, "/").Answer(h); got.Status != 500 || !errors.As(got.Err, &p) || p.Value != nil {
 				t.Errorf("got %d %v", got.Status, got.Err)
 			}
 		}
@@ -288,7 +289,7 @@ func TestUpgrade(t *testing.T) {
 	eachModel(t, func(t *testing.T, m model) {
 		x := exchangetest.Get(t, exchangetest.NewExecutor(t), "/")
 		x.Serve(m.run(t, func(c *Call) {
-			conn, err := c.Upgrade(asteri.UpgradeRaw, nil)
+			conn, err := c.Upgrade(nil)
 			if err != nil {
 				t.Error(err)
 				return

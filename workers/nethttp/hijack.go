@@ -49,7 +49,7 @@ func newHijacked(w *response) *hijacked {
 func (h *hijacked) begin() error {
 	var become transport = h.w.call
 	if h.w.status == http.StatusSwitchingProtocols {
-		conn, err := h.w.call.Upgrade(asteri.UpgradeRaw, &h.w.fields)
+		conn, err := h.w.call.Upgrade(&h.w.fields)
 		if err != nil {
 			return err
 		}

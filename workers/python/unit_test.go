@@ -61,7 +61,7 @@ func (x *recorder) Respond(status int, h *asteri.Header, body []byte) error {
 	return err
 }
 
-func (x *recorder) Upgrade(asteri.UpgradeKind, *asteri.Header) (asteri.Tunnel, error) {
+func (x *recorder) Upgrade(*asteri.Header) (asteri.Tunnel, error) {
 	return nil, errors.ErrUnsupported
 }
 

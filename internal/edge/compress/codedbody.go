@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
 )
 
@@ -192,10 +193,17 @@ func (s *codedBody) pump() {
 	s.waiting = nil
 	x := s.x
 	x.handler.pool.Go(func() {
+		returned := false
+		defer func() { // reading a file of the handler's may panic, or end the goroutine
+			if !returned {
+				j.err = callback.Panicked(recover())
+			}
+			if !x.Exchange.Post(func() { s.took(j) }) {
+				j.abandon(s.lease)
+			}
+		}()
 		j.run()
-		if !x.Exchange.Post(func() { s.took(j) }) {
-			j.abandon(s.lease)
-		}
+		returned = true
 	})
 }
 

@@ -389,6 +389,34 @@ func TestFileThatShrinks(t *testing.T) {
 	}
 }
 
+// A file that fails as it is read ends its response, and nothing else.
+func TestFailureInAFile(t *testing.T) {
+	for how, fail := range map[string]func(){"panic": func() { panic("broken") }, "goexit": runtime.Goexit} {
+		t.Run(how, func(t *testing.T) {
+			e := exchangetest.NewExecutor(t)
+			h := compressor(t, func(x asteri.Exchange) {
+				_ = x.Start(200, fields("Content-Type: text/html", "Content-Length: 200000"))
+				_ = x.SendFile(failing{fail}, 0, 200_000)
+				_ = x.Finish(nil)
+			})
+			var failed *asteri.PanicError
+			if r := exchangetest.New(t, e, request("GET", "Accept-Encoding: gzip")).Answer(h); !errors.As(r.Err, &failed) {
+				t.Errorf("client got %v", r.Err)
+			}
+			if n := h.bodies.Load(); n != 0 {
+				t.Errorf("%d bodies are left", n)
+			}
+		})
+	}
+}
+
+// failing is a file that fails when it is read.
+type failing struct{ fail func() }
+
+func (failing) Fd() uintptr                         { return 1 << 30 }
+func (f failing) ReadAt([]byte, int64) (int, error) { f.fail(); return 0, nil }
+func (failing) Close() error                        { return nil }
+
 func TestSlowClientHoldsTheHandler(t *testing.T) {
 	e := exchangetest.NewExecutor(t)
 	noise := make([]byte, 2<<20) // it does not become smaller

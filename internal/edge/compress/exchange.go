@@ -315,9 +315,9 @@ func (x *exchange) ReadBody(sink asteri.BodySink) {
 }
 
 // Upgrade ends HTTP.
-func (x *exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tunnel, error) {
+func (x *exchange) Upgrade(h *asteri.Header) (asteri.Tunnel, error) {
 	x.kept = true
-	return x.Exchange.Upgrade(kind, h)
+	return x.Exchange.Upgrade(h)
 }
 
 // Post runs fn on the executor.

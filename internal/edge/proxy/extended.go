@@ -45,7 +45,7 @@ func (h *Handler) serveExtended(c *workers.Call) {
 	}
 	head := fieldsOf(res.Header)
 	head.Add("Upgrade", "websocket")
-	client, err := c.Upgrade(asteri.UpgradeRaw, head)
+	client, err := c.Upgrade(head)
 	if err != nil {
 		return
 	}

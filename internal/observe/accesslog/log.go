@@ -3,13 +3,12 @@ package accesslog
 import (
 	"io"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/observe/logwriter"
-	"github.com/asteri/asteri-loop/internal/observe/perhome"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 )
 
 // writeAfter is how long a line waits for others to be written with it.
@@ -21,8 +20,7 @@ type Log struct {
 	off    atomic.Bool // nothing is logged
 	out    *logwriter.Writer
 
-	pens   *perhome.Values[pen] // nil for exchanges with another home
-	others sync.Pool            // of *pen, for those
+	pens *perhome.Values[asteri.Executor, pen]
 }
 
 // pen writes the lines of a home, which owns it.
@@ -43,28 +41,14 @@ func (discard) Close() error { return nil }
 // Replace. f must not be nil, for an exchange may end while the log is turned on
 // or off. logger is told of lines that were lost.
 func New(out io.WriteCloser, f *Format, logger *slog.Logger) *Log {
-	l := &Log{pens: perhome.New(nil, func(asteri.Executor) *pen { return nil })}
+	l := new(Log)
 	l.format.Store(f)
 	l.out = logwriter.New(l.output(out), writeAfter, func(lines uint64) string {
 		logger.Warn("access log lines were lost", "lines", lines)
 		return ""
 	})
-	l.others.New = func() any { return &pen{to: l.out.Main()} }
+	l.pens = perhome.New(func(asteri.Executor) *pen { return &pen{to: l.out.Lane()} })
 	return l
-}
-
-// SetHomes says what the homes of exchanges will mostly be, so that each has its own
-// way to the output. It is called once, before the first exchange.
-func (l *Log) SetHomes(homes []asteri.Executor) {
-	lanes := l.out.Lanes(len(homes))
-	l.pens = perhome.New(homes, func(home asteri.Executor) *pen {
-		if home == nil {
-			return nil
-		}
-		p := &pen{to: lanes[0]}
-		lanes = lanes[1:]
-		return p
-	})
 }
 
 // output notes whether there is one.
@@ -85,10 +69,6 @@ func (l *Log) write(r *asteri.Record, tunnel bool) {
 		return
 	}
 	p := l.pens.At(r.Home)
-	if p == nil {
-		p = l.others.Get().(*pen)
-		defer l.others.Put(p)
-	}
 	p.line = p.entry.appendLine(p.line[:0], l.format.Load(), r, tunnel, time.Now)
 	p.to.Write(p.line)
 }

@@ -88,8 +88,11 @@ func TestConcurrentLinesStayWhole(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
+			at := new(home)
 			for range 500 {
-				l.ExchangeDone(sample())
+				r := sample()
+				r.Home = at
+				l.ExchangeDone(r)
 			}
 		})
 	}
@@ -200,7 +203,6 @@ func TestHomes(t *testing.T) {
 	out := new(sink)
 	l := New(out, mustCompile(t, "%(p)s %(m)s%(B)s"), slog.New(slog.DiscardHandler))
 	homes := []asteri.Executor{new(home), new(home)}
-	l.SetHomes(homes)
 	const lines = 20000
 	var wg sync.WaitGroup
 	for i, at := range append(homes, nil) {
@@ -256,7 +258,6 @@ func BenchmarkLane(b *testing.B) {
 	l := New(discard{io.Discard}, mustCompile(b, strings.Repeat("x", 100)), slog.New(slog.DiscardHandler))
 	defer l.Close(time.Minute)
 	at := new(home)
-	l.SetHomes([]asteri.Executor{at})
 	r := sample()
 	r.Home = at
 	b.ReportAllocs()

@@ -12,9 +12,9 @@ import (
 // they were so within the time that lines wait.
 type Lane struct {
 	writer *Writer
-	limit  int // of pending
 
 	mu      sync.Mutex
+	limit   int // of pending
 	pending []byte
 	closed  bool
 	_       [64]byte // no cache line with another lane
@@ -25,17 +25,18 @@ type Lane struct {
 // minLane is what a lane may hold at least, however many there are.
 const minLane = 2 * writeAt
 
-// Main is the lane of Write.
-func (w *Writer) Main() *Lane { return &w.main }
-
-// Lanes adds n lanes, which share what may wait beside that in Write. It is called once,
-// before lines are written to them.
-func (w *Writer) Lanes(n int) []*Lane {
-	added := make([]*Lane, n)
-	for i := range added {
-		added[i] = &Lane{writer: w, limit: max(bufferMax/n, minLane)}
+// Lane adds a lane. All of them share what may wait beside that in Write. It may be called
+// from any goroutine.
+func (w *Writer) Lane() *Lane {
+	w.lanesMu.Lock()
+	defer w.lanesMu.Unlock()
+	added := &Lane{writer: w, closed: w.closed}
+	all := append(slices.Clip(*w.lanes.Load()), added)
+	for _, l := range all[1:] {
+		l.mu.Lock()
+		l.limit = max(bufferMax/(len(all)-1), minLane)
+		l.mu.Unlock()
 	}
-	all := slices.Concat(*w.lanes.Load(), added)
 	w.lanes.Store(&all)
 	return added
 }

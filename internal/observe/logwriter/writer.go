@@ -24,8 +24,10 @@ type Writer struct {
 	delay  time.Duration
 	onLost func(lines uint64) (note string)
 
-	main  Lane
-	lanes atomic.Pointer[[]*Lane] // all, main among them
+	main    Lane
+	lanesMu sync.Mutex              // held by who adds a lane, or closes all
+	lanes   atomic.Pointer[[]*Lane] // all, main first
+	closed  bool
 
 	lost    atomic.Uint64
 	timer   *time.Timer
@@ -120,15 +122,22 @@ func (w *Writer) Flush(timeout time.Duration) {
 // an output that takes nothing must not keep the program from ending.
 func (w *Writer) Close(timeout time.Duration) {
 	w.ending.Do(func() {
-		for _, l := range *w.lanes.Load() {
-			l.close()
-		}
+		w.closeLanes()
 		close(w.stop)
 		select {
 		case <-w.done:
 		case <-time.After(timeout):
 		}
 	})
+}
+
+func (w *Writer) closeLanes() {
+	w.lanesMu.Lock()
+	defer w.lanesMu.Unlock()
+	w.closed = true
+	for _, l := range *w.lanes.Load() {
+		l.close()
+	}
 }
 
 func (w *Writer) run() {

@@ -11,21 +11,20 @@ import (
 	"sync"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/observe/perhome"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 )
 
 // Exchanges is an asteri.Observer that counts.
 type Exchanges struct {
-	shards  *perhome.Values[shard]
+	shards  *perhome.Values[asteri.Executor, shard]
 	refused refusals
 }
 
 var _ asteri.Observer = (*Exchanges)(nil)
 
-// New returns an observer of exchanges whose homes are mostly among these, such as
-// the loops of an engine.
-func New(homes []asteri.Executor) *Exchanges {
-	return &Exchanges{shards: perhome.New(homes, func(asteri.Executor) *shard { return new(shard) })}
+// New returns an observer that has counted nothing.
+func New() *Exchanges {
+	return &Exchanges{shards: perhome.New(func(asteri.Executor) *shard { return new(shard) })}
 }
 
 // ExchangeDone implements asteri.Observer.

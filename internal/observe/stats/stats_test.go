@@ -27,7 +27,7 @@ func record(at asteri.Executor, method string, status int) *asteri.Record {
 
 func TestSnapshotAddsUpAllHomes(t *testing.T) {
 	a, b, stranger := new(home), new(home), new(home)
-	e := New([]asteri.Executor{a, b})
+	e := New()
 	for _, at := range []*home{a, b, b, stranger} {
 		e.ExchangeDone(record(at, "GET", 200))
 	}
@@ -54,7 +54,7 @@ func TestSnapshotAddsUpAllHomes(t *testing.T) {
 // What a handler did not note is not a time of zero.
 func TestOnlyHandledRequestsHaveTimes(t *testing.T) {
 	at := new(home)
-	e := New([]asteri.Executor{at})
+	e := New()
 	r := record(at, "GET", 200)
 	r.Request.Handling = asteri.Handling{}
 	e.ExchangeDone(r)
@@ -65,7 +65,7 @@ func TestOnlyHandledRequestsHaveTimes(t *testing.T) {
 
 func TestEndings(t *testing.T) {
 	at := new(home)
-	e := New([]asteri.Executor{at})
+	e := New()
 	for _, err := range []error{
 		nil, &asteri.StatusError{Code: 503, Reason: "full"}, fmt.Errorf("so: %w", asteri.ErrClientGone), asteri.ErrHalfClosed,
 		asteri.ErrStopping, &asteri.ResponseError{Reason: "x"}, &asteri.PanicError{}, errors.New("?"),
@@ -86,7 +86,7 @@ func TestEndings(t *testing.T) {
 }
 
 func TestMalformed(t *testing.T) {
-	e := New(nil)
+	e := New()
 	for range 2 {
 		e.ExchangeDone(&asteri.Record{Status: 400, Err: &asteri.StatusError{Code: 400, Reason: "bad"}})
 	}
@@ -100,7 +100,7 @@ func TestMalformed(t *testing.T) {
 // Whatever is sent or said, the number of series is bounded.
 func TestBoundedCardinality(t *testing.T) {
 	at := new(home)
-	e := New([]asteri.Executor{at})
+	e := New()
 	for i := range 5000 {
 		r := record(at, fmt.Sprintf("M%d", i), 100+i%900)
 		r.Request.Proto = asteri.Proto(i)
@@ -183,7 +183,7 @@ func TestQuantile(t *testing.T) {
 // Readers may look while loops count.
 func TestConcurrent(t *testing.T) {
 	homes := []asteri.Executor{new(home), new(home)}
-	e := New(homes)
+	e := New()
 	var all sync.WaitGroup
 	const n = 2000
 	for _, at := range homes {
@@ -214,7 +214,7 @@ func TestConcurrent(t *testing.T) {
 
 func TestCountingAllocatesNothing(t *testing.T) {
 	at := new(home)
-	e := New([]asteri.Executor{at})
+	e := New()
 	r := record(at, "GET", 200)
 	if n := testing.AllocsPerRun(100, func() { e.ExchangeDone(r) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -223,7 +223,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 
 func BenchmarkExchangeDone(b *testing.B) {
 	at := new(home)
-	e := New([]asteri.Executor{new(home), at})
+	e := New()
+	e.shards.At(new(home)) // not the first that is looked at
 	r := record(at, "GET", 200)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -236,7 +237,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	for i := range homes {
 		homes[i] = new(home)
 	}
-	e := New(homes)
+	e := New()
 	for _, at := range homes {
 		for i := range 20 {
 			e.ExchangeDone(record(at, methods[i%5], 200+100*(i%4)))
@@ -260,7 +261,7 @@ func TestClientsThatLeftFirst(t *testing.T) {
 		{0, asteri.ErrClientGone, 0, 499}, {503, left, 0, 499}, {499, asteri.ErrHalfClosed, 0, 499},
 		{200, asteri.ErrClientGone, 2, 200}, {500, asteri.ErrClientGone, 5, 500}, {500, nil, 5, 500}, {499, nil, 4, 499},
 	} {
-		e := New(nil)
+		e := New()
 		r := &asteri.Record{Request: &asteri.Request{Method: "GET"}, Status: test.status, Err: test.err}
 		e.ExchangeDone(r)
 		s := e.Snapshot()

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/asteri/asteri-loop"
-	"github.com/asteri/asteri-loop/internal/observe/perhome"
+	"github.com/asteri/asteri-loop/internal/system/perhome"
 )
 
 // Options say where to send what.
@@ -45,7 +45,7 @@ const (
 // Client is an asteri.Observer that tells a StatsD server.
 type Client struct {
 	opts    Options
-	shards  atomic.Pointer[perhome.Values[shard]]
+	shards  *perhome.Values[asteri.Executor, shard]
 	logged  [len(levels)]atomic.Uint64
 	lost    atomic.Uint64
 	metrics atomic.Pointer[prometheus.Gatherer] // of applications; nil without
@@ -69,17 +69,11 @@ var _ asteri.Observer = (*Client)(nil)
 func New(o Options) *Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{opts: o, stop: cancel, done: make(chan struct{}), workers: -1}
+	c.shards = perhome.New(func(asteri.Executor) *shard { return new(shard) })
 	c.out = packer{prefix: prefix(o.Prefix), suffix: suffix(o.Tags), limit: limitOf(o.Network), send: c.send}
 	c.further.tagged = o.Tags != ""
-	c.SetHomes(nil)
 	go c.run(ctx)
 	return c
-}
-
-// SetHomes says what the homes of exchanges will mostly be, so that each has its own
-// place to count. It is called before the first exchange.
-func (c *Client) SetHomes(homes []asteri.Executor) {
-	c.shards.Store(perhome.New(homes, func(asteri.Executor) *shard { return new(shard) }))
 }
 
 func prefix(s string) string {
@@ -116,7 +110,7 @@ func (c *Client) Close() {
 
 // ExchangeDone implements asteri.Observer.
 func (c *Client) ExchangeDone(r *asteri.Record) {
-	c.shards.Load().At(r.Home).add(r)
+	c.shards.At(r.Home).add(r)
 }
 
 func (c *Client) run(ctx context.Context) {
@@ -139,7 +133,7 @@ func (c *Client) run(ctx context.Context) {
 
 // flush sends what has happened since the last time.
 func (c *Client) flush(now time.Time, last bool) {
-	for _, s := range c.shards.Load().All() {
+	for _, s := range c.shards.All() {
 		s.pack(&c.out)
 	}
 	for i, level := range levels {

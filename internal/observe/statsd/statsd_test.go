@@ -58,7 +58,6 @@ func TestNamesAreGunicorns(t *testing.T) {
 		Workers: func() int { return 3 }, Logger: slog.New(slog.DiscardHandler),
 	})
 	defer c.Close()
-	c.SetHomes([]asteri.Executor{h})
 	log := slog.New(c.Logs(slog.DiscardHandler))
 	_ = log.Handler().(*handler).Handle(t.Context(), slog.Record{Level: slog.LevelError})
 	_ = log.With("a", 1).WithGroup("g").Handler().Handle(t.Context(), slog.Record{Level: slog.LevelWarn})
@@ -146,7 +145,6 @@ func TestNobodyListens(t *testing.T) {
 func TestObservingAllocatesNothing(t *testing.T) {
 	h := new(home)
 	c := New(Options{Network: "unixgram", Address: "/none", Logger: slog.New(slog.DiscardHandler)})
-	c.SetHomes([]asteri.Executor{h})
 	c.Close()
 	r := &asteri.Record{Home: h, Request: &asteri.Request{}, Status: 200}
 	for range 2 * maxTimes {

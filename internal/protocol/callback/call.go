@@ -39,7 +39,7 @@ func (c *Invocation) Do(crashed func(*asteri.PanicError)) {
 	returned := false
 	defer func() {
 		if !returned {
-			crashed(asPanic(recover()))
+			crashed(Panicked(recover()))
 		}
 	}()
 	switch c.Kind {
@@ -62,15 +62,19 @@ func Serve(h asteri.Handler, x asteri.Exchange, crashed func(*asteri.PanicError)
 	returned := false
 	defer func() {
 		if !returned {
-			crashed(asPanic(recover()))
+			crashed(Panicked(recover()))
 		}
 	}()
 	h.ServeExchange(x)
 	returned = true
 }
 
-// asPanic describes what recover returned, which is nothing for a goroutine that
-// ends. The stack is that of the call: deferred functions run on top of it.
-func asPanic(value any) *asteri.PanicError {
+// Panicked describes what recover returned, which is nothing for a goroutine that
+// ends. The stack is that of the call: deferred functions run on top of it. A panic that
+// was passed on from another goroutine has the stack of that already.
+func Panicked(value any) *asteri.PanicError {
+	if e, ok := value.(*asteri.PanicError); ok {
+		return e
+	}
 	return &asteri.PanicError{Value: value, Stack: debug.Stack()}
 }

@@ -29,7 +29,7 @@ func Closed(closed asteri.TunnelClosed, in, out int64, cause error, log *slog.Lo
 
 func logCrash(log *slog.Logger) {
 	if v := recover(); v != nil {
-		err := asPanic(v)
+		err := Panicked(v)
 		log.Error("observer panicked", slog.Any("value", err.Value), slog.String("stack", string(err.Stack)))
 	}
 }

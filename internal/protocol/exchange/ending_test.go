@@ -38,7 +38,7 @@ func TestStates(t *testing.T) {
 		"asked late":     {asked, func(w *wire, h *home) { must(t, w.ReceiveEnd(nil)); w.turn.Begin(w.at.Awake()); later(w, h) }, refused, ":status=504", []string{"end", "cancel"}, ""},
 		"asked Fail":     {asked, func(w *wire, _ *home) { w.Fail(refusal) }, refused, ":status=408", []string{"error", "cancel"}, ""},
 		"asked body":     {asked, fails, refused, ":status=408", []string{"error", "cancel"}, ""},
-		"asked Upgrade":  {asked, func(w *wire, _ *home) { _, _ = w.Upgrade(asteri.UpgradeRaw, offer) }, upgraded, "head :status=200 more", nil, "CONNECT"},
+		"asked Upgrade":  {asked, func(w *wire, _ *home) { _, _ = w.Upgrade(offer) }, upgraded, "head :status=200 more", nil, "CONNECT"},
 		"begun Finish":   {begun, func(w *wire, _ *home) { _ = w.Finish(nil) }, finished, "data  end; done", []string{"error"}, ""},
 		"begun Abort":    {begun, abort, aborted, "reset", []string{"error"}, ""},
 		"begun mistake":  {begun, func(w *wire, _ *home) { _ = w.Start(200, nil) }, aborted, "reset", []string{"error"}, ""},

@@ -318,7 +318,7 @@ func TestMisuse(t *testing.T) {
 		"write before the start": func() error { _, err := x.Write(nil); return err }(),
 		"inform 200":             x.Inform(200, nil),
 		"inform with a length":   x.Inform(103, func() *asteri.Header { h := new(asteri.Header); h.Add("content-length", "1"); return h }()),
-		"upgrade of a GET":       func() error { _, err := x.Upgrade(asteri.UpgradeRaw, nil); return err }(),
+		"upgrade of a GET":       func() error { _, err := x.Upgrade(nil); return err }(),
 	} {
 		if !errors.As(err, &mistake) {
 			t.Errorf("%s: %v", name, err)

@@ -59,7 +59,7 @@ func TestTunnelIsObserved(t *testing.T) {
 				var h asteri.Header
 				h.Add("upgrade", "echo")
 				var err error
-				if tunnel, err = x.Upgrade(asteri.UpgradeRaw, &h); err != nil {
+				if tunnel, err = x.Upgrade(&h); err != nil {
 					t.Fatal(err)
 				}
 			}, asteri.WithObserver(f))

@@ -3,10 +3,10 @@ package exchange
 import (
 	"errors"
 	"io"
-	"runtime/debug"
 	"sync"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/protocol/callback"
 )
 
 // chunkSize is the size of the pieces in which queues keep bytes. It is that of
@@ -151,15 +151,15 @@ func (q *Queue) Load(at *Local, loads *Loads, done func(error)) {
 	q.loading = true
 	file, off, piece := k.file, k.off, make([]byte, loads.take(k.left))
 	at.disk.Go(func() {
-		n, err := 0, error(&asteri.PanicError{}) // unless ReadAt returns
+		n, err, returned := 0, error(nil), false
 		defer func() {
-			if v := recover(); v != nil {
-				err = &asteri.PanicError{Value: v, Stack: debug.Stack()}
+			if !returned {
+				err = callback.Panicked(recover())
 			}
 			at.Home.Post(func() { q.loaded(at, k, &chunk{data: piece[:n], loads: loads}, err, done) })
 		}()
 		read, failure := file.ReadAt(piece, off)
-		n, err = len(piece[:read]), failure
+		n, err, returned = len(piece[:read]), failure, true
 	})
 }
 

@@ -13,13 +13,10 @@ import (
 // Upgrade ends HTTP on the connection, with 101 (Switching Protocols), or on a stream,
 // with 200, and returns the tunnel that remains. What the client sent behind its request
 // belongs to it.
-func (x *Exchange) Upgrade(kind asteri.UpgradeKind, h *asteri.Header) (asteri.Tunnel, error) {
+func (x *Exchange) Upgrade(h *asteri.Header) (asteri.Tunnel, error) {
 	x.at.owned()
 	if err := x.mayStart(); err != nil {
 		return nil, err
-	}
-	if kind != asteri.UpgradeRaw {
-		return nil, httpfield.Misuse("kind of upgrade is not known")
 	}
 	status, err := x.wire.Offered(h.Get("Upgrade"))
 	if err != nil {

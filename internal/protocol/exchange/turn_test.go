@@ -29,7 +29,7 @@ func TestWhoIsWatched(t *testing.T) {
 	upgrade := func() {
 		h := new(asteri.Header)
 		h.Add("Upgrade", "websocket")
-		if _, err := x.Upgrade(asteri.UpgradeRaw, h); err != nil {
+		if _, err := x.Upgrade(h); err != nil {
 			t.Error(err)
 		}
 	}

@@ -6,7 +6,6 @@ package onloop
 import (
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/protocol/httpfield"
@@ -40,20 +39,4 @@ func Gone(cause error) error {
 		return httpfield.ErrQueueFull // it is not the client's doing
 	}
 	return fmt.Errorf("%w: %w", asteri.ErrClientGone, cause)
-}
-
-// Locals keeps, for each loop, what the sessions of a protocol share there. The zero
-// value is empty. It may be used by several loops at a time.
-type Locals[T any] struct {
-	values sync.Map // *loop.Loop to *T
-}
-
-// On returns the T of l, which calls it, and makes one the first time.
-func (s *Locals[T]) On(l *loop.Loop, make func() *T) *T {
-	if known, ok := s.values.Load(l); ok {
-		return known.(*T)
-	}
-	made := make()
-	s.values.Store(l, made) // only the loop itself asks for its own
-	return made
 }

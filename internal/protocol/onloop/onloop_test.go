@@ -52,26 +52,3 @@ func TestMarksAreTheSame(t *testing.T) {
 		t.Error("package loop has other marks than package asteri")
 	}
 }
-
-func TestLocals(t *testing.T) {
-	eng, err := loop.New(loop.Config{Loops: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var locals onloop.Locals[int]
-	made := 0
-	next := func() *int { made++; n := made; return &n }
-	for range 2 {
-		for i, l := range eng.Loops() {
-			if n := locals.On(l, next); *n != i+1 {
-				t.Errorf("loop %d has number %d", i, *n)
-			}
-		}
-	}
-	if made != 2 {
-		t.Errorf("%d made", made)
-	}
-	if err := eng.Close(); err != nil {
-		t.Error(err)
-	}
-}

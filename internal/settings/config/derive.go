@@ -163,11 +163,10 @@ func hasPort(addr string) bool {
 // checkHTTP refuses ports on which nothing could be asked.
 func (c *Config) checkHTTP() error {
 	name := c.origins["http_protocols"].Name
-	cleartext := c.Server.HTTP.Cleartext != "off" && c.Server.HTTP.Cleartext != "upgrade"
 	switch {
 	case !c.Speaks("h1") && !c.Speaks("h2"):
 		return fmt.Errorf("%s: clients find HTTP/3 by HTTP/1.1 or HTTP/2: add h1 or h2", name)
-	case !c.Speaks("h1") && !cleartext && c.Serves("http"):
+	case !c.Speaks("h1") && c.Server.HTTP.H2.NoCleartext && c.Serves("http"):
 		return fmt.Errorf("%s: h2 alone without TLS needs --http2-cleartext prior-knowledge, or --protocols https", name)
 	case !c.Speaks("h3") || name == "": // not asked for
 	case !c.Serves("https"):

@@ -45,9 +45,9 @@ var contentSettings = []*setting{
 		at:   func(c *Config) value { return list(&c.Server.HTTP.Versions, httpVersion) },
 	}, {
 		Name: "http2_cleartext", Flags: []string{"http2-cleartext"}, Group: groupHTTP, Meta: "WAY", Default: "prior-knowledge",
-		Help: "How HTTP/2 begins without TLS: prior-knowledge, for clients that know in advance; upgrade, for those in --forwarded-allow-ips that ask for h2c in an Upgrade field; both; or off.",
+		Help: "How HTTP/2 begins without TLS: prior-knowledge, for clients that know in advance; or off. A request to upgrade to h2c, which RFC 9113 has done away with, is answered over HTTP/1.1.",
 		at: func(c *Config) value {
-			return choice(&c.Server.HTTP.Cleartext, map[string]string{"on": "prior-knowledge", "true": "prior-knowledge", "false": "off"}, "off", "prior-knowledge", "upgrade", "both")
+			return switched(&c.Server.HTTP.H2.NoCleartext, map[string]string{"on": "prior-knowledge", "true": "prior-knowledge", "false": "off"}, "prior-knowledge", "off")
 		},
 	}, {
 		Name: "http2_max_concurrent_streams", Flags: []string{"http2-max-concurrent-streams"}, Group: groupHTTP, Meta: "INT", Default: "100",

@@ -54,7 +54,7 @@ var layers = map[string]layer{
 	// Models for Go handlers, what they share with the pool of Python workers, and what
 	// handlers of any model may use.
 	"workers/internal": {imports: []string{root, "internal/system"}},
-	"workers":          {imports: []string{root, "loop", "workers/internal", "internal/system"}},
+	"workers":          {imports: []string{root, "loop", "workers/internal", "internal/system", "internal/protocol"}},
 	"workers/nethttp":  {imports: []string{root, "workers", "internal/system"}},
 	"websocket":        {imports: []string{root, "workers", "internal/system", "internal/bounds", "internal/protocol"}},
 	// The pool of Python workers is a floor of rooms: it imports them, never the other

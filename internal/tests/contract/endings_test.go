@@ -157,7 +157,7 @@ func (s *server) isOver(x asteri.Exchange) {
 	x.Home().Post(func() {
 		defer close(done)
 		_, write := x.Write([]byte("late"))
-		_, upgrade := x.Upgrade(asteri.UpgradeRaw, nil)
+		_, upgrade := x.Upgrade(nil)
 		for name, err := range map[string]error{
 			"Start": x.Start(200, nil), "Respond": x.Respond(200, nil, nil), "Inform": x.Inform(103, nil),
 			"Write": write, "Upgrade": upgrade, "Finish": x.Finish(nil),

@@ -10,7 +10,7 @@ import (
 type tunnel struct{ x *Exchange }
 
 // Upgrade ends HTTP with 101.
-func (x *Exchange) Upgrade(_ asteri.UpgradeKind, h *asteri.Header) (asteri.Tunnel, error) {
+func (x *Exchange) Upgrade(h *asteri.Header) (asteri.Tunnel, error) {
 	x.check("Upgrade")
 	if x.ended.Load() {
 		return nil, asteri.ErrClosed

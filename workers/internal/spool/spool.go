@@ -5,12 +5,13 @@ package spool
 import (
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/system/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // Store makes buffers. It bounds how many goroutines write their files.
 type Store struct {
-	dir   string
-	slots chan struct{}
+	dir  string
+	disk *jobs.Pool
 }
 
 // writers is how many buffers of a store are written to disk at a time.
@@ -18,7 +19,7 @@ const writers = 8
 
 // NewStore returns a store with its temporary files in dir, as TempFile makes them.
 func NewStore(dir string) *Store {
-	return &Store{dir: dir, slots: make(chan struct{}, writers)}
+	return &Store{dir: dir, disk: jobs.NewPool(writers)}
 }
 
 // Client is for whom a buffer is kept; an asteri.Exchange is one.

@@ -4,7 +4,6 @@ import (
 	"os"
 
 	"github.com/asteri/asteri-loop/internal/system/descriptors"
-	"github.com/asteri/asteri-loop/internal/system/jobs"
 )
 
 // spill gives what waits in memory to a goroutine, unless one is at work
@@ -17,16 +16,12 @@ func (b *Buffer) spill() {
 	b.flying = len(b.mem)
 	p, file, at := b.mem, b.file, b.fileSize
 	b.mem = nil
-	jobs.Begin()
-	go func() {
-		b.store.slots <- struct{}{}
+	b.store.disk.Go(func() {
 		file, err := b.store.write(file, p, at)
-		<-b.store.slots
-		jobs.End()
 		if !b.owner.Post(func() { b.finish(file, len(p), err) }) && file != nil {
 			file.Close()
 		}
-	}()
+	})
 }
 
 // write writes p at offset at and makes the file if there is none yet.

@@ -35,7 +35,7 @@ func (r *Socket) upgrade(h *wire.Head) error {
 		return err
 	}
 	r.call.Account()
-	if r.tunnel, err = r.x.Upgrade(asteri.UpgradeRaw, h.Header); err != nil {
+	if r.tunnel, err = r.x.Upgrade(h.Header); err != nil {
 		r.Uncount()
 		return err
 	}
