@@ -99,5 +99,36 @@ class Callbacks(unittest.TestCase):
             self.assertEqual(bytes(front.call("/", headers=[("Host", "x")]).body), b"True")
 
 
+class Plugins(unittest.TestCase):
+    """Of gevent, which it looks for each time that it patches a module."""
+    FILES = {
+        "plugged.py": """
+        from importlib import metadata
+        events, reads, plain = [], [], metadata.MetadataPathFinder.find_distributions
+        def find_distributions(*args, **kwargs):
+            reads.append(len(events))
+            return plain(*args, **kwargs)
+        def seen(event):
+            metadata.MetadataPathFinder.find_distributions = find_distributions
+            events.append(type(event).__name__)
+        """,
+        "plugged-1.dist-info/METADATA": "Name: plugged\nVersion: 1\n",
+        "plugged-1.dist-info/entry_points.txt": "[gevent.plugins.monkey.will_patch_module]\nplugged = plugged:seen\n",
+    }
+    SOURCE = """
+    import plugged
+    from importlib import metadata
+    FOUND = repr((len(plugged.events) > 5, plugged.reads, metadata.entry_points.__module__))
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [FOUND.encode()]
+    """
+
+    def test_read_once(self):
+        for model in GREEN:
+            with self.subTest(model=model), Front(self.SOURCE, model, files=self.FILES) as front:
+                self.assertEqual(bytes(front.call("/").body), repr((True, [], "importlib.metadata")).encode())
+
+
 if __name__ == "__main__":
     unittest.main()
