@@ -84,6 +84,33 @@ class Greenlets(unittest.TestCase):
                 self.assertEqual((front.shutdown(), front.output()), (0, ""))
 
 
+class Batches(unittest.TestCase):
+    SOURCE = """
+    import os, time
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/wait":
+            blocked = time.monotonic() + 20
+            while not os.path.exists("go") and time.monotonic() < blocked:
+                pass  # which blocks the hub
+        else:
+            until = time.monotonic() + 0.002
+            while time.monotonic() < until:
+                pass
+        start_response("200 OK", [])
+        return [b"done"]
+    """
+
+    def test_answers_of_a_batch_do_not_wait_for_all_of_it(self):
+        """Two that take longer than an answer is held: they are out before the last of the batch has begun."""
+        for model in GREEN:
+            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+                first, second, last = front.post_batch([front.request(path) for path in ("/", "/", "/wait")])
+                front.wait(lambda: first.done and second.done, "the first two answers")
+                self.assertFalse(last.done)
+                front.touch("go")
+                front.wait_done(last)
+
+
 class Callbacks(unittest.TestCase):
     SOURCE = """
     import gevent, tornado.web
