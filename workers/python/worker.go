@@ -40,8 +40,9 @@ type worker struct {
 	parted  chan struct{} // closed when its link has ended
 
 	served   atomic.Uint64
-	term     uint64       // how many requests it serves until it is relieved; 0: any number
-	lastPong atomic.Int64 // by the clock of deadlines
+	frames   atomic.Uint64 // REQUESTS that it was sent
+	term     uint64        // how many requests it serves until it is relieved; 0: any number
+	lastPong atomic.Int64  // by the clock of deadlines
 
 	room  dispatch.Room // the dispatcher's
 	state atomic.Int32  // workerState; the supervisor's, which others may read
