@@ -13,7 +13,8 @@ import (
 type busyMeter struct {
 	windowStart time.Time
 	sleptAt     time.Time
-	slept       time.Duration
+	slept       time.Duration // or looked on, which is no work either
+	lookedFor   time.Duration // on, which has used the processor
 	cpuStart    time.Duration
 }
 
@@ -32,6 +33,17 @@ func (m *busyMeter) sleeping(now time.Time) { m.sleptAt = now }
 
 func (m *busyMeter) awake(now time.Time) { m.slept += now.Sub(m.sleptAt) }
 
+// lookedOn is called for a time in which the loop would have slept if it had no patience.
+func (m *busyMeter) lookedOn(d time.Duration) {
+	m.slept += d
+	m.lookedFor += d
+}
+
+// work returns what has happened in a window, in which the process used cpu.
+func (m *busyMeter) work(elapsed, cpu time.Duration) busyTime {
+	return busyTime{elapsed, m.slept, cpu - m.lookedFor}
+}
+
 // measure ends a window, if it is over, and adapts the number of active loops.
 // Only the last active loop decides, so that there is one opinion at a time.
 func (l *Loop) measure() {
@@ -43,10 +55,10 @@ func (l *Loop) measure() {
 	cpu := processTime()
 	active := l.engine.active.Load()
 	if !m.windowStart.IsZero() && int(active) == l.id+1 {
-		next := adapt(busyTime{elapsed, m.slept, cpu - m.cpuStart}, int(active), len(l.engine.loops))
+		next := adapt(m.work(elapsed, cpu-m.cpuStart), int(active), len(l.engine.loops))
 		l.engine.active.CompareAndSwap(active, int32(next))
 	}
-	m.windowStart, m.slept, m.cpuStart = l.now, 0, cpu
+	m.windowStart, m.slept, m.lookedFor, m.cpuStart = l.now, 0, 0, cpu
 }
 
 // busyTime is what happened in a window: how long it was, how long the last active

@@ -31,6 +31,7 @@ type Loop struct {
 	freeSlots []uint32
 	events    []poller.Event
 	found     int // events of the last look that found any
+	crowd     crowd
 	patience  patience
 	began     time.Duration // by the clock of deadlines, as all of the wheel is
 	elapsed   time.Duration // from then to the start of the tick
@@ -230,6 +231,7 @@ func (l *Loop) look(d time.Duration) bool {
 	l.events = events
 	if len(events) > 0 {
 		l.found = len(events)
+		l.crowd.saw(len(events))
 	}
 	if err != nil {
 		l.log.Error("polling failed", "loop", l.id, "error", err)

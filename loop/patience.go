@@ -9,8 +9,11 @@ import (
 
 // With one request in flight, a loop that sleeps between the request, the worker's
 // answer and the client's next request pays for waking up each time more than for
-// anything else. So a loop of an adaptive engine whose last look found a single event
-// looks on for a moment before it sleeps, as long as that mostly finds something.
+// anything else. So a loop of an adaptive engine that finds an event or two at a time
+// looks on for a moment before it sleeps, as long as that mostly finds something. What
+// counts is how many it has found of late: all answers of a worker's batch are one event,
+// and a loop with many connections that looked on for those would only find their
+// requests in smaller batches.
 const (
 	// lookFor is about what a small application takes for its answer.
 	lookFor = 100 * time.Microsecond
@@ -20,7 +23,15 @@ const (
 	// After a wait in vain that used up all points so many sleeps go by before
 	// the next attempt.
 	restBetween = 64
+	// aFew is the size of a crowd up to which a loop looks on.
+	aFew = 2
 )
+
+// crowd is how many events come at a time: the most of late. It goes down by one with each
+// look that finds something.
+type crowd int
+
+func (c *crowd) saw(events int) { *c = max(crowd(events), *c-1) }
 
 // patience decides whether to look on. The zero value makes an attempt first.
 type patience struct {
@@ -51,15 +62,14 @@ func (p *patience) learn(found bool) {
 // lookOn looks on for a moment, and tells whether that found something. Where there
 // is one processor, whoever is waited for needs it.
 func (l *Loop) lookOn() (found bool) {
-	if l.found != 1 || !l.engine.cfg.Adaptive || runtime.NumCPU() == 1 || jobs.Outstanding() || !l.patience.has() {
+	if l.crowd > aFew || !l.engine.cfg.Adaptive || runtime.NumCPU() == 1 || jobs.Outstanding() || !l.patience.has() {
 		return false
 	}
-	for start := l.now; l.now.Sub(start) < lookFor; {
-		if l.look(0) {
-			l.patience.learn(true)
-			return true
-		}
+	for start := l.now; !found && l.now.Sub(start) < lookFor; {
+		before := l.now
+		found = l.look(0)
+		l.busy.lookedOn(l.now.Sub(before))
 	}
-	l.patience.learn(false)
-	return false
+	l.patience.learn(found)
+	return found
 }

@@ -103,7 +103,7 @@ func (a *pythonApp) Report(r *status.Report) {
 	r.Queue = &status.Queue{Waiting: s.Queued, Capacity: s.QueueSize}
 	for _, w := range s.Workers {
 		r.Workers = append(r.Workers, status.Worker{
-			PID: w.PID, Model: w.Model, App: a.cfg.App, State: shownState(w.State), InFlight: w.InFlight, Served: w.Served,
+			PID: w.PID, Model: w.Model, App: a.cfg.App, State: shownState(w.State), InFlight: w.InFlight, Served: w.Served, Frames: w.Frames,
 			WebSockets: w.Sockets, Age: seconds(time.Since(w.Started)), Recycling: recycling(w),
 		})
 	}

@@ -171,9 +171,11 @@ type Worker struct {
 	// State is "STARTING", "IDLE", "BUSY", "DRAINING" (finishes what it has, then
 	// exits) or "RESTARTING" (was ended, and another comes in its place).
 	State string `json:"state"`
-	// InFlight requests are with the worker, Served were answered by it.
+	// InFlight requests are with the worker, Served were answered by it, and Frames is how many batches it
+	// got its requests in.
 	InFlight int    `json:"in_flight"`
 	Served   uint64 `json:"served"`
+	Frames   uint64 `json:"frames"`
 	// WebSockets is how many it has open, which are not in flight.
 	WebSockets int `json:"websockets,omitempty"`
 	// Age is the time since the start of the process, in seconds.

@@ -276,6 +276,7 @@ func (s collected) workers(doc *Report) {
 		}
 		pid := strconv.Itoa(w.PID)
 		s.add(mWorkerRequests, float64(w.Served), w.At, pid)
+		s.add(mWorkerFrames, float64(w.Frames), w.At, pid)
 		s.add(mWorkerInFlight, float64(w.InFlight), w.At, pid)
 		s.add(mWorkerAge, w.Age, w.At, pid)
 		if w.RSS > 0 {

@@ -133,6 +133,7 @@ var (
 	mRetries        = counter("asteri_request_retries_total", "Requests given to a second worker after the first had died.", "app")
 	mMetricsDropped = counter("asteri_application_metrics_dropped_total", "Updates of an application's own metrics that were dropped, by reason.", "app", "reason")
 	mWorkerRequests = counter("asteri_worker_requests_total", "Requests that a worker has finished.", "app", "pid")
+	mWorkerFrames   = counter("asteri_worker_request_frames_total", "Batches in which a worker got its requests.", "app", "pid")
 	mWorkerInFlight = gauge("asteri_worker_requests_in_flight", "Requests that a worker has.", "app", "pid")
 	mWorkerAge      = gauge("asteri_worker_age_seconds", "Time since the start of a worker.", "app", "pid")
 	mWorkerRSS      = gauge("asteri_worker_resident_memory_bytes", "Memory of a worker, shared pages in full (RSS).", "app", "pid")

@@ -219,3 +219,16 @@ func TestSlowReaderHoldsAnAsynchronousWorkerBack(t *testing.T) {
 		t.Errorf("got %d bytes, %v", n, err)
 	}
 }
+
+// How many requests a worker gets at a time can be told from its counts.
+func TestFramesOfRequestsAreCounted(t *testing.T) {
+	bothLoops(t, func(t *testing.T, loops int) {
+		s := serveFake(t, loops, Config{})
+		for range 3 {
+			s.expect(s.get("/"), 200, "hello")
+		}
+		if w := s.waitFor("IDLE"); w.Frames != 3 {
+			t.Errorf("%d frames for 3 requests, one after the other", w.Frames)
+		}
+	})
+}

@@ -55,7 +55,11 @@ func fakeWorker() int {
 		bodies: map[int64]chan []byte{}, files: make(chan int, 16),
 	}
 	p.changed = sync.NewCond(&p.mu)
-	_, payload, err := wire.ReadFrame(p.link, func(*wire.FrameHeader) error { return nil })
+	anySize := func(*wire.FrameHeader) error { return nil }
+	if h, _, err := wire.ReadFrame(p.link, anySize); err != nil || h.Kind != wire.FrameProgram {
+		return 1
+	}
+	_, payload, err := wire.ReadFrame(p.link, anySize)
 	if err != nil {
 		return 1
 	}

@@ -31,6 +31,7 @@ type Info struct {
 	Lifespan bool
 
 	wholeBody bool // requests come with their whole body
+	compiled  bool // it has compiled the shim itself
 }
 
 func newInfo(r wire.Ready) Info {
@@ -38,6 +39,7 @@ func newInfo(r wire.Ready) Info {
 		Interface: r.Interface, Model: r.Model, Why: r.Why, Capacity: r.Capacity,
 		Python: r.Python, Implementation: r.Implementation, FreeThreaded: r.FreeThreaded,
 		Libraries: r.Libraries, Lifespan: r.Lifespan, wholeBody: r.WholeBody,
+		compiled: r.Compiled,
 	}
 }
 

@@ -137,6 +137,7 @@ func (l *link) flush() {
 		return
 	}
 	if frame := l.requests.Frame(); !l.closed {
+		l.worker.frames.Add(1)
 		l.conn.Write(frame)
 	}
 	l.requests.Trim(maxBatch)

@@ -46,6 +46,7 @@ type Pool struct {
 	spareCalls  sync.Pool // of *call
 	metrics     *report.Metrics
 	routes      report.Routes
+	program     atomic.Pointer[[]byte] // PROGRAM with the shim's code; nil while none was made
 
 	socketsWarned atomic.Int64 // when the log was last told that there are too many, by the clock of deadlines; 0: never
 
@@ -71,6 +72,9 @@ var (
 // with its successor beside it.
 const perWorker = 12
 
+// forCompiling is how many the process takes that compiles the shim.
+const forCompiling = 6
+
 // Start starts the workers and returns without waiting for them: see Ready. It starts the
 // engine, too, if that was not done before, since workers are connected to loops that run.
 // It returns loop.ErrStopped if the engine is closed.
@@ -84,10 +88,11 @@ func Start(engine Engine, cfg Config) (*Pool, error) {
 	p := newPool(&cfg)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
-	descriptors.Reserve(perWorker * cfg.Workers)
+	reserved := perWorker*cfg.Workers + forCompiling
+	descriptors.Reserve(reserved)
 	go func() {
 		p.supervisor.run()
-		descriptors.Reserve(-perWorker * cfg.Workers)
+		descriptors.Reserve(-reserved)
 	}()
 	return p, nil
 }

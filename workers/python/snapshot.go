@@ -23,6 +23,9 @@ type WorkerStatus struct {
 	Sockets int
 	// Served is how many requests it has finished.
 	Served uint64
+	// Frames is how many frames its requests came in. The more requests in each, the less
+	// each costs.
+	Frames uint64
 	// Term is how many it serves until another takes its place; 0 for any number.
 	Term uint64
 	// Started is when it was started.
@@ -66,7 +69,7 @@ func (p *Pool) Snapshot() Snapshot {
 func (w *worker) status() WorkerStatus {
 	state := workerState(w.state.Load())
 	st := WorkerStatus{
-		PID: int(w.pid.Load()), Number: w.age, Served: w.served.Load(), Term: w.term, Started: w.born,
+		PID: int(w.pid.Load()), Number: w.age, Served: w.served.Load(), Frames: w.frames.Load(), Term: w.term, Started: w.born,
 	}
 	st.InFlight, st.Sockets = w.pool.dispatcher.At(&w.room)
 	switch state {

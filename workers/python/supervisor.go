@@ -37,6 +37,11 @@ type supervisor struct {
 	lastDeath string        // why
 	spawnAt   time.Duration // not before
 	pingAt    time.Duration
+
+	compiled  compiledFor     // the shim, last
+	compiling bool            // a process does
+	ctx       context.Context // of that process: to the stop
+	cancel    context.CancelFunc
 }
 
 // supervised is what the supervisor knows of a worker.
@@ -64,10 +69,12 @@ const (
 )
 
 func newSupervisor(p *Pool, cfg *Config) *supervisor {
-	return &supervisor{
+	s := &supervisor{
 		pool: p, signal: make(chan struct{}, 1), done: make(chan struct{}),
 		config: cfg, generation: 1, wanted: cfg.Workers,
 	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // post runs fn on the supervisor's goroutine. It never blocks: each worker and
@@ -139,7 +146,7 @@ func (s *supervisor) period() time.Duration {
 // returns true when all is over.
 func (s *supervisor) reconcile(now time.Duration) (over bool) {
 	if s.stopping {
-		if len(s.workers) == 0 {
+		if len(s.workers) == 0 && !s.compiling {
 			close(s.done)
 			return true
 		}
@@ -266,6 +273,7 @@ func (s *supervisor) onReady(w *worker) {
 	w.state.Store(int32(stateReady))
 	w.supervised.readyAt = awake.Now()
 	w.log.Info("worker ready", "model", w.info.Model, "python", w.info.Python)
+	s.compileFor(w)
 	if w.supervised.generation == s.generation { // else it takes calls when its reload is finished
 		s.admit(w)
 		s.everReady = true
@@ -294,6 +302,7 @@ func (s *supervisor) scale(delta int) {
 // deadline kills them at once.
 func (s *supervisor) stop(deadline time.Duration) {
 	s.stopping = true
+	s.cancel()
 	if s.reload != nil {
 		s.failReload(errStopped)
 	}

@@ -40,8 +40,9 @@ type worker struct {
 	parted  chan struct{} // closed when its link has ended
 
 	served   atomic.Uint64
-	term     uint64       // how many requests it serves until it is relieved; 0: any number
-	lastPong atomic.Int64 // by the clock of deadlines
+	frames   atomic.Uint64 // REQUESTS that it was sent
+	term     uint64        // how many requests it serves until it is relieved; 0: any number
+	lastPong atomic.Int64  // by the clock of deadlines
 
 	room       dispatch.Room // the dispatcher's
 	state      atomic.Int32  // workerState; the supervisor's, which others may read
@@ -88,7 +89,7 @@ func (w *worker) start(check bool) (Info, error) {
 	}
 	// What follows "-" is for those who look at a list of processes.
 	argv := []string{interpreter, "-", "asteri-loop", "worker", strconv.Itoa(w.age), w.cfg.App}
-	if w.proc, err = process.Start(argv, python.Environ(), program(), w.cfg.KeepOutput); err != nil {
+	if w.proc, err = process.Start(argv, python.Environ(), theShim().boot, w.cfg.KeepOutput); err != nil {
 		return Info{}, &BootError{Phase: "start", Message: err.Error()}
 	}
 	w.pid.Store(int64(w.proc.PID))
@@ -98,7 +99,7 @@ func (w *worker) start(check bool) (Info, error) {
 		<-w.proc.Exited
 		w.output.EndAfter(orphanOutput)
 	}()
-	ready, err := process.Handshake(w.ctx, w.proc.Link, w.cfg.hello(w.age, check), w.cfg.BootTimeout, func(r *wire.Record) { output.LogRecord(w.log, r, slog.Attr{}) })
+	ready, err := process.Handshake(w.ctx, w.proc.Link, [][]byte{w.pool.shimProgram(), w.cfg.hello(w.age, check)}, w.cfg.BootTimeout, func(r *wire.Record) { output.LogRecord(w.log, r, slog.Attr{}) })
 	if err != nil {
 		return Info{}, w.bootFailed(err)
 	}

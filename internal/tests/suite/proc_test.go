@@ -56,11 +56,12 @@ func marked(mark string) []process {
 	return found
 }
 
-// workers returns the process ids of the server's own children.
+// workers returns the process ids of the server's own children, but for the one that compiles
+// their program for a moment.
 func (s *server) workers() []int {
 	var pids []int
 	for _, p := range processes() {
-		if p.parent == s.pid {
+		if p.parent == s.pid && strings.Contains(p.command, " asteri-loop worker ") {
 			pids = append(pids, p.pid)
 		}
 	}

@@ -98,15 +98,15 @@ func TestDispatcherQueue(t *testing.T) {
 
 func TestCreditFollowsTheWorkersSpeed(t *testing.T) {
 	r := Room{capacity: 1}
-	for range 20 {
+	for range MaxCredit + 1 {
 		r.adapt(1, 100*time.Microsecond)
 	}
 	if r.credit != MaxCredit {
 		t.Errorf("credit of a quick worker is %d", r.credit)
 	}
-	r.adapt(1, 20*time.Millisecond)
-	r.adapt(1, 20*time.Millisecond)
-	r.adapt(1, 20*time.Millisecond)
+	for range 3 {
+		r.adapt(1, 20*time.Millisecond)
+	}
 	if r.credit != 0 {
 		t.Errorf("credit of a slow worker is %d", r.credit)
 	}

@@ -10,7 +10,7 @@ import (
 
 const (
 	// MaxCredit bounds the calls that wait in a worker's link.
-	MaxCredit = 16
+	MaxCredit = 48
 	// ManyCalls is the capacity from which a worker needs no credit, since
 	// it starts all that it gets.
 	ManyCalls = 64

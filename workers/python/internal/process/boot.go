@@ -30,10 +30,10 @@ func (e *BootError) Error() string {
 	return s
 }
 
-// Handshake sends HELLO and waits for the worker to be ready, with plain blocking
+// Handshake sends the worker its first frames and waits for it to be ready, with plain blocking
 // reads: the loop gets the link only once the worker speaks for itself. logs is
 // called with each record that the application logs.
-func Handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Duration, logs func(*wire.Record)) (wire.Ready, error) {
+func Handshake(ctx context.Context, link *os.File, first [][]byte, timeout time.Duration, logs func(*wire.Record)) (wire.Ready, error) {
 	stop := context.AfterFunc(ctx, func() { _ = link.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	until := awake.Now() + timeout
@@ -43,12 +43,15 @@ func Handshake(ctx context.Context, link *os.File, hello []byte, timeout time.Du
 	if ctx.Err() != nil {
 		return wire.Ready{}, ctx.Err()
 	}
-	if _, err := link.Write(hello); err != nil {
-		return wire.Ready{}, err
+	worker := &bootLink{link, ctx, until}
+	for _, frame := range first {
+		if _, err := worker.Write(frame); err != nil {
+			return wire.Ready{}, err
+		}
 	}
 	var in wire.Reader
 	for {
-		h, payload, err := wire.ReadFrame(&bootLink{link, ctx, until}, (*wire.FrameHeader).CheckSize)
+		h, payload, err := wire.ReadFrame(worker, (*wire.FrameHeader).CheckSize)
 		if err != nil {
 			if ctx.Err() != nil {
 				return wire.Ready{}, ctx.Err()
@@ -81,21 +84,39 @@ type bootLink struct {
 	until time.Duration
 }
 
-// Read goes on behind a deadline that has passed while this process was stopped.
+// Read goes on behind a deadline that has passed while this process was stopped, and so does Write.
 func (l *bootLink) Read(p []byte) (int, error) {
 	for {
 		n, err := l.File.Read(p)
-		left := l.until - awake.Now()
-		if n > 0 || left <= 0 || !errors.Is(err, os.ErrDeadlineExceeded) || l.ctx.Err() != nil {
+		if n > 0 || !l.goesOn(&err) {
 			return n, err
 		}
-		if err := l.SetDeadline(time.Now().Add(left)); err != nil {
-			return 0, err
-		}
-		if l.ctx.Err() != nil { // it came in between, and its deadline is overwritten
-			return 0, os.ErrDeadlineExceeded
+	}
+}
+
+func (l *bootLink) Write(p []byte) (int, error) {
+	for done := 0; ; {
+		n, err := l.File.Write(p[done:])
+		if done += n; done == len(p) || !l.goesOn(&err) {
+			return done, err
 		}
 	}
+}
+
+// goesOn tells whether what ended with err is to be tried again, or with what it ended.
+func (l *bootLink) goesOn(err *error) bool {
+	left := l.until - awake.Now()
+	if left <= 0 || !errors.Is(*err, os.ErrDeadlineExceeded) || l.ctx.Err() != nil {
+		return false
+	}
+	if *err = l.SetDeadline(time.Now().Add(left)); *err != nil {
+		return false
+	}
+	if l.ctx.Err() != nil { // it came in between, and its deadline is overwritten
+		*err = os.ErrDeadlineExceeded
+		return false
+	}
+	return true
 }
 
 // Explain makes a BootError of what ended a handshake, with what is known of the

@@ -3,13 +3,77 @@ package wire
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/asteri/asteri-loop/workers/python/internal/marshal"
 )
 
-// Hello is what a worker is told first: what it is to run, and how.
+// Code is the code objects of a program's modules, by path, in CPython's marshal format. It is for the
+// interpreter that has made it, which MadeBy names, and of no use to another.
+type Code struct {
+	MadeBy  []byte
+	Modules map[string][]byte
+}
+
+// Modules makes the document of the sources of modules by path.
+func Modules(modules map[string][]byte) []byte {
+	var e marshal.Encoder
+	putModules(&e, modules)
+	return e.Buf
+}
+
+// ParseCode reads the document of code.
+func ParseCode(in []byte) (Code, error) {
+	v, err := marshal.Decode(in)
+	if err != nil {
+		return Code{}, err
+	}
+	parts, _ := v.([]any)
+	if len(parts) != 2 {
+		return Code{}, Violation("not two parts")
+	}
+	by, isBytes := parts[0].([]byte)
+	modules, isDict := parts[1].(map[string]any)
+	if !isBytes || !isDict {
+		return Code{}, Violation("not bytes and a dict")
+	}
+	c := Code{MadeBy: by, Modules: make(map[string][]byte, len(modules))}
+	for path, v := range modules {
+		code, isBytes := v.([]byte)
+		if !isBytes {
+			return Code{}, Violation("code that is not bytes")
+		}
+		c.Modules[path] = code
+	}
+	return c, nil
+}
+
+// Program makes the PROGRAM frame, which a worker is sent first: the sources of its modules, and code, if
+// there is any, that spares it to compile them.
+func Program(modules map[string][]byte, code Code) []byte {
+	var e marshal.Encoder
+	e.Buf = AppendFrame(nil, FrameProgram, 0, 0, 0)
+	e.Tuple(3)
+	putModules(&e, modules)
+	putModules(&e, code.Modules)
+	e.Bytes(code.MadeBy)
+	PatchSize(e.Buf)
+	return e.Buf
+}
+
+func putModules(e *marshal.Encoder, modules map[string][]byte) {
+	e.Dict()
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		e.Str(path)
+		e.Bytes(modules[path])
+	}
+	e.EndDict()
+}
+
+// Hello is what a worker is told next: what it is to run, and how.
 type Hello struct {
 	App, Model, Interface      string
 	Threads, WorkerConnections int
@@ -94,6 +158,7 @@ type Ready struct {
 	Libraries              map[string]string
 	Lifespan               bool
 	WholeBody              bool // requests come with their whole body
+	Compiled               bool // it has compiled its program itself
 }
 
 // ParseReady reads a READY frame.
@@ -110,6 +175,7 @@ func ParseReady(payload []byte) (Ready, error) {
 		Python: f.str("python"), Implementation: f.str("implementation"),
 		Capacity: int(f.num("capacity")), Lifespan: f.boolean("lifespan"),
 		FreeThreaded: f.boolean("free_threaded"),
+		Compiled:     f.boolean("compiled"),
 		WholeBody:    f.str("body") == "whole", Libraries: make(map[string]string),
 	}
 	if ready.Capacity < 1 || ready.Capacity > maxCapacity {

@@ -22,6 +22,7 @@ const (
 	FrameShutdown FrameType = 5
 	FrameMessages FrameType = 7
 	FrameProbe    FrameType = 8
+	FrameProgram  FrameType = 9
 
 	FrameReady    FrameType = 64
 	FrameFailed   FrameType = 65

@@ -3,7 +3,6 @@ import atexit
 import gc
 import importlib
 import os
-import platform
 import socket
 import sys
 from marshal import loads
@@ -22,6 +21,8 @@ _LINK_FD, _CONTROL_FD = 3, 4
 _FAILED_STATUS = 3
 _END = 1.0  # seconds that each of the worker's threads has for its end
 _WORDS = 1000  # characters of what READY says
+_AT_START = 50_000  # objects made between two collections while the application is imported: what it makes then is mostly kept
+_PYTHON = sys.version.partition(" ")[0]  # as platform has it, whose import takes a while
 
 
 class Worker:
@@ -44,6 +45,8 @@ class Worker:
         self.body = ""
         self.capacity = 0
         self.announced = False
+        self.thresholds = gc.get_threshold()
+        gc.set_threshold(_AT_START)
 
     def attach(self, link):
         """The model's link; from here on the worker can log."""
@@ -55,8 +58,8 @@ class Worker:
         return value_frame(READY, 0, {
             "version": VERSION,
             "pid": os.getpid(),
-            "python": platform.python_version(),
-            "implementation": platform.python_implementation(),
+            "python": _PYTHON,
+            "implementation": {"cpython": "CPython", "pypy": "PyPy"}.get(sys.implementation.name, sys.implementation.name),
             "free_threaded": "t" in getattr(sys, "abiflags", ""),
             "interface": self.interface,
             "model": self.model,
@@ -65,12 +68,16 @@ class Worker:
             "body": self.body,
             "libraries": _libraries(),
             "lifespan": lifespan,
+            "compiled": __spec__.loader.compiles,
         })
 
     def ready(self, lifespan=False):
         """Announces the worker. What was imported until now is not garbage: the collector need not look at it again."""
+        if gc.get_threshold()[0] == _AT_START:  # the application has none of its own
+            gc.set_threshold(*self.thresholds)
         gc.collect()
         gc.freeze()
+        __spec__.loader.code.clear()  # what was not imported by now mostly never is
         self.announced = True
         self.link.put(self.ready_frame(lifespan))
         self.link.flush()
@@ -156,7 +163,7 @@ def _refuse_without_lock():
     this worker nor, mostly, what applications import has been tried."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise Failure("combination", "this Python, %s, is free-threaded and runs without its interpreter lock, for which workers "
-                      "are not made" % platform.python_version(), "turn the lock on with -e PYTHON_GIL=1, or name another Python with --python")
+                      "are not made" % _PYTHON, "turn the lock on with -e PYTHON_GIL=1, or name another Python with --python")
 
 
 def _model(name):

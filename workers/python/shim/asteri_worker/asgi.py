@@ -2,6 +2,7 @@
 import asyncio
 import os
 import stat
+from asyncio import current_task
 from time import monotonic
 from urllib.parse import quote, unquote_to_bytes
 
@@ -111,6 +112,8 @@ class Cycle:
     async def run(self, app, request, root):
         """The application's task."""
         server = self.server
+        if self.task is None:  # it takes its first step, and who makes it has not got it yet
+            self.task = current_task(server.loop)
         try:
             server.take(request)
         except ValueError:  # its client has left, or another worker is to run it
@@ -121,6 +124,8 @@ class Cycle:
         memory, sample = server.memory, None
         memory.started += 1
         now = monotonic()
+        if now > server.flush_due:
+            server.flush_late(now)
         if now >= memory.due:
             sample = memory.begin(now, memory.running)
             method, path = scope["method"], scope["raw_path"]

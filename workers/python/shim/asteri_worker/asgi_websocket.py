@@ -4,6 +4,7 @@ Until the application accepts, a Socket is a request like any other: what it ans
 response. Afterwards all that goes either way are items of MESSAGES frames (PROTOCOL.md).
 """
 import asyncio
+from asyncio import current_task
 from marshal import loads
 
 from .asgi import Cycle, http_scope, is_departure
@@ -89,6 +90,8 @@ class Socket(Cycle):
     @entry
     async def run(self, app, request, root):
         """The application's task."""
+        if self.task is None:  # it takes its first step, and who makes it has not got it yet
+            self.task = current_task(self.server.loop)
         try:
             self.server.take(request)
         except ValueError:  # its client has left, or another worker is to run it

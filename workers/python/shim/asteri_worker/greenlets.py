@@ -8,6 +8,7 @@ left something, locals mostly, ends with that request, so that no other finds th
 import traceback
 from collections import deque
 from contextvars import copy_context
+from time import monotonic
 
 import gevent
 from gevent.thread import allocate_lock
@@ -21,6 +22,7 @@ from .wsgi import Gateway
 
 _READ, _WRITE = 1, 2
 _NOBODY = -1  # no stream
+_HOLD = 0.001  # seconds that a finished answer waits for others of its batch
 
 
 class Posts:
@@ -179,6 +181,7 @@ class GreenletHost(ThreadHost):
     def _take_requests(self, runner):
         start, call, tail = self.intake.waiting.popleft, self.call, runner.tail
         copy, to_hub = self._context.copy, self._hub.switch
+        due = monotonic() + _HOLD
         while True:
             try:
                 request = start()
@@ -187,10 +190,15 @@ class GreenletHost(ThreadHost):
                     self.probed()
                 self.link.flush()
                 to_hub()
+                due = monotonic() + _HOLD
                 continue
             self._busy = True
             runner.stream = request[0]
-            copy().run(call, request, tail)
+            now = monotonic()
+            if now > due:
+                self.link.flush()
+                due = now + _HOLD
+            copy().run(call, request, tail, now)
             runner.stream = 0
             if self._runner is runner:
                 self._busy = False

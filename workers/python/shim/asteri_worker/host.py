@@ -1,7 +1,6 @@
 """What the WSGI models have in common: reading the link, and calls that wait until the front takes more of a response."""
 import sys
 from _thread import allocate_lock
-from time import monotonic
 
 from .children import ANY, Running
 from .interrupts import in_application, raise_in_thread
@@ -112,11 +111,10 @@ class ThreadHost(Host):
         super().__init__(worker, link)
         self._memory = worker.reports.measure()
 
-    def call(self, request, tail):
-        """Gateway.call(), and now and then what the process has grown by."""
+    def call(self, request, tail, now):
+        """Gateway.call(), and now and then what the process has grown by. now is monotonic()."""
         memory = self._memory
         memory.started += 1
-        now = monotonic()
         if now < memory.due:
             self.gateway.call(request, tail)
             return

@@ -51,8 +51,7 @@ class ErrorStream:
 
     _partial = ""  # what came after the last newline
 
-    def __init__(self, log, response):
-        self._log = log
+    def __init__(self, response):
         self._response = response
 
     def write(self, text):
@@ -60,7 +59,7 @@ class ErrorStream:
         if len(self._partial) > _RECORD:
             lines, newline, self._partial = lines + newline + self._partial, "\n", ""
         if newline:
-            self._log(ERROR, lines, self._response.stream, "wsgi.errors")
+            self._response.host.log(ERROR, lines, self._response.stream, "wsgi.errors")
         if self._partial:
             self._response.errors = self  # to be flushed when the call ends
         return len(text)

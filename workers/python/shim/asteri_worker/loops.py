@@ -1,6 +1,8 @@
 """The link on an asyncio event loop, for the models asgi, tornado and gtornado."""
 import asyncio
+import sys
 import traceback
+from time import monotonic
 
 from .children import leave
 from .control import thread_stacks
@@ -9,6 +11,8 @@ from .interrupts import RequestTimeout
 from .link import BODY, BROKEN, DONE, END, MESSAGES, PROBE, PROBED, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
 
 
+EAGER = sys.version_info >= (3, 12)  # tasks may take their first step when they are made
+_HOLD = 0.001  # seconds that a finished answer waits for others of its batch
 _LAST = 0.1  # seconds that tasks which are cancelled for the worker's end may take, shortly before it is killed
 _patience = 1.0  # seconds that those may take which are left when the loop ends
 
@@ -62,6 +66,8 @@ class LoopServer:
     # begin() leaves it to a later callback to run anything of the application, and that takes the request out of the
     # intake: until then it can be given back, since a callback before it may block the loop.
     begins_later = False
+    # Or it runs the call as far as it goes without waiting, and takes it out of the intake first.
+    begins_eagerly = False
 
     def __init__(self, worker, loop):
         self.loop = loop
@@ -76,7 +82,8 @@ class LoopServer:
         self.cycles = {}
         self._descriptor = worker.sock.fileno()
         self._finished = []  # cycles whose answer is whole and not yet queued on the link
-        self._flushing = False  # _flush is scheduled
+        self._flushing = False  # _flush is scheduled, or about to be called
+        self.flush_due = 0.0  # monotonic time from which on no call begins before what is finished was sent
         self._closing = False
         self._idle = loop.create_future()  # done when SHUTDOWN came and no stream is left
         self.interrupts = worker.interrupts
@@ -144,6 +151,15 @@ class LoopServer:
         intake = self.intake
         for stream in intake.add(batch):
             self._dropped(stream)
+        self.flush_due = monotonic() + _HOLD
+        if self.begins_eagerly:
+            self._flushing = True
+            try:
+                for request in batch:
+                    self.begin(request)
+            finally:
+                self._flush()
+            return
         if self.begins_later:
             for request in batch:
                 self.begin(request)
@@ -192,6 +208,11 @@ class LoopServer:
         if not self._flushing:
             self._flushing = True
             self.loop.call_soon(self._flush)
+
+    def flush_late(self, now):
+        """A call begins at `now`, which is after flush_due. What was finished before it need not wait for more."""
+        self.flush_due = now + _HOLD
+        self._flush()
 
     def nudge(self):
         """flush_soon() for other threads."""

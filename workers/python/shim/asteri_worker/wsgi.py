@@ -304,6 +304,15 @@ class Gateway:
             "SCRIPT_NAME": "",
             "REMOTE_ADDR": "",
             "REMOTE_PORT": "",
+            # Of each request. They are here so that a copy has their places.
+            "REQUEST_METHOD": "",
+            "QUERY_STRING": "",
+            "RAW_URI": "",
+            "REQUEST_URI": "",
+            "PATH_INFO": "",
+            "wsgi.errors": None,
+            "wsgi.early_hints": None,
+            "wsgi.input": None,
         }
 
     @entry
@@ -368,7 +377,7 @@ class Gateway:
         root = environ["SCRIPT_NAME"] or self._root  # that of a trusted proxy, or of the settings
         if root:
             self._mount(environ, root)
-        environ["wsgi.errors"] = ErrorStream(self._host.log, response)
+        environ["wsgi.errors"] = ErrorStream(response)
         environ["wsgi.early_hints"] = response.early_hints
         if body.__class__ is int:
             descriptor = self._host.control.take_descriptor(stream)

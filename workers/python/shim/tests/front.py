@@ -13,13 +13,13 @@ import threading
 import time
 from marshal import dumps, loads
 
-from .program import COMPILED, ENVIRON, PROGRAM
+from .program import BOOT, COMPILED, ENVIRON
 
 HEADER = struct.Struct("<IBBHI")
 HELLO, REQUESTS, BODY, WINDOW, SHUTDOWN = 1, 2, 3, 4, 5
 READY, FAILED, ANSWERS, START, DATA, INFORM, FILE, TRAILERS = range(64, 72)
 WORKER_WINDOW, ABORT, ERROR, LOG, DONE, RETIRE = range(72, 78)
-PROBE, PROBED = 8, 80
+PROBE, PROBED, PROGRAM = 8, 80, 9
 CANCEL, RECALL, RECALLED, PING, PONG, STACK, STACKS, FD, STOP = range(128, 137)
 END = 1
 DEADLINE = 20.0
@@ -60,9 +60,8 @@ class Stream:
 
 class Front:
     def __init__(self, source="", model="", app="fixture:app", files=None, auto_window=True, python=None, wait=True,
-                 prelude="", source_only=False, **hello):
-        """python: another environment of this very Python. source_only: the worker compiles the shim itself, as those of a
-        server do."""
+                 prelude="", program=COMPILED, **hello):
+        """python: another environment of this very Python."""
         self.directory = tempfile.mkdtemp(prefix="asteri-shim-")
         for name, text in {"fixture.py": source, **(files or {})}.items():
             path = os.path.join(self.directory, name)
@@ -82,7 +81,8 @@ class Front:
         self.changed = threading.Condition()
         self.next_stream = 1
         self.interface = "wsgi"
-        self._start(python or sys.executable, prelude.encode() + (b"" if source_only else COMPILED))
+        self._start(python or sys.executable, prelude.encode())
+        self.send(frame(PROGRAM, 0, program))
         self.send(frame(HELLO, 0, dumps({
             "version": 1, "app": app, "model": model, "interface": "auto", "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,
@@ -109,8 +109,8 @@ class Front:
             [python, "-", "asteri-loop", "worker"], pass_fds=(3, 4), preexec_fn=place, stdin=subprocess.PIPE, stdout=self.out,
             stderr=self.out, env=ENVIRON, cwd=self.directory,
         )
-        with self.process.stdin as program:
-            program.write(prelude + PROGRAM)
+        with self.process.stdin as boot:
+            boot.write(prelude + BOOT)
         for s in (link_end, control_end):
             s.close()
         for fd in ends:

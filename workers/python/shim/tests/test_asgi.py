@@ -359,6 +359,91 @@ class Departed(unittest.TestCase):
             self.assertEqual((front.logs, front.output()), ([], ""))
 
 
+class FirstSteps(unittest.TestCase):
+    """Of tasks: where Python can, they are taken when the task is made. An application cannot tell."""
+
+    SOURCE = """
+    import asyncio, contextvars, os, time
+    VARIABLE = contextvars.ContextVar("variable", default=None)
+    made = []
+
+    def factory(loop, coroutine, **kwargs):
+        made.append(coroutine)
+        return asyncio.Task(coroutine, loop=loop, **kwargs)
+
+    async def fails_later():
+        await asyncio.sleep(0)
+        raise RuntimeError("later")
+
+    async def app(scope, receive, send):
+        path = scope["path"]
+        if path == "/factory":
+            asyncio.get_running_loop().set_task_factory(factory)
+        elif path == "/wait":
+            open("waits", "w").close()
+            while not os.path.exists("go"):
+                time.sleep(0.001)
+        elif path == "/compute":
+            until = time.monotonic() + 0.002
+            while time.monotonic() < until:
+                pass
+        found = [VARIABLE.get()]
+        VARIABLE.set(path)
+        first = asyncio.current_task()
+        known = first in asyncio.all_tasks()
+        if path == "/fail":
+            raise RuntimeError("at once")
+        if path == "/exit":
+            raise SystemExit(3)
+        if path == "/later":
+            await fails_later()
+        if path == "/cancel":
+            first.cancel()
+        if path in ("/timeout", "/cancel"):
+            try:
+                await asyncio.wait_for(asyncio.sleep(60), 0.01)
+            except BaseException as error:
+                found.append(type(error).__name__)
+        if path == "/sleep":
+            await asyncio.sleep(0)
+        found += [first is asyncio.current_task(), isinstance(first, asyncio.Task), known, VARIABLE.get(), len(made)]
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": repr(found).encode()})
+    """
+
+    def test_what_applications_see(self):
+        for loop in EVENT_LOOPS:
+            with self.subTest(loop=loop), Front(self.SOURCE, "asgi", lifespan="off", loop=loop) as front:
+                paths = ("/now", "/sleep", "/timeout", "/cancel")
+                streams = front.post_batch([front.request(path) for path in paths])
+                front.wait_done(*streams)
+                caught = {"/timeout": ["TimeoutError"], "/cancel": ["CancelledError"]}
+                for path, stream in zip(paths, streams):
+                    self.assertEqual(eval(stream.body), [None, *caught.get(path, []), True, True, True, path, 0])
+                front.call("/factory")
+                self.assertEqual(eval(front.call("/now").body)[-1], 1)  # of tasks that another makes none is spared
+
+    def test_failures(self):
+        for loop in EVENT_LOOPS:
+            with self.subTest(loop=loop), shared(self.SOURCE, "asgi", lifespan="off", loop=loop) as front:
+                failed = front.post_batch([front.request(path) for path in ("/fail", "/exit", "/later", "/now")])
+                front.wait_done(*failed)
+                for stream, said in zip(failed, ("at once", "SystemExit", "later")):
+                    self.assertIn(said, stream.error[0])
+                self.assertEqual(failed[3].status, 200)
+
+    def test_answers_of_a_batch_do_not_wait_for_all_of_it(self):
+        """Two that take longer than an answer is held: the first of them is out before the last of the batch has begun."""
+        for loop in EVENT_LOOPS:
+            with self.subTest(loop=loop), Front(self.SOURCE, "asgi", lifespan="off", loop=loop) as front:
+                first, second, last = front.post_batch([front.request(path) for path in ("/compute", "/compute", "/wait")])
+                front.wait(lambda: first.done, "the first answer")
+                front.wait(lambda: second.done, "the second answer")
+                self.assertFalse(last.done)
+                front.touch("go")
+                front.wait_done(last)
+
+
 class LifespanModes(unittest.TestCase):
     NONE = """
     async def app(scope, receive, send):

@@ -84,6 +84,33 @@ class Greenlets(unittest.TestCase):
                 self.assertEqual((front.shutdown(), front.output()), (0, ""))
 
 
+class Batches(unittest.TestCase):
+    SOURCE = """
+    import os, time
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/wait":
+            blocked = time.monotonic() + 20
+            while not os.path.exists("go") and time.monotonic() < blocked:
+                pass  # which blocks the hub
+        else:
+            until = time.monotonic() + 0.002
+            while time.monotonic() < until:
+                pass
+        start_response("200 OK", [])
+        return [b"done"]
+    """
+
+    def test_answers_of_a_batch_do_not_wait_for_all_of_it(self):
+        """Two that take longer than an answer is held: they are out before the last of the batch has begun."""
+        for model in GREEN:
+            with self.subTest(model=model), Front(self.SOURCE, model) as front:
+                first, second, last = front.post_batch([front.request(path) for path in ("/", "/", "/wait")])
+                front.wait(lambda: first.done and second.done, "the first two answers")
+                self.assertFalse(last.done)
+                front.touch("go")
+                front.wait_done(last)
+
+
 class Callbacks(unittest.TestCase):
     SOURCE = """
     import gevent, tornado.web
@@ -97,6 +124,37 @@ class Callbacks(unittest.TestCase):
     def test_handlers(self):
         with Front(self.SOURCE, "gtornado") as front:
             self.assertEqual(bytes(front.call("/", headers=[("Host", "x")]).body), b"True")
+
+
+class Plugins(unittest.TestCase):
+    """Of gevent, which it looks for each time that it patches a module."""
+    FILES = {
+        "plugged.py": """
+        from importlib import metadata
+        events, reads, plain = [], [], metadata.MetadataPathFinder.find_distributions
+        def find_distributions(*args, **kwargs):
+            reads.append(len(events))
+            return plain(*args, **kwargs)
+        def seen(event):
+            metadata.MetadataPathFinder.find_distributions = find_distributions
+            events.append(type(event).__name__)
+        """,
+        "plugged-1.dist-info/METADATA": "Name: plugged\nVersion: 1\n",
+        "plugged-1.dist-info/entry_points.txt": "[gevent.plugins.monkey.will_patch_module]\nplugged = plugged:seen\n",
+    }
+    SOURCE = """
+    import plugged
+    from importlib import metadata
+    FOUND = repr((len(plugged.events) > 5, plugged.reads, metadata.entry_points.__module__))
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [FOUND.encode()]
+    """
+
+    def test_read_once(self):
+        for model in GREEN:
+            with self.subTest(model=model), Front(self.SOURCE, model, files=self.FILES) as front:
+                self.assertEqual(bytes(front.call("/").body), repr((True, [], "importlib.metadata")).encode())
 
 
 if __name__ == "__main__":

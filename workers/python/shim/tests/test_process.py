@@ -3,10 +3,11 @@ import signal
 import subprocess
 import sys
 import unittest
+from marshal import dumps, loads
 
 from .front import PING, PONG, STACK, STACKS, STOP, WSGI, Front
 from .models import WSGI_MODELS
-from .program import PROGRAM
+from .program import BOOT, COMPILED, COMPILER, SOURCE_ONLY, SOURCES, THIS_PYTHON
 
 
 class Process(unittest.TestCase):
@@ -75,7 +76,7 @@ class Process(unittest.TestCase):
 
     def test_program_on_standard_input_and_atexit(self):
         for model in WSGI_MODELS:
-            with self.subTest(model=model), Front(self.SOURCE, model, source_only=True) as front:
+            with self.subTest(model=model), Front(self.SOURCE, model, program=SOURCE_ONLY) as front:
                 self.assertEqual(bytes(front.call("/stdin").body), b"''")
                 self.assertEqual(eval(front.call("/spawn").body)[1], 0)
                 self.assertEqual((front.shutdown(), front.output()), (0, ""))
@@ -195,8 +196,22 @@ builtins.last = Last()
                 front.link.shutdown(1)
                 self.assertEqual((front.process.wait(10), front.output()), (0, ""))
 
+    def test_code_of_another_python(self):
+        code = {path: b"of another" for path in SOURCES}
+        for program, compiled in ((COMPILED, False), (SOURCE_ONLY, True), (dumps((SOURCES, code, THIS_PYTHON + b"+"), 4), True)):
+            with Front(self.SOURCE, program=program) as front:
+                self.assertIs(front.ready["compiled"], compiled)
+                self.assertEqual(bytes(front.call("/stdin").body), b"''")
+
+    def test_compiler(self):
+        """What makes the code that workers are given."""
+        result = subprocess.run([sys.executable, "-I", "-S", "-c", COMPILER.decode()], input=dumps(SOURCES), capture_output=True)
+        made_by, code = loads(result.stdout)
+        self.assertEqual(made_by, THIS_PYTHON)
+        self.assertEqual({path: loads(one).co_filename for path, one in code.items()}, {path: "<asteri-loop>/" + path for path in SOURCES})
+
     def test_started_by_hand(self):
-        result = subprocess.run([sys.executable, "-"], input=PROGRAM, capture_output=True, close_fds=True)
+        result = subprocess.run([sys.executable, "-"], input=BOOT, capture_output=True, close_fds=True)
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"is started by asteri-loop", result.stderr)
 

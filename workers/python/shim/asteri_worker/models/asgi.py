@@ -1,7 +1,10 @@
 """asgi: ASGI 3.0 on asyncio, a task a request. A WSGI application runs on a pool of threads beside the loop."""
+import asyncio
 import threading
 from _thread import get_ident
+from functools import partial
 from queue import SimpleQueue
+from time import monotonic
 
 from .. import loader, loops
 from ..asgi import Cycle, Lifespan, single
@@ -54,15 +57,22 @@ async def _serve_asgi(worker, loop):
 
 
 class Server(loops.LoopServer):
-    begins_later = True
+    begins_later = not loops.EAGER
+    begins_eagerly = loops.EAGER
 
     def __init__(self, worker, loop, app):
         super().__init__(worker, loop)
         self._app = app
         self._root = worker.hello["root_path"].rstrip("/")
         self._create_task = loop.create_task
+        self._create_eagerly = partial(asyncio.Task, loop=loop, eager_start=True)
         self.state = None
         self.messages = Messages(self.link)
+
+    def _begin_batch(self, batch):
+        if self.begins_eagerly:  # most calls need no step but their first
+            self._create_task = self._create_eagerly if self.loop.get_task_factory() is None else self.loop.create_task
+        super()._begin_batch(batch)
 
     def begin(self, request):
         stream = request[0]
@@ -150,7 +160,7 @@ class ThreadPool(ThreadHost):
                 except IndexError:
                     break
                 streams[ident] = request[0]
-                call(request, [])
+                call(request, [], monotonic())
                 del streams[ident]
                 self._nudge()
         self._call_from_thread(self._thread_ended)

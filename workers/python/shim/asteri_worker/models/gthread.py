@@ -177,7 +177,7 @@ class GThread(ThreadHost):
 
     def _call(self, runner, request):
         runner.stream = request[0]
-        self.call(request, runner.tail)
+        self.call(request, runner.tail, monotonic())
         runner.stream = 0
 
     def _measure(self, calls, elapsed, before):
