@@ -13,7 +13,7 @@ import (
 type busyMeter struct {
 	windowStart time.Time
 	sleptAt     time.Time
-	slept       time.Duration // or looked on, which is no work either
+	slept       time.Duration // or polled on, which is no work either
 	lookedFor   time.Duration // on, which has used the processor
 	cpuStart    time.Duration
 }
@@ -33,8 +33,8 @@ func (m *busyMeter) sleeping(now time.Time) { m.sleptAt = now }
 
 func (m *busyMeter) awake(now time.Time) { m.slept += now.Sub(m.sleptAt) }
 
-// lookedOn is called for a time in which the loop would have slept if it had no patience.
-func (m *busyMeter) lookedOn(d time.Duration) {
+// polled is called for a time in which the loop polled on where it would have slept.
+func (m *busyMeter) polled(d time.Duration) {
 	m.slept += d
 	m.lookedFor += d
 }

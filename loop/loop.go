@@ -32,7 +32,7 @@ type Loop struct {
 	events    []poller.Event
 	found     int // events of the last look that found any
 	crowd     crowd
-	patience  patience
+	busyPoll  busyPoll
 	began     time.Duration // by the clock of deadlines, as all of the wheel is
 	elapsed   time.Duration // from then to the start of the tick
 	now       time.Time
@@ -198,7 +198,7 @@ func (l *Loop) tick() {
 // other goroutines, which also gives a little time for more to come. A loop with
 // one event at a time goes without: the runtime starts a thread for each yield,
 // and while that little happens there is a processor for others anyway. It may look
-// on for a moment instead (patience.go).
+// on for a moment instead (busypoll.go).
 func (l *Loop) wait() {
 	if jobs.Outstanding() {
 		runtime.Gosched()
@@ -210,7 +210,7 @@ func (l *Loop) wait() {
 	if l.found > 1 {
 		runtime.Gosched()
 	}
-	if l.lookOn() {
+	if l.pollOn() {
 		return
 	}
 	l.busy.sleeping(l.now)

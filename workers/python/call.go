@@ -239,7 +239,7 @@ func (c *call) giveUp(err error) {
 	if c.atHome.over {
 		return
 	}
-	if at := c.ticket.Room(); at != nil {
+	if at := c.ticket.Slots(); at != nil {
 		linkOf(at).cancel(c, true, c.home)
 	}
 	c.abort(err)

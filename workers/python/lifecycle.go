@@ -55,7 +55,7 @@ func (s *supervisor) onExited(w *worker) {
 	}
 	wasReady := w.is(stateReady)
 	w.state.Store(int32(stateExited))
-	s.pool.dispatcher.Remove(&w.room)
+	s.pool.dispatcher.Remove(&w.slots)
 	if r := s.reload; r != nil && w.supervised.generation == r.generation {
 		s.failReload(&BootError{Phase: "start", Message: "a worker " + exit.String() + " right after it was ready"})
 		return
@@ -97,7 +97,7 @@ func backoff(failures int) time.Duration {
 
 // onLinkEnded gives a worker whose sockets have ended a moment to exit.
 func (s *supervisor) onLinkEnded(w *worker) {
-	s.pool.dispatcher.Remove(&w.room)
+	s.pool.dispatcher.Remove(&w.slots)
 	if w.is(stateReady) && w.supervised.killAt == 0 {
 		w.supervised.killAt = awake.Now() + process.ExitTimeout
 	}
@@ -157,7 +157,7 @@ func (s *supervisor) drain(w *worker) {
 	case stateReady:
 		w.state.Store(int32(stateDraining))
 		w.supervised.killAt = awake.Now() + w.cfg.GracefulTimeout
-		s.pool.dispatcher.Remove(&w.room)
+		s.pool.dispatcher.Remove(&w.slots)
 		w.post((*link).retire)
 	}
 }
@@ -171,7 +171,7 @@ func (s *supervisor) kill(w *worker, why process.Cause, reason string) {
 	w.supervised.cause, w.supervised.killed = why, reason
 	w.supervised.killAt = awake.Now() + unkillableAfter
 	w.state.Store(int32(stateKilled))
-	s.pool.dispatcher.Remove(&w.room)
+	s.pool.dispatcher.Remove(&w.slots)
 	if booting {
 		w.cancel() // its goroutine has the process
 	} else {

@@ -86,7 +86,7 @@ func (l *link) release(n int, took time.Duration) {
 		return
 	}
 	l.worker.hasServed(n)
-	l.next = l.worker.pool.dispatcher.Release(&l.worker.room, n, took, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Release(&l.worker.slots, n, took, l.next[:0])
 	l.sendNext()
 }
 
@@ -146,7 +146,7 @@ func (l *link) OnData(in []byte) (int, error) {
 // have to.
 func (l *link) OnEOF() {
 	l.eof, l.retiring = true, true
-	l.worker.pool.dispatcher.Remove(&l.worker.room) // it would read no more
+	l.worker.pool.dispatcher.Remove(&l.worker.slots) // it would read no more
 	if l.exited {
 		l.finish()
 		return

@@ -60,7 +60,7 @@ const exitGrace = 200 * time.Millisecond
 func (l *link) close() {
 	l.closed = true
 	l.requests.Drop()
-	l.worker.pool.dispatcher.Remove(&l.worker.room)
+	l.worker.pool.dispatcher.Remove(&l.worker.slots)
 }
 
 // finish gives every call that is left its outcome. The worker gives no more

@@ -66,7 +66,7 @@ func testLink(t testing.TB, n int) (*link, []*recorder) {
 	}
 	t.Cleanup(w.control.Close)
 	w.link = newLink(w, &deadConn{on: on})
-	p.dispatcher.Add(&w.room)
+	p.dispatcher.Add(&w.slots)
 	var xs []*recorder
 	for range n {
 		c := testCall(p, on)
@@ -154,11 +154,11 @@ func TestResponseInParts(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	if l.calls.open != 1 {
-		t.Error("the call's room was free before DONE")
+		t.Error("the call's slot was free before DONE")
 	}
 	feed(l, wiretest.Frame(wire.FrameDone, 0, 1, []byte{}), 0)
-	if calls, _ := l.worker.pool.dispatcher.At(&l.worker.room); l.calls.open != 0 || calls != 0 {
-		t.Error("the call's room is not free after DONE")
+	if calls, _ := l.worker.pool.dispatcher.At(&l.worker.slots); l.calls.open != 0 || calls != 0 {
+		t.Error("the call's slot is not free after DONE")
 	}
 }
 

@@ -51,7 +51,7 @@ func (l *link) sweep() {
 		return
 	}
 	// First, so that no client that has its 504 is sent to this worker again.
-	l.worker.pool.dispatcher.Suspend(&l.worker.room)
+	l.worker.pool.dispatcher.Suspend(&l.worker.slots)
 	// Before their calls are cancelled, and may go on somewhere else.
 	l.worker.control.Stack(0)
 	l.late.asked = true
@@ -156,7 +156,7 @@ func (l *link) heeded() {
 func (l *link) resume() {
 	l.late.suspended = false
 	l.conn.SetTimer(timerLate, 0)
-	for _, t := range l.worker.pool.dispatcher.Add(&l.worker.room) {
+	for _, t := range l.worker.pool.dispatcher.Add(&l.worker.slots) {
 		l.deliver(callOf(t), nil)
 	}
 }

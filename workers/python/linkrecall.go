@@ -68,7 +68,7 @@ func (l *link) onProbed() error {
 		return wire.Violation("PROBED that was not asked for")
 	}
 	l.probe.open = false
-	l.next = l.worker.pool.dispatcher.Probed(&l.worker.room, l.calls.lastID != l.probe.last, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Probed(&l.worker.slots, l.calls.lastID != l.probe.last, l.next[:0])
 	l.sendNext()
 	return nil
 }
@@ -97,7 +97,7 @@ func (l *link) onRecalled(ids []uint32) {
 
 // takeBack has calls that the worker has not started go elsewhere, whatever their method.
 func (l *link) takeBack(back []*call) {
-	l.next = l.worker.pool.dispatcher.Restore(&l.worker.room, len(back), l.next[:0])
+	l.next = l.worker.pool.dispatcher.Restore(&l.worker.slots, len(back), l.next[:0])
 	l.sendNext()
 	// The last one first: each goes to the front of the queue.
 	for i := len(back) - 1; i >= 0; i-- {

@@ -128,7 +128,7 @@ func (l *link) onAnswers(payload []byte) error {
 	return err
 }
 
-// onAnswer handles the next answer of the frame. freed says that the call's room
+// onAnswer handles the next answer of the frame. freed says that the call's slot
 // is free again. took is made shorter if the call was sent later than the worker's
 // last answer came.
 func (l *link) onAnswer(now time.Time, took *time.Duration) (freed bool, err error) {
@@ -288,7 +288,7 @@ func (l *link) onWindow(c *call, payload []byte) error {
 	return nil
 }
 
-// onDone frees the call's room.
+// onDone frees the call's slot.
 func (l *link) onDone(c *call) {
 	unanswered := !c.atLink.begun
 	l.begins(c)

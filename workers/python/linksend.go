@@ -95,7 +95,7 @@ func (l *link) form(c *call) *asteri.Request {
 // returnCall gives up a call that was not sent, and runs then on its home: later, since
 // it may come back from there.
 func (l *link) returnCall(c *call, then func()) {
-	l.next = l.worker.pool.dispatcher.Restore(&l.worker.room, 1, l.next[:0])
+	l.next = l.worker.pool.dispatcher.Restore(&l.worker.slots, 1, l.next[:0])
 	l.sendNext()
 	c.toHome(nil, then)
 }

@@ -97,7 +97,7 @@ func (l *link) onSocketFrame(s *socket, h wire.FrameHeader, payload []byte) erro
 	case wire.FrameDone:
 		l.calls.removeSocket(s)
 		if s.atLink.counted {
-			l.worker.pool.dispatcher.RemoveSocket(&l.worker.room)
+			l.worker.pool.dispatcher.RemoveSocket(&l.worker.slots)
 		}
 		s.toHome(func() { s.close(websocket.NormalClosure, "") })
 	default:
@@ -238,7 +238,7 @@ func (l *link) onAccept(c *call, payload []byte) error {
 	}
 	l.remove(c)
 	l.calls.addSocket(s)
-	s.atLink.counted = l.worker.pool.dispatcher.AddSocket(&l.worker.room)
+	s.atLink.counted = l.worker.pool.dispatcher.AddSocket(&l.worker.slots)
 	l.release(1, 0)
 	if !s.atLink.counted {
 		c.toHome(l.loop, func() {

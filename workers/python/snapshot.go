@@ -71,7 +71,7 @@ func (w *worker) status() WorkerStatus {
 	st := WorkerStatus{
 		PID: int(w.pid.Load()), Number: w.age, Served: w.served.Load(), Frames: w.frames.Load(), Term: w.term, Started: w.born,
 	}
-	st.InFlight, st.Sockets = w.pool.dispatcher.At(&w.room)
+	st.InFlight, st.Sockets = w.pool.dispatcher.At(&w.slots)
 	switch state {
 	case stateStarting:
 		st.State = "STARTING"

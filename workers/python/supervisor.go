@@ -284,7 +284,7 @@ func (s *supervisor) onReady(w *worker) {
 // admit gives calls to a ready worker.
 func (s *supervisor) admit(w *worker) {
 	s.pool.wholeBodies.Store(w.info.wholeBody)
-	for _, t := range s.pool.dispatcher.Add(&w.room) {
+	for _, t := range s.pool.dispatcher.Add(&w.slots) {
 		w.link.deliver(callOf(t), nil)
 	}
 }

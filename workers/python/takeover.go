@@ -91,13 +91,13 @@ type lender link
 func (l *lender) Loop() *loop.Loop { return l.loop }
 
 // AddSocket implements takeover.Worker. A worker that takes whole bodies has given the socket
-// the room of its call.
+// the slot of its call.
 func (l *lender) AddSocket() (counted bool, err error) {
 	w := l.worker
 	if w.info.wholeBody {
 		return false, nil
 	}
-	if !w.pool.dispatcher.AddSocket(&w.room) {
+	if !w.pool.dispatcher.AddSocket(&w.slots) {
 		w.pool.warnOfSockets()
 		return false, errSocketsFull
 	}
@@ -105,7 +105,7 @@ func (l *lender) AddSocket() (counted bool, err error) {
 }
 
 // RemoveSocket implements takeover.Worker.
-func (l *lender) RemoveSocket() { l.worker.pool.dispatcher.RemoveSocket(&l.worker.room) }
+func (l *lender) RemoveSocket() { l.worker.pool.dispatcher.RemoveSocket(&l.worker.slots) }
 
 // Taken implements takeover.Worker.
 func (l *lender) Taken(of takeover.Call, r *takeover.Socket) {

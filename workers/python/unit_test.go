@@ -96,7 +96,7 @@ func testPool() *Pool {
 
 func testWorker(p *Pool, capacity int, on *loop.Loop) *worker {
 	w := &worker{pool: p, cfg: p.config(), loop: on, log: slog.New(slog.DiscardHandler), parted: make(chan struct{})}
-	w.room.Init(w, on, capacity, 0)
+	w.slots.Init(w, on, capacity, 0)
 	return w
 }
 

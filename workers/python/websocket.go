@@ -11,7 +11,7 @@ import (
 )
 
 // A request for a WebSocket is a call like any other, with scheme ws or wss, until
-// the application accepts it. Its room at the worker is free then: an open socket
+// the application accepts it. Its slot at the worker is free then: an open socket
 // counts for nothing there but itself. What it refuses is an HTTP response.
 
 // sockets tells whether the worker takes WebSockets as such. Others get their

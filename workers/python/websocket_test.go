@@ -272,7 +272,7 @@ func TestSocketBackPressure(t *testing.T) {
 	}
 }
 
-// Open sockets take no room of requests, no timeout ends them, and they are spread
+// Open sockets take no slot of requests, no timeout ends them, and they are spread
 // over the workers.
 func TestOpenSocketsAreNoRequests(t *testing.T) {
 	s := serveSockets(t, Config{WorkerConnections: 2, WebSocketConnections: 20, Workers: 2, Timeout: 300 * time.Millisecond})

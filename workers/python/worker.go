@@ -44,8 +44,8 @@ type worker struct {
 	term     uint64        // how many requests it serves until it is relieved; 0: any number
 	lastPong atomic.Int64  // by the clock of deadlines
 
-	room       dispatch.Room // the dispatcher's
-	state      atomic.Int32  // workerState; the supervisor's, which others may read
+	slots      dispatch.Slots // the dispatcher's
+	state      atomic.Int32   // workerState; the supervisor's, which others may read
 	supervised supervised
 }
 
@@ -56,11 +56,11 @@ func (w *worker) boot() {
 	info, err := w.start(false)
 	if err == nil {
 		w.info = info
-		maxSockets := 0 // each holds a call's room
+		maxSockets := 0 // each holds a call's slot
 		if !info.wsgi() {
 			maxSockets = w.cfg.WebSocketConnections
 		}
-		w.room.Init(w, w.loop, info.Capacity, maxSockets)
+		w.slots.Init(w, w.loop, info.Capacity, maxSockets)
 		err = w.adopt()
 	}
 	if err != nil {
@@ -178,14 +178,14 @@ func (w *worker) Recall(n int) { w.post(func(l *link) { l.recall(n) }) }
 // Probe asks whether the worker reads its link.
 func (w *worker) Probe() { w.post((*link).sendProbe) }
 
-// callOf and linkOf return whose a ticket and a room are.
+// callOf and linkOf return whose a ticket and slots are.
 func callOf(t *dispatch.Ticket) *call { return t.Call.(*call) }
-func linkOf(r *dispatch.Room) *link   { return r.Worker.(*worker).link }
+func linkOf(r *dispatch.Slots) *link  { return r.Worker.(*worker).link }
 
 // deliverAll gives calls to the workers that they were placed at. It is called on at.
 func deliverAll(next []dispatch.Placement, at asteri.Executor) {
 	for _, p := range next {
-		linkOf(p.Room).deliver(callOf(p.Ticket), at)
+		linkOf(p.Slots).deliver(callOf(p.Ticket), at)
 	}
 }
 
@@ -199,7 +199,7 @@ func (w *worker) hasServed(n int) {
 // retire asks the supervisor for a replacement, after which the worker finishes
 // what it has.
 func (w *worker) retire(reason string) {
-	w.pool.dispatcher.Remove(&w.room)
+	w.pool.dispatcher.Remove(&w.slots)
 	w.pool.supervisor.post(func(s *supervisor) { s.replace(w, reason) })
 }
 

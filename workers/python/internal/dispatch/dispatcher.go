@@ -14,7 +14,7 @@ type Dispatcher struct {
 	mu      sync.Mutex
 	queue   turns.Queue[*Ticket] // calls that wait for a worker
 	limit   int                  // of the queue
-	workers []*Room              // those that take calls
+	workers []*Slots             // those that take calls
 	closed  bool                 // nothing is queued any more
 
 	heldBack turns.Queue[*Ticket] // calls that wait for their turn on their trials
@@ -37,7 +37,7 @@ func New(limit int) *Dispatcher {
 // returns the worker to send c to; nil if it was queued. If there is no room for that
 // refused is the call that gets none: c, or one that had a place, and whose connection
 // has more calls before it than that of c.
-func (d *Dispatcher) Submit(c *Ticket, from asteri.Executor) (w *Room, refused *Ticket) {
+func (d *Dispatcher) Submit(c *Ticket, from asteri.Executor) (w *Slots, refused *Ticket) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if w = d.pick(c, from); w != nil {
@@ -62,7 +62,7 @@ func (d *Dispatcher) Submit(c *Ticket, from asteri.Executor) (w *Room, refused *
 
 // Resubmit is submit for a call that had a place already, and has it again, or that is on
 // trial.
-func (d *Dispatcher) Resubmit(c *Ticket, from asteri.Executor, t *Trial) (w *Room, ok bool) {
+func (d *Dispatcher) Resubmit(c *Ticket, from asteri.Executor, t *Trial) (w *Slots, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if t != nil && !d.try(c, t) {
@@ -72,7 +72,7 @@ func (d *Dispatcher) Resubmit(c *Ticket, from asteri.Executor, t *Trial) (w *Roo
 }
 
 // put gives a call to a worker, or puts it in front of the queue.
-func (d *Dispatcher) put(c *Ticket, from asteri.Executor) (w *Room, ok bool) {
+func (d *Dispatcher) put(c *Ticket, from asteri.Executor) (w *Slots, ok bool) {
 	if w = d.pick(c, from); w != nil {
 		d.assign(c, w)
 		return w, true
@@ -86,8 +86,8 @@ func (d *Dispatcher) put(c *Ticket, from asteri.Executor) (w *Room, ok bool) {
 }
 
 // pick returns the least busy worker that has room for c.
-func (d *Dispatcher) pick(c *Ticket, from asteri.Executor) *Room {
-	var best *Room
+func (d *Dispatcher) pick(c *Ticket, from asteri.Executor) *Slots {
+	var best *Slots
 	for _, w := range d.workers {
 		switch {
 		case w.full() || c.Handshake && w.socketsFull():
@@ -105,8 +105,8 @@ func (d *Dispatcher) pick(c *Ticket, from asteri.Executor) *Room {
 	return best
 }
 
-func (d *Dispatcher) assign(c *Ticket, w *Room) {
-	c.place, c.room = placed, w
+func (d *Dispatcher) assign(c *Ticket, w *Slots) {
+	c.place, c.slots = placed, w
 	w.calls++
 	switch {
 	case w.calls == w.capacity+1:
@@ -119,7 +119,7 @@ func (d *Dispatcher) assign(c *Ticket, w *Room) {
 
 // Withdraw takes c out of the queue. If it is not there, it returns the worker
 // that has it, or nil.
-func (d *Dispatcher) Withdraw(c *Ticket) (wasQueued bool, at *Room) {
+func (d *Dispatcher) Withdraw(c *Ticket) (wasQueued bool, at *Slots) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch c.place {
@@ -127,14 +127,14 @@ func (d *Dispatcher) Withdraw(c *Ticket) (wasQueued bool, at *Room) {
 		d.take(c)
 		return true, nil
 	case placed:
-		return false, c.room
+		return false, c.slots
 	}
 	return false, nil
 }
 
-// Release gives back the room of n calls that w has finished in took, appends the
+// Release gives back the slots of n calls that w has finished in took, appends the
 // calls that take their place to next and returns it.
-func (d *Dispatcher) Release(w *Room, n int, took time.Duration, next []*Ticket) []*Ticket {
+func (d *Dispatcher) Release(w *Slots, n int, took time.Duration, next []*Ticket) []*Ticket {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w.calls -= n
@@ -159,7 +159,7 @@ func (d *Dispatcher) SocketsFull() bool {
 
 // AddSocket counts an open WebSocket of w. It returns false if that has as many as it
 // may.
-func (d *Dispatcher) AddSocket(w *Room) bool {
+func (d *Dispatcher) AddSocket(w *Slots) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if w.socketsFull() {
@@ -170,14 +170,14 @@ func (d *Dispatcher) AddSocket(w *Room) bool {
 }
 
 // RemoveSocket undoes addSocket.
-func (d *Dispatcher) RemoveSocket(w *Room) {
+func (d *Dispatcher) RemoveSocket(w *Slots) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w.sockets--
 }
 
-// Restore gives back the room of n calls that w will not run.
-func (d *Dispatcher) Restore(w *Room, n int, next []*Ticket) []*Ticket {
+// Restore gives back the slots of n calls that w will not run.
+func (d *Dispatcher) Restore(w *Slots, n int, next []*Ticket) []*Ticket {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w.calls -= n
@@ -187,7 +187,7 @@ func (d *Dispatcher) Restore(w *Room, n int, next []*Ticket) []*Ticket {
 }
 
 // fill gives waiting calls to w while it takes calls and has room.
-func (d *Dispatcher) fill(w *Room, next []*Ticket) []*Ticket {
+func (d *Dispatcher) fill(w *Slots, next []*Ticket) []*Ticket {
 	for d.queue.Len() > 0 && w.takesCalls && !w.full() {
 		c := d.queue.PopFront().Value
 		d.assign(c, w)
@@ -198,7 +198,7 @@ func (d *Dispatcher) fill(w *Room, next []*Ticket) []*Ticket {
 
 // Add lets a new worker take calls, and returns those that have waited for it. One that
 // has gone before that takes none.
-func (d *Dispatcher) Add(w *Room) []*Ticket {
+func (d *Dispatcher) Add(w *Slots) []*Ticket {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if w.removed || w.takesCalls {
@@ -209,14 +209,14 @@ func (d *Dispatcher) Add(w *Room) []*Ticket {
 }
 
 // admit lets w take calls.
-func (d *Dispatcher) admit(w *Room) {
+func (d *Dispatcher) admit(w *Slots) {
 	w.takesCalls = true
 	d.workers = append(d.workers, w)
 	d.arm(recallAfter) // the others may have calls that wait
 }
 
 // Remove gives w no more calls, for good.
-func (d *Dispatcher) Remove(w *Room) {
+func (d *Dispatcher) Remove(w *Slots) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w.removed = true
@@ -224,14 +224,14 @@ func (d *Dispatcher) Remove(w *Room) {
 }
 
 // Suspend gives w no more calls until it is added again.
-func (d *Dispatcher) Suspend(w *Room) {
+func (d *Dispatcher) Suspend(w *Slots) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dismiss(w)
 }
 
 // dismiss gives w no more calls.
-func (d *Dispatcher) dismiss(w *Room) {
+func (d *Dispatcher) dismiss(w *Slots) {
 	w.takesCalls = false
 	for i, other := range d.workers {
 		if other == w {
@@ -273,7 +273,7 @@ func (d *Dispatcher) Waiting() int {
 }
 
 // At returns how many calls and how many open WebSockets w has.
-func (d *Dispatcher) At(w *Room) (calls, sockets int) {
+func (d *Dispatcher) At(w *Slots) (calls, sockets int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return w.calls, w.sockets

@@ -18,8 +18,8 @@ type asked struct{}
 func (asked) Recall(int) {}
 func (asked) Probe()     {}
 
-func testRoom(capacity int, on asteri.Executor) *Room {
-	r := new(Room)
+func testSlots(capacity int, on asteri.Executor) *Slots {
+	r := new(Slots)
 	r.Init(asked{}, on, capacity, 0)
 	return r
 }
@@ -32,10 +32,10 @@ func TestDispatcherChoosesTheLeastBusy(t *testing.T) {
 	d := New(3)
 	defer d.Close()
 	here, there := new(home), new(home)
-	a, b := testRoom(2, there), testRoom(2, here)
+	a, b := testSlots(2, there), testSlots(2, here)
 	d.Add(a)
 	d.Add(b)
-	var got []*Room
+	var got []*Slots
 	for range 4 {
 		w, refused := d.Submit(testTicket(), here)
 		if refused != nil {
@@ -43,7 +43,7 @@ func TestDispatcherChoosesTheLeastBusy(t *testing.T) {
 		}
 		got = append(got, w)
 	}
-	if want := []*Room{b, a, b, a}; !slices.Equal(got, want) {
+	if want := []*Slots{b, a, b, a}; !slices.Equal(got, want) {
 		t.Error("ties did not go to the local loop, or a busier worker was chosen")
 	}
 	if w, refused := d.Submit(testTicket(), here); w != nil || refused != nil {
@@ -77,7 +77,7 @@ func TestDispatcherQueue(t *testing.T) {
 	if was, w := d.Withdraw(calls[1]); was || w != nil {
 		t.Error("a call was withdrawn twice")
 	}
-	w := testRoom(1, l)
+	w := testSlots(1, l)
 	if got := d.Add(w); len(got) != 1 || got[0] != again {
 		t.Error("the call that came back was not first")
 	}
@@ -97,7 +97,7 @@ func TestDispatcherQueue(t *testing.T) {
 }
 
 func TestCreditFollowsTheWorkersSpeed(t *testing.T) {
-	r := Room{capacity: 1}
+	r := Slots{capacity: 1}
 	for range MaxCredit + 1 {
 		r.adapt(1, 100*time.Microsecond)
 	}
@@ -110,7 +110,7 @@ func TestCreditFollowsTheWorkersSpeed(t *testing.T) {
 	if r.credit != 0 {
 		t.Errorf("credit of a slow worker is %d", r.credit)
 	}
-	many := Room{capacity: 1000}
+	many := Slots{capacity: 1000}
 	many.adapt(5, 0)
 	if many.credit != 0 {
 		t.Error("a worker that starts all it gets has credit")
@@ -186,9 +186,9 @@ func TestTrialThatNobodyWaitsFor(t *testing.T) {
 	if was, _ := d.Withdraw(calls[0]); !was || tr.running != 0 {
 		t.Error("the call on trial was not withdrawn")
 	}
-	w := testRoom(1, l)
+	w := testSlots(1, l)
 	d.Add(w)
-	if next := d.Widen(); len(next) != 1 || next[0].Ticket != calls[2] || next[0].Room != w || d.queue.Len() != 1 || len(d.trials) != 0 {
+	if next := d.Widen(); len(next) != 1 || next[0].Ticket != calls[2] || next[0].Slots != w || d.queue.Len() != 1 || len(d.trials) != 0 {
 		t.Errorf("then %d were placed, %d queued, %d trials", len(next), d.queue.Len(), len(d.trials))
 	}
 	if next := d.EndTrials([]*Ticket{calls[2]}, true); len(next) != 0 || tr.running != 1 {

@@ -39,29 +39,29 @@ type lookedAt struct {
 }
 
 // note looks whether the worker has made progress since the last time.
-func (r *Room) note() (moved bool) {
-	moved = r.finished != r.seen
-	r.seen = r.finished
-	if moved || !r.mayWait() {
-		r.quiet = 0
+func (s *Slots) note() (moved bool) {
+	moved = s.finished != s.seen
+	s.seen = s.finished
+	if moved || !s.mayWait() {
+		s.quiet = 0
 	} else {
-		r.quiet++
+		s.quiet++
 	}
 	return moved
 }
 
 // mayWait tells whether some calls may not have been begun with.
-func (r *Room) mayWait() bool {
-	return r.calls > r.capacity || r.probes && r.calls > 0 && (r.unproven || r.probing)
+func (s *Slots) mayWait() bool {
+	return s.calls > s.capacity || s.probes && s.calls > 0 && (s.unproven || s.probing)
 }
 
-func (r *Room) free() int { return max(0, r.capacity-r.calls) }
+func (s *Slots) free() int { return max(0, s.capacity-s.calls) }
 
 // beginsToWait is called when a worker has got the first call that it cannot run at once.
-func (d *Dispatcher) beginsToWait(r *Room) {
-	r.seen, r.quiet = r.finished, 0
+func (d *Dispatcher) beginsToWait(s *Slots) {
+	s.seen, s.quiet = s.finished, 0
 	if d.lookArmed {
-		r.quiet-- // the next look is too soon to say
+		s.quiet-- // the next look is too soon to say
 	}
 	d.arm(recallAfter)
 }
@@ -96,7 +96,7 @@ func (d *Dispatcher) look() {
 			able++
 		}
 	}
-	var stuck []*Room
+	var stuck []*Slots
 	for _, w := range d.workers {
 		r := w
 		switch {
@@ -121,8 +121,8 @@ func (d *Dispatcher) look() {
 	}
 }
 
-func (r *Room) lookAfter() time.Duration {
-	if r.probes {
+func (s *Slots) lookAfter() time.Duration {
+	if s.probes {
 		return probeAfter
 	}
 	return recallAfter
@@ -130,7 +130,7 @@ func (r *Room) lookAfter() time.Duration {
 
 // isStuck tells whether a worker of which nothing comes owes the answer to a PROBE, which
 // it is sent otherwise.
-func (d *Dispatcher) isStuck(w *Room) bool {
+func (d *Dispatcher) isStuck(w *Slots) bool {
 	r := w
 	if r.probing {
 		return r.quiet > 1
@@ -142,21 +142,21 @@ func (d *Dispatcher) isStuck(w *Room) bool {
 
 // stall gives a worker no calls until it has answered its PROBE, and asks for those back
 // that it has not begun with.
-func (d *Dispatcher) stall(w *Room) {
+func (d *Dispatcher) stall(w *Slots) {
 	d.dismiss(w)
 	w.stalled = true
 	d.recall(w, w.calls)
 }
 
 // recall asks a worker for n calls, and lets none wait there until it is quick again.
-func (d *Dispatcher) recall(w *Room, n int) {
+func (d *Dispatcher) recall(w *Slots, n int) {
 	w.recalling, w.credit = true, 0
 	w.Worker.Recall(n)
 }
 
 // Probed is called when w has answered a PROBE. later says that it was sent calls behind
 // it. It returns the calls that have waited for w, if that got none.
-func (d *Dispatcher) Probed(w *Room, later bool, next []*Ticket) []*Ticket {
+func (d *Dispatcher) Probed(w *Slots, later bool, next []*Ticket) []*Ticket {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := w

@@ -110,7 +110,7 @@ func (d *Dispatcher) queues(t *Trial) bool {
 // Placement is a call that was given to a worker.
 type Placement struct {
 	Ticket *Ticket
-	Room   *Room
+	Slots  *Slots
 }
 
 // proceed begins with as many of the calls that are held back for t as it may.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-func TestPatience(t *testing.T) {
-	var p patience
+func TestBusyPoll(t *testing.T) {
+	var p busyPoll
 	attempts := func(sleeps int, finds func(attempt int) bool) (n int) {
 		for range sleeps {
 			if p.has() {
@@ -28,7 +28,7 @@ func TestPatience(t *testing.T) {
 	if n := attempts(65*100, func(i int) bool { return i%2 == 0 }); n > 400 {
 		t.Errorf("a find for each wait in vain: %d attempts for 6500 sleeps", n)
 	}
-	if n := attempts(1000, func(int) bool { return true }); n < 1000-restBetween {
+	if n := attempts(1000, func(int) bool { return true }); n < 1000-pollRest {
 		t.Errorf("finds again: %d attempts for 1000 sleeps", n)
 	}
 }
@@ -59,11 +59,11 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// A loop that looks on works no more than one that sleeps.
+// A loop that polls on works no more than one that sleeps.
 func TestLookingOnIsNoWork(t *testing.T) {
 	m := busyMeter{windowStart: time.Now()}
 	for range 4 {
-		m.lookedOn(100 * time.Millisecond)
+		m.polled(100 * time.Millisecond)
 	}
 	worked := m.work(500*time.Millisecond, 480*time.Millisecond)
 	if n := adapt(worked, 1, 4); n != 1 {

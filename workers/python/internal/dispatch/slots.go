@@ -31,9 +31,9 @@ type Worker interface {
 	Probe()
 }
 
-// Room is the dispatcher's record of a worker, under its mutex. The calls a
+// Slots is the dispatcher's record of a worker, under its mutex. The calls a
 // worker has are those in its hands and those on their way to it.
-type Room struct {
+type Slots struct {
 	// Worker is whose it is.
 	Worker Worker
 
@@ -54,28 +54,28 @@ type Room struct {
 
 // Init prepares the room of a worker whose link lives on home. maxSockets bounds its open
 // WebSockets; 0 if they are none of its own, but calls.
-func (r *Room) Init(w Worker, home asteri.Executor, capacity, maxSockets int) {
-	r.Worker, r.home = w, home
-	r.capacity, r.probes, r.maxSockets = capacity, capacity >= ManyCalls, maxSockets
+func (s *Slots) Init(w Worker, home asteri.Executor, capacity, maxSockets int) {
+	s.Worker, s.home = w, home
+	s.capacity, s.probes, s.maxSockets = capacity, capacity >= ManyCalls, maxSockets
 }
 
-func (r *Room) full() bool { return r.calls >= r.capacity+r.credit }
+func (s *Slots) full() bool { return s.calls >= s.capacity+s.credit }
 
-func (r *Room) socketsFull() bool { return r.maxSockets > 0 && r.sockets >= r.maxSockets }
+func (s *Slots) socketsFull() bool { return s.maxSockets > 0 && s.sockets >= s.maxSockets }
 
 // less tells whether a is less busy than b.
-func (r *Room) less(b *Room) bool { return r.calls*b.capacity < b.calls*r.capacity }
+func (s *Slots) less(b *Slots) bool { return s.calls*b.capacity < b.calls*s.capacity }
 
 // adapt raises the credit of a worker that answers quickly, so that its next
 // calls are there when it is done, and takes it from one that is slow, so that no
 // call waits behind another while a worker is free.
-func (r *Room) adapt(n int, took time.Duration) {
+func (s *Slots) adapt(n int, took time.Duration) {
 	switch {
-	case r.capacity >= ManyCalls || n == 0 || took == UnknownTime:
+	case s.capacity >= ManyCalls || n == 0 || took == UnknownTime:
 	case took <= quickAnswer*time.Duration(n):
-		r.credit = min(r.credit+n, MaxCredit)
+		s.credit = min(s.credit+n, MaxCredit)
 	default:
-		r.credit /= 4
+		s.credit /= 4
 	}
 }
 
@@ -88,7 +88,7 @@ type Ticket struct {
 	Handshake bool
 
 	place    place
-	room     *Room
+	slots    *Slots
 	queuedAt time.Duration // by the clock of deadlines; 0: never
 	turn     turns.Place[*Ticket]
 	trial    *Trial // that it is on
@@ -115,11 +115,11 @@ func (c *Ticket) waits(at place) {
 // Reset makes a ticket that is at no worker, and in no queue, that of another request.
 func (c *Ticket) Reset() {
 	c.Request, c.Handshake = nil, false
-	c.place, c.room, c.queuedAt = nowhere, nil, 0
+	c.place, c.slots, c.queuedAt = nowhere, nil, 0
 }
 
-// Room returns where it was placed last; nil if it never was.
-func (c *Ticket) Room() *Room { return c.room }
+// Slots returns where it was placed last; nil if it never was.
+func (c *Ticket) Slots() *Slots { return c.slots }
 
 // OnTrial tells whether its worker may die of it, as others have.
 func (c *Ticket) OnTrial() bool { return c.trial != nil }
