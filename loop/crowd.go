@@ -66,8 +66,8 @@ func (l *Loop) dropIdle(n int) {
 		return
 	}
 	var idle []*conn
-	for i := range l.slots {
-		c := l.slots[i].conn
+	for i := range l.registered {
+		c := l.registered[i].conn
 		if l.current = c; c != nil && c.kind == accepted && c.idle() {
 			idle = append(idle, c)
 		}

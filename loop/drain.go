@@ -20,8 +20,8 @@ func (l *Loop) drain(done func()) {
 	l.drainState.done = append(l.drainState.done, done)
 	if !l.drainState.draining {
 		l.drainState.draining = true
-		for i := range l.slots {
-			if c := l.slots[i].conn; c != nil {
+		for i := range l.registered {
+			if c := l.registered[i].conn; c != nil {
 				c.joinDrain()
 			}
 		}
@@ -67,8 +67,8 @@ func (l *Loop) connectionClosed() {
 }
 
 func (l *Loop) abortAccepted(cause error) {
-	for i := range l.slots {
-		if c := l.slots[i].conn; c != nil && c.kind == accepted {
+	for i := range l.registered {
+		if c := l.registered[i].conn; c != nil && c.kind == accepted {
 			c.Abort(cause)
 		}
 	}
@@ -89,8 +89,8 @@ func (l *Loop) teardown() {
 
 // closeAll ends all connections and listeners.
 func (l *Loop) closeAll() {
-	for i := range l.slots {
-		switch s := l.slots[i]; {
+	for i := range l.registered {
+		switch s := l.registered[i]; {
 		case s.conn != nil:
 			s.conn.Abort(DrainExpired)
 		case s.acceptor != nil:

@@ -27,19 +27,19 @@ type Loop struct {
 	idleLimit ticks // 0: none
 
 	// What follows belongs to the loop's goroutine.
-	slots     []slot
-	freeSlots []uint32
-	events    []poller.Event
-	found     int // events of the last look that found any
-	crowd     crowd
-	busyPoll  busyPoll
-	began     time.Duration // by the clock of deadlines, as all of the wheel is
-	elapsed   time.Duration // from then to the start of the tick
-	now       time.Time
-	wheel     wheel.Wheel[conn, wheelTimers]
-	chunks    chunks
-	in        []byte // bytes just read; valid for one OnData
-	plain     []byte // the same, decrypted; made when first needed
+	registered []registration
+	freeSlots  []uint32
+	events     []poller.Event
+	found      int // events of the last look that found any
+	crowd      crowd
+	busyPoll   busyPoll
+	began      time.Duration // by the clock of deadlines, as all of the wheel is
+	elapsed    time.Duration // from then to the start of the tick
+	now        time.Time
+	wheel      wheel.Wheel[conn, wheelTimers]
+	chunks     chunks
+	in         []byte // bytes just read; valid for one OnData
+	plain      []byte // the same, decrypted; made when first needed
 
 	running    []func() // functions being run, so that a panic loses only one
 	runningAt  int
@@ -69,8 +69,8 @@ type Loop struct {
 	lent         atomic.Int64 // bytes that adopted connections hold, when last looked at
 }
 
-// slot is a place in the table that tokens point into.
-type slot struct {
+// registration is a place in the table of descriptors that tokens point into.
+type registration struct {
 	generation uint32
 	conn       *conn
 	acceptor   *acceptor
@@ -253,10 +253,10 @@ func (l *Loop) sleepTime() time.Duration {
 
 func (l *Loop) dispatch(ev poller.Event) {
 	i := ev.Token.Slot()
-	if int(i) >= len(l.slots) || l.slots[i].generation != ev.Token.Generation() {
+	if int(i) >= len(l.registered) || l.registered[i].generation != ev.Token.Generation() {
 		return // an event of a descriptor that is closed by now
 	}
-	s := &l.slots[i]
+	s := &l.registered[i]
 	switch {
 	case s.conn != nil:
 		l.current = s.conn
@@ -297,16 +297,16 @@ func (l *Loop) addSlot(c *conn, a *acceptor) poller.Token {
 	if n := len(l.freeSlots); n > 0 {
 		i, l.freeSlots = l.freeSlots[n-1], l.freeSlots[:n-1]
 	} else {
-		i = uint32(len(l.slots))
-		l.slots = append(l.slots, slot{generation: 1})
+		i = uint32(len(l.registered))
+		l.registered = append(l.registered, registration{generation: 1})
 	}
-	l.slots[i].conn, l.slots[i].acceptor = c, a
-	return poller.NewToken(i, l.slots[i].generation)
+	l.registered[i].conn, l.registered[i].acceptor = c, a
+	return poller.NewToken(i, l.registered[i].generation)
 }
 
 // dropSlot frees a place; later events with its token are dropped.
 func (l *Loop) dropSlot(t poller.Token) {
-	s := &l.slots[t.Slot()]
+	s := &l.registered[t.Slot()]
 	s.generation++
 	s.conn, s.acceptor = nil, nil
 	l.freeSlots = append(l.freeSlots, t.Slot())

@@ -181,8 +181,8 @@ func (l *Loop) giveUp() {
 func (l *Loop) heaviest() []holding {
 	var all []holding
 	var lent int64
-	for i := range l.slots {
-		switch c := l.slots[i].conn; {
+	for i := range l.registered {
+		switch c := l.registered[i].conn; {
 		case c == nil || c.kind == accepted && c.isDirty && !c.blocked:
 		case c.kind == adopted:
 			lent += c.memory()
