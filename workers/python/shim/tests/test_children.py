@@ -46,6 +46,14 @@ def app(environ, start_response):
             os._exit(0)
         os.waitpid(pid, 0)
         return [os.read(read, 1000)]
+    if name == "quick":  # a child that has ended before os.fork() returns
+        def until_it_has_ended():
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        os.register_at_fork(after_in_parent=until_it_has_ended)
+        pid = os.fork()
+        if not pid:
+            os._exit(9)
+        return [b"%d" % os.WEXITSTATUS(os.waitpid(pid, 0)[1])]
     if name == "full":  # a child that has no descriptor left but those it has
         import resource
         limits, held = resource.getrlimit(resource.RLIMIT_NOFILE), []
@@ -139,6 +147,11 @@ class Children(unittest.TestCase):
         for model, app in APPS:
             with self.subTest(model=model, app=app), shared(CHILDREN, model, app=app) as front:
                 self.assertEqual(bytes(front.call("/exec").body), b"[]")
+
+    def test_a_child_that_ends_at_once(self):
+        for model, app in APPS:
+            with self.subTest(model=model, app=app), Front(CHILDREN, model, app=app) as front:
+                self.assertEqual(bytes(front.call("/quick").body), b"9")
 
     def test_a_call_that_comes_back_in_a_child(self):
         for model, app in APPS:

@@ -1,4 +1,6 @@
 """gevent: a monkey-patched process, and a greenlet for every request that waits for something."""
+import os
+from _thread import get_ident
 from contextlib import contextmanager
 
 from ..libraries import require
@@ -11,6 +13,21 @@ def prepare(hello):
 
     with _plugins_read_once():
         monkey.patch_all()
+    _hear_of_children()
+
+
+def _hear_of_children():
+    """Has gevent's handler of SIGCHLD in place before a fork. gevent installs it after, too late for a child that has ended by
+    then: waitpid() would never notice. Not before the first fork, since its loop takes the status of all children of others too."""
+    import gevent
+
+    hub = gevent.get_hub()
+
+    def before():
+        if hub.thread_ident == get_ident():
+            hub.loop.install_sigchld()
+
+    os.register_at_fork(before=before)
 
 
 @contextmanager
