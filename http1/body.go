@@ -7,10 +7,10 @@ import "github.com/asteri/asteri-loop"
 type bodyReader struct {
 	kind     bodyKind
 	chunk    chunkState
-	left     int64 // bytes left of the body, or of the present chunk
-	received int64 // content so far
 	digits   uint8 // of the chunk size being read
 	extra    uint16
+	left     int64 // bytes left of the body, or of the present chunk
+	received int64 // content so far
 	trailer  *head // while a trailer section is incomplete
 }
 

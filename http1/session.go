@@ -24,10 +24,10 @@ type session struct {
 	discarded int           // body bytes dropped after the answer
 	wait      exchange.Wait // for them
 
-	phase    phase
-	timer    timerKind
 	timerFor time.Duration // what the timer was set to; 0: it does not run
-	inData   bool          // within OnData, which settles everything at its end
+	timer    timerKind
+	phase    phase
+	inData   bool // within OnData, which settles everything at its end
 	paused   bool
 	eof      bool // the peer sends no more
 	stopping bool // the server is draining

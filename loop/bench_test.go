@@ -2,6 +2,7 @@ package loop
 
 import (
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -74,5 +75,12 @@ func BenchmarkDeliver(b *testing.B) {
 		c.isDirty = false
 		l.dirty.conns = l.dirty.conns[:0]
 		c.afterFlush()
+	}
+}
+
+// What each connection costs while it is silent: a size class of the allocator.
+func TestIdleConnectionIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(conn{}); n > 416 {
+		t.Errorf("a connection has %d bytes", n)
 	}
 }

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -45,22 +46,21 @@ type conn struct {
 	queuedAgain bool
 	drainTold   bool        // the session knows that the server is draining
 	gone        atomic.Bool // closed, for who posts
+	lingerLeft  int32
 
-	kept     []byte // received; kept[keptFrom:] is not consumed; nil when empty
-	keptFrom int
-	out      sendQueue
-	reserved int64 // by Reserve
-	high     int   // water marks of the send queue
-	low      int
-	cause    error
-	active   ticks // when bytes last came or went
+	kept      []byte // received; kept[keptFrom:] is not consumed; nil when empty
+	keptFrom  int32
+	held      int32 // what the system held when WriteTimeout began
+	high, low int32 // water marks of the send queue
+	out       sendQueue
+	reserved  int64 // by Reserve
+	cause     error
+	active    ticks // when bytes last came or went
 
 	pace *pace.Pace // of the peer, while it has not been given everything
-	held int        // what the system held when WriteTimeout began
 
 	timers     [numTimers]ticks
 	wheelTimer wheel.Timer[conn] // set for the earliest, or earlier
-	lingerLeft int
 }
 
 // Timers of the loop's own, after those of the session.
@@ -116,10 +116,10 @@ func (c *conn) Congested() bool { return c.wasHigh && c.state == stateOpen }
 
 func (c *conn) SetWaterMarks(high, low int) {
 	c.loop.owner.check()
-	if low <= 0 || low > high {
-		misused("Conn.SetWaterMarks", "0 < low <= high does not hold for high = %d, low = %d", high, low)
+	if low <= 0 || low > high || high > math.MaxInt32 {
+		misused("Conn.SetWaterMarks", "0 < low <= high < 2 GiB does not hold for high = %d, low = %d", high, low)
 	}
-	c.high, c.low = high, low
+	c.high, c.low = int32(high), int32(low)
 	switch queued := c.Queued(); {
 	case queued >= high:
 		c.wasHigh = true
@@ -175,7 +175,7 @@ func (c *conn) takesOutput() bool { return c.state == stateOpen && !c.endsOutput
 func (c *conn) wrote() int {
 	c.markDirty()
 	queued := c.Queued()
-	if queued >= c.high {
+	if queued >= int(c.high) {
 		c.wasHigh = true
 	}
 	return queued
@@ -396,7 +396,7 @@ func (c *conn) wantsInput() bool {
 }
 
 func (c *conn) keptBytes() int {
-	n := len(c.kept) - c.keptFrom
+	n := len(c.kept) - int(c.keptFrom)
 	if c.layer != nil {
 		n += c.layer.view.waiting()
 	}

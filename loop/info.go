@@ -18,6 +18,7 @@ type ConnInfo struct {
 	// is not at the other end of it. Anonymous says that the header named no
 	// client, so that Remote is the proxy's address and proves nothing.
 	Proxied, Anonymous bool
+	counted            bool // as a connection of Remote
 	// SocketPath is the listener's path, for "unix".
 	SocketPath string
 	// TLS is nil for a plain connection.
@@ -25,8 +26,7 @@ type ConnInfo struct {
 	// Accepted is when the connection was taken from the listener.
 	Accepted time.Time
 
-	local   netip.AddrPort
-	counted bool // as a connection of Remote
+	local netip.AddrPort
 }
 
 // Local returns the address that the client connected to, for TCP: that of the

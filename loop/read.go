@@ -173,7 +173,7 @@ func (c *conn) offerKept() {
 	case len(rest) == 0:
 		c.dropInput()
 	default:
-		c.keptFrom = len(c.kept) - len(rest)
+		c.keptFrom = int32(len(c.kept) - len(rest))
 	}
 }
 
@@ -201,7 +201,7 @@ func (c *conn) receiveAndDrop() {
 	if !c.received(n, errno) {
 		return
 	}
-	if c.lingerLeft -= n; c.lingerLeft <= 0 {
+	if c.lingerLeft -= int32(n); c.lingerLeft <= 0 {
 		c.close(Flushed)
 	}
 }

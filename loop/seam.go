@@ -128,7 +128,7 @@ type Conn interface {
 	Full() bool
 	// SetWaterMarks sets from which number of queued bytes on the queue is long, and
 	// below which it is short again, as OnDrain reports. A protocol that chooses
-	// itself what to send next keeps the queue short. 0 < low <= high. Default
+	// itself what to send next keeps the queue short. 0 < low <= high < 2 GiB. Default
 	// HighWater and LowWater.
 	SetWaterMarks(high, low int)
 	// PauseRead stops OnData and, once the loop's own bounds are reached,

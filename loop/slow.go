@@ -24,14 +24,14 @@ func (c *conn) setBlocked() {
 	begins := cfg.MinWriteRate > 0 && c.pace == nil
 	stalls := cfg.WriteTimeout > 0 && c.timers[timerStall] == 0
 	if begins || stalls {
-		c.held = sysHeld(c.fd)
+		c.held = int32(sysHeld(c.fd))
 	}
 	if stalls {
 		c.setTimer(timerStall, cfg.WriteTimeout)
 	}
 	if cfg.MinWriteRate > 0 {
 		if begins {
-			p := pace.Held(c.held)
+			p := pace.Held(int(c.held))
 			c.pace = &p
 		}
 		c.pace.Wait(c.loop.nanos())
@@ -55,7 +55,7 @@ func (c *conn) progress(n int) {
 // stalled is called when the system has taken no byte for WriteTimeout. It takes more
 // only when a good part of what it holds has gone, so the peer may have taken some.
 func (c *conn) stalled() {
-	if held := sysHeld(c.fd); held < c.held {
+	if held := int32(sysHeld(c.fd)); held < c.held {
 		c.held = held
 		c.setTimer(timerStall, c.loop.engine.cfg.WriteTimeout)
 		return

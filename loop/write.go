@@ -88,7 +88,7 @@ func (c *conn) afterFlush() {
 		c.pace = nil // the peer has been given everything
 		c.timers[timerRate] = 0
 	}
-	if c.wasHigh && c.Queued() < c.low && c.state == stateOpen {
+	if c.wasHigh && c.Queued() < int(c.low) && c.state == stateOpen {
 		c.wasHigh = false
 		c.session.OnDrain()
 	}

@@ -253,7 +253,7 @@ func TestMissingLibrary(t *testing.T) {
 func bareInterpreter(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "bare")
-	if err := run("../../..", python, "-m", "venv", "--without-pip", dir); err != nil {
+	if err := run(repository, python, "-m", "venv", "--without-pip", dir); err != nil {
 		t.Fatal(err)
 	}
 	return filepath.Join(dir, "bin", "python")

@@ -38,7 +38,7 @@ var stepped = sync.OnceValues(func() (tools struct{ binary, library string }, er
 		return tools, err
 	}
 	tools.binary, tools.library = filepath.Join(dir, "asteri-loop"), filepath.Join(dir, "clock.so")
-	if err := run("../../..", "go", "build", "-pgo=off", "-overlay", overlay, "-ldflags=-checklinkname=0", "-o", tools.binary, "./cmd/asteri-loop"); err != nil {
+	if err := run(repository, "go", "build", "-pgo=off", "-overlay", overlay, "-ldflags=-checklinkname=0", "-o", tools.binary, "./cmd/asteri-loop"); err != nil {
 		return tools, err
 	}
 	return tools, run("testdata/clock", "cc", "-O1", "-shared", "-fPIC", "-o", tools.library, "preload.c", "-ldl")
@@ -46,10 +46,6 @@ var stepped = sync.OnceValues(func() (tools struct{ binary, library string }, er
 
 // clockOverlay writes what go build takes for other files, and returns its path.
 func clockOverlay(dir string) (string, error) {
-	root, err := filepath.Abs("../../..")
-	if err != nil {
-		return "", err
-	}
 	data, err := filepath.Abs("testdata/clock")
 	if err != nil {
 		return "", err
@@ -78,7 +74,7 @@ func clockOverlay(dir string) (string, error) {
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
 		filepath.Join(source, name):                               changed,
 		filepath.Join(source, "stepclock.go"):                     filepath.Join(data, "runtime.txt"),
-		filepath.Join(root, "cmd", "asteri-loop", "stepclock.go"): filepath.Join(data, "main.txt"),
+		filepath.Join(repository, "cmd", "asteri-loop", "stepclock.go"): filepath.Join(data, "main.txt"),
 	}})
 	if err != nil {
 		return "", err

@@ -15,7 +15,7 @@ import (
 
 // example are the arguments for an application of examples/.
 func example(folder, name, model string, more ...string) []string {
-	dir := filepath.Join(appsDir, "..", "..", "..", "examples", folder)
+	dir := filepath.Join(repository, "examples", folder)
 	return append([]string{"--python", python, "--chdir", dir, "-w", model, name}, more...)
 }
 
@@ -97,7 +97,7 @@ func pollsDatabase(t *testing.T) string {
 	for _, args := range [][]string{{"migrate", "--verbosity", "0"}, {"shell", "--no-imports", "-c",
 		"from polls.models import *; Question.objects.create(text='Tea?').choices.create(text='Yes')"}} {
 		command := exec.Command(python, append([]string{"-B", "manage.py"}, args...)...)
-		command.Dir = filepath.Join(appsDir, "..", "..", "..", "examples", "django")
+		command.Dir = filepath.Join(repository, "examples", "django")
 		command.Env = append(os.Environ(), "DJANGO_DATABASE="+path)
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
@@ -126,7 +126,7 @@ func checkPolls(t *testing.T, c *client) {
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "embed")
-	if err := run("../../..", "go", "build", "-o", program, "./examples/embed"); err != nil {
+	if err := run(repository, "go", "build", "-o", program, "./examples/embed"); err != nil {
 		t.Fatal(err)
 	}
 	s := launchServer(t, launch{binary: program, args: []string{"-l", "127.0.0.1:0", "-chdir", appsDir, "-python", python, "flask_app:app"}})

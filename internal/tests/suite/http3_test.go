@@ -48,10 +48,9 @@ func aioquic(t *testing.T, s *server, requests ...h3Request) []h3Answer {
 // runAioquic runs one of the programs in clients/ and returns its n answers.
 func runAioquic[Answer, Question any](t *testing.T, s *server, program string, n int, questions ...Question) []Answer {
 	t.Helper()
-	root := filepath.Join(appsDir, "..", "..", "..")
 	clients := filepath.Join(appsDir, "..", "clients")
-	venv := filepath.Join(root, ".venv", "clients")
-	if err := run(root, "scripts/venv.sh", venv, filepath.Join(clients, "requirements.txt")); err != nil {
+	venv := filepath.Join(repository, ".venv", "clients")
+	if err := run(repository, "scripts/venv.sh", venv, filepath.Join(clients, "requirements.txt")); err != nil {
 		t.Fatal(err)
 	}
 	host, port, err := net.SplitHostPort(s.addr)

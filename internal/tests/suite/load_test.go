@@ -24,7 +24,7 @@ var plainBinary = sync.OnceValues(func() (string, error) {
 		return binary, nil
 	}
 	path := filepath.Join(scratch, "asteri-loop-plain")
-	return path, run("../../..", "go", "build", "-pgo=auto", "-o", path, "./cmd/asteri-loop")
+	return path, run(repository, "go", "build", "-pgo=auto", "-o", path, "./cmd/asteri-loop")
 })
 
 // startPlain starts the server without the race detector.

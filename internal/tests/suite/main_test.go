@@ -17,10 +17,11 @@ import (
 
 // What the tests start: set by TestMain.
 var (
-	binary  string // the server
-	python  string // an interpreter that has the applications' libraries
-	appsDir string // the applications
-	scratch string // what all tests share: the binary, certificates, Django's database
+	binary     string // the server
+	python     string // an interpreter that has the applications' libraries
+	repository string // its root
+	appsDir    string // the applications
+	scratch    string // what all tests share: the binary, certificates, Django's database
 )
 
 func TestMain(m *testing.M) {
@@ -47,16 +48,16 @@ func runTests(m *testing.M) int {
 
 // prepare builds the server and the environment of the applications.
 func prepare() error {
-	root, err := filepath.Abs("../../..")
-	if err != nil {
+	var err error
+	if repository, err = filepath.Abs("../../.."); err != nil {
 		return err
 	}
-	appsDir = filepath.Join(root, "internal", "tests", "suite", "apps")
+	appsDir = filepath.Join(repository, "internal", "tests", "suite", "apps")
 
 	python = os.Getenv("ASTERI_SUITE_PYTHON")
 	if python == "" {
-		venv := filepath.Join(root, ".venv", "tests")
-		if err := run(root, "scripts/venv.sh", venv, filepath.Join(appsDir, "requirements.txt")); err != nil {
+		venv := filepath.Join(repository, ".venv", "tests")
+		if err := run(repository, "scripts/venv.sh", venv, filepath.Join(appsDir, "requirements.txt")); err != nil {
 			return err
 		}
 		python = filepath.Join(venv, "bin", "python")
@@ -69,7 +70,7 @@ func prepare() error {
 		if raceEnabled {
 			args = append(args, "-race")
 		}
-		if err := run(root, "go", append(args, "./cmd/asteri-loop")...); err != nil {
+		if err := run(repository, "go", append(args, "./cmd/asteri-loop")...); err != nil {
 			return err
 		}
 	}

@@ -18,8 +18,7 @@ func TestEveryPython(t *testing.T) {
 	if os.Getenv("ASTERI_SUITE_PYTHON") != "" {
 		t.Skip("another Python was asked for")
 	}
-	root := filepath.Join(appsDir, "..", "..", "..")
-	command := exec.Command(filepath.Join(root, "scripts", "pythons.sh"))
+	command := exec.Command(filepath.Join(repository, "scripts", "pythons.sh"))
 	found, err := command.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -33,8 +32,8 @@ func TestEveryPython(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			// The environment of scripts/test-shim.sh.
-			venv := filepath.Join(root, ".venv", "shim-"+version)
-			if err := run(root, "scripts/venv.sh", venv, "scripts/shim-requirements.txt", python); err != nil {
+			venv := filepath.Join(repository, ".venv", "shim-"+version)
+			if err := run(repository, "scripts/venv.sh", venv, "scripts/shim-requirements.txt", python); err != nil {
 				t.Fatal(err)
 			}
 			for _, model := range wsgiModels {
