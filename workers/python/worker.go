@@ -172,8 +172,11 @@ func (w *worker) adopt() error {
 
 // toldSources passes on which files the worker has imported.
 func (w *worker) toldSources(told any) error {
+	if w.cfg.Sources == nil {
+		return wire.Violation("SOURCES that were not asked for")
+	}
 	files, err := wire.ParseSources(told)
-	if err == nil && w.cfg.Sources != nil {
+	if err == nil {
 		w.cfg.Sources(files, w.born)
 	}
 	return err

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-const usage = `usage: asteri-loop [dev] [OPTIONS] [APP]
+const usage = `usage: asteri-loop [OPTIONS] [APP]
 
 APP is a Python application (WSGI, ASGI or Tornado): module:attribute,
 module:factory(), package.module or path/to/file.py[:attribute]. Without it
