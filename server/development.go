@@ -116,8 +116,14 @@ func (s *Server) openDevelopment() error {
 		dev.refresher = refresh.New(refresh.Options{Path: s.cfg.Status.path(), App: status.OwnApp, Hosts: s.cfg.Status.Hosts, Logger: s.log})
 	}
 	s.development = dev
-	dev.ended.Go(func() { dev.run(s.ctx) })
 	return nil
+}
+
+// begin has the developer act, once there are applications.
+func (d *developer) begin() {
+	if d != nil {
+		d.ended.Go(func() { d.run(d.server.ctx) })
+	}
 }
 
 // appFolders are where the applications are: what is missing there may come.

@@ -138,6 +138,7 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.apps = apps
+	s.development.begin()
 	if err := s.openStatus(); err != nil {
 		return err
 	}

@@ -143,8 +143,9 @@ func (r *Refresher) listen(x asteri.Exchange) {
 		return
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, _ = x.Write(append([]byte("retry: 500\n"), r.event()...)) // fails if the client has left
+	event := r.event() // what is told of a later version comes behind it
+	r.mu.Unlock()
+	_, _ = x.Write(append([]byte("retry: 500\n"), event...)) // fails if the client has left
 }
 
 func (r *Refresher) add(l *listener) bool {
