@@ -76,9 +76,6 @@ func (a *appDevelopment) started(app string, err error, began time.Time) (lived 
 			What: app + " cannot be started", Message: boot.Message, Traceback: boot.Traceback, Hint: boot.Hint, Own: a.owns,
 		}))
 	}
-	if a.developer != nil {
-		a.developer.refreshed()
-	}
 	return true
 }
 

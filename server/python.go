@@ -170,7 +170,9 @@ func (a *pythonApp) Reload(ctx context.Context, next *Mount) error {
 	began := time.Now()
 	err := explainBoot(a.log, a.Pool.Reload(ctx, c))
 	a.ready.Store(a.ready.Load() || err == nil)
-	a.development.started(c.App, err, began)
+	if a.development.started(c.App, err, began) && a.development.developer != nil {
+		a.development.developer.refreshed()
+	}
 	return err
 }
 

@@ -48,7 +48,7 @@ var servers = []struct {
 	argv []string
 }{
 	{"asteri-loop dev", []string{"asteri-loop", "dev", "--reload-browser", "off", "-b", "127.0.0.1:$PORT", "app:app"}},
-	{"asteri-loop --reload -w 4", []string{"asteri-loop", "--reload", "-w", "4", "-b", "127.0.0.1:$PORT", "app:app"}},
+	{"asteri-loop --reload -w 4", []string{"asteri-loop", "--reload", "--reload-browser", "off", "-w", "4", "-b", "127.0.0.1:$PORT", "app:app"}},
 	{"gunicorn --reload", []string{"gunicorn", "--reload", "-b", "127.0.0.1:$PORT", "app:app"}},
 	{"uvicorn --reload", []string{"uvicorn", "--reload", "--interface", "wsgi", "--port", "$PORT", "app:app"}},
 	{"granian --reload", []string{"granian", "--reload", "--interface", "wsgi", "--port", "$PORT", "app:app"}},
