@@ -65,7 +65,7 @@ func (a *pythonApp) Ready(ctx context.Context) error {
 	err = explainBoot(a.log, err)
 	if a.development.started(a.cfg.App, err, a.server.started) && err != nil {
 		a.log.Error("The application cannot be started until its files change: " + err.Error())
-		return nil
+		return nil //nolint:nilerr // the developer is told, and repairs it
 	}
 	return err
 }

@@ -156,24 +156,33 @@ func (w *Watcher) follow(file string) {
 // Wait returns what has changed once it has settled. What changes later is for the next call.
 func (w *Watcher) Wait(ctx context.Context) (Change, error) {
 	for {
-		w.mu.Lock()
-		left, some := w.changes.due(awake.Now())
+		change, left, some := w.settled()
 		if some && left <= 0 {
-			defer w.mu.Unlock()
-			return w.changes.take(), nil
+			return change, nil
 		}
-		w.mu.Unlock()
-		var settled <-chan time.Time
+		var due <-chan time.Time
 		if some {
-			settled = time.After(left)
+			due = time.After(left)
 		}
 		select {
 		case <-w.signal:
-		case <-settled:
+		case <-due:
 		case <-ctx.Done():
 			return Change{}, ctx.Err()
 		}
 	}
+}
+
+// settled takes the change that has settled, or says in how long there will be one, if there
+// will.
+func (w *Watcher) settled() (change Change, left time.Duration, some bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	left, some = w.changes.due(awake.Now())
+	if some && left <= 0 {
+		change = w.changes.take()
+	}
+	return change, left, some
 }
 
 // run takes the system's events until the end.

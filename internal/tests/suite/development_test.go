@@ -244,7 +244,7 @@ func TestBrowserIsTold(t *testing.T) {
 	p.save("words.py", `HELLO = "hello two"`)
 	after := next()
 	found = element.FindStringSubmatch(c.get("/", browser).want(t, 200))
-	if found == nil || found[2] != after || !strings.Contains(c.get("/").body, "hello two") {
+	if len(found) == 0 || found[2] != after || !strings.Contains(c.get("/").body, "hello two") {
 		t.Errorf("the page is of %v, the stream of %s", found, after)
 	}
 	p.save("words.py", "HELLO = = 1")
