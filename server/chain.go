@@ -19,13 +19,16 @@ type layer func(next asteri.Handler) (asteri.Handler, error)
 // chain returns what requests pass on their way to the applications, from the first to
 // the last. It is made once to find mistakes, before there are status and traces.
 func (s *Server) chain(apps asteri.Handler) (asteri.Handler, error) {
+	refreshFront, refreshPages := s.development.layers()
 	return pass(apps,
 		s.cfg.requestIDs(),        // an id, which trusted peers may have given,
 		s.cfg.Proxies.layer(),     // the client in the place of its proxies,
+		refreshFront,              // what pages listen to for a reload,
 		s.statusLayer(),           // the server's own paths,
 		s.traceLayer(),            // a place in a trace,
 		s.cfg.Rate.layer(),        // no more requests than a client may send,
 		s.cfg.Compression.layer(), // responses that are coded,
+		refreshPages,              // pages that listen to it,
 		s.cfg.Static.layer(s.log), // files,
 		s.cfg.timing(),            // and how long the application took
 	)
@@ -53,6 +56,11 @@ func (c *Config) requestIDs() layer {
 
 func (p *Proxies) layer() layer {
 	return func(next asteri.Handler) (asteri.Handler, error) { return forwarded.Handler(next, p.options()), nil }
+}
+
+// plain makes a layer of what makes no mistakes.
+func plain(stand func(next asteri.Handler) asteri.Handler) layer {
+	return func(next asteri.Handler) (asteri.Handler, error) { return stand(next), nil }
 }
 
 func (s *Server) statusLayer() layer {

@@ -60,6 +60,9 @@ type Config struct {
 	Status    Status
 	Metrics   Metrics
 	Traces    Traces
+
+	// Development is for who writes the applications. Default: nothing of it.
+	Development Development
 }
 
 // Listen says where.

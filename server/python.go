@@ -20,6 +20,8 @@ type pythonApp struct {
 	cfg    python.Config // as at the start
 	log    *slog.Logger  // says which application it is about, where there are several
 	ready  atomic.Bool
+
+	development appDevelopment
 }
 
 // startPython starts the workers of an application, which is mounted at a place or, if
@@ -31,6 +33,12 @@ func (s *Server) startPython(m *Mount, at string) (_ *pythonApp, err error) {
 	}
 	a.cfg = s.pythonConfig(m)
 	a.cfg.Logger = cmp.Or(m.Python.Logger, a.log)
+	d := &a.development
+	d.developer, d.tracebacks, d.hosts = s.development, s.cfg.Development.Tracebacks, s.cfg.Status.Hosts
+	d.complete(&a.cfg)
+	if d.developer != nil {
+		d.developer.join(a)
+	}
 	a.Pool, err = python.Start(s.engine, a.cfg)
 	return a, err
 }
@@ -54,7 +62,12 @@ func (s *Server) pythonConfig(m *Mount) python.Config {
 func (a *pythonApp) Ready(ctx context.Context) error {
 	_, err := a.Pool.Ready(ctx)
 	a.ready.Store(err == nil)
-	return explainBoot(a.log, err)
+	err = explainBoot(a.log, err)
+	if a.development.started(a.cfg.App, err, a.server.started) && err != nil {
+		a.log.Error("The application cannot be started until its files change: " + err.Error())
+		return nil //nolint:nilerr // the developer is told, and repairs it
+	}
+	return err
 }
 
 // Close has the workers finish what they have.
@@ -153,7 +166,14 @@ func (a *pythonApp) Pools() []status.PoolMeasures {
 func (a *pythonApp) Reload(ctx context.Context, next *Mount) error {
 	c := a.server.pythonConfig(next)
 	c.Chdir = a.cfg.Chdir // where paths of the settings are relative to
-	return explainBoot(a.log, a.Pool.Reload(ctx, c))
+	a.development.complete(&c)
+	began := time.Now()
+	err := explainBoot(a.log, a.Pool.Reload(ctx, c))
+	a.ready.Store(a.ready.Load() || err == nil)
+	if a.development.started(c.App, err, began) && a.development.developer != nil {
+		a.development.developer.refreshed()
+	}
+	return err
 }
 
 // checkPython imports the application as a worker would.

@@ -36,7 +36,7 @@ func (s *Server) Reload(ctx context.Context, cfg Config) error {
 	case <-time.After(flushTimeout): // a log that is stuck must not keep the rest
 		s.log.Warn("A log takes nothing now; the logs are opened again once it does")
 	}
-	if err := s.apps.Reload(ctx, &next); ctx.Err() != nil {
+	if err := s.apps.Reload(ctx, &next, everyone); ctx.Err() != nil {
 		return ctx.Err() // the server stops, and its workers with it
 	} else if err != nil {
 		s.log.Error("The application stays as it was: " + err.Error())

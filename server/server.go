@@ -55,6 +55,8 @@ type Server struct {
 	statsd    *statsd.Client  // nil without
 	tracer    *trace.Tracer   // nil if requests are not traced
 
+	development *developer // nil if no files are watched
+
 	state   atomic.Pointer[error] // why the server as a whole is not ready, or nil
 	begun   atomic.Bool
 	ctx     context.Context // done when the server is to end
@@ -87,6 +89,9 @@ func New(cfg Config) (*Server, error) {
 	s.state.Store(&errStarting)
 	s.log, s.apps = s.cfg.Logs.Logger, new(sites)
 	if err := s.cfg.check(); err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Development.check(); err != nil {
 		return nil, err
 	}
 	s.keepRecent()
@@ -125,15 +130,23 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.engine.Start()
+	if err := s.openDevelopment(); err != nil {
+		return err
+	}
 	apps, err := s.startSites()
 	if err != nil {
 		return err
 	}
 	s.apps = apps
+	s.development.begin()
 	if err := s.openStatus(); err != nil {
 		return err
 	}
-	return s.listen()
+	if err := s.listen(); err != nil {
+		return err
+	}
+	s.warnOfDevelopment()
+	return nil
 }
 
 func (s *Server) engineConfig() loop.Config {
@@ -203,6 +216,7 @@ func (s *Server) Drain(ctx context.Context) error {
 	if s.status != nil {
 		s.status.EndStreams()
 	}
+	s.development.endStreams()
 	drained := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, max(s.cfg.Engine.GracefulTimeout, 0))
@@ -229,6 +243,7 @@ func (s *Server) Close() (err error) {
 		s.state.Store(&errStopping)
 		s.cancel()
 		s.apps.kill()
+		s.development.close()
 		if s.engine != nil {
 			err = s.engine.Close()
 		}

@@ -45,7 +45,7 @@ func (s *Server) startSites() (_ *sites, err error) {
 			return nil, named(m.At(), err)
 		}
 		all.list = append(all.list, site{app, m.At()})
-		routes = append(routes, mount.Route{Host: strings.ToLower(m.Host), Prefix: m.prefix(), Handler: marked(app, m.At())})
+		routes = append(routes, mount.Route{Host: strings.ToLower(m.Host), Prefix: m.prefix(), Handler: marked(front(app), m.At())})
 	}
 	var rest asteri.Handler
 	if !s.cfg.App.isEmpty() {
@@ -54,7 +54,7 @@ func (s *Server) startSites() (_ *sites, err error) {
 			return nil, err
 		}
 		all.list = slices.Insert(all.list, 0, site{app, ""})
-		rest = app
+		rest = front(app)
 	}
 	if all.Handler = rest; rest == nil || len(routes) > 0 {
 		all.Handler = mount.Handler(routes, rest)
@@ -70,6 +70,14 @@ func (s *Server) startSite(m *Mount, at string) (Application, error) {
 		return s.newUpstream(m)
 	}
 	return newNative(m.Handler), nil
+}
+
+// front is the handler of an application, with what stands in front of it alone.
+func front(app Application) asteri.Handler {
+	if p, ok := app.(*pythonApp); ok {
+		return p.handler()
+	}
+	return app
 }
 
 // marked tells observers which application has a request.
@@ -227,8 +235,11 @@ func labelled(from prometheus.Gatherer, at *string) ([]*dto.MetricFamily, error)
 	return families, err
 }
 
-// Reload reloads each with its settings in next. Which there are stays.
-func (s *sites) Reload(ctx context.Context, next *Config) error {
+// everyone is all of them.
+func everyone(*site) bool { return true }
+
+// Reload reloads those that are meant with their settings in next. Which there are stays.
+func (s *sites) Reload(ctx context.Context, next *Config, meant func(*site) bool) error {
 	mounts := make(map[string]*Mount, len(next.Mounts)+1)
 	for i := range next.Mounts {
 		mounts[next.Mounts[i].At()] = &next.Mounts[i]
@@ -239,7 +250,12 @@ func (s *sites) Reload(ctx context.Context, next *Config) error {
 	if len(mounts) != len(s.list) || slices.ContainsFunc(s.list, func(a site) bool { return !fits(a.Application, mounts[a.at]) }) {
 		return errors.New("mounts that come, go or change between applications and servers need a restart")
 	}
-	return s.each(func(a *site) error { return a.Application.(reloader).Reload(ctx, mounts[a.at]) }) // ours all can
+	return s.each(func(a *site) error {
+		if !meant(a) {
+			return nil
+		}
+		return a.Application.(reloader).Reload(ctx, mounts[a.at]) // ours all can
+	})
 }
 
 // fits tells whether an application can take over the settings of next.

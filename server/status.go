@@ -41,6 +41,9 @@ type Status struct {
 	Reload func()
 }
 
+// path is that of the page.
+func (s *Status) path() string { return cmp.Or(s.Path, status.DefaultPath) }
+
 // Metrics says who is told what is counted.
 type Metrics struct {
 	// Off leaves Path to the application.

@@ -1,12 +1,12 @@
 package status
 
 import (
-	"bytes"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/edge/local"
 )
 
 // access is what a client may do.
@@ -20,16 +20,6 @@ const (
 	// full may see everything, and act.
 	full
 )
-
-// forwarding are fields that a proxy adds. A request that has one did not begin
-// at the peer of its connection.
-var forwarding = []string{
-	"Forwarded", "Via", "X-Real-IP",
-	"CF-Connecting-IP", "Fastly-Client-IP", "Fly-Client-IP", "True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP",
-	"X-Original-Forwarded-For",
-}
-
-const forwardedPrefix = "x-forwarded-"
 
 // visit is a request for one of the server's own paths, and who sent it.
 type visit struct {
@@ -87,15 +77,10 @@ func (s *Monitor) identify(x asteri.Exchange, admin bool) *visit {
 }
 
 // isNear tells whether the request comes from a client on this machine, or in one
-// of the networks allowed.
-//
-// A loopback address is weak proof, since a proxy on this machine has one too.
-// So whatever shows a proxy, or could be one, counts as a stranger: HTTP/1.0,
-// which nginx speaks to its upstreams, the PROXY protocol, and the fields that
-// proxies add.
+// of the networks allowed, and not through a proxy: see package local.
 func (s *Monitor) isNear(r *asteri.Request) bool {
 	p := r.Peer
-	if !p.Remote.IsValid() || r.Proto == asteri.HTTP10 || forwarded(&r.Header) {
+	if !p.Remote.IsValid() || local.Proxied(r) {
 		return false
 	}
 	addr := p.Remote.Addr().Unmap().WithZone("")
@@ -107,20 +92,6 @@ func (s *Monitor) isNear(r *asteri.Request) bool {
 
 func contains(networks []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(addr) })
-}
-
-func forwarded(h *asteri.Header) bool {
-	for _, f := range h.Fields() {
-		if len(f.Name) > len(forwardedPrefix) && asteri.EqualFold(f.Name[:len(forwardedPrefix)], forwardedPrefix) {
-			return true
-		}
-		for _, name := range forwarding {
-			if asteri.EqualFold(f.Name, name) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // foreign tells whether a page of another origin caused the request, as far as
@@ -138,23 +109,8 @@ func foreign(r *asteri.Request) bool {
 	return !followed
 }
 
-// trustedHost tells whether authority is localhost, an address or a name that the
-// operator vouches for: nobody else can make those point elsewhere. To a Unix
+// trustedHost tells whether nobody else can make authority point elsewhere. To a Unix
 // socket no name leads, so clients there say what they like.
 func (s *Monitor) trustedHost(authority []byte, unix bool) bool {
-	if unix {
-		return true
-	}
-	host := authority
-	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
-		host = host[:i]
-	}
-	if asteri.EqualFold(host, "localhost") || slices.ContainsFunc(s.opts.Hosts, func(name string) bool { return asteri.EqualFold(host, name) }) {
-		return true
-	}
-	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
-		host = host[1 : n-1]
-	}
-	_, err := netip.ParseAddr(string(host))
-	return err == nil
+	return unix || local.Names(authority, s.opts.Hosts)
 }

@@ -125,7 +125,7 @@ func (s *Monitor) shows(v *visit, shown []byte, right bool) bool {
 
 // tooOften answers who has guessed too often.
 func (v *visit) tooOften() {
-	v.r.Handling.App = ownApp
+	v.r.Handling.App = OwnApp
 	h := head(plainText)
 	h.AddInt("Retry-After", int64((v.wait+time.Second-1)/time.Second))
 	send(v, http.StatusTooManyRequests, h, "too many attempts\n")

@@ -217,7 +217,7 @@ func TestTraffic(t *testing.T) {
 			done("", asteri.HTTP11, 200, 10*time.Millisecond)
 		}
 		done("", asteri.HTTP2, 500, time.Second)
-		done(ownApp, asteri.HTTP11, 200, time.Hour)
+		done(OwnApp, asteri.HTTP11, 200, time.Hour)
 		s.sample(s.total(begin.Add(time.Duration(second+1)*time.Second)), second)
 	}
 	var doc Report

@@ -113,7 +113,7 @@ func (f *flights) end(done *asteri.Record) {
 	} else {
 		delete(h.open, done.Request)
 	}
-	if done.Request.Handling.App != ownApp {
+	if done.Request.Handling.App != OwnApp {
 		h.secure[tlsIndex(done.Peer.TLS)]++
 	}
 	h.mu.Unlock()

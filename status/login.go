@@ -25,7 +25,7 @@ func (s *Monitor) signsIn(v *visit) bool {
 	if !ok || !q.Has("token") {
 		return false
 	}
-	v.r.Handling.App = ownApp
+	v.r.Handling.App = OwnApp
 	token := []byte(q.Get("token"))
 	if !s.shows(v, token, s.keys.isToken(token)) {
 		s.refuse(v, needsToken)
@@ -103,7 +103,7 @@ func (s *Monitor) refuse(v *visit, needs string) {
 
 // forbid answers who may not do this, and says what it needs.
 func (s *Monitor) forbid(v *visit, needs string) {
-	v.r.Handling.App = ownApp
+	v.r.Handling.App = OwnApp
 	if v.r.Method == http.MethodGet && wantsPage(v.r) {
 		h := s.pageHead()
 		send(v, http.StatusForbidden, h, stranger(languageOf(v.r, nil), s.opts.Path, needs))

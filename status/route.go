@@ -17,8 +17,8 @@ type route struct {
 	serve func(*visit)
 }
 
-// ownApp is what observers know the server's own requests by.
-const ownApp = "asteri-status"
+// OwnApp is what observers know the server's own requests by: Request.Handling.App.
+const OwnApp = "asteri-status"
 
 // table returns the routes by path.
 func (s *Monitor) table() map[string]route {
@@ -114,7 +114,7 @@ func (s *Monitor) serveAdmin(x asteri.Exchange) {
 
 // answer lets a route answer who may see it.
 func (s *Monitor) answer(v *visit, r route, found bool) {
-	v.r.Handling.App = ownApp
+	v.r.Handling.App = OwnApp
 	isGet := v.r.Method == http.MethodGet || v.r.Method == http.MethodHead
 	switch {
 	case !found:

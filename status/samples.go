@@ -90,7 +90,7 @@ func (s *sampler) stop() {
 func (s *sampler) total(at time.Time) *totals {
 	t := &totals{at: at, protos: make(map[asteri.Proto]*sum), classes: make(map[int]*sum)}
 	for _, one := range s.counts.Snapshot().Totals {
-		if one.App == ownApp {
+		if one.App == OwnApp {
 			continue
 		}
 		t.all.add(one)

@@ -95,8 +95,24 @@ func (c *call) failed(log *slog.Logger, f wire.Failure) {
 	if c.settled() || c.spoken() {
 		return
 	}
-	c.abort(&asteri.StatusError{Code: http.StatusInternalServerError, Reason: "the application failed"})
+	c.abort(&CallError{Message: f.Message, Traceback: f.Traceback})
 }
+
+// CallError says that the application has failed at a request: an exchange is aborted with
+// it, and its client answered 500 if the response had not begun.
+type CallError struct {
+	// Message is one line: the exception, or which rule was broken. Traceback is Python's,
+	// empty if there was no exception.
+	Message, Traceback string
+}
+
+// Error says what everybody may know.
+func (e *CallError) Error() string { return errFailed.Error() }
+
+// Unwrap returns the status.
+func (e *CallError) Unwrap() error { return errFailed }
+
+var errFailed = &asteri.StatusError{Code: http.StatusInternalServerError, Reason: "the application failed"}
 
 // gaveUp is called when the application has ended without all of a response, having
 // been told that its client has left.

@@ -111,6 +111,13 @@ type Config struct {
 	// LogLevel is the least level of the application's log records that is
 	// passed on. Default (0) slog.LevelInfo.
 	LogLevel slog.Level
+	// Sources, if not nil, is told of the files of its own that an application has
+	// imported: by each worker once it is ready, and when it has imported more. started
+	// is when the worker was. It is called on goroutines, several at a time.
+	Sources func(files []string, started time.Time)
+	// AwaitReload has the pool outlive a first worker that cannot boot. It starts no
+	// other until a Reload, whose workers serve if they can.
+	AwaitReload bool
 	// Logger takes the server's and the workers' log. Default: nowhere.
 	Logger *slog.Logger
 }

@@ -60,6 +60,9 @@ type BootError struct {
 	Traceback string
 	// Hint says what to do about it; it may be empty.
 	Hint string
+	// Sources are the files that the worker had imported, and those that the failure
+	// is about, if Config.Sources is there to be told.
+	Sources []string
 }
 
 // Error returns the phase and the message.
@@ -83,7 +86,7 @@ func (c *Config) hello(age int, check bool) []byte {
 		RootPath: c.RootPath, Lifespan: c.Lifespan, Loop: c.Loop,
 		Multiprocess: c.Workers > 1, Age: age, ServerSoftware: c.ServerSoftware,
 		Check: check, KeepOutput: c.KeepOutput, LogLevel: c.LogLevel,
-		RequestID: c.RequestIDField, GracefulTimeout: c.GracefulTimeout,
+		RequestID: c.RequestIDField, GracefulTimeout: c.GracefulTimeout, Sources: c.Sources != nil,
 	}
 	return h.Frame()
 }

@@ -24,6 +24,8 @@ func (s *supervisor) onBootFailed(w *worker, err error) {
 	case s.reload != nil && w.supervised.generation == s.reload.generation:
 		s.failReload(err)
 	case w.supervised.generation != s.generation:
+	case !s.everReady && s.config.AwaitReload:
+		s.awaitReload(err)
 	case !s.everReady:
 		s.pool.firstReady(nil, err)
 		s.stop(0)

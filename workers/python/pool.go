@@ -122,14 +122,15 @@ func (p *Pool) firstReady(info *Info, err error) {
 }
 
 // Ready waits until the first worker is ready and returns what it found. If it
-// could not boot, the error is a *BootError, and the pool has stopped.
+// could not boot, the error is a *BootError, and the pool has stopped or, with
+// Config.AwaitReload, waits for a Reload: it returns the error until one has succeeded.
 func (p *Pool) Ready(ctx context.Context) (Info, error) {
 	select {
 	case <-p.ready:
-		if p.readyErr != nil {
-			return Info{}, p.readyErr
+		if info := p.info.Load(); info != nil {
+			return *info, nil
 		}
-		return *p.info.Load(), nil
+		return Info{}, p.readyErr
 	case <-ctx.Done():
 		return Info{}, ctx.Err()
 	}
@@ -183,6 +184,11 @@ func (p *Pool) Kill() {
 	p.supervisor.post(func(s *supervisor) { s.stop(0) })
 	<-p.supervisor.done
 	p.dispatcher.Close()
+	p.refuseWaiting()
+}
+
+// refuseWaiting answers 503 to all who wait for a worker.
+func (p *Pool) refuseWaiting() {
 	for _, old := range p.dispatcher.Expire(awake.Now() + time.Hour) {
 		c := callOf(old)
 		c.toHome(nil, c.stopped)

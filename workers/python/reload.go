@@ -28,7 +28,7 @@ func (s *supervisor) finishReload() {
 	}
 	s.reload = nil
 	s.config, s.generation, s.wanted = r.config, r.generation, r.config.Workers
-	s.failures, s.spawnAt = 0, 0
+	s.failures, s.spawnAt, s.awaiting = 0, 0, false
 	s.pool.current.Store(r.config)
 	s.pool.info.Store(&ready[0].info)
 	s.everReady = true
@@ -57,6 +57,17 @@ func (s *supervisor) startReload(cfg *Config, result chan error) {
 			s.spawn(cfg, s.reload.generation)
 		}
 	}
+}
+
+// awaitReload leaves it to a reload to start workers, as the first ones cannot boot for err.
+// Nobody is to wait for them.
+func (s *supervisor) awaitReload(err error) {
+	s.awaiting = true
+	for _, w := range s.live(s.generation) {
+		s.kill(w, process.Stopped, "another of its generation cannot boot")
+	}
+	s.pool.firstReady(nil, err)
+	s.pool.refuseWaiting()
 }
 
 // lastGeneration is the highest number in use, also by a reload that has failed

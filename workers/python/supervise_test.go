@@ -41,6 +41,40 @@ func TestBootFailures(t *testing.T) {
 	}
 }
 
+// A pool that awaits a reload answers those who wait, starts nothing meanwhile, and serves once
+// there is something that can be started.
+func TestAwaitReload(t *testing.T) {
+	config := func(app string) Config {
+		cfg := Config{App: app, Workers: 2, AwaitReload: true}
+		fake(&cfg)
+		return cfg
+	}
+	s := serve(t, 1, config("fail"))
+	waiting := s.async("GET", "/")
+	var boot *BootError
+	if _, err := s.pool.Ready(context.Background()); !errors.As(err, &boot) {
+		t.Errorf("got %#v", err)
+	}
+	s.expect(s.wait(waiting), 503, "")
+	for range 2 {
+		if err := s.pool.Reload(context.Background(), config("fail")); !errors.As(err, &boot) {
+			t.Errorf("got %#v", err)
+		}
+	}
+	eventually(t, "no worker is left", func() bool { return len(s.pool.Snapshot().Workers) == 0 })
+	if started := s.pool.Snapshot().Started; started > 6 {
+		t.Errorf("%d workers were started by three who wanted two", started)
+	}
+	if err := s.pool.Reload(context.Background(), config("ok")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := s.pool.Ready(context.Background()); err != nil || info.Interface == "" {
+		t.Errorf("%+v, %v", info, err)
+	}
+	s.expect(s.get("/"), 200, "hello")
+	eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })
+}
+
 func TestMissingInterpreter(t *testing.T) {
 	s := serve(t, 1, Config{App: "x", Interpreter: "/nonexistent/python"})
 	_, err := s.pool.Ready(context.Background())

@@ -31,6 +31,7 @@ type supervisor struct {
 	nextAge    int
 	reload     *reload // under way
 	everReady  bool
+	awaiting   bool // no worker could boot, and none is started until a reload
 	stopping   bool
 
 	failures  int           // deaths in a row
@@ -158,6 +159,7 @@ func (s *supervisor) reconcile(now time.Duration) (over bool) {
 	s.relieveDue()
 	live := s.live(s.generation)
 	switch {
+	case s.awaiting:
 	case len(live) < s.wanted:
 		for n := len(live); n < s.wanted && s.maySpawn(now, live); n++ {
 			s.spawn(s.config, s.generation)

@@ -146,6 +146,7 @@ func (w *worker) adopt() error {
 		},
 		Metrics: func(told any) error { return w.pool.metrics.Merge(&w.reports, told) },
 		Memory:  func(told any) error { return w.pool.routes.Merge(&w.reports, told) },
+		Sources: w.toldSources,
 		Broken:  w.linkEnded,
 	})
 	if err != nil {
@@ -167,6 +168,18 @@ func (w *worker) adopt() error {
 		return w.bootFailed(err)
 	}
 	return nil
+}
+
+// toldSources passes on which files the worker has imported.
+func (w *worker) toldSources(told any) error {
+	if w.cfg.Sources == nil {
+		return wire.Violation("SOURCES that were not asked for")
+	}
+	files, err := wire.ParseSources(told)
+	if err == nil {
+		w.cfg.Sources(files, w.born)
+	}
+	return err
 }
 
 // post runs fn on the link's loop.

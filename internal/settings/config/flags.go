@@ -115,6 +115,8 @@ func without(args []string, stranger *pflag.NotExistError) []string {
 // takeApp takes what is left of the command line for the application.
 func takeApp(rest []string, into assignments) error {
 	switch {
+	case len(rest) > 1 && rest[0] == "dev":
+		return errors.New("dev: must be the first word of the command line")
 	case len(rest) > 1:
 		return fmt.Errorf("%q: there can be one application only, and that is %q", rest[1], rest[0])
 	case len(rest) == 1 && rest[0] == "":

@@ -16,6 +16,7 @@ the server shows a demonstration.
 
 const examples = `
   asteri-loop app:app                            the model follows from APP
+  asteri-loop dev app:app                        reloads when the code changes
   asteri-loop -l :8000 -w 4 "app:create_app()"   a factory, four workers
   asteri-loop -w gthread:4 --threads 8 mysite.wsgi
   asteri-loop -l :443 --certfile cert.pem --keyfile key.pem main:app
@@ -52,7 +53,7 @@ var topics = []struct {
 	{"mechanics", []string{groupMechanics}}, {"websocket", []string{groupWebSocket}}, {"proxies", []string{groupProxies}},
 	{"security", []string{groupSecurity}}, {"tls", []string{groupSSL}}, {"http", []string{groupHTTP}}, {"mounts", []string{groupMounts}},
 	{"files", []string{groupFiles, groupCompress}}, {"logging", []string{groupLogging}}, {"tracing", []string{groupTracing}},
-	{"status", []string{groupStatus}}, {"metrics", []string{groupMetrics}}, {"debugging", []string{groupDebugging}},
+	{"status", []string{groupStatus}}, {"metrics", []string{groupMetrics}}, {"development", []string{groupDevelopment}}, {"debugging", []string{groupDebugging}},
 }
 
 // everything is the topic of all options.

@@ -75,7 +75,8 @@ func (a assignments) put(s *setting, origin Origin, v string) error {
 // configuration file are not opened.
 func Load(in Input) (*Config, error) {
 	c := &Config{dir: in.Dir, origins: make(map[string]Origin)}
-	options, err := parseArgs(words(in.Args))
+	args, dev := developing(words(in.Args))
+	options, err := parseArgs(args)
 	if wanted := wantsHelp(options); wanted != nil {
 		return c, c.apply(wanted)
 	}
@@ -91,7 +92,11 @@ func Load(in Input) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, layer := range []assignments{variables, options} {
+	implied := make(assignments)
+	if dev {
+		implied = devAssignments()
+	}
+	for _, layer := range []assignments{variables, implied, options} {
 		for name, v := range layer {
 			all[name] = v
 		}

@@ -183,7 +183,7 @@ func TestErrors(t *testing.T) {
 		{args: []string{"--preload"}, want: `--preload: no such option; leave it out: each worker imports the application itself`},
 		{args: []string{"-D"}, want: `-D: no such option; let a service manager such as systemd run the server, or end the command with &`},
 		{args: []string{"-p/run/a.pid"}, want: `-p: no such option; a service manager knows the process; a shell has its id in $!`},
-		{args: []string{"-reload"}, want: `-r: no such option; send the server HUP when the code has changed`},
+		{args: []string{"-reload"}, want: `-r: no such option; did you mean "--reload"?`},
 		{args: []string{"--worker-tmp_dir", "/dev/shm"}, want: `--worker-tmp_dir: no such option; leave it out: no worker is watched by a file`},
 		{args: []string{"-workers", "4"}, want: `--workers: "orkers": must be a number of workers, a model (asgi, gevent, gthread, gtornado, sync, tornado) or model:number`},
 		{args: []string{"--timeout"}, want: `--timeout: needs a value: TIME`},

@@ -9,28 +9,29 @@ import (
 
 // The groups, in the order of the help text.
 const (
-	groupGeneral   = "General"
-	groupFile      = "Config File"
-	groupSocket    = "Server Socket"
-	groupWorkers   = "Worker Processes"
-	groupMechanics = "Server Mechanics"
-	groupWebSocket = "WebSocket"
-	groupProxies   = "Proxies"
-	groupSecurity  = "Security"
-	groupSSL       = "SSL"
-	groupMounts    = "Several Applications"
-	groupFiles     = "Static Files"
-	groupCompress  = "Compression"
-	groupHTTP      = "HTTP"
-	groupLogging   = "Logging"
-	groupTracing   = "Tracing"
-	groupStatus    = "Status"
-	groupMetrics   = "Metrics"
-	groupDebugging = "Debugging"
+	groupGeneral     = "General"
+	groupFile        = "Config File"
+	groupSocket      = "Server Socket"
+	groupWorkers     = "Worker Processes"
+	groupMechanics   = "Server Mechanics"
+	groupWebSocket   = "WebSocket"
+	groupProxies     = "Proxies"
+	groupSecurity    = "Security"
+	groupSSL         = "SSL"
+	groupMounts      = "Several Applications"
+	groupFiles       = "Static Files"
+	groupCompress    = "Compression"
+	groupHTTP        = "HTTP"
+	groupLogging     = "Logging"
+	groupTracing     = "Tracing"
+	groupStatus      = "Status"
+	groupMetrics     = "Metrics"
+	groupDevelopment = "Development"
+	groupDebugging   = "Debugging"
 )
 
 // settings are all rows, in the order of their groups.
-var settings = slices.Concat(servingSettings, securitySettings, contentSettings, loggingSettings, metricsSettings, statusSettings)
+var settings = slices.Concat(servingSettings, securitySettings, contentSettings, loggingSettings, metricsSettings, developmentSettings, statusSettings)
 
 // servingSettings are those of sockets, workers and proxies.
 var servingSettings = []*setting{

@@ -12,7 +12,7 @@ type counsel struct{ names, instead string }
 // instead: its names for them on the command line and in its configuration file.
 var gunicorns = []counsel{
 	{"preload preload-app", "leave it out: each worker imports the application itself"},
-	{"reload reload-engine reload-extra-file reload-extra-files", "send the server HUP when the code has changed"},
+	{"reload-engine", "leave it out: the system tells of changes"},
 	{"daemon D", "let a service manager such as systemd run the server, or end the command with &"},
 	{"pid pidfile p", "a service manager knows the process; a shell has its id in $!"},
 	{"user u", "start the server as that user, as systemd does with User="},

@@ -90,7 +90,7 @@ var layers = map[string]layer{
 	// The configuration of TLS.
 	"internal/settings": {imports: []string{"internal/bounds"}},
 	// Settings, checked by those who read them.
-	"internal/settings/config": {imports: []string{"server", "websocket", "workers", "workers/python", "internal/bounds", "internal/protocol", "internal/observe", "internal/edge"}},
+	"internal/settings/config": {imports: []string{"server", "websocket", "workers", "workers/python", "internal/system", "internal/bounds", "internal/protocol", "internal/observe", "internal/edge"}},
 	// The application of a server that was given none.
 	"internal/demo": {imports: []string{root, "workers", "websocket", "internal/system"}},
 	// Settings for the server.

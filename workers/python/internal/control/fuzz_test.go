@@ -45,6 +45,7 @@ func FuzzControl(f *testing.F) {
 			Stacks:     func(map[string]string) { told[2]++ },
 			Descriptor: func(uint32) {},
 			Metrics:    func(told any) error { return metrics.Merge(new(report.Worker), told) },
+			Sources:    func(told any) error { _, err := wire.ParseSources(told); return err },
 			Memory:     func(told any) error { return routes.Merge(new(report.Worker), told) },
 			Broken:     func(error) {},
 		})

@@ -203,7 +203,7 @@ func (c *Socket) handle(h wire.FrameHeader, payload []byte, looked uint32) error
 		}
 		c.on.Pong()
 		return nil
-	case wire.FrameStacks, wire.FrameMetrics, wire.FrameMemory:
+	case wire.FrameStacks, wire.FrameMetrics, wire.FrameMemory, wire.FrameSources:
 		if h.Kind == wire.FrameStacks {
 			if err := answered(&c.stackings, h); err != nil {
 				return err

@@ -95,6 +95,8 @@ func (c *Socket) readReport(r waitingReport) error {
 		return c.on.Metrics(v)
 	case wire.FrameMemory:
 		return c.on.Memory(v)
+	case wire.FrameSources:
+		return c.on.Sources(v)
 	}
 	threads, ok := v.(map[string]any)
 	if !ok {

@@ -64,8 +64,8 @@ type Events struct {
 	// Descriptor is called for one that has come, unless it was looked for.
 	Descriptor func(stream uint32)
 
-	Stacks          func(threads map[string]string)
-	Metrics, Memory func(told any) error
+	Stacks                   func(threads map[string]string)
+	Metrics, Memory, Sources func(told any) error
 	// Broken is called once, when the socket has ended or the worker broke
 	// the protocol.
 	Broken func(err error)

@@ -13,7 +13,10 @@ import (
 
 // BootError says why a worker did not become ready: see python.BootError, which has the
 // same fields.
-type BootError struct{ Phase, Kind, Message, Traceback, Hint string }
+type BootError struct {
+	Phase, Kind, Message, Traceback, Hint string
+	Sources                               []string
+}
 
 // Error returns the phase and the message.
 func (e *BootError) Error() string {

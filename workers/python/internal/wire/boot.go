@@ -88,6 +88,7 @@ type Hello struct {
 	LogLevel                   slog.Level
 	RequestID                  string
 	GracefulTimeout            time.Duration
+	Sources                    bool // it is to tell which files it imports
 }
 
 // Frame makes the HELLO frame.
@@ -122,6 +123,7 @@ func (h *Hello) Frame() []byte {
 	str("request_id", h.RequestID)
 	e.Str("graceful_timeout")
 	e.Float(h.GracefulTimeout.Seconds())
+	boolean("sources", h.Sources)
 	num("response_window", ResponseWindow)
 	num("body_window", BodyWindow)
 	e.EndDict()
@@ -188,8 +190,12 @@ func ParseReady(payload []byte) (Ready, error) {
 	return ready, nil
 }
 
-// Failed is what a worker says of why it cannot become ready.
-type Failed struct{ Phase, Kind, Message, Traceback, Hint string }
+// Failed is what a worker says of why it cannot become ready. Sources are as ParseSources has
+// them.
+type Failed struct {
+	Phase, Kind, Message, Traceback, Hint string
+	Sources                               []string
+}
 
 // ParseFailed reads a FAILED frame.
 func ParseFailed(payload []byte) (Failed, error) {
@@ -197,8 +203,27 @@ func ParseFailed(payload []byte) (Failed, error) {
 	if err != nil {
 		return Failed{}, err
 	}
-	return Failed{
+	failed := Failed{
 		Phase: f.str("phase"), Kind: f.str("kind"), Message: f.str("message"),
 		Traceback: f.str("traceback"), Hint: f.str("hint"),
-	}, nil
+	}
+	if told, ok := f["sources"]; ok {
+		failed.Sources, err = ParseSources(told)
+	}
+	return failed, err
+}
+
+// ParseSources reads the files that a worker says it has imported: absolute paths.
+func ParseSources(told any) ([]string, error) {
+	list, ok := told.([]any)
+	if !ok || len(list) > maxSources {
+		return nil, Violation("SOURCES of the wrong shape")
+	}
+	files := make([]string, len(list))
+	for i, v := range list {
+		if files[i], ok = v.(string); !ok || !strings.HasPrefix(files[i], "/") || len(files[i]) > maxSource || strings.ContainsRune(files[i], 0) {
+			return nil, Violation("SOURCES of the wrong shape")
+		}
+	}
+	return files, nil
 }

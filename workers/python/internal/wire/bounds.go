@@ -38,6 +38,8 @@ const (
 	maxLogMessage = 256 << 10
 	maxLogger     = 100     // bytes of the name of a logger that are read
 	maxCapacity   = 1 << 16 // of a worker, and so of the table of its calls
+	maxSources    = 10_000  // files in a SOURCES
+	maxSource     = 4 << 10 // bytes of the name of one
 	// fieldCost is what a field counts beside its name and value: a colon, a space
 	// and a line break.
 	fieldCost = 4

@@ -55,6 +55,7 @@ const (
 	FrameMemory   FrameType = 138
 
 	FrameInterrupt FrameType = 139
+	FrameSources   FrameType = 140
 )
 
 // Flags of a frame.
@@ -95,6 +96,7 @@ var mostPayload = [256]int32{
 	FrameFD:       16,
 	FrameMetrics:  4 << 20,
 	FrameMemory:   256 << 10,
+	FrameSources:  4 << 20,
 }
 
 // MaxPayload returns how long the payload of a frame of a worker may be, in bytes.

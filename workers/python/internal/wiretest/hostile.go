@@ -106,6 +106,8 @@ func HostileControl(stream int64) map[string][]byte {
 		"METRICS with a text repeated":    frame(wire.FrameMetrics, []any{List{row(repeated(50, []any{[]any{long}, 1.5}, 0))}, 0, 0}),
 		"MEMORY with a text repeated":     frame(wire.FrameMemory, repeated(60_000, []any{"GET", long[:megabyte/16], 1, 1, 1}, 0)),
 		"MEMORY that is too long":         frame(wire.FrameMemory, List{[]any{"GET", long, 1, 1, 1}}),
+		"SOURCES that were not asked for": frame(wire.FrameSources, List{"/srv/app.py"}),
+		"SOURCES with a name repeated":    frame(wire.FrameSources, repeated(60_000, "/"+long[:megabyte/16], 0)),
 		"RECALLED without number":         frame(wire.FrameRecalled, repeated(100_000, stream, 0)),
 		"FD without a descriptor":         frame(wire.FrameFD, stream),
 		"a frame that is the front's":     frame(wire.FramePing, make([]byte, 8)),

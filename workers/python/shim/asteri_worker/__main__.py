@@ -16,6 +16,7 @@ from .link import FAILED, HELLO, READY, read_frame, value_frame
 from .logs import Log
 from .models import NAMES
 from .reports import Reports
+from .sources import distrust_fresh_code, of_failure
 
 _LINK_FD, _CONTROL_FD = 3, 4
 _FAILED_STATUS = 3
@@ -81,6 +82,7 @@ class Worker:
         self.announced = True
         self.link.put(self.ready_frame(lifespan))
         self.link.flush()
+        self.reports.ready()
 
 
 def main():
@@ -98,6 +100,8 @@ def main():
     except LinkClosed:
         status = 0
     except Failure as failure:
+        if worker.hello.get("sources"):
+            failure.frame["sources"] = of_failure(failure)
         try:
             worker.sock.setblocking(True)
             worker.sock.sendall(value_frame(FAILED, 0, failure.frame))
@@ -122,6 +126,9 @@ def _serve(worker):
     hello = worker.hello = loads(payload)
     if kind != HELLO or hello["version"] != VERSION:
         raise Failure("handshake", "the front speaks version %r of the link, this worker %d" % (hello.get("version"), VERSION))
+    if hello["sources"]:
+        worker.reports.watch_sources()
+        distrust_fresh_code()
     _refuse_without_lock()
     output.install(hello)
     startmethods.provide()

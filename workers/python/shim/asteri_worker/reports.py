@@ -1,5 +1,5 @@
-"""What the worker tells the front now and then over the control socket: the application's metrics, and which routes made
-the process grow (PROTOCOL.md, "Reports").
+"""What the worker tells the front now and then over the control socket: the application's metrics, which routes made the
+process grow, and which files it has imported (PROTOCOL.md, "Reports").
 
 A native thread sends it, at most once a second, and sleeps while there is nothing new.
 """
@@ -12,6 +12,7 @@ import asteri_metrics
 
 from .link import frame
 from .memory import Memory
+from .sources import Sources
 from .threads import Thread, acquire
 
 METRICS, MEMORY = 137, 138
@@ -31,6 +32,7 @@ class Reports:
         self._ending.acquire()
         self._thread = None
         self._memory = None  # if a model measures it
+        self._sources = None  # if the front watches them
 
     def start(self):
         """Before anything is patched."""
@@ -49,6 +51,16 @@ class Reports:
         self._memory = Memory(self.ring)
         return self._memory
 
+    def watch_sources(self):
+        """The front watches the application's files. Imports ring no bell: the thread looks now and then."""
+        self._sources = Sources()
+        self.ring()
+
+    def ready(self):
+        """The front reads the control socket from now on: it is told at once what to watch."""
+        if self._sources is not None:
+            self.send()
+
     def ring(self):
         """There is something to tell; any thread."""
         try:
@@ -58,7 +70,10 @@ class Reports:
 
     def _run(self):
         while True:
-            self._bell.acquire()
+            if self._sources is None:
+                self._bell.acquire()
+            else:
+                acquire(self._bell, _PERIOD)
             if acquire(self._ending, _PERIOD):
                 return
             try:
@@ -74,6 +89,8 @@ class Reports:
             frames = _metrics(*asteri_metrics.collect())
             if self._memory is not None:
                 frames += _memory(self._memory.collect())
+            if self._sources is not None:
+                frames += self._sources.collect()
             try:
                 for one in frames:
                     self._control.send(one)
