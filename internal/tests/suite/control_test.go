@@ -96,14 +96,13 @@ func TestControl(t *testing.T) {
 			t.Errorf("status has no %q:\n%s", want, out)
 		}
 	}
-	equal(t, "workers of /two", len(workersAt(t, path, "/two")), 2)
-
 	count := func(main, two int) {
 		t.Helper()
 		s.eventually(fmt.Sprintf("%d and %d workers", main, two), func() bool {
 			return len(s.workers()) == main+two && len(workersAt(t, path, "")) == main && len(workersAt(t, path, "/two")) == two
 		})
 	}
+	count(1, 2)
 	equal(t, "scale", obeyed(t, path, "scale", "3", "--app", "/two"), "/two  3 workers\n")
 	count(1, 3)
 	equal(t, "scale --json", obeyed(t, path, "--json", "--app", "/", "scale", "2"), `{"scaled":[{"app":"/","workers":2}]}`+"\n")
