@@ -8,9 +8,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/internal/system/socketfile"
 )
 
 // AddrError says what is wrong with a listen address.
@@ -102,7 +103,7 @@ func bindOne(ip netip.Addr, port uint16, dual, reusePort bool) (int, error) {
 	if ip.Is4() {
 		family = unix.AF_INET
 	}
-	fd, err := newSocket(family)
+	fd, err := socketfile.Stream(family)
 	if err != nil {
 		return -1, err
 	}
@@ -125,91 +126,6 @@ func bindOne(ip netip.Addr, port uint16, dual, reusePort bool) (int, error) {
 		return -1, err
 	}
 	return fd, nil
-}
-
-// newSocket returns a non-blocking close-on-exec stream socket.
-func newSocket(family int) (int, error) {
-	syscall.ForkLock.RLock()
-	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
-	if err == nil {
-		unix.CloseOnExec(fd)
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		closeFD(fd)
-		return -1, os.NewSyscallError("fcntl", err)
-	}
-	return fd, nil
-}
-
-// bindUnix listens on a socket file. A file that a dead server left is replaced,
-// one that somebody listens on is not.
-func bindUnix(path string, backlog int, mode os.FileMode) (int, error) {
-	if err := checkSocketPath(path); err != nil {
-		return -1, err
-	}
-	if err := removeStale(path); err != nil {
-		return -1, err
-	}
-	fd, err := newSocket(unix.AF_UNIX)
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		closeFD(fd)
-		return -1, os.NewSyscallError("bind", err)
-	}
-	if mode == 0 {
-		mode = 0o660
-	}
-	err = os.Chmod(path, mode)
-	if err == nil {
-		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
-	}
-	if err != nil {
-		closeFD(fd)
-		_ = os.Remove(path)
-		return -1, err
-	}
-	return fd, nil
-}
-
-// checkSocketPath says what bind would only call invalid.
-func checkSocketPath(path string) error {
-	// The last byte is for the NUL that ends the path.
-	if most := len(unix.RawSockaddrUnix{}.Path) - 1; len(path) > most {
-		return fmt.Errorf("the path has %d bytes: this system allows a socket's path %d", len(path), most)
-	}
-	if strings.HasPrefix(path, "@") {
-		return errors.New("an abstract socket has no permissions, so that every process may connect: give a path")
-	}
-	return nil
-}
-
-func removeStale(path string) error {
-	st, err := os.Lstat(path)
-	if err != nil {
-		return nil // nothing there; anything else shows when binding
-	}
-	if st.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%s exists and is not a socket", path)
-	}
-	fd, err := newSocket(unix.AF_UNIX)
-	if err != nil {
-		return err
-	}
-	defer closeFD(fd)
-	switch err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err {
-	case unix.ECONNREFUSED:
-		return os.Remove(path)
-	case nil, unix.EAGAIN, unix.EINPROGRESS:
-		return os.NewSyscallError("bind", unix.EADDRINUSE)
-	default:
-		return os.NewSyscallError("connect", err)
-	}
 }
 
 func closeAll(fds []int) {

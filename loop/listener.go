@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/internal/system/socketfile"
 )
 
 // ListenConfig says where and for what to listen.
@@ -50,9 +53,9 @@ type Listener struct {
 	cfg     ListenConfig
 	addr    net.Addr
 	network string
-	path    string         // of a Unix socket
-	file    os.FileInfo    // the socket file that was made
-	local   netip.AddrPort // of every connection; invalid if that depends on it
+	path    string           // of a Unix socket
+	file    *socketfile.File // of a Unix socket that was made; nil without
+	local   netip.AddrPort   // of every connection; invalid if that depends on it
 	// shared: one descriptor accepts for all loops, rather than one for each.
 	shared    bool
 	acceptors []*acceptor
@@ -110,7 +113,7 @@ func (ln *Listener) start(e *Engine, fds []int) error {
 	defer e.mu.Unlock()
 	if e.stopping {
 		closeAll(fds)
-		ln.removeFile()
+		ln.file.Remove()
 		return ErrStopped
 	}
 	for i, fd := range fds {
@@ -136,7 +139,7 @@ func (ln *Listener) close(accepting *sync.WaitGroup) {
 			accepting.Done()
 		}
 	}
-	ln.removeFile()
+	ln.file.Remove()
 }
 
 // bind makes the listening descriptors: one, or one for each loop.
@@ -150,10 +153,8 @@ func (ln *Listener) bind(e *Engine) ([]int, error) {
 	case "unix":
 		ln.shared, ln.path = true, rest
 		ln.addr = &net.UnixAddr{Name: rest, Net: "unix"}
-		fd, err := bindUnix(rest, ln.cfg.Backlog, ln.cfg.Mode)
-		if err == nil {
-			ln.file, _ = os.Lstat(rest) // without it the file stays
-		}
+		fd, file, err := socketfile.Listen(rest, ln.cfg.Backlog, cmp.Or(ln.cfg.Mode, 0o660))
+		ln.file = file
 		return []int{fd}, err
 	case "fd":
 		ln.shared = true
@@ -200,17 +201,6 @@ func (ln *Listener) inherit(number string) (int, error) {
 		ln.addr = net.TCPAddrFromAddrPort(sockaddrPort(sa))
 	}
 	return fd, nil
-}
-
-// removeFile removes the socket file that this listener made, unless somebody has
-// put another one in its place.
-func (ln *Listener) removeFile() {
-	if ln.file == nil {
-		return
-	}
-	if now, err := os.Lstat(ln.path); err == nil && os.SameFile(ln.file, now) {
-		_ = os.Remove(ln.path)
-	}
 }
 
 // unspecified reports whether host means every address of both families.

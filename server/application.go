@@ -46,11 +46,14 @@ type Reporter interface {
 type Staff interface {
 	// Health returns why there is no answering now, or nil. It does not block.
 	Health() error
-	// Scale adds delta workers.
-	Scale(delta int)
-	// Restart replaces the worker with a process id, and Stacks tells where it is:
-	// python.ErrNoWorker if there is none.
+	// Scale adds delta workers, and Resize has there be n. One stays. They return how
+	// many there are to be now.
+	Scale(delta int) int
+	Resize(n int) int
+	// Restart replaces the worker with a process id, KillWorker ends it at once, and
+	// Stacks tells where it is: python.ErrNoWorker if there is none.
 	Restart(pid int) error
+	KillWorker(pid int) error
 	Stacks(ctx context.Context, pid int) (map[string]string, error)
 }
 

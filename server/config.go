@@ -29,6 +29,9 @@ type Config struct {
 	App App
 	// Mounts are applications at hosts and paths of their own.
 	Mounts []Mount
+	// StrictStart has Ready fail if one of several Python applications cannot be started.
+	// Without it that one answers 503 and is tried again, while others serve.
+	StrictStart bool
 
 	Listen Listen
 	TLS    TLS
@@ -39,6 +42,10 @@ type Config struct {
 	// WriteGrace are by default those of Timeouts' responses. Proxies and
 	// Rate.Exempt are exempt beside those that Exempt names. Its Logger is Logs.Logger.
 	Engine loop.Config
+
+	// DrainDelay is how long a server that is to stop serves on as one that is not ready
+	// (Server.Withdraw). Default: not at all.
+	DrainDelay time.Duration
 
 	Limits   asteri.Limits
 	Timeouts asteri.Timeouts
@@ -58,6 +65,7 @@ type Config struct {
 	RequestID string
 	Logs      Logs
 	Status    Status
+	Control   Control
 	Metrics   Metrics
 	Traces    Traces
 

@@ -199,10 +199,11 @@ func (d *developer) reload(ctx context.Context, change watch.Change) {
 	concerned := d.concerned(change)
 	s.log.Info("Reloading: " + changed(change))
 	began := time.Now()
-	err := s.apps.Reload(ctx, s.live.Load(), func(a *site) bool {
+	which := slices.DeleteFunc(slices.Clone(s.apps.list), func(a site) bool {
 		app, ok := a.Application.(*pythonApp)
-		return ok && slices.Contains(concerned, app)
+		return !ok || !slices.Contains(concerned, app)
 	})
+	err := s.apps.Reload(ctx, s.live.Load(), which)
 	switch {
 	case ctx.Err() != nil: // the server stops
 	case err != nil:

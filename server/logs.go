@@ -21,6 +21,8 @@ type Logs struct {
 	// Recent is the log that the status page shows, for who has put its Handler in front
 	// of Logger's already. Default: one of what the server itself logs.
 	Recent *status.Log
+	// Level, if not nil, is Logger's least level, which an operator may then change.
+	Level *slog.LevelVar
 	// Access says how requests are logged.
 	Access AccessLog
 	// Reopen, if not nil, opens further logs again when the server opens its own.

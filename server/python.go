@@ -5,9 +5,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/status"
 	"github.com/asteri/asteri-loop/websocket"
 	"github.com/asteri/asteri-loop/workers/python"
@@ -15,19 +19,29 @@ import (
 
 // pythonApp is a Python application and the pool of workers that run it.
 type pythonApp struct {
-	*python.Pool
+	pool   atomic.Pointer[python.Pool]
 	server *Server
 	cfg    python.Config // as at the start
 	log    *slog.Logger  // says which application it is about, where there are several
 	ready  atomic.Bool
 
 	development appDevelopment
+
+	// Of one that could not be started beside others: see revival.go.
+	down     atomic.Pointer[error] // why it does not serve; nil while it does
+	revived  chan struct{}         // closed when it serves after all
+	reviving sync.Mutex            // held by who starts a pool in the place of one that has failed, for:
+	next     python.Config         // the settings of the next try
+	closed   bool
 }
+
+// ServeExchange implements asteri.Handler.
+func (a *pythonApp) ServeExchange(x asteri.Exchange) { a.pool.Load().ServeExchange(x) }
 
 // startPython starts the workers of an application, which is mounted at a place or, if
 // that is empty, the server's own.
 func (s *Server) startPython(m *Mount, at string) (_ *pythonApp, err error) {
-	a := &pythonApp{server: s, log: s.log}
+	a := &pythonApp{server: s, log: s.log, revived: make(chan struct{})}
 	if at != "" {
 		a.log = s.log.With("app", at)
 	}
@@ -39,7 +53,9 @@ func (s *Server) startPython(m *Mount, at string) (_ *pythonApp, err error) {
 	if d.developer != nil {
 		d.developer.join(a)
 	}
-	a.Pool, err = python.Start(s.engine, a.cfg)
+	a.next = a.cfg
+	pool, err := python.Start(s.engine, a.cfg)
+	a.pool.Store(pool)
 	return a, err
 }
 
@@ -60,9 +76,10 @@ func (s *Server) pythonConfig(m *Mount) python.Config {
 
 // Ready waits for the first worker.
 func (a *pythonApp) Ready(ctx context.Context) error {
-	_, err := a.Pool.Ready(ctx)
+	_, err := a.pool.Load().Ready(ctx)
 	a.ready.Store(err == nil)
-	err = explainBoot(a.log, err)
+	err = bootFailure(err)
+	logTraceback(a.log, err)
 	if a.development.started(a.cfg.App, err, a.server.started) && err != nil {
 		a.log.Error("The application cannot be started until its files change: " + err.Error())
 		return nil //nolint:nilerr // the developer is told, and repairs it
@@ -70,21 +87,37 @@ func (a *pythonApp) Ready(ctx context.Context) error {
 	return err
 }
 
-// Close has the workers finish what they have.
+// Close has the workers finish what they have. The server's own context is done by now, so
+// that no try to start it takes long.
 func (a *pythonApp) Close(ctx context.Context) {
+	a.reviving.Lock()
+	a.closed = true
+	a.reviving.Unlock()
 	if ctx.Err() != nil {
-		a.Kill()
+		a.pool.Load().Kill()
 		return
 	}
-	a.Stop(ctx)
+	a.pool.Load().Stop(ctx)
 }
+
+// Scale implements Staff, and what follows does.
+func (a *pythonApp) Scale(delta int) int      { return a.pool.Load().Scale(delta) }
+func (a *pythonApp) Resize(n int) int         { return a.pool.Load().Resize(n) }
+func (a *pythonApp) Restart(pid int) error    { return a.pool.Load().Restart(pid) }
+func (a *pythonApp) KillWorker(pid int) error { return a.pool.Load().KillWorker(pid) }
+func (a *pythonApp) Stacks(ctx context.Context, pid int) (map[string]string, error) {
+	return a.pool.Load().Stacks(ctx, pid)
+}
+
+// Gather implements prometheus.Gatherer.
+func (a *pythonApp) Gather() ([]*dto.MetricFamily, error) { return a.pool.Load().Gather() }
 
 // errNoWorker is the answer of /readyz while all workers are starting or gone.
 var errNoWorker = errors.New("no worker is ready")
 
 // Health tells whether there is a worker that takes requests.
 func (a *pythonApp) Health() error {
-	for _, w := range a.Snapshot().Workers {
+	for _, w := range a.pool.Load().Snapshot().Workers {
 		if w.State == "IDLE" || w.State == "BUSY" {
 			return nil
 		}
@@ -95,10 +128,13 @@ func (a *pythonApp) Health() error {
 // Describe tells what the workers have found.
 func (a *pythonApp) Describe() Description {
 	d := Description{Application: status.Application{Name: a.cfg.App}, Workers: max(a.cfg.Workers, 1)}
+	if err := a.isDown(); err != nil {
+		d.State, d.Error = status.ApplicationFailed, err.Error()
+	}
 	if !a.ready.Load() {
 		return d
 	}
-	if info, err := a.Pool.Ready(context.Background()); err == nil { // which now does not wait
+	if info, err := a.pool.Load().Ready(context.Background()); err == nil { // which now does not wait
 		d.Interface, d.Model, d.Why = info.Interface, info.Model, info.Why
 		d.Runtime = info.Implementation + " " + info.Python
 		if info.FreeThreaded {
@@ -111,8 +147,9 @@ func (a *pythonApp) Describe() Description {
 
 // Report lists the workers.
 func (a *pythonApp) Report(r *status.Report) {
-	ReportWebSockets(r, a.WebSockets())
-	s := a.Snapshot()
+	pool := a.pool.Load()
+	ReportWebSockets(r, pool.WebSockets())
+	s := pool.Snapshot()
 	r.Queue = &status.Queue{Waiting: s.Queued, Capacity: s.QueueSize}
 	for _, w := range s.Workers {
 		r.Workers = append(r.Workers, status.Worker{
@@ -120,7 +157,7 @@ func (a *pythonApp) Report(r *status.Report) {
 			WebSockets: w.Sockets, Age: seconds(time.Since(w.Started)), Recycling: recycling(w),
 		})
 	}
-	for _, m := range a.Memory() {
+	for _, m := range pool.Memory() {
 		r.Memory = append(r.Memory, status.RouteMemory{
 			Method: m.Method, Route: m.Route, App: a.cfg.App, Requests: m.Requests, Grown: m.Grown, Most: m.Most,
 		})
@@ -150,11 +187,12 @@ func shownState(state string) string {
 
 // Pools tells about the pool.
 func (a *pythonApp) Pools() []status.PoolMeasures {
-	s := a.Snapshot()
+	pool := a.pool.Load()
+	s := pool.Snapshot()
 	p := status.PoolMeasures{
 		Model: a.cfg.Model, Queued: s.Queued, QueueSize: s.QueueSize,
 		Refused: s.Refused, Expired: s.Expired, TimedOut: s.TimedOut, Retried: s.Retried,
-		Started: s.Started, Exited: s.Exits, MetricsDropped: a.MetricsDropped(),
+		Started: s.Started, Exited: s.Exits, MetricsDropped: pool.MetricsDropped(),
 	}
 	for _, w := range s.Workers {
 		p.InFlight += w.InFlight
@@ -162,13 +200,18 @@ func (a *pythonApp) Pools() []status.PoolMeasures {
 	return []status.PoolMeasures{p}
 }
 
-// Reload replaces the workers.
+// Reload replaces the workers, or tries to start those that could not be started.
 func (a *pythonApp) Reload(ctx context.Context, next *Mount) error {
 	c := a.server.pythonConfig(next)
 	c.Chdir = a.cfg.Chdir // where paths of the settings are relative to
 	a.development.complete(&c)
+	if a.isDown() != nil {
+		c.Logger = a.cfg.Logger
+		return a.revive(ctx, &c)
+	}
 	began := time.Now()
-	err := explainBoot(a.log, a.Pool.Reload(ctx, c))
+	err := bootFailure(a.pool.Load().Reload(ctx, c))
+	logTraceback(a.log, err)
 	a.ready.Store(a.ready.Load() || err == nil)
 	if a.development.started(c.App, err, began) && a.development.developer != nil {
 		a.development.developer.refreshed()
@@ -180,7 +223,9 @@ func (a *pythonApp) Reload(ctx context.Context, next *Mount) error {
 func (s *Server) checkPython(ctx context.Context, m *Mount) error {
 	info, err := python.Check(ctx, s.pythonConfig(m))
 	if err != nil {
-		return explainBoot(s.log, err)
+		err = bootFailure(err)
+		logTraceback(s.log, err)
+		return err
 	}
 	s.log.Info("The application can be served", "app", m.Python.App, "interface", info.Interface, "model", info.Model, "python", info.Python, "interpreter", info.Interpreter)
 	return nil
@@ -199,17 +244,20 @@ func (e notReady) Error() string {
 // Unwrap returns the rest of what is known, such as the traceback.
 func (e notReady) Unwrap() error { return e.BootError }
 
-// explainBoot logs the traceback of a worker that did not start, if there is one,
-// and returns the rest in one line.
-func explainBoot(l *slog.Logger, err error) error {
+// bootFailure has an error of a worker that did not start say why in one line.
+func bootFailure(err error) error {
 	var boot *python.BootError
 	if !errors.As(err, &boot) {
 		return err
 	}
-	if boot.Traceback != "" {
+	return notReady{boot}
+}
+
+// logTraceback logs the traceback of a worker that did not start, if there is one.
+func logTraceback(l *slog.Logger, err error) {
+	if boot := (*python.BootError)(nil); errors.As(err, &boot) && boot.Traceback != "" {
 		l.Error("A worker did not start", "phase", boot.Phase, "traceback", boot.Traceback)
 	}
-	return notReady{boot}
 }
 
 // ReportWebSockets adds an application's WebSockets to a status report.

@@ -36,14 +36,43 @@ func (s *Server) Reload(ctx context.Context, cfg Config) error {
 	case <-time.After(flushTimeout): // a log that is stuck must not keep the rest
 		s.log.Warn("A log takes nothing now; the logs are opened again once it does")
 	}
-	if err := s.apps.Reload(ctx, &next, everyone); ctx.Err() != nil {
-		return ctx.Err() // the server stops, and its workers with it
-	} else if err != nil {
-		s.log.Error("The application stays as it was: " + err.Error())
-		return errors.Join(append(failed, err)...)
+	return errors.Join(append(failed, s.reloadApplications(ctx, &next, ""))...)
+}
+
+// ReloadApplication takes over the settings that one application has in cfg, and loads its
+// code again; the others, and all else, are left alone. app is the host and path of its
+// mount, "/" for the one at no mount, or what is served there, if that is there once: a
+// *status.AppError says which there are.
+func (s *Server) ReloadApplication(ctx context.Context, cfg Config, app string) error {
+	if s.engine == nil {
+		return ErrNotStarted
 	}
-	s.log.Info("Reloaded")
-	return errors.Join(failed...)
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	next := cfg.withDefaults()
+	if err := next.check(); err != nil {
+		s.log.Error("Not reloaded: " + reason(err))
+		return err
+	}
+	return s.reloadApplications(ctx, &next, app)
+}
+
+func (s *Server) reloadApplications(ctx context.Context, next *Config, app string) error {
+	which, err := s.apps.called(app)
+	if err == nil {
+		err = s.apps.Reload(ctx, next, which)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err() // the server stops, and its workers with it
+	case err != nil:
+		s.log.Error("The application stays as it was: " + err.Error())
+	case app != "":
+		s.log.Info("Reloaded", "app", app)
+	default:
+		s.log.Info("Reloaded")
+	}
+	return err
 }
 
 // Check imports the Python applications as workers would, and opens the access log, so

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/http3"
+	"github.com/asteri/asteri-loop/internal/ctl"
 	"github.com/asteri/asteri-loop/internal/observe/statsd"
 	"github.com/asteri/asteri-loop/internal/observe/trace"
 	"github.com/asteri/asteri-loop/internal/settings/tlsconf"
@@ -52,12 +53,14 @@ type Server struct {
 	reloading sync.Mutex      // held during a reload
 	reopening sync.Mutex      // held while the logs are opened again
 	status    *status.Monitor // nil without
+	control   *ctl.Server     // nil without
 	statsd    *statsd.Client  // nil without
 	tracer    *trace.Tracer   // nil if requests are not traced
 
 	development *developer // nil if no files are watched
 
 	state   atomic.Pointer[error] // why the server as a whole is not ready, or nil
+	asked   chan bool             // to stop, by an operator, and whether to drain: for Run; capacity 1
 	begun   atomic.Bool
 	ctx     context.Context // done when the server is to end
 	cancel  context.CancelFunc
@@ -83,7 +86,7 @@ var (
 // folders of static files, but starts nothing. Its error is a *ConfigError unless the
 // machine lacks something.
 func New(cfg Config) (*Server, error) {
-	s := &Server{cfg: cfg.withDefaults(), started: time.Now(), closed: make(chan struct{})}
+	s := &Server{cfg: cfg.withDefaults(), started: time.Now(), closed: make(chan struct{}), asked: make(chan bool, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.live.Store(&s.cfg)
 	s.state.Store(&errStarting)
@@ -146,7 +149,7 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.warnOfDevelopment()
-	return nil
+	return s.openControl() // which tells of all of them
 }
 
 func (s *Server) engineConfig() loop.Config {
@@ -163,13 +166,14 @@ func (s *Server) engineConfig() loop.Config {
 	return c
 }
 
-// Ready waits until all applications can answer. Its error, other than that of ctx, says
-// why one of them never will: errors.As finds a *python.BootError if that was its workers'.
+// Ready waits until all applications can answer, or some, if Config.StrictStart allows that.
+// Its error, other than that of ctx, says why one of them never will: errors.As finds a
+// *python.BootError if that was its workers'.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.engine == nil {
 		return ErrNotStarted
 	}
-	if err := s.apps.Ready(ctx); err != nil {
+	if err := s.apps.Ready(ctx, s.ctx); err != nil {
 		return err
 	}
 	s.state.CompareAndSwap(&errStarting, nil)
@@ -177,8 +181,8 @@ func (s *Server) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run starts the server, says in the log where it listens, serves until ctx is done or the
-// server is closed, and drains and closes it.
+// Run starts the server, says in the log where it listens, serves until ctx is done, an
+// operator stops it or it is closed, and withdraws, drains and closes it.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Start(); err != nil {
 		return err
@@ -196,11 +200,34 @@ func (s *Server) serve(ctx context.Context) error {
 	for _, addr := range s.addrs.Clients {
 		s.log.Info("Listening", "address", addr)
 	}
+	drain := true
 	select {
 	case <-ctx.Done():
-		return s.Drain(context.WithoutCancel(ctx))
+	case drain = <-s.asked:
 	case <-s.closed:
 		return nil
+	}
+	if drain {
+		s.Withdraw(context.WithoutCancel(ctx))
+	}
+	return s.Drain(context.WithoutCancel(ctx))
+}
+
+// Withdraw says at Status.ReadyPath that the server is to get no traffic any more, and
+// returns after Config.DrainDelay, or when ctx is done or the server closed. Until Drain,
+// which is to follow, it serves on as before, new connections too: a balancer hears late.
+func (s *Server) Withdraw(ctx context.Context) {
+	s.state.Store(&errStopping)
+	if s.cfg.DrainDelay <= 0 {
+		return
+	}
+	s.log.Info("Serving on, and not ready any more", "drain_delay", s.cfg.DrainDelay)
+	over := time.NewTimer(s.cfg.DrainDelay)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
+	case <-s.closed:
 	}
 }
 
@@ -242,6 +269,7 @@ func (s *Server) Close() (err error) {
 	s.closing.Do(func() {
 		s.state.Store(&errStopping)
 		s.cancel()
+		s.control.Close()
 		s.apps.kill()
 		s.development.close()
 		if s.engine != nil {
@@ -281,7 +309,9 @@ func (s *Server) OwnCertificate() *tls.Certificate { return s.ownCert }
 func (s *Server) Applications() []Description { return s.apps.describe() }
 
 // Scale adds delta worker processes to each application that has some. One stays.
-func (s *Server) Scale(delta int) { s.apps.scale(delta) }
+func (s *Server) Scale(delta int) {
+	_, _ = s.apps.scale("", func(as Staff) int { return as.Scale(delta) }) // none has any: nothing to do
+}
 
 // reason is what is wrong in the words of who found it, without the field.
 func reason(err error) string {

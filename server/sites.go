@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ import (
 type sites struct {
 	asteri.Handler
 	list []site
+	// strict says that all of them have to start.
+	strict bool
 }
 
 // site is an application and where it is: empty for what is at no mount.
@@ -59,6 +62,7 @@ func (s *Server) startSites() (_ *sites, err error) {
 	if all.Handler = rest; rest == nil || len(routes) > 0 {
 		all.Handler = mount.Handler(routes, rest)
 	}
+	all.strict = s.cfg.StrictStart || len(all.list) == 1
 	return all, nil
 }
 
@@ -107,21 +111,35 @@ func (s *sites) each(do func(a *site) error) error {
 	return errors.Join(failed...)
 }
 
-// Ready waits for all applications, or for the first that fails.
-func (s *sites) Ready(ctx context.Context) error {
+// siteOutcome is how the start of one has ended.
+type siteOutcome struct {
+	*site
+	err error
+}
+
+// Ready waits for all applications, or for the first that fails for good. One that cannot
+// be started beside others that serve answers 503, and is tried again until retries is done.
+func (s *sites) Ready(ctx, retries context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	outcomes := make(chan error, len(s.list))
+	outcomes := make(chan siteOutcome, len(s.list))
 	for i := range s.list {
 		a := &s.list[i]
-		go func() { outcomes <- named(a.at, a.Ready(ctx)) }()
+		go func() { outcomes <- siteOutcome{a, a.Ready(ctx)} }()
 	}
+	var all []siteOutcome
 	for range s.list {
-		if err := <-outcomes; err != nil {
-			return err
+		o := <-outcomes
+		if all = append(all, o); o.err != nil && (s.strict || !errors.As(o.err, new(*python.BootError))) {
+			return named(o.at, o.err)
 		}
 	}
-	return nil
+	down, err := s.tolerate(all)
+	for app, why := range down {
+		app.fail(why)
+		go app.retry(retries)
+	}
+	return err
 }
 
 // Close ends all at once.
@@ -150,10 +168,12 @@ func ask[T any](s *sites, do func(a *site, as T)) {
 	}
 }
 
-// health returns the reason of the first that cannot answer.
+// health returns the reason of the first that cannot answer. One that could not be started
+// is not among them: the others are to get traffic.
 func (s *sites) health() (err error) {
 	ask(s, func(a *site, as Staff) {
-		if err == nil {
+		app, ours := a.Application.(*pythonApp)
+		if err == nil && (!ours || app.isDown() == nil) {
 			err = named(a.at, as.Health())
 		}
 	})
@@ -235,11 +255,8 @@ func labelled(from prometheus.Gatherer, at *string) ([]*dto.MetricFamily, error)
 	return families, err
 }
 
-// everyone is all of them.
-func everyone(*site) bool { return true }
-
-// Reload reloads those that are meant with their settings in next. Which there are stays.
-func (s *sites) Reload(ctx context.Context, next *Config, meant func(*site) bool) error {
+// Reload reloads some, each with its settings in next. Which there are stays.
+func (s *sites) Reload(ctx context.Context, next *Config, which []site) error {
 	mounts := make(map[string]*Mount, len(next.Mounts)+1)
 	for i := range next.Mounts {
 		mounts[next.Mounts[i].At()] = &next.Mounts[i]
@@ -250,12 +267,7 @@ func (s *sites) Reload(ctx context.Context, next *Config, meant func(*site) bool
 	if len(mounts) != len(s.list) || slices.ContainsFunc(s.list, func(a site) bool { return !fits(a.Application, mounts[a.at]) }) {
 		return errors.New("mounts that come, go or change between applications and servers need a restart")
 	}
-	return s.each(func(a *site) error {
-		if !meant(a) {
-			return nil
-		}
-		return a.Application.(reloader).Reload(ctx, mounts[a.at]) // ours all can
-	})
+	return (&sites{list: which}).each(func(a *site) error { return a.Application.(reloader).Reload(ctx, mounts[a.at]) }) // ours all can
 }
 
 // fits tells whether an application can take over the settings of next.
@@ -272,27 +284,60 @@ func fits(a Application, next *Mount) bool {
 	return next.Handler != nil
 }
 
-// scale adds workers to each application: the settings' number is that of each, too.
-func (s *sites) scale(delta int) { ask(s, func(_ *site, as Staff) { as.Scale(delta) }) }
+// name is how an operator calls an application.
+func (a *site) name() string { return cmp.Or(a.at, "/") }
 
-// restart replaces a worker of whichever application has it.
-func (s *sites) restart(pid int) error {
+// called returns those that an operator means: the one that is there or, if there is one
+// only, that is called so; all without a name.
+func (s *sites) called(app string) ([]site, error) {
+	if app == "" {
+		return s.list, nil
+	}
+	var served []site
+	unknown := &status.AppError{Name: app}
+	for _, a := range s.list {
+		if a.name() == app {
+			return []site{a}, nil
+		}
+		if a.Application.(Describer).Describe().Name == app {
+			served = append(served, a)
+		}
+		unknown.Known = append(unknown.Known, a.name())
+	}
+	if len(served) == 1 {
+		return served, nil
+	}
+	return nil, unknown
+}
+
+// errNoStaff is the answer where none of those that are meant has worker processes.
+var errNoStaff = errors.New("there are no worker processes to scale")
+
+// scale changes how many workers an application has, or each of them: the settings'
+// number is that of each, too.
+func (s *sites) scale(app string, to func(as Staff) int) (now []status.Staffing, err error) {
+	which, err := s.called(app)
+	if err != nil {
+		return nil, err
+	}
+	ask(&sites{list: which}, func(a *site, as Staff) {
+		if n := to(as); n > 0 { // else its pool has stopped
+			now = append(now, status.Staffing{App: a.name(), Workers: n})
+		}
+	})
+	if len(now) == 0 {
+		return nil, errNoStaff
+	}
+	return now, nil
+}
+
+// of has whichever application has a worker do something about it.
+func (s *sites) of(do func(as Staff) error) error {
 	err := python.ErrNoWorker
 	ask(s, func(_ *site, as Staff) {
 		if errors.Is(err, python.ErrNoWorker) {
-			err = as.Restart(pid)
+			err = do(as)
 		}
 	})
 	return err
-}
-
-// stacks asks the worker of whichever application has it.
-func (s *sites) stacks(ctx context.Context, pid int) (stacks map[string]string, err error) {
-	err = python.ErrNoWorker
-	ask(s, func(_ *site, as Staff) {
-		if errors.Is(err, python.ErrNoWorker) {
-			stacks, err = as.Stacks(ctx, pid)
-		}
-	})
-	return stacks, err
 }

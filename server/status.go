@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"log/slog"
 	"os"
@@ -36,9 +35,6 @@ type Status struct {
 	Listen []string
 	// Settings returns what the page shows as configuration; nil for nothing.
 	Settings func() []status.Setting
-	// Reload is called when an operator asks for a reload; by default the server
-	// reloads with the Config that it has, so that certificates and code are new.
-	Reload func()
 }
 
 // path is that of the page.
@@ -114,7 +110,7 @@ func (s *Server) openStatus() error {
 		s.statsd.SetMetrics(further)
 	}
 	c := &s.cfg.Status
-	if c.Off {
+	if c.Off && s.cfg.Control.Socket == "" {
 		return nil
 	}
 	allow, err := c.networks()
@@ -122,12 +118,15 @@ func (s *Server) openStatus() error {
 		return err
 	}
 	s.status = status.New(status.Options{
-		Path: c.Path, LivePath: c.LivePath, ReadyPath: c.ReadyPath, NoDashboard: c.NoDashboard,
+		Path: c.Path, LivePath: c.LivePath, ReadyPath: c.ReadyPath, NoDashboard: c.NoDashboard, Unseen: c.Off,
 		Token: cmp.Or(c.Token, rand.Text()), Allow: allow, Hosts: c.Hosts,
-		Ready: s.health, Report: s.report, Configuration: c.Settings, Control: control{s},
+		Ready: s.health, Report: s.report, Configuration: c.Settings, Control: operator{s},
 		MetricsPath: s.cfg.Metrics.Path, Measures: s.measures, Metrics: further,
 		Homes: homes, Log: s.recent, Logger: s.log,
 	})
+	if c.Off {
+		return nil
+	}
 	return s.listenAdmin()
 }
 
@@ -168,24 +167,6 @@ func (s *Server) closeObservers() {
 		s.tracer.Close(flushTimeout)
 	}
 	s.access.close()
-}
-
-// control is what operators may do on the status page.
-type control struct{ *Server }
-
-// Reload is the program's business, if it says so.
-func (c control) Reload() {
-	if reload := c.cfg.Status.Reload; reload != nil {
-		reload()
-		return
-	}
-	go func() { _ = c.Server.Reload(c.ctx, *c.live.Load()) }() // which logs what fails
-}
-
-func (c control) Scale(delta int)       { c.Server.Scale(delta) }
-func (c control) Restart(pid int) error { return c.apps.restart(pid) }
-func (c control) Stacks(ctx context.Context, pid int) (map[string]string, error) {
-	return c.apps.stacks(ctx, pid)
 }
 
 // health says why the server should get no traffic now, or returns nil.

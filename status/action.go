@@ -61,10 +61,12 @@ func (s *Monitor) action(form url.Values) (do func() error, name string) {
 	if c == nil {
 		return func() error { return errNoControl }, "none"
 	}
-	scale := func(delta int) func() error { return func() error { c.Scale(delta); return nil } }
+	scale := func(delta int) func() error {
+		return func() error { _, err := c.Scale("", delta); return err }
+	}
 	switch name = form.Get("action"); name {
 	case "reload":
-		return func() error { c.Reload(); return nil }, name
+		return func() error { c.Reload(""); return nil }, name // the log tells how it ends
 	case "scale-up":
 		return scale(1), name
 	case "scale-down":
@@ -102,7 +104,7 @@ func (s *Monitor) stack(v *visit) {
 		return
 	}
 	s.stacks.Go(func() {
-		text, err := s.stackOf(pid)
+		text, err := s.Stack(context.Background(), pid)
 		v.Post(func() {
 			if err != nil {
 				respond(v, http.StatusNotFound, plainText, err.Error()+"\n")
@@ -113,14 +115,16 @@ func (s *Monitor) stack(v *visit) {
 	})
 }
 
-func (s *Monitor) stackOf(pid int) (string, error) {
+// Stack tells where the threads of a worker are, or the goroutines of the server's own
+// process. It gives up after a few seconds, or when ctx is done.
+func (s *Monitor) Stack(ctx context.Context, pid int) (string, error) {
 	if pid == os.Getpid() {
 		return goroutines(), nil
 	}
 	if s.opts.Control == nil {
 		return "", errNoControl
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, stackTimeout)
 	defer cancel()
 	threads, err := s.opts.Control.Stacks(ctx, pid)
 	if err != nil {

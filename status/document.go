@@ -106,7 +106,14 @@ type Application struct {
 	Model string `json:"model"`
 	// At is the host and path where the application is mounted, if it is.
 	At string `json:"at,omitempty"`
+	// State is ApplicationFailed for one of several that could not be started: it
+	// answers 503, and is tried again. Error says why, with full access.
+	State string `json:"state,omitempty"`
+	Error string `json:"error,omitempty"`
 }
+
+// ApplicationFailed is an Application.State.
+const ApplicationFailed = "FAILED"
 
 // Host is the machine. Where the system does not tell, only CPUs is not zero.
 type Host struct {

@@ -118,6 +118,7 @@ func TestSchemaKnowsAllFields(t *testing.T) {
 	var doc Report
 	fill(reflect.ValueOf(&doc).Elem())
 	doc.Access, doc.Workers[0].State, doc.Requests[0].State = "full", "BUSY", "RUNNING"
+	doc.Application.State, doc.Mounts[0].State = ApplicationFailed, ApplicationFailed
 	for _, r := range []*LogRecord{&doc.Errors[0].LogRecord, doc.Workers[0].LastError} {
 		r.Level, r.Source = "ERROR", "worker"
 	}
@@ -248,4 +249,39 @@ func TestTraffic(t *testing.T) {
 	if len(s.seconds) != historyLength || len(s.marks) > 8 {
 		t.Errorf("%d seconds, %d marks", len(s.seconds), len(s.marks))
 	}
+}
+
+// Why an application is down may have anything in it, so it is for who has the token; that it
+// is down is for all who may look.
+func TestApplicationsThatAreDown(t *testing.T) {
+	failed := Application{Name: "shop:app", State: ApplicationFailed, Error: "the secret reason"}
+	m := newMonitor(t, Options{Report: func() Report { return Report{Application: failed, Mounts: []Application{failed}, Loops: []Loop{{}}} }})
+	h := m.Handler(application)
+	for _, fields := range [][]string{nil, bearerToken} {
+		got := ask(t, h, query{target: "/asteri-status.json", fields: fields})
+		validate(t, compiled(t, ""), got.Body)
+		shown, down := strings.Count(string(got.Body), "the secret reason"), strings.Count(string(got.Body), "FAILED")
+		if want := 2 * index(fields != nil); shown != want || down != 2 {
+			t.Errorf("%v: %d reasons, want %d, and %d states", fields, shown, want, down)
+		}
+	}
+	if doc := m.Document(); doc.Access != "full" || doc.Mounts[0].Error == "" {
+		t.Errorf("%+v", doc)
+	}
+}
+
+// A monitor that is unseen leaves all paths to the application, and knows its requests.
+func TestUnseen(t *testing.T) {
+	m := newMonitor(t, Options{Unseen: true, MetricsPath: "/metrics"})
+	for _, path := range []string{"/asteri-status", "/asteri-status.json", "/asteri-status/action", "/livez", "/readyz", "/metrics"} {
+		if got := ask(t, m.Handler(application), query{target: path, fields: bearerToken}); string(got.Body) != "application" {
+			t.Errorf("%s: %d %.60s", path, got.Status, got.Body)
+		}
+	}
+	before := m.gather().InFlight // no observer is told of the end of those above
+	m.Handler(asteri.HandlerFunc(func(asteri.Exchange) {
+		if n := m.gather().InFlight; n != before+1 {
+			t.Errorf("%d in flight, and %d before", n, before)
+		}
+	})).ServeExchange(query{target: "/x"}.exchange(t, exchangetest.NewExecutor(t)))
 }

@@ -1,6 +1,9 @@
 package status
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // problem is something that an operator should look at.
 type problem struct {
@@ -29,6 +32,11 @@ func problems(doc *Report, l language) (found []problem) {
 	}
 	if !doc.Ready {
 		add(true, "unready", doc.Reason)
+	}
+	for _, a := range append([]Application{doc.Application}, doc.Mounts...) {
+		if a.State == ApplicationFailed {
+			add(true, "app", cmp.Or(a.At, "/"), a.Name)
+		}
 	}
 	if q := doc.Queue; q != nil && q.Capacity > 0 && float64(q.Waiting) >= fullQueue*float64(q.Capacity) {
 		add(true, "queue", l.count(q.Waiting), l.count(q.Capacity))

@@ -22,6 +22,9 @@ const OwnApp = "asteri-status"
 
 // table returns the routes by path.
 func (s *Monitor) table() map[string]route {
+	if s.opts.Unseen {
+		return nil
+	}
 	t := map[string]route{
 		s.opts.LivePath:  {needs: public, shared: true, serve: s.live},
 		s.opts.ReadyPath: {needs: public, shared: true, serve: s.ready},

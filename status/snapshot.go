@@ -30,6 +30,10 @@ func (s *Monitor) snapshot() *snapshot {
 	return s.last
 }
 
+// Document returns all that is known, as of the last quarter of a second. It is shared by
+// who asks, and not to be changed. It may wait for loops, and not be called on one.
+func (s *Monitor) Document() *Report { return s.snapshot().doc.view(true) }
+
 // gather makes a document. It takes time, some of it waiting for loops.
 func (s *Monitor) gather() *Report {
 	doc := s.opts.Report()
@@ -132,6 +136,11 @@ func (doc *Report) view(everything bool) *Report {
 	view.Access = "public"
 	view.Requests, view.Errors, view.Configuration, view.Memory = nil, nil, nil, nil
 	view.RecentErrors = 0
+	view.Application.Error = ""
+	view.Mounts = slices.Clone(doc.Mounts)
+	for i := range view.Mounts {
+		view.Mounts[i].Error = ""
+	}
 	view.Workers = make([]Worker, len(doc.Workers))
 	copy(view.Workers, doc.Workers)
 	for i := range view.Workers {

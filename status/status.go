@@ -6,8 +6,10 @@ package status
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +35,9 @@ type Options struct {
 	Path, LivePath, ReadyPath string
 	// NoDashboard leaves Path and what is below it to the application.
 	NoDashboard bool
+	// Unseen leaves all paths to the application: what there is to tell is told by
+	// Document and Stack alone.
+	Unseen bool
 	// Token opens everything to who has it. It must be hard to guess; without
 	// one no token does.
 	Token string
@@ -70,19 +75,50 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Control is what an operator may do. The methods are called on goroutines.
+// Control is what an operator may do: on the page, or by the control socket. The methods
+// are called on goroutines. app names one application, as AppError says; empty is all.
 type Control interface {
-	// Reload begins a reload, as SIGHUP does.
-	Reload()
-	// Scale adds delta workers.
-	Scale(delta int)
+	// Reload begins what SIGHUP does. How it ends comes by the channel, which nobody has
+	// to read; while the server stops, nothing may come any more.
+	Reload(app string) (outcome <-chan error)
+	// Scale adds delta workers, and Resize has there be a number of them. One stays of
+	// each application. They return how many there are to be now.
+	Scale(app string, delta int) ([]Staffing, error)
+	Resize(app string, workers int) ([]Staffing, error)
 	// Restart puts another worker in the place of the one with a process id,
 	// which serves on until then and finishes what it has. It returns an error
 	// if there is no such worker.
 	Restart(pid int) error
+	// Kill ends a worker at once. Its requests fare as those of one that has died.
+	Kill(pid int) error
 	// Stacks returns, by the names of its threads, where a worker's process is.
 	// The server's own process is one too. It gives up when ctx is done.
 	Stacks(ctx context.Context, pid int) (map[string]string, error)
+	// Stop begins the end, in which what runs finishes. With drain the server serves on
+	// first for as long as it takes others to hear that it is not ready.
+	Stop(drain bool) error
+	// LogLevel sets the level of the log, unless it is empty, and returns it.
+	LogLevel(level string) (string, error)
+}
+
+// Staffing is how many workers an application is to have.
+type Staffing struct {
+	// App is where it is mounted, "/" if it is at no mount.
+	App     string `json:"app"`
+	Workers int    `json:"workers"`
+}
+
+// AppError is the error for a name that is not that of one application: where it is
+// mounted, "/" for the one at no mount, or what is served there if that is there once.
+type AppError struct {
+	Name string
+	// Known are the names that there are.
+	Known []string
+}
+
+// Error names the applications that there are.
+func (e *AppError) Error() string {
+	return fmt.Sprintf("no application is called %q; there are %s", e.Name, strings.Join(e.Known, ", "))
 }
 
 // Monitor is the status of one server. It is an asteri.Observer, which has to be told
@@ -141,6 +177,7 @@ func (o *Options) fill() {
 	fallback(&o.Path, DefaultPath)
 	fallback(&o.LivePath, DefaultLivePath)
 	fallback(&o.ReadyPath, DefaultReadyPath)
+	o.NoDashboard = o.NoDashboard || o.Unseen
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}

@@ -328,8 +328,15 @@ func TestNotReady(t *testing.T) {
 // orders is a Control that notes what it was told.
 type orders struct{ told chan string }
 
-func (o orders) Reload()         { o.told <- "reload" }
-func (o orders) Scale(delta int) { o.told <- "scale " + string(rune('1'+delta)) }
+func (o orders) Reload(string) <-chan error { o.told <- "reload"; return nil }
+func (o orders) Scale(_ string, delta int) ([]Staffing, error) {
+	o.told <- "scale " + string(rune('1'+delta))
+	return nil, nil
+}
+func (o orders) Resize(string, int) ([]Staffing, error) { return nil, nil }
+func (o orders) Kill(int) error                         { return nil }
+func (o orders) Stop(bool) error                        { return nil }
+func (o orders) LogLevel(string) (string, error)        { return "", nil }
 func (o orders) Restart(pid int) error {
 	if pid != 7 {
 		return errors.New("no such worker")

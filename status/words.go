@@ -334,6 +334,7 @@ var words = map[string][numLanguages]string{
 	"done.restart":    {"The worker is being replaced.", "Pekerja sedang diganti."},
 
 	"problem.unready":  {"The server is not ready: %s.", "Server tidak siap: %s."},
+	"problem.app":      {"%s answers 503: %s cannot be started, and is tried again.", "%s menjawab 503: %s tidak dapat dijalankan, dan dicoba lagi."},
 	"problem.queue":    {"%s of %s places for waiting requests are taken.", "%s dari %s tempat antrean terisi."},
 	"problem.errors":   {"%s of the answers are errors (5xx).", "%s jawaban adalah galat (5xx)."},
 	"problem.lag":      {"Loop %d lags behind by %s: something blocks it.", "Loop %d tertinggal %s: ada yang menghalanginya."},

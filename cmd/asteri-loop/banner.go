@@ -13,6 +13,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/settings/config"
 	"github.com/asteri/asteri-loop/internal/settings/selfsigned"
 	"github.com/asteri/asteri-loop/server"
+	"github.com/asteri/asteri-loop/status"
 )
 
 // announceStart says what is starting.
@@ -102,6 +103,9 @@ func serving(about server.Description) string {
 	}
 	if about.At != "" {
 		text = about.At + " is " + text
+	}
+	if about.State == status.ApplicationFailed {
+		return text + ", which cannot be started"
 	}
 	if about.Runtime != "" {
 		text += fmt.Sprintf(", %s, %s", about.Runtime, count(about.Workers, "worker"))

@@ -23,6 +23,7 @@ type program struct {
 	server  *server.Server    // nil until it is there
 	sockets *websocket.Server // of the demonstration; nil before
 	signals *signals
+	reloads reloads
 
 	token     string     // of the status page
 	tokenFile *tokenFile // nil if the operator has chosen the token

@@ -19,13 +19,14 @@ func (p *program) settings(cfg *config.Config) (server.Config, error) {
 	c := cfg.Server
 	c.Version = version
 	l := &c.Logs
-	l.Logger, l.Recent, l.Lost = p.logs.Logger, p.logs.recent, p.logs.lost
+	l.Logger, l.Recent, l.Lost, l.Level = p.logs.Logger, p.logs.recent, p.logs.lost, &p.logs.level
 	l.Reopen = func() error { return p.logs.reopen(p.live.Load()) }
 	l.Access.Path = accessPath(cfg)
 	if cfg.LogSyslog && !cfg.DisableRedirectAccessToSyslog {
 		l.Access.Further = syslogWriter(cfg, "access", syslog.Info)
 	}
-	c.Status.Token, c.Status.Settings, c.Status.Reload = p.token, p.configuration, p.signals.reload
+	c.Status.Token, c.Status.Settings = p.token, p.configuration
+	c.Control.Reload, c.Control.Stop = p.reloads.ask, p.signals.stop
 	return c, p.addApplications(&c, cfg)
 }
 

@@ -26,11 +26,15 @@ func (s *signals) watch() {
 	signal.Notify(s.ignored, syscall.SIGPIPE)
 }
 
-// reload is as SIGHUP.
-func (s *signals) reload() {
+// stop is as SIGINT or, to drain, as SIGTERM.
+func (s *signals) stop(drain bool) {
+	sig := syscall.SIGINT
+	if drain {
+		sig = syscall.SIGTERM
+	}
 	select {
-	case s.c <- syscall.SIGHUP:
-	default: // so many wait already that one will come to the same
+	case s.c <- sig:
+	default: // so many wait already that one of them stops
 	}
 }
 
@@ -46,36 +50,24 @@ func signalName(sig os.Signal) string {
 	return sig.String()
 }
 
-// control acts on signals until the server is to end. A reload runs beside it, one
-// at a time, so that a stop need not wait for workers that do not start.
+// control acts on signals until the server is to end. A reload runs beside it, so that a
+// stop need not wait for workers that do not start.
 func (p *program) control() {
-	reloaded := make(chan struct{}, 1)
-	reloading, again := false, false
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	reload := func() {
-		reloading, again = true, false
-		go func() { p.reload(ctx); reloaded <- struct{}{} }()
-	}
-	for {
-		select {
-		case <-reloaded:
-			if reloading = false; again {
-				reload()
-			}
-		case sig := <-p.signals.c:
-			switch {
-			case stops(sig):
-				cancel()
-				p.shutdown(sig)
-				return
-			case sig == syscall.SIGHUP && reloading:
-				again = true
-			case sig == syscall.SIGHUP:
-				reload()
-			default:
-				p.adjust(sig)
-			}
+	p.reloads.begin(func(app string) error { return p.reload(ctx, app) })
+	for sig := range p.signals.c {
+		switch {
+		case stops(sig):
+			p.reloads.end()
+			cancel()
+			p.shutdown(sig)
+			return
+		case sig == syscall.SIGHUP:
+			p.logs.Info("Reloading: HUP")
+			p.reloads.ask("")
+		default:
+			p.adjust(sig)
 		}
 	}
 }
@@ -102,29 +94,57 @@ func (p *program) scale(delta int) {
 	p.server.Scale(delta)
 }
 
-// shutdown stops the server: gracefully for TERM and INT, at once for QUIT, and at
-// once for whichever comes second. INT is Ctrl-C, which is how most developers stop a
-// server: their application's shutdown (lifespan, atexit) is to run as it will in
-// production.
+// shutdown stops the server: gracefully for TERM and INT, for TERM after --drain-delay, at
+// once for QUIT, and at once for whichever comes second; during the delay the second one
+// ends that. INT is Ctrl-C, which is how most developers stop a server: their
+// application's shutdown (lifespan, atexit) is to run as it will in production.
 func (p *program) shutdown(sig os.Signal) {
 	if sig == syscall.SIGQUIT {
 		p.logs.Info("Stopping: " + signalName(sig))
 		return
 	}
-	p.logs.Info("Stopping: " + signalName(sig) + "; a second signal stops at once")
-	drained := make(chan struct{})
+	if delay := p.cfg.Server.DrainDelay; sig == syscall.SIGTERM && delay > 0 {
+		p.logs.Info("Draining: " + signalName(sig) + "; a second signal ends the delay")
+		if sig = p.whileServing(p.server.Withdraw); sig == syscall.SIGQUIT {
+			p.logs.Info("Stopping: " + signalName(sig))
+			return
+		}
+	}
+	what := "Stopping"
+	if sig != nil {
+		what += ": " + signalName(sig)
+	}
+	p.logs.Info(what + "; a second signal stops at once")
+	sig = p.whileServing(func(ctx context.Context) {
+		_ = p.server.Drain(ctx) // which logs who could not be answered
+	})
+	if sig != nil {
+		p.logs.Warn("Stopping at once: " + signalName(sig))
+	}
+}
+
+// whileServing runs a step of the end until it is done or a signal to stop comes, which
+// cancels it and is returned.
+func (p *program) whileServing(step func(ctx context.Context)) os.Signal {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan struct{})
 	go func() {
-		defer close(drained)
-		_ = p.server.Drain(context.Background()) // which logs who could not be answered
+		defer close(done)
+		step(ctx)
 	}()
 	for {
 		select {
-		case <-drained:
-			return
+		case <-done:
+			return nil
 		case sig := <-p.signals.c:
-			if stops(sig) {
-				p.logs.Warn("Stopping at once: " + signalName(sig))
-				return
+			switch {
+			case stops(sig):
+				return sig
+			case sig == syscall.SIGHUP:
+				p.logs.Warn("Not reloaded: the server is stopping")
+			default:
+				p.adjust(sig)
 			}
 		}
 	}

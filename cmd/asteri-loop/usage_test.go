@@ -50,6 +50,18 @@ func TestCommands(t *testing.T) {
 		{args: []string{"--error-logfile", "/does/not/exist"}, status: exitUsage, log: "error log: open /does/not/exist"},
 		{args: []string{"-l", "unix:/does/not/exist/sock"}, status: exitUsage, log: "listen on unix:/does/not/exist/sock: bind: no such file"},
 		{args: []string{"--admin-listen", "unix:/does/not/exist/sock"}, status: exitUsage, log: "bind: no such file"},
+		{args: []string{"ctl", "--help"}, out: "usage: asteri-loop ctl [OPTIONS] COMMAND\n"},
+		{args: []string{"ctl"}, status: exitUsage, log: "asteri-loop: ctl: give a command: add-worker, "},
+		{args: []string{"ctl", "status"}, status: exitUsage, log: "asteri-loop: ctl: which server? give --control-socket PATH"},
+		{args: []string{"ctl", "stpo"}, status: exitUsage, log: `no such command: "stpo"; did you mean stop? There are add-worker, `},
+		{args: []string{"ctl", "scale"}, status: exitUsage, log: "scale needs a number of workers"},
+		{args: []string{"ctl", "scale", "-1"}, status: exitUsage, log: "-1: the number of workers must be from 1 to 4096"},
+		{args: []string{"ctl", "scale", "2", "3"}, status: exitUsage, log: `scale: one word too many: "3"`},
+		{args: []string{"ctl", "drain", "now"}, status: exitUsage, log: `drain: takes nothing: "now"`},
+		{args: []string{"ctl", "stop", "--app", "/"}, status: exitUsage, log: "stop is not about one application"},
+		{args: []string{"ctl", "--config", "none.toml", "status"}, status: exitUsage, log: "none.toml: no such file"},
+		{env: []string{"ASTERI_CONTROL_SOCKET=none.sock"}, args: []string{"ctl", "status"}, status: exitFailure, log: "asteri-loop: no server has a control socket at /"},
+		{args: []string{"--control-socket", "/does/not/exist/sock"}, status: exitUsage, log: "listen unix /does/not/exist/sock: bind: no such file"},
 		{args: []string{"--access-logfile", "/does/not/exist"}, status: exitUsage, log: "access log: open /does/not/exist"},
 	} {
 		status, out, log := once(t, t.TempDir(), tc.env, tc.args...)

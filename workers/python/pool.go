@@ -159,8 +159,23 @@ func (p *Pool) Reload(ctx context.Context, cfg Config) error {
 	}
 }
 
-// Scale changes the number of workers by delta; one stays in any case.
-func (p *Pool) Scale(delta int) { p.supervisor.post(func(s *supervisor) { s.scale(delta) }) }
+// Scale changes the number of workers by delta, and Resize to n; one stays in any case.
+// They return how many there are to be now, 0 if the pool has stopped.
+func (p *Pool) Scale(delta int) int { return p.scale(func(wanted int) int { return wanted + delta }) }
+
+// Resize is described at Scale.
+func (p *Pool) Resize(n int) int { return p.scale(func(int) int { return n }) }
+
+func (p *Pool) scale(to func(wanted int) int) int {
+	now := make(chan int, 1)
+	p.supervisor.post(func(s *supervisor) { s.scale(to(s.wanted)); now <- s.wanted })
+	select {
+	case n := <-now:
+		return n
+	case <-p.supervisor.done:
+		return 0
+	}
+}
 
 // Stop gives no more requests to workers and waits until they have finished those
 // that they have and exited; those left after the graceful timeout, or when ctx is

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/asteri/asteri-loop/workers/python/internal/process"
 )
 
 // stackWaiters are those who have asked for a worker's stacks. One answer is for all.
@@ -87,5 +89,16 @@ func (p *Pool) Restart(pid int) error {
 		return ErrNoWorker
 	}
 	p.supervisor.post(func(s *supervisor) { s.relieve(w, "it was asked for") })
+	return nil
+}
+
+// KillWorker ends the worker with a process id at once, and another takes its place. Its
+// requests fare as those of a worker that has died: once more elsewhere, or 502.
+func (p *Pool) KillWorker(pid int) error {
+	w := p.serving(pid)
+	if w == nil {
+		return ErrNoWorker
+	}
+	p.supervisor.post(func(s *supervisor) { s.kill(w, process.Stopped, "it was asked for") })
 	return nil
 }

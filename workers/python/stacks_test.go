@@ -55,3 +55,21 @@ func TestRestartOne(t *testing.T) {
 	})
 	eventually(t, "it is gone", func() bool { return errors.Is(s.pool.Restart(before[0]), ErrNoWorker) })
 }
+
+// A worker that is killed is replaced, and its request goes to another.
+func TestKillWorker(t *testing.T) {
+	s := serveFake(t, 1, Config{Workers: 1})
+	path, open := s.gate()
+	running := s.async("GET", path)
+	s.hasBegun(path)
+	victim := s.pool.Snapshot().Workers[0].PID
+	if err := s.pool.KillWorker(victim); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	s.expect(s.wait(running), 200, "passed")
+	eventually(t, "it is gone", func() bool { return errors.Is(s.pool.KillWorker(victim), ErrNoWorker) })
+	if err := s.pool.KillWorker(1); !errors.Is(err, ErrNoWorker) {
+		t.Errorf("a stranger's process: %v", err)
+	}
+}

@@ -435,11 +435,22 @@ func TestReliefWaitsForThoseWhoFinish(t *testing.T) {
 
 func TestScale(t *testing.T) {
 	s := serveFake(t, 1, Config{})
-	s.pool.Scale(2)
+	number := func(got, want int) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%d workers are wanted, want %d", got, want)
+		}
+	}
+	number(s.pool.Scale(2), 3)
 	eventually(t, "three workers", func() bool { return s.count("IDLE") == 3 })
-	s.pool.Scale(-5)
+	number(s.pool.Scale(-5), 1)
 	eventually(t, "one worker", func() bool { return len(s.pool.Snapshot().Workers) == 1 })
+	number(s.pool.Resize(2), 2)
+	eventually(t, "two workers", func() bool { return s.count("IDLE") == 2 })
+	number(s.pool.Resize(0), 1)
 	s.expect(s.get("/"), 200, "hello")
+	s.stop()
+	number(s.pool.Scale(1), 0)
 }
 
 func TestGracefulStop(t *testing.T) {

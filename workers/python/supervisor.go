@@ -292,9 +292,9 @@ func (s *supervisor) admit(w *worker) {
 }
 
 // scale changes the number of workers wanted.
-func (s *supervisor) scale(delta int) {
+func (s *supervisor) scale(to int) {
 	before := s.wanted
-	if s.wanted = max(1, s.wanted+delta); s.wanted == before {
+	if s.wanted = max(1, to); s.wanted == before {
 		return
 	}
 	s.pool.log.Info("number of workers changed", "wanted", s.wanted)

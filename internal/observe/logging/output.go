@@ -12,22 +12,31 @@ import (
 	"github.com/asteri/asteri-loop/internal/observe/logwriter"
 )
 
+// named are the names that the setting log_level has for named.
+var named = []struct {
+	name  string
+	level slog.Level
+}{{"debug", slog.LevelDebug}, {"info", slog.LevelInfo}, {"warning", slog.LevelWarn}, {"error", slog.LevelError}, {"critical", LevelCritical}}
+
 // Level returns the level that the setting log_level names: debug, info,
 // warning, error or critical.
 func Level(name string) (slog.Level, error) {
-	switch name {
-	case "debug":
-		return slog.LevelDebug, nil
-	case "info":
-		return slog.LevelInfo, nil
-	case "warning":
-		return slog.LevelWarn, nil
-	case "error":
-		return slog.LevelError, nil
-	case "critical":
-		return LevelCritical, nil
+	for _, l := range named {
+		if l.name == name {
+			return l.level, nil
+		}
 	}
-	return 0, fmt.Errorf("no such log level: %q", name)
+	return 0, fmt.Errorf("no such log level: %q; there are debug, info, warning, error and critical", name)
+}
+
+// LevelName returns the name of a level, or of the next one above it.
+func LevelName(level slog.Level) string {
+	for _, l := range named {
+		if level <= l.level {
+			return l.name
+		}
+	}
+	return named[len(named)-1].name
 }
 
 // Output is where records go, from a goroutine of its own: whoever logs does not

@@ -8,6 +8,7 @@ import (
 )
 
 const usage = `usage: asteri-loop [OPTIONS] [APP]
+       asteri-loop ctl COMMAND    of a server that runs: asteri-loop ctl --help
 
 APP is a Python application (WSGI, ASGI or Tornado): module:attribute,
 module:factory(), package.module or path/to/file.py[:attribute]. Without it

@@ -109,6 +109,31 @@ func Load(in Input) (*Config, error) {
 	return c, c.complete()
 }
 
+// ControlSocket returns the path that a server with these sources has for its control
+// socket; empty for none. Mistakes in other settings are the server's affair.
+func ControlSocket(in Input) (string, error) {
+	options, err := parseArgs(in.Args)
+	if err != nil {
+		return "", err
+	}
+	variables := make(assignments)
+	_, _ = readEnvironment(in.Environ, variables)
+	c := &Config{dir: in.Dir, origins: make(map[string]Origin)}
+	s := find("control_socket")
+	for _, layer := range []assignments{options, variables} {
+		if v, ok := layer[s.Name]; ok {
+			err := s.at(c).Set(v.values[0])
+			return c.Server.Control.Socket, err
+		}
+	}
+	path, given := configPath(options, variables)
+	all, _, err := readFile(c.resolve(path), path, given)
+	if v, ok := all[s.Name]; ok && len(v.values) > 0 {
+		err = s.at(c).Set(v.values[0])
+	}
+	return c.Server.Control.Socket, err
+}
+
 // words takes the first argument for an option if it is what people type who look for
 // it: version, or help TOPIC. The TOPIC behind --help becomes the option's value.
 func words(args []string) []string {

@@ -356,3 +356,29 @@ func TestConfigurationFilePath(t *testing.T) {
 		}
 	}
 }
+
+// ctl finds the socket where the server has it from, whatever is wrong with other settings.
+func TestControlSocket(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "asteri.toml")
+	if err := os.WriteFile(file, []byte("control_socket = 'run/c.sock'\nnonsense = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		in   Input
+		want string
+	}{
+		"the file":         {Input{Dir: dir}, dir + "/run/c.sock"},
+		"a file":           {Input{Dir: "/", Args: []string{"--config", file}}, "/run/c.sock"},
+		"the environment":  {Input{Dir: dir, Environ: []string{"ASTERI_CONTROL_SOCKET=/e.sock", "ASTERI_WORKERS=many"}}, "/e.sock"},
+		"the command line": {Input{Dir: dir, Environ: []string{"ASTERI_CONTROL_SOCKET=/e.sock"}, Args: []string{"--control-socket", "/o.sock"}}, "/o.sock"},
+		"none":             {Input{Dir: t.TempDir()}, ""},
+	} {
+		if got, err := ControlSocket(tc.in); got != tc.want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, tc.want)
+		}
+	}
+	if _, err := ControlSocket(Input{Dir: dir, Args: []string{"--config", "none.toml"}}); err == nil {
+		t.Error("a file that is not there was read")
+	}
+}

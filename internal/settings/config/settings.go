@@ -136,6 +136,10 @@ var servingSettings = []*setting{
 		Help: "The time that running requests have to finish when the server stops or reloads.",
 		at:   func(c *Config) value { return duration(&c.Server.Engine.GracefulTimeout, time.Millisecond, longest) },
 	}, {
+		Name: "drain_delay", Flags: []string{"drain-delay"}, Group: groupWorkers, Meta: "TIME", Default: "0",
+		Help: "The time for which a server that gets TERM serves on, new connections too, while /readyz says 503: a load balancer takes it out before connections are refused. --graceful-timeout begins after it. A second signal ends it; INT and QUIT do without.",
+		at:   func(c *Config) value { return duration(&c.Server.DrainDelay, 0, longest) },
+	}, {
 		Name: "boot_timeout", Flags: []string{"boot-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "60s",
 		Help: "The time that a worker has to import the application and become ready, the lifespan's start-up included.",
 		Live: true, Mounts: ofApps,

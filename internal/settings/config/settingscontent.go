@@ -7,6 +7,10 @@ var contentSettings = []*setting{
 		Help: "Serve another application at a path, a host (api.example.com/, *.example.com/) or both, with workers of its own: /api=shop.asgi:app,worker-class=asgi,workers=2. A URL (http://, https://, unix:) sends the requests to another server, with their path unless the URL has one. May be repeated; the longest path of the best fitting host decides.",
 		at:   func(c *Config) value { return list(&c.mountSpecs, nil) },
 	}, {
+		Name: "strict_start", Flags: []string{"strict-start"}, Group: groupMounts,
+		Help: "End the server if one of several applications cannot be started. Without it that one answers 503 and is tried again, after a second and less and less often, and on a reload, while the others serve. If none can be started, or there is one only, the server ends in any case.",
+		at:   func(c *Config) value { return boolean(&c.Server.StrictStart) },
+	}, {
 		Name: "upstream_max_conns", Flags: []string{"upstream-max-conns"}, Group: groupMounts, Meta: "INT", Default: "256",
 		Help: "The number of requests and WebSockets that a server behind a URL mount gets at once, and so of connections to it. Up to --queue-size more requests wait, each for up to --timeout, and others are answered 503.",
 		Live: true, Mounts: ofServers,

@@ -38,6 +38,10 @@ var statusSettings = []*setting{
 		Name: "admin_listen", Flags: []string{"admin-listen"}, Group: groupStatus, Meta: "ADDRESS", Many: true,
 		Help: "Serve the status page here too, and show and allow everything to whoever comes: HOST:PORT or unix:PATH (which gets the permissions 0600). May be repeated.",
 		at:   func(c *Config) value { return list(&c.Server.Status.Listen, address) },
+	}, {
+		Name: "control_socket", Flags: []string{"control-socket"}, Group: groupStatus, Meta: "PATH",
+		Help: "Take orders at a Unix socket with this path: reload, scale, drain and others, from asteri-loop ctl and other programs of the server's own user and root. A relative path is relative to the directory in which the server was started. Without it there is none.",
+		at:   func(c *Config) value { return text(&c.Server.Control.Socket, c.directory) },
 	},
 
 	{

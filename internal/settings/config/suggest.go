@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"github.com/asteri/asteri-loop/internal/settings/suggest"
 )
 
 // counsel is what to do in place of options of another server, by their names.
@@ -24,8 +26,8 @@ var gunicorns = []counsel{
 	{"name proc-name n", "leave it out: processes have the names of their programs"},
 	{"log-config logconfig logconfig-dict log-config-json logconfig-json logger-class", "use --log-level, --logger-level and --log-format"},
 	{"reuse-port", "leave it out: the loops of one server share a port, two servers do not"},
-	{"control-socket control-socket-mode", "use --admin-listen unix:PATH"},
-	{"no-control-socket control-socket-disable", "leave it out: there is none without --admin-listen"},
+	{"control-socket-mode", "leave it out: it is 0600"},
+	{"no-control-socket control-socket-disable", "leave it out: there is none without --control-socket"},
 	{"http-parser", "leave it out: there is one parser"},
 	{"http2-max-header-list-size", "use --limit-request-head SIZE"},
 	{"paste paster paste-global", "name the application itself: module:attribute"},
@@ -53,38 +55,9 @@ func hint(name string) string {
 // didYouMean returns `; did you mean "x"?` for the candidate nearest to word,
 // or nothing if none is near. prefix is put before the candidate.
 func didYouMean(word string, candidates []string, prefix string) string {
-	best, bestDistance := "", len(word)/3+1
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
-			best, bestDistance = c, d
-		}
-	}
+	best := suggest.Nearest(word, candidates)
 	if best == "" {
 		return ""
 	}
 	return `; did you mean "` + prefix + best + `"?`
-}
-
-// distance is the number of insertions, deletions, substitutions and swaps of
-// neighbours that turn a into b (optimal string alignment).
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range len(a) {
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(row[j]+1, last[j+1]+1, last[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
 }

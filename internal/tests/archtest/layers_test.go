@@ -82,20 +82,23 @@ var layers = map[string]layer{
 	"internal/observe": {imports: []string{root, "internal/system"}},
 	"status":           {imports: []string{root, "loop", "internal/system", "internal/bounds", "internal/observe", "internal/edge"}},
 
+	// The control socket, for which the functions behind the status page do the work.
+	"internal/ctl": {imports: []string{"status", "internal/system", "internal/settings"}},
+
 	// The one place where all is put together.
 	"server": {imports: []string{
-		root, "loop", "http1", "http2", "http3", "websocket", "workers", "workers/python", "status",
+		root, "loop", "http1", "http2", "http3", "websocket", "workers", "workers/python", "status", "internal/ctl",
 		"internal/system", "internal/bounds", "internal/protocol/uwsgi", "internal/edge", "internal/edge/proxy", "internal/observe", "internal/settings",
 	}},
 	// The configuration of TLS.
 	"internal/settings": {imports: []string{"internal/bounds"}},
 	// Settings, checked by those who read them.
-	"internal/settings/config": {imports: []string{"server", "websocket", "workers", "workers/python", "internal/system", "internal/bounds", "internal/protocol", "internal/observe", "internal/edge"}},
+	"internal/settings/config": {imports: []string{"internal/settings", "server", "websocket", "workers", "workers/python", "internal/system", "internal/bounds", "internal/protocol", "internal/observe", "internal/edge"}},
 	// The application of a server that was given none.
 	"internal/demo": {imports: []string{root, "workers", "websocket", "internal/system"}},
 	// Settings for the server.
 	"cmd": {imports: []string{
-		root, "server", "loop", "websocket", "workers", "workers/python", "status",
+		root, "server", "loop", "websocket", "workers", "workers/python", "status", "internal/ctl",
 		"internal/system", "internal/observe", "internal/settings", "internal/settings/config", "internal/demo",
 	}},
 	// An embedder has the public packages only.
