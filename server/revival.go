@@ -41,7 +41,7 @@ func (a *pythonApp) retry(ctx context.Context) {
 		if why == nil {
 			return
 		}
-		pause := time.Duration(float64(delay) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // nobody gains by guessing
+		pause := time.Duration(float64(delay) * (0.8 + 0.4*rand.Float64()))
 		a.log.Error("The application cannot be started, and answers 503: "+why.Error(), "next_try_in", pause.Round(time.Millisecond))
 		next := time.NewTimer(pause)
 		select {
@@ -72,7 +72,8 @@ func (a *pythonApp) revive(ctx context.Context, cfg *python.Config) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(a.server.ctx, cancel)()
+	stop := context.AfterFunc(a.server.ctx, cancel)
+	defer stop()
 	pool, err := python.Start(a.server.engine, a.next)
 	if err != nil {
 		return err

@@ -279,9 +279,9 @@ func TestStatusMetricsAndLog(t *testing.T) {
 	reloads := make(chan struct{}, 1)
 	srv := start(t, server.Config{
 		Name: "shop", Version: "7", App: server.App{Handler: text("hello")},
-		Status: server.Status{Token: "sixteen-letters-and-more", Listen: []string{"127.0.0.1:0"}},
+		Status:  server.Status{Token: "sixteen-letters-and-more", Listen: []string{"127.0.0.1:0"}},
 		Control: server.Control{Reload: func(string) <-chan error { reloads <- struct{}{}; return make(chan error) }},
-		Logs:   server.Logs{Logger: log.Logger(), Access: server.AccessLog{Path: logged, Format: "%(m)s %(U)s %(s)s"}},
+		Logs:    server.Logs{Logger: log.Logger(), Access: server.AccessLog{Path: logged, Format: "%(m)s %(U)s %(s)s"}},
 	})
 	c := client(t, "h1")
 	for range 3 {

@@ -53,7 +53,7 @@ func TestCommands(t *testing.T) {
 		{args: []string{"ctl", "--help"}, out: "usage: asteri-loop ctl [OPTIONS] COMMAND\n"},
 		{args: []string{"ctl"}, status: exitUsage, log: "asteri-loop: ctl: give a command: add-worker, "},
 		{args: []string{"ctl", "status"}, status: exitUsage, log: "asteri-loop: ctl: which server? give --control-socket PATH"},
-		{args: []string{"ctl", "stpo"}, status: exitUsage, log: `no such command: "stpo"; did you mean stop? There are add-worker, `},
+		{args: []string{"ctl", "relod"}, status: exitUsage, log: `no such command: "relod"; did you mean reload? There are add-worker, `},
 		{args: []string{"ctl", "scale"}, status: exitUsage, log: "scale needs a number of workers"},
 		{args: []string{"ctl", "scale", "-1"}, status: exitUsage, log: "-1: the number of workers must be from 1 to 4096"},
 		{args: []string{"ctl", "scale", "2", "3"}, status: exitUsage, log: `scale: one word too many: "3"`},
