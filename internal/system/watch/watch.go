@@ -51,7 +51,8 @@ type Watcher struct {
 	roots  []string // Dirs, without symbolic links
 	filter filter
 	system *fsnotify.Watcher
-	signal chan struct{} // capacity 1: there is a change
+	add    func(dir string) error // system.Add
+	signal chan struct{}          // capacity 1: there is a change
 	ended  sync.WaitGroup
 
 	mu      sync.Mutex
@@ -71,7 +72,7 @@ func New(o Options) (*Watcher, error) {
 		return nil, explain(err)
 	}
 	w := &Watcher{
-		opts: o, filter: newFilter(o.Include, o.Exclude), system: system, signal: make(chan struct{}, 1),
+		opts: o, filter: newFilter(o.Include, o.Exclude), system: system, add: system.Add, signal: make(chan struct{}, 1),
 		folders: make(map[string]bool), extra: make(map[string]bool), files: make(map[string]string),
 	}
 	w.ended.Go(w.run)
@@ -350,7 +351,7 @@ func (w *Watcher) addFolder(dir string) {
 		w.opts.Logger.Warn("There are more folders than are watched; changes in the others are not seen", "watched", w.watched)
 		return
 	}
-	switch err := w.system.Add(dir); {
+	switch err := w.add(dir); {
 	case err == nil:
 		w.folders[dir] = true
 		w.watched++

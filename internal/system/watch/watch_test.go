@@ -8,8 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/tests/logtest"
 )
 
 // bench is a folder that is watched.
@@ -224,6 +228,30 @@ func TestWaitEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := b.w.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// A system without means, or too many folders, is said once, and what is watched is.
+func TestNoMoreWatches(t *testing.T) {
+	for name, limit := range map[string]func(w *Watcher){
+		"The system has no more watches": func(w *Watcher) { w.add = func(string) error { return syscall.ENOSPC } },
+		"more folders than are watched":  func(w *Watcher) { w.watched = maxFolders },
+	} {
+		b := newBench(t, func(string) Options { return Options{} })
+		var log logtest.Text
+		following(b, "app.py")
+		b.w.mu.Lock()
+		b.w.opts.Logger = log.Logger()
+		limit(b.w)
+		b.w.mu.Unlock()
+		following(b, "shop/views.py", "shop/deep/models.py")
+		if text := log.String(); strings.Count(text, name) != 1 || strings.Count(text, "\n") > 1 {
+			t.Errorf("%s: %q", name, text)
+		}
+		b.nothing("what is watched")
+	}
+	if err := explain(syscall.EMFILE); !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "max_user_instances") {
 		t.Error(err)
 	}
 }
