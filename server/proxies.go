@@ -89,12 +89,6 @@ func (p *Proxies) options() forwarded.Options {
 	return o
 }
 
-// trusts tells whether a peer may be believed.
-func (p *Proxies) trusts() func(*asteri.Peer) bool {
-	trusted := addresses(p.Trusted)
-	return func(peer *asteri.Peer) bool { return forwarded.Trusts(trusted, peer) }
-}
-
 // gateways returns the protocols that only proxies speak. They are spoken on every
 // port, also where clients are sent to https.
 func (p *Proxies) gateways(h asteri.Handler, opts []asteri.Option) []loop.Protocol {
