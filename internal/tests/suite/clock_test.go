@@ -72,8 +72,8 @@ func clockOverlay(dir string) (string, error) {
 		return "", err
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
-		filepath.Join(source, name):                               changed,
-		filepath.Join(source, "stepclock.go"):                     filepath.Join(data, "runtime.txt"),
+		filepath.Join(source, name):                                     changed,
+		filepath.Join(source, "stepclock.go"):                           filepath.Join(data, "runtime.txt"),
 		filepath.Join(repository, "cmd", "asteri-loop", "stepclock.go"): filepath.Join(data, "main.txt"),
 	}})
 	if err != nil {
