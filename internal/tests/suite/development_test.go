@@ -84,7 +84,7 @@ func flaskProject(t *testing.T) *project {
 func TestReload(t *testing.T) {
 	t.Parallel()
 	for model, args := range map[string][]string{
-		"sync": nil, "gthread with several workers": {"-w", "gthread:3", "--threads", "4"}, "gevent": {"-w", "gevent"}, "gtornado": {"-w", "gtornado"}, "TLS": {"--protocols", "https"},
+		"sync": nil, "gthread with several workers": {"-w", "gthread:3", "--threads", "4"}, "gevent": {"-w", "gevent"}, "gtornado": {"-w", "gtornado"}, "asgi": {"-w", "asgi"}, "tornado": {"-w", "tornado"}, "TLS": {"--protocols", "https"},
 	} {
 		t.Run(model, func(t *testing.T) {
 			t.Parallel()
