@@ -294,4 +294,5 @@ func (s *Server) warnOfDevelopment() {
 			return
 		}
 	}
+	s.log.Info("Failures are shown to whoever asks from this machine, also through a proxy that does not say that it is one (X-Forwarded-For)")
 }

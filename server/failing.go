@@ -21,6 +21,7 @@ type appDevelopment struct {
 
 	mu    sync.Mutex
 	files map[string]bool // that it has imported, since the start
+	told  time.Time       // when the latest start began whose end is known
 }
 
 // maxOwn bounds the files of an application.
@@ -64,12 +65,21 @@ func (a *appDevelopment) owns(file string) bool {
 // is to be lived with: the developer is told in another way.
 func (a *appDevelopment) started(app string, err error, began time.Time) (lived bool) {
 	boot := (*python.BootError)(nil)
+	a.mu.Lock()
+	late := began.Before(a.told)
+	a.told = latest(a.told, began)
+	a.mu.Unlock()
 	switch {
 	case err == nil:
 		a.served.Store(true)
+		if late {
+			return true // what a newer start has shown stands
+		}
 		a.standing.Store(nil)
 	case a.developer == nil || !errors.As(err, &boot):
 		return false
+	case late:
+		return true
 	default:
 		a.follow(boot.Sources, began)
 		a.standing.Store(traceback.New(traceback.Failure{
@@ -77,6 +87,13 @@ func (a *appDevelopment) started(app string, err error, began time.Time) (lived 
 		}))
 	}
 	return true
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // handler shows failures in front of an application, if that is wanted.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -68,11 +69,29 @@ func (s *Server) reloadApplications(ctx context.Context, next *Config, app strin
 	case err != nil:
 		s.log.Error("The application stays as it was: " + err.Error())
 	case app != "":
+		s.live.Store(s.live.Load().with(next, which))
 		s.log.Info("Reloaded", "app", app)
 	default:
 		s.log.Info("Reloaded")
 	}
 	return err
+}
+
+// with returns c with the settings that some applications have in next.
+func (c *Config) with(next *Config, which []site) *Config {
+	all := *c
+	all.Mounts = slices.Clone(c.Mounts)
+	for _, a := range which {
+		if a.at == "" {
+			all.App = next.App
+			continue
+		}
+		is := func(m Mount) bool { return m.At() == a.at }
+		if i, j := slices.IndexFunc(all.Mounts, is), slices.IndexFunc(next.Mounts, is); i >= 0 && j >= 0 {
+			all.Mounts[i] = next.Mounts[j]
+		}
+	}
+	return &all
 }
 
 // Check imports the Python applications as workers would, and opens the access log, so

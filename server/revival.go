@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -20,10 +19,13 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// fail has an application answer 503.
-func (a *pythonApp) fail(err error) {
-	a.down.Store(&err)
-	a.pool.Load().Kill() // so that nobody waits for it
+// fail has an application answer 503, and tells whether it did not do so before.
+func (a *pythonApp) fail(err error) bool {
+	first := a.down.CompareAndSwap(nil, &err)
+	if first {
+		a.pool.Load().Kill() // so that nobody waits for it
+	}
+	return first
 }
 
 // isDown tells why an application could not be started, or returns nil.
@@ -64,8 +66,15 @@ func (a *pythonApp) revive(ctx context.Context, cfg *python.Config) error {
 	a.reviving.Lock()
 	defer a.reviving.Unlock()
 	before := a.isDown()
-	if before == nil || ctx.Err() != nil || a.closed {
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case a.closed:
+		return context.Canceled
+	case before == nil && cfg != nil: // it serves since the caller has looked, by the settings before
+		return bootFailure(a.pool.Load().Reload(ctx, *cfg))
+	case before == nil:
+		return nil
 	}
 	if cfg != nil {
 		a.next = *cfg
@@ -95,19 +104,4 @@ func (a *pythonApp) revive(ctx context.Context, cfg *python.Config) error {
 	close(a.revived)
 	a.log.Info("The application is there after all")
 	return nil
-}
-
-// tolerate returns those that are down, and why, if others serve; else the first error.
-func (s *sites) tolerate(all []siteOutcome) (down map[*pythonApp]error, err error) {
-	down = make(map[*pythonApp]error)
-	for _, o := range all {
-		if app, ok := o.Application.(*pythonApp); ok && o.err != nil {
-			down[app] = o.err
-		}
-		err = cmp.Or(err, named(o.at, o.err))
-	}
-	if len(down) == len(all) {
-		return nil, err
-	}
-	return down, nil
 }

@@ -207,10 +207,26 @@ func (s *Server) serve(ctx context.Context) error {
 	case <-s.closed:
 		return nil
 	}
+	end := context.WithoutCancel(ctx)
 	if drain {
-		s.Withdraw(context.WithoutCancel(ctx))
+		delay, over := context.WithCancel(end)
+		go s.untilAsked(delay, over)
+		s.Withdraw(delay)
+		over()
 	}
-	return s.Drain(context.WithoutCancel(ctx))
+	end, now := context.WithCancel(end)
+	defer now()
+	go s.untilAsked(end, now)
+	return s.Drain(end)
+}
+
+// untilAsked calls stop when an operator asks once more before ctx is done.
+func (s *Server) untilAsked(ctx context.Context, stop func()) {
+	select {
+	case <-s.asked:
+		stop()
+	case <-ctx.Done():
+	}
 }
 
 // Withdraw says at Status.ReadyPath that the server is to get no traffic any more, and

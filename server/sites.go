@@ -127,19 +127,31 @@ func (s *sites) Ready(ctx, retries context.Context) error {
 		a := &s.list[i]
 		go func() { outcomes <- siteOutcome{a, a.Ready(ctx)} }()
 	}
-	var all []siteOutcome
+	var serves bool
+	var first error
+	var failed []*pythonApp
 	for range s.list {
 		o := <-outcomes
-		if all = append(all, o); o.err != nil && (s.strict || !errors.As(o.err, new(*python.BootError))) {
+		app, ours := o.Application.(*pythonApp)
+		switch {
+		case o.err == nil:
+			serves = true
+		case s.strict || !ours || !errors.As(o.err, new(*python.BootError)):
 			return named(o.at, o.err)
+		default:
+			first = cmp.Or(first, named(o.at, o.err))
+			if app.fail(o.err) { // at once: its requests would wait for the others
+				failed = append(failed, app)
+			}
 		}
 	}
-	down, err := s.tolerate(all)
-	for app, why := range down {
-		app.fail(why)
+	if !serves {
+		return first
+	}
+	for _, app := range failed {
 		go app.retry(retries)
 	}
-	return err
+	return nil
 }
 
 // Close ends all at once.

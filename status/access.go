@@ -50,7 +50,7 @@ func (s *Monitor) identify(x asteri.Exchange, admin bool) *visit {
 		}
 		return v
 	}
-	if foreign(v.r) {
+	if local.Foreign(v.r) {
 		return v
 	}
 	session, forged := s.keys.sessionOf(v.r)
@@ -92,21 +92,6 @@ func (s *Monitor) isNear(r *asteri.Request) bool {
 
 func contains(networks []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(addr) })
-}
-
-// foreign tells whether a page of another origin caused the request, as far as
-// browsers say (Fetch Metadata; RFC 6454). That a person follows a link from there
-// is no harm: the page that made the link sees nothing of the answer.
-func foreign(r *asteri.Request) bool {
-	if origin := r.Header.Get("Origin"); origin != nil && string(origin) != r.Scheme+"://"+string(r.Authority) {
-		return true
-	}
-	switch site := r.Header.Get("Sec-Fetch-Site"); string(site) {
-	case "", "same-origin", "none":
-		return false
-	}
-	followed := r.Method == "GET" && string(r.Header.Get("Sec-Fetch-Mode")) == "navigate" && string(r.Header.Get("Sec-Fetch-Dest")) == "document"
-	return !followed
 }
 
 // trustedHost tells whether nobody else can make authority point elsewhere. To a Unix

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/edge/local"
 )
 
 // signsIn takes a token that came in the query, as the link in the banner has it,
@@ -71,7 +72,7 @@ func (s *Monitor) takeToken(v *visit) {
 func (s *Monitor) login(v *visit) {
 	v.readForm(func(form url.Values) {
 		token := []byte(form.Get("token"))
-		if foreign(v.r) || !s.shows(v, token, s.keys.isToken(token)) {
+		if local.Foreign(v.r) || !s.shows(v, token, s.keys.isToken(token)) {
 			s.refuse(v, needsToken)
 			return
 		}

@@ -126,6 +126,8 @@ func parseOrder(args []string) (*order, error) {
 		return nil, fmt.Errorf("ctl: %w", err)
 	case o.help:
 		return o, nil
+	case flags.Changed("app") && o.App == "":
+		return nil, errors.New("ctl: --app: must not be empty; without it all applications are meant")
 	case o.timeout <= 0:
 		return nil, errors.New("ctl: --timeout: must be positive")
 	case len(words) == 0:

@@ -110,7 +110,7 @@ func showRequests(w io.Writer, r *ctl.Flights) {
 func showStacks(w io.Writer, r *ctl.Stacks) {
 	for _, one := range r.Stacks {
 		text := cmp.Or(one.Text, one.Error+"\n")
-		fmt.Fprintf(w, "Process %d\n%s\n", one.PID, strings.ReplaceAll(text, "\t", "    "))
+		fmt.Fprintf(w, "Process %d\n%s\n", one.PID, ctl.Printable(strings.ReplaceAll(text, "\t", "    ")))
 	}
 }
 
@@ -126,12 +126,5 @@ func span(seconds float64) string {
 	return d.Round(100 * time.Microsecond).String()
 }
 
-// plain makes what clients choose fit for a terminal.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
+// plain makes what clients choose fit for a terminal, and for a line.
+func plain(s string) string { return ctl.Printable(strings.ReplaceAll(s, "\n", "\uFFFD")) }

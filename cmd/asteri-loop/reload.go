@@ -55,7 +55,7 @@ func (r *reloads) run() {
 	for {
 		r.mu.Lock()
 		if r.do == nil || len(r.next) == 0 {
-			r.running, r.next = false, nil
+			r.running = false
 			r.mu.Unlock()
 			return
 		}
@@ -76,7 +76,17 @@ func (r *reloads) begin(do func(app string) error) {
 	r.do = do
 }
 
-func (r *reloads) end() { r.begin(nil) }
+// end has those refused that wait for their turn.
+func (r *reloads) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, run := range r.next {
+		for _, c := range run.waiting {
+			c <- errNotNow
+		}
+	}
+	r.do, r.next = nil, nil
+}
 
 // reload reads the settings, the certificates and the code of applications again, or those
 // of one application. Each that does not work stays as it was.

@@ -54,6 +54,7 @@ func TestCommands(t *testing.T) {
 		{args: []string{"ctl"}, status: exitUsage, log: "asteri-loop: ctl: give a command: add-worker, "},
 		{args: []string{"ctl", "status"}, status: exitUsage, log: "asteri-loop: ctl: which server? give --control-socket PATH"},
 		{args: []string{"ctl", "relod"}, status: exitUsage, log: `no such command: "relod"; did you mean reload? There are add-worker, `},
+		{args: []string{"ctl", "reload", "--app", ""}, status: exitUsage, log: "--app: must not be empty"},
 		{args: []string{"ctl", "scale"}, status: exitUsage, log: "scale needs a number of workers"},
 		{args: []string{"ctl", "scale", "-1"}, status: exitUsage, log: "-1: the number of workers must be from 1 to 4096"},
 		{args: []string{"ctl", "scale", "2", "3"}, status: exitUsage, log: `scale: one word too many: "3"`},

@@ -232,6 +232,43 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+// Clients that wait for a reload leave room for others, who may want it stopped.
+func TestManyWaitForAReload(t *testing.T) {
+	o := newOrders()
+	path, s := serve(t, o, patience)
+	for range MaxClients {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte(`{"version":1,"command":"reload"}` + "\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(patience); len(s.waiting) < cap(s.waiting); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d wait", len(s.waiting))
+		}
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		r, err := Ask(path, Request{Command: "stop"}, patience)
+		if err == nil && r.OK {
+			break
+		}
+		if time.Now().After(deadline) { // those beyond the bound are told so and leave
+			t.Fatalf("stop: %+v, %v", r, err)
+		}
+	}
+}
+
+// What an application says is no order for the operator's terminal.
+func TestMessagesAreFitForATerminal(t *testing.T) {
+	if got := oneLine(errors.New("a\x1b]0;b\x07\nc\u009bd")); got != "a\uFFFD]0;b\uFFFD; c\uFFFDd" {
+		t.Errorf("%q", got)
+	}
+}
+
 // A reload is answered when it has ended; others are served meanwhile; and who still waits
 // when the server ends is told.
 func TestReloadIsWaitedFor(t *testing.T) {

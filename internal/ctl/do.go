@@ -63,13 +63,22 @@ func scaled(now []status.Staffing, err error) (any, error) { return Scaled{now},
 
 // reload waits for the end of a reload, within a bound.
 func (s *Server) reload(app string) error {
+	select {
+	case s.waiting <- struct{}{}:
+		defer func() { <-s.waiting }()
+	default: // the others are for who wants it stopped
+		return &Error{Busy, "too many clients wait for a reload: try again"}
+	}
 	late := time.NewTimer(actionTimeout)
 	defer late.Stop()
 	select {
 	case err := <-s.opts.Control.Reload(app):
 		var unknown *status.AppError
-		if err == nil || errors.As(err, &unknown) {
+		switch {
+		case err == nil || errors.As(err, &unknown):
 			return err
+		case errors.Is(err, context.Canceled):
+			return errEnding
 		}
 		return &Error{Failed, oneLine(err)}
 	case <-s.ctx.Done():

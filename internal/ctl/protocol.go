@@ -184,5 +184,15 @@ func unknown(command string) *Error {
 
 // oneLine makes a message fit for a terminal and a log.
 func oneLine(err error) string {
-	return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
+	return strings.Map(printable, strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+}
+
+// Printable replaces what a terminal would take for an order, but for the ends of lines.
+func Printable(s string) string { return strings.Map(printable, s) }
+
+func printable(r rune) rune {
+	if r != '\n' && r < ' ' || r >= 0x7f && r < 0xa0 {
+		return '\uFFFD'
+	}
+	return r
 }

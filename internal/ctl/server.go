@@ -40,6 +40,8 @@ type Server struct {
 	cancel context.CancelFunc
 	all    sync.WaitGroup // the goroutine that accepts, and one for each client
 
+	waiting chan struct{} // one in it for each client that waits for a reload
+
 	mu      sync.Mutex
 	clients map[*net.UnixConn]bool
 	closed  bool
@@ -63,7 +65,7 @@ func Listen(path string, o Options) (*Server, error) {
 		file.Remove()
 		return nil, err
 	}
-	s := &Server{opts: o, ln: ln.(*net.UnixListener), file: file, clients: make(map[*net.UnixConn]bool)}
+	s := &Server{opts: o, ln: ln.(*net.UnixListener), file: file, clients: make(map[*net.UnixConn]bool), waiting: make(chan struct{}, MaxClients/2)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.all.Go(s.accept)
 	return s, nil

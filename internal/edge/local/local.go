@@ -1,8 +1,9 @@
 // Package local tells which requests began on this machine, as far as that can be told.
 //
 // A loopback address is weak proof, since a proxy on this machine has one too. So whatever
-// shows a proxy, or could be one, counts as a stranger: HTTP/1.0, which nginx speaks to its
-// upstreams, the PROXY protocol, and the fields that proxies add.
+// shows a proxy, or could be one, counts as a stranger: HTTP/1.0, which nginx before
+// 1.29.7 speaks to its upstreams, the PROXY protocol, and the fields that proxies add. A proxy that speaks
+// HTTP/1.1 and adds none cannot be told from a client.
 package local
 
 import (
@@ -63,4 +64,19 @@ func Names(authority []byte, hosts []string) bool {
 	}
 	_, err := netip.ParseAddr(string(host))
 	return err == nil
+}
+
+// Foreign tells whether a page of another origin caused the request, as far as
+// browsers say (Fetch Metadata; RFC 6454). That a person follows a link from there
+// is no harm: the page that made the link sees nothing of the answer.
+func Foreign(r *asteri.Request) bool {
+	if origin := r.Header.Get("Origin"); origin != nil && string(origin) != r.Scheme+"://"+string(r.Authority) {
+		return true
+	}
+	switch site := r.Header.Get("Sec-Fetch-Site"); string(site) {
+	case "", "same-origin", "none":
+		return false
+	}
+	followed := r.Method == "GET" && string(r.Header.Get("Sec-Fetch-Mode")) == "navigate" && string(r.Header.Get("Sec-Fetch-Dest")) == "document"
+	return !followed
 }

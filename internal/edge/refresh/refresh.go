@@ -92,7 +92,7 @@ func (r *Refresher) Front(next asteri.Handler) asteri.Handler {
 	return asteri.HandlerFunc(func(x asteri.Exchange) {
 		req := x.Request()
 		answer := r.own(string(req.Route))
-		if answer == nil || req.Method != http.MethodGet || !local.Began(req, r.opts.Hosts) {
+		if answer == nil || req.Method != http.MethodGet || !local.Began(req, r.opts.Hosts) || local.Foreign(req) {
 			next.ServeExchange(x)
 			return
 		}

@@ -134,9 +134,10 @@ func TestNoneStarts(t *testing.T) {
 	dir := t.TempDir()
 	args := besideAnother(t, dir)
 	for name, args := range map[string][]string{
-		"one":    {"--python", python, "--chdir", dir, "broken:app"},
-		"all":    {"--python", python, "--chdir", dir, "--mount", "/one=broken:app", "--mount", "/two=broken:app"},
-		"strict": append(args, "--strict-start"),
+		"one":                  {"--python", python, "--chdir", dir, "broken:app"},
+		"all":                  {"--python", python, "--chdir", dir, "--mount", "/one=broken:app", "--mount", "/two=broken:app"},
+		"strict":               append(args[:len(args):len(args)], "--strict-start"),
+		"strict and reloading": append(args[:len(args):len(args)], "--strict-start", "--reload"),
 	} {
 		_, log, code := execute(t, args...)
 		if code != 3 || !strings.Contains(log, "LookupError: no database") || !strings.Contains(log, "The application cannot be started: ") {

@@ -4,12 +4,15 @@ import sys
 from importlib.machinery import SourceFileLoader
 from marshal import dumps
 from time import time
+from types import ModuleType
 
 from .link import frame
 
 SOURCES = 140
 
 _MOST, _PATH, _BATCH = 10_000, 1000, 1000  # files of a worker, characters of a path, files in a frame
+_FAILED = 500_000  # characters of those that a failure names: FAILED has a bound
+_namespace = ModuleType.__dict__["__dict__"].__get__  # not what a class of the application's has in its place, which may run anything
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 
@@ -56,8 +59,8 @@ def imported():
     found = []
     for module in list(sys.modules.values()):
         try:
-            file = vars(module).get("__file__")
-        except TypeError:  # whatever an application puts there
+            file = _namespace(module).get("__file__")
+        except TypeError:  # whatever an application puts there: no module
             continue
         _add(found, file)
     return found
@@ -65,7 +68,7 @@ def imported():
 
 def of_failure(error):
     """Those, and the files that error is about: a module that cannot be imported is not there."""
-    found, seen = imported(), 0
+    found, seen = [], 0
     while error is not None and seen < 100:
         seen += 1
         if isinstance(error, SyntaxError):
@@ -75,7 +78,18 @@ def of_failure(error):
             _add(found, part.tb_frame.f_code.co_filename)
             part = part.tb_next
         error = error.__cause__ or error.__context__
-    return list(dict.fromkeys(found))[:_MOST]
+    found += imported()  # behind those that matter most
+    return _few(dict.fromkeys(found))
+
+
+def _few(files):
+    kept, room = [], _FAILED
+    for file in files:
+        room -= len(file) + 5
+        if room < 0 or len(kept) == _MOST:
+            break
+        kept.append(file)
+    return kept
 
 
 def _add(found, file):

@@ -7,15 +7,16 @@ from .front import Front
 SOURCES = 140
 
 APP = """
-import json, sys
+import json, sys, types
 import flat
 import package.inner
 
-class Strange:
+class Strange(types.ModuleType):
     @property
     def __dict__(self):
-        raise RuntimeError
-sys.modules["strange"] = None
+        raise RuntimeError("nobody may look")
+sys.modules["strange"] = Strange("strange")
+sys.modules["strange.one"] = None
 sys.modules["stranger"] = 5
 
 def app(environ, start_response):
@@ -55,6 +56,19 @@ class Sources(unittest.TestCase):
                 self.assertIn(os.path.join(os.path.realpath(front.directory), "flat.py"), front.failed["sources"])
                 self.assertIn(os.path.join(os.path.realpath(front.directory), "fixture.py"), front.failed["sources"])
                 self.assertFalse([file for file in front.failed["sources"] if "asteri" in os.path.basename(file)])
+
+    def test_failed_with_many_files(self):
+        """The reason is told, and those that it is about, however many others there are."""
+        app = """
+            import sys, types
+            for number in range(9000):
+                module = sys.modules["m%d" % number] = types.ModuleType("m")
+                module.__file__ = "/srv/" + "d" * 150 + "/%d.py" % number
+            raise LookupError("the real reason")
+        """
+        with Front(app, files=FILES, sources=True) as front:
+            self.assertIn("the real reason", front.failed["message"])
+            self.assertIn(os.path.join(os.path.realpath(front.directory), "fixture.py"), front.failed["sources"])
 
     def test_written_twice_within_a_second(self):
         """Two files of one size and second, of which Python would keep the code of the first."""
