@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote_to_bytes
 from .errors import ClientDisconnected, Failure, kind_of, message_of, traceback_of
 from .interrupts import RequestTimeout, entry
 from .link import (
-    DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat_iterable, frame, plain_headers, start_frame, status_code,
-    value_frame, window_frame,
+    DATA, END, FILE, INFORM, MOST_FIELDS, START, TRAILERS, WHOLE_BODY, flat, flat_iterable, frame, plain_headers, start_frame,
+    status_code, value_frame, window_frame,
 )
 from .logs import ERROR, INFO, WARNING, report_departure, report_failure
 from .memory import route_of
@@ -139,8 +139,10 @@ class Cycle:
         else:
             if not self.complete and not self.gone:
                 self._returned()
-        self._leave()
-        self.server.ended(self)
+        self.ended = self.gone = True  # as by _leave(): most calls leave nobody waiting
+        if self.waiting:
+            self._wake()
+        server.ended(self)
         memory.running -= 1
         if sample is not None:
             memory.end(sample, route_of(method, path, scope))
@@ -231,10 +233,13 @@ class Cycle:
             else:
                 await self._stream(body, not more)
         elif kind == "http.response.start" and self.status is None:
-            status = status_code(message["status"])
+            status = message["status"]
+            if status.__class__ is not int or not 100 <= status <= 999:
+                status = status_code(status)
             if self.told and status >= 500:
                 self._give_up()  # a framework's answer to what its application has raised
-            self.headers = flat_iterable(message.get("headers", ()))
+            headers = message.get("headers", ())
+            self.headers = flat(headers) if headers.__class__ is list else flat_iterable(headers)
             if message.get("trailers", False):
                 self.trailers, self.plain = True, False
             self.status = status

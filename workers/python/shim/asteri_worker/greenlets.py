@@ -213,7 +213,7 @@ class GreenletHost(ThreadHost):
                 continue
             if self.closing:
                 self._finish_if_done()
-            if runner.used():
+            if runner.__dict__ or runner.spawn_tree_locals:  # as Runner.used() has it
                 self.link.flush()
                 return
 

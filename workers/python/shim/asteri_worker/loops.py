@@ -196,7 +196,9 @@ class LoopServer:
             self.returned()
         if cycle.answer is None or cycle.lingers:
             self.queue(frame(DONE, cycle.stream))
-        self.forget(cycle)
+        del self.cycles[cycle.stream]
+        if self._closing and not self.cycles:
+            self._close()
 
     def forget(self, cycle):
         """Nothing of the cycle goes on, and the front knows."""
