@@ -82,7 +82,7 @@ func (a *pythonApp) Ready(ctx context.Context) error {
 	logTraceback(a.log, err)
 	if a.development.started(a.cfg.App, err, a.server.started) && err != nil && !a.server.cfg.StrictStart {
 		a.log.Error("The application cannot be started until its files change: " + err.Error())
-		return nil //nolint:nilerr // the developer is told, and repairs it
+		return nil // the developer is told, and repairs it
 	}
 	return err
 }

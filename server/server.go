@@ -193,7 +193,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) serve(ctx context.Context) error {
 	if err := s.Ready(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to stop before all was ready
+			return nil // told to stop before all was ready
 		}
 		return err
 	}
