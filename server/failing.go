@@ -67,7 +67,9 @@ func (a *appDevelopment) started(app string, err error, began time.Time) (lived 
 	boot := (*python.BootError)(nil)
 	a.mu.Lock()
 	late := began.Before(a.told)
-	a.told = latest(a.told, began)
+	if !late {
+		a.told = began
+	}
 	a.mu.Unlock()
 	switch {
 	case err == nil:
@@ -87,13 +89,6 @@ func (a *appDevelopment) started(app string, err error, began time.Time) (lived 
 		}))
 	}
 	return true
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // handler shows failures in front of an application, if that is wanted.

@@ -18,9 +18,8 @@ func (s *Server) Reload(ctx context.Context, cfg Config) error {
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	next := cfg.withDefaults()
-	if err := next.check(); err != nil {
-		s.log.Error("Not reloaded: " + reason(err))
+	next, err := s.checked(cfg)
+	if err != nil {
 		return err
 	}
 	var failed []error
@@ -31,13 +30,13 @@ func (s *Server) Reload(ctx context.Context, cfg Config) error {
 		}
 		s.warnOfCertificates()
 	}
-	s.live.Store(&next)
+	s.live.Store(next)
 	select {
 	case <-s.ReopenLogs():
 	case <-time.After(flushTimeout): // a log that is stuck must not keep the rest
 		s.log.Warn("A log takes nothing now; the logs are opened again once it does")
 	}
-	return errors.Join(append(failed, s.reloadApplications(ctx, &next, ""))...)
+	return errors.Join(append(failed, s.reloadApplications(ctx, next, ""))...)
 }
 
 // ReloadApplication takes over the settings that one application has in cfg, and loads its
@@ -50,12 +49,21 @@ func (s *Server) ReloadApplication(ctx context.Context, cfg Config, app string) 
 	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	next, err := s.checked(cfg)
+	if err != nil {
+		return err
+	}
+	return s.reloadApplications(ctx, next, app)
+}
+
+// checked completes settings to be reloaded, or says in the log what is wrong with them.
+func (s *Server) checked(cfg Config) (*Config, error) {
 	next := cfg.withDefaults()
 	if err := next.check(); err != nil {
 		s.log.Error("Not reloaded: " + reason(err))
-		return err
+		return nil, err
 	}
-	return s.reloadApplications(ctx, &next, app)
+	return &next, nil
 }
 
 func (s *Server) reloadApplications(ctx context.Context, next *Config, app string) error {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/bounds/addrset"
+
+	"github.com/asteri/asteri-loop/internal/edge/local"
 )
 
 // A token, or a cookie made of one, may be guessed at so often: some times at once,
@@ -126,7 +128,7 @@ func (s *Monitor) shows(v *visit, shown []byte, right bool) bool {
 // tooOften answers who has guessed too often.
 func (v *visit) tooOften() {
 	v.r.Handling.App = OwnApp
-	h := head(plainText)
+	h := local.Head(plainText)
 	h.AddInt("Retry-After", int64((v.wait+time.Second-1)/time.Second))
 	send(v, http.StatusTooManyRequests, h, "too many attempts\n")
 }

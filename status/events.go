@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/edge/local"
 	"github.com/asteri/asteri-loop/internal/system/awake"
 )
 
@@ -94,7 +95,7 @@ func newListeners(period time.Duration, publish func([]*listener)) *listeners {
 // open begins to tell a client, or answers that there are too many.
 func (l *listeners) open(v *visit, st *listener) {
 	if !l.add(st) {
-		h := head(plainText)
+		h := local.Head(plainText)
 		h.Add("Retry-After", "5")
 		send(v, http.StatusServiceUnavailable, h, "too many listeners\n")
 		return
@@ -106,7 +107,7 @@ func (l *listeners) open(v *visit, st *listener) {
 		st.gone.Store(true)
 		_ = v.Finish(nil)
 	})
-	h := head("text/event-stream; charset=utf-8")
+	h := local.Head("text/event-stream; charset=utf-8")
 	h.Add("X-Accel-Buffering", "no") // for proxies that collect responses
 	err := v.Start(http.StatusOK, h)
 	if err == nil && v.r.Method == http.MethodHead {

@@ -81,7 +81,7 @@ func (s *Monitor) login(v *visit) {
 }
 
 func (s *Monitor) welcome(v *visit, to string) {
-	h := head(plainText)
+	h := local.Head(plainText)
 	s.setCookie(h, v.r, s.keys.newSession())
 	redirect(v, to, h)
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/asteri/asteri-loop/internal/edge/accept"
+
+	"github.com/asteri/asteri-loop/internal/edge/local"
 )
 
 // DefaultMetricsPath is where Prometheus looks.
@@ -97,7 +99,7 @@ func (m *metrics) answer(f form) {
 				v.Abort(err)
 				return
 			}
-			h := head(string(f.format))
+			h := local.Head(string(f.format))
 			h.Add("Vary", "Accept, Accept-Encoding")
 			if f.gzip {
 				h.Add("Content-Encoding", "gzip")

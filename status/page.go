@@ -15,6 +15,7 @@ import (
 
 	"github.com/asteri/asteri-loop"
 	"github.com/asteri/asteri-loop/internal/edge/accept"
+	"github.com/asteri/asteri-loop/internal/edge/local"
 )
 
 //go:embed page/page.html
@@ -62,7 +63,7 @@ func (s *Monitor) page(v *visit) {
 // pageHead makes the fields of a page: nothing is run, shown or asked for that is not
 // in it or here.
 func (s *Monitor) pageHead() *asteri.Header {
-	h := head("text/html; charset=utf-8")
+	h := local.Head("text/html; charset=utf-8")
 	h.Add("Content-Security-Policy", policy())
 	h.Add("Referrer-Policy", "same-origin") // not less, or forms are sent without their Origin
 	h.Add("X-Frame-Options", "DENY")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/edge/local"
 )
 
 // route is what is at one path.
@@ -157,21 +158,12 @@ func (s *Monitor) later(v *visit, find func() (answer func())) {
 
 const plainText = "text/plain; charset=utf-8"
 
-// head makes the fields that all answers have: they are for the moment, for who
-// asked, and for nothing but what they say they are.
-func head(contentType string) *asteri.Header {
-	var h asteri.Header
-	h.Add("Content-Type", contentType)
-	h.Add("Cache-Control", "no-store")
-	h.Add("X-Content-Type-Options", "nosniff")
-	h.Add("Cross-Origin-Resource-Policy", "same-origin")
-	return &h
+func respond(v *visit, code int, contentType, body string) {
+	send(v, code, local.Head(contentType), body)
 }
 
-func respond(v *visit, code int, contentType, body string) { send(v, code, head(contentType), body) }
-
 func refuseMethod(v *visit, allowed string) {
-	h := head(plainText)
+	h := local.Head(plainText)
 	h.Add("Allow", allowed)
 	send(v, http.StatusMethodNotAllowed, h, allowed+" only\n")
 }
@@ -179,7 +171,7 @@ func refuseMethod(v *visit, allowed string) {
 // redirect has a browser GET another path; h may be nil.
 func redirect(v *visit, to string, h *asteri.Header) {
 	if h == nil {
-		h = head(plainText)
+		h = local.Head(plainText)
 	}
 	h.Add("Location", to)
 	send(v, http.StatusSeeOther, h, "")

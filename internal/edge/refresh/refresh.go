@@ -115,16 +115,7 @@ func (r *Refresher) own(path string) func(x asteri.Exchange) {
 var script []byte
 
 func serveScript(x asteri.Exchange) {
-	_ = x.Respond(http.StatusOK, head("text/javascript; charset=utf-8"), script) // fails if the client has left
-}
-
-func head(contentType string) *asteri.Header {
-	var h asteri.Header
-	h.Add("Content-Type", contentType)
-	h.Add("Cache-Control", "no-store")
-	h.Add("X-Content-Type-Options", "nosniff")
-	h.Add("Cross-Origin-Resource-Policy", "same-origin")
-	return &h
+	_ = x.Respond(http.StatusOK, local.Head("text/javascript; charset=utf-8"), script) // fails if the client has left
 }
 
 // listen tells a client the version, now and whenever there is another one.
@@ -138,7 +129,7 @@ func (r *Refresher) listen(x asteri.Exchange) {
 		r.remove(l)
 		_ = x.Finish(nil) // one that sends nothing more has left
 	})
-	if err := x.Start(http.StatusOK, head("text/event-stream; charset=utf-8")); err != nil {
+	if err := x.Start(http.StatusOK, local.Head("text/event-stream; charset=utf-8")); err != nil {
 		r.remove(l)
 		return
 	}

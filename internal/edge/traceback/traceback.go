@@ -67,19 +67,12 @@ var policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-"
 
 // answer answers with the page, as the client likes it.
 func (p *Page) answer(x asteri.Exchange) {
-	var h asteri.Header
-	body := p.text
+	body, h := p.text, local.Head("text/plain; charset=utf-8")
 	if acceptsHTML(&x.Request().Header) {
-		body = p.html
-		h.Add("Content-Type", "text/html; charset=utf-8")
+		body, h = p.html, local.Head("text/html; charset=utf-8")
 		h.Add("Content-Security-Policy", policy)
-	} else {
-		h.Add("Content-Type", "text/plain; charset=utf-8")
 	}
-	h.Add("Cache-Control", "no-store")
-	h.Add("X-Content-Type-Options", "nosniff")
-	h.Add("Cross-Origin-Resource-Policy", "same-origin")
-	_ = x.Respond(http.StatusInternalServerError, &h, body) // fails if the client has left
+	_ = x.Respond(http.StatusInternalServerError, h, body) // fails if the client has left
 }
 
 // acceptsHTML tells whether somebody reads the answer in a browser.

@@ -335,13 +335,7 @@ func TestDrainDelay(t *testing.T) {
 			g := newGate(t)
 			held := s.hold(kept, g)
 			s.signal(syscall.SIGTERM) // ends the delay, and not what runs
-			s.eventually("new connections are refused", func() bool {
-				conn, err := net.DialTimeout("tcp", s.addr, patience)
-				if err == nil {
-					conn.Close()
-				}
-				return err != nil
-			})
+			s.refusesConnections()
 			g.open()
 			equal(t, "the held request", held.answer().want(t, 200), "held")
 			equal(t, "exit status", s.wait(), 0)

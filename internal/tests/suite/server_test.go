@@ -166,6 +166,18 @@ func (s *server) eventually(what string, condition func() bool) {
 	}
 }
 
+// refusesConnections waits until it does: it has stopped listening.
+func (s *server) refusesConnections() {
+	s.t.Helper()
+	s.eventually("new connections are refused", func() bool {
+		conn, err := net.DialTimeout("tcp", s.addr, patience)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+}
+
 // signal sends a signal to the server's main process.
 func (s *server) signal(sig syscall.Signal) {
 	s.t.Helper()

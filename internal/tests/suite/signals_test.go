@@ -217,13 +217,7 @@ func TestGracefulStop(t *testing.T) {
 			c, g := s.over(t, "http"), newGate(t)
 			held := s.hold(c, g)
 			s.signal(syscall.SIGTERM)
-			s.eventually("new connections are refused", func() bool {
-				conn, err := net.DialTimeout("tcp", s.addr, patience)
-				if err == nil {
-					conn.Close()
-				}
-				return err != nil
-			})
+			s.refusesConnections()
 			g.open()
 			equal(t, "the held request", held.answer().want(t, 200), "held")
 			equal(t, "exit status", s.wait(), 0)
