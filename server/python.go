@@ -209,6 +209,11 @@ func (a *pythonApp) Reload(ctx context.Context, next *Mount) error {
 		c.Logger = a.cfg.Logger
 		return a.revive(ctx, &c)
 	}
+	return a.replaceWorkers(ctx, c)
+}
+
+// replaceWorkers has workers with the settings c and new code take over from those that serve.
+func (a *pythonApp) replaceWorkers(ctx context.Context, c python.Config) error {
 	began := time.Now()
 	err := bootFailure(a.pool.Load().Reload(ctx, c))
 	logTraceback(a.log, err)

@@ -72,7 +72,7 @@ func (a *pythonApp) revive(ctx context.Context, cfg *python.Config) error {
 	case a.closed:
 		return context.Canceled
 	case before == nil && cfg != nil: // it serves since the caller has looked, by the settings before
-		return bootFailure(a.pool.Load().Reload(ctx, *cfg))
+		return a.replaceWorkers(ctx, *cfg)
 	case before == nil:
 		return nil
 	}
