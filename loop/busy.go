@@ -27,6 +27,11 @@ const (
 	// Below this share of a core for each loop that would be left, one loop
 	// is given up.
 	spareCPU = 0.45
+	// A process is busy from so much of a core on, with so many connections, until
+	// it uses much less or they are gone.
+	busyCPU         = 0.25
+	calmCPU         = 0.1
+	busyConnections = 8
 )
 
 func (m *busyMeter) sleeping(now time.Time) { m.sleptAt = now }
@@ -44,8 +49,9 @@ func (m *busyMeter) work(elapsed, cpu time.Duration) busyTime {
 	return busyTime{elapsed, m.slept, cpu - m.lookedFor}
 }
 
-// measure ends a window, if it is over, and adapts the number of active loops.
-// Only the last active loop decides, so that there is one opinion at a time.
+// measure ends a window, if it is over, adapts the number of active loops, and tells
+// OnBusy. Only the last active loop and the first decide, so that there is one opinion
+// at a time.
 func (l *Loop) measure() {
 	m := &l.busy
 	elapsed := l.now.Sub(m.windowStart)
@@ -54,9 +60,14 @@ func (l *Loop) measure() {
 	}
 	cpu := processTime()
 	active := l.engine.active.Load()
-	if !m.windowStart.IsZero() && int(active) == l.id+1 {
-		next := adapt(m.work(elapsed, cpu-m.cpuStart), int(active), len(l.engine.loops))
-		l.engine.active.CompareAndSwap(active, int32(next))
+	if work := m.work(elapsed, cpu-m.cpuStart); !m.windowStart.IsZero() {
+		if l.engine.cfg.Adaptive && int(active) == l.id+1 {
+			next := adapt(work, int(active), len(l.engine.loops))
+			l.engine.active.CompareAndSwap(active, int32(next))
+		}
+		if l.id == 0 {
+			l.engine.watchBusy(work)
+		}
 	}
 	m.windowStart, m.slept, m.lookedFor, m.cpuStart = l.now, 0, 0, cpu
 }
@@ -81,6 +92,31 @@ func adapt(t busyTime, active, all int) int {
 		return active - 1
 	}
 	return active
+}
+
+// isBusy returns whether a process is busy that was so, or was not, before a window.
+func isBusy(was bool, t busyTime, connections int64) bool {
+	least := busyCPU
+	if was {
+		least = calmCPU
+	}
+	return connections >= busyConnections && float64(t.cpu) >= least*float64(t.elapsed)
+}
+
+// watchBusy tells OnBusy when the process becomes busy, and when it is no more.
+func (e *Engine) watchBusy(t busyTime) {
+	was := e.busy.Load()
+	if now := isBusy(was, t, e.open.Load()); now != was && e.cfg.OnBusy != nil {
+		e.busy.Store(now)
+		go e.tellBusy()
+	}
+}
+
+func (e *Engine) tellBusy() {
+	e.busyMu.Lock() // so that the last call has the last word
+	defer e.busyMu.Unlock()
+	defer recoverFrom(e.cfg.Logger, "Config.OnBusy panicked")
+	e.cfg.OnBusy(e.busy.Load())
 }
 
 // processTime returns the processor time that this process has used.

@@ -32,3 +32,26 @@ func TestAdapt(t *testing.T) {
 		}
 	}
 }
+
+func TestIsBusy(t *testing.T) {
+	const ms = time.Millisecond
+	for _, tc := range []struct {
+		name        string
+		was         bool
+		cpu         time.Duration
+		connections int64
+		want        bool
+	}{
+		{"nothing to do", false, 0, 100, false},
+		{"much to do for many", false, 200 * ms, 64, true},
+		{"much to do for few", false, 500 * ms, 7, false},
+		{"a little to do, as before", true, 60 * ms, 64, true},
+		{"a little to do, for the first time", false, 60 * ms, 64, false},
+		{"next to nothing to do", true, 20 * ms, 64, false},
+		{"those who were many have gone", true, 400 * ms, 1, false},
+	} {
+		if got := isBusy(tc.was, busyTime{elapsed: 500 * ms, cpu: tc.cpu}, tc.connections); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}

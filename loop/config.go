@@ -57,6 +57,11 @@ type Config struct {
 	// collector run more often, and less. held is how many bytes that is. It is
 	// called on a goroutine of its own.
 	OnPressure func(high bool, held int64)
+	// OnBusy, if not nil, is told when many connections are open and the process uses
+	// more than a quarter of a processor, and when no more: it is then worth more to do
+	// much at a time than to do the next thing at once. It is called on a goroutine of
+	// its own.
+	OnBusy func(busy bool)
 	// MaxConnections bounds accepted connections. Near it, those that have been
 	// idle for the longest make room; beyond it new ones are closed at once.
 	// Default: none but the system's.

@@ -26,6 +26,8 @@ type Engine struct {
 	roomFrom   atomic.Int64 // loops that have not looked yet
 	pressure   atomic.Bool  // memory is short
 	pressureMu sync.Mutex
+	busy       atomic.Bool // as OnBusy is told
+	busyMu     sync.Mutex
 	handshakes handshakeCounts
 
 	active    atomic.Int32 // loops that get new connections: the first so many

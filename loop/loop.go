@@ -188,7 +188,7 @@ func (l *Loop) tick() {
 	l.settle()
 	l.relieve()
 	l.stats.ticks.Add(1)
-	if l.engine.cfg.Adaptive {
+	if l.engine.cfg.Adaptive || l.id == 0 && l.engine.cfg.OnBusy != nil {
 		l.measure()
 	}
 }

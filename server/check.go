@@ -72,6 +72,7 @@ func (c *Config) checkWords() error {
 		{"TLS.MinVersion", []string{c.TLS.MinVersion}, []string{"", "TLSv1_2", "TLSv1_3"}},
 		{"Proxies.Fields", []string{c.Proxies.Fields}, []string{"auto", "x-forwarded", "forwarded"}},
 		{"Proxies.Underscores", []string{c.Proxies.Underscores}, []string{"drop", "refuse", "dangerous"}},
+		{"Scheduling", []string{c.Scheduling}, []string{schedulingAuto, schedulingNormal, schedulingBatch}},
 		{"Proxies.ProxyProtocol", []string{c.Proxies.ProxyProtocol}, []string{off, "v1", "v2", "auto"}},
 	} {
 		for _, word := range one.given {

@@ -38,10 +38,17 @@ type Config struct {
 	HTTP   HTTP
 	// Engine are the settings of connections. Without Loops, and with a Python
 	// application, it is Adaptive; without OnPressure the collector runs more often
-	// while memory is short. GracefulTimeout is for the applications too; MinWriteRate and
+	// while memory is short; without OnBusy the process is scheduled as Scheduling says. GracefulTimeout is for the applications too; MinWriteRate and
 	// WriteGrace are by default those of Timeouts' responses. Proxies and
 	// Rate.Exempt are exempt beside those that Exempt names. Its Logger is Logs.Logger.
 	Engine loop.Config
+
+	// Scheduling is how the system is to share processors between this process and
+	// others: auto, normal, or batch, with which threads that are woken wait for their
+	// turn in place of interrupting others (SCHED_BATCH, Linux alone). Default auto:
+	// batch while there is much to do for many connections. It concerns all threads of
+	// the process and never the workers.
+	Scheduling string
 
 	// DrainDelay is how long a server that is to stop serves on as one that is not ready
 	// (Server.Withdraw). Default: not at all.
@@ -181,6 +188,7 @@ func (c Config) withDefaults() Config {
 	c.HTTP.H2.StallTimeout = cmp.Or(c.HTTP.H2.StallTimeout, c.Engine.WriteTimeout)
 	c.HTTP.H3.StallTimeout = cmp.Or(c.HTTP.H3.StallTimeout, c.Engine.WriteTimeout)
 	c.HTTP.H3.HandshakeTimeout = cmp.Or(c.HTTP.H3.HandshakeTimeout, c.Engine.HandshakeTimeout)
+	c.Scheduling = cmp.Or(c.Scheduling, schedulingAuto)
 	c.Rate.Per = cmp.Or(c.Rate.Per, time.Second)
 	c.Rate.Burst = cmp.Or(c.Rate.Burst, c.Rate.Requests)
 	c.RequestID = word(c.RequestID, "X-Request-ID")

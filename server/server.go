@@ -27,6 +27,7 @@ import (
 	"github.com/asteri/asteri-loop/internal/observe/statsd"
 	"github.com/asteri/asteri-loop/internal/observe/trace"
 	"github.com/asteri/asteri-loop/internal/settings/tlsconf"
+	"github.com/asteri/asteri-loop/internal/system/scheduling"
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/status"
 	"github.com/asteri/asteri-loop/workers/python"
@@ -133,6 +134,9 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.engine.Start()
+	if err := s.beginScheduling(); err != nil {
+		return err
+	}
 	if err := s.openDevelopment(); err != nil {
 		return err
 	}
@@ -160,6 +164,9 @@ func (s *Server) engineConfig() loop.Config {
 	}
 	if c.OnPressure == nil {
 		c.OnPressure = collectSooner(c.BufferBudget)
+	}
+	if c.OnBusy == nil && s.cfg.Scheduling == schedulingAuto && scheduling.Supported {
+		c.OnBusy = s.onBusy
 	}
 	c.Exempt = s.cfg.exempt()
 	c.Logger = s.log
@@ -290,6 +297,7 @@ func (s *Server) Close() (err error) {
 		s.development.close()
 		if s.engine != nil {
 			err = s.engine.Close()
+			s.endScheduling()
 		}
 		s.closeObservers()
 		close(s.closed)

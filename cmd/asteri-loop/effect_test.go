@@ -52,7 +52,7 @@ var companions = map[string][]string{
 var values = []string{
 	"on", "off", "7", "70", "1h", "2MiB", "100KiB", "127.0.0.1:9001", "10.0.0.0/8", "/elsewhere", "/api=other:app", "name=value", "text/css", "gzip", "h1", "https",
 	"json", "debug", "wsgi", "asgi", "uvloop", "required", "TLSv1_3", "v1", "refuse", "forwarded", "local0", "20/s:50", "takeover", "uwsgi",
-	"http://127.0.0.1:4318", "udp://127.0.0.1:5514", "X-Scheme=https", "django=debug", "PATH_INFO", "elsewhere", "twenty-characters-long",
+	"http://127.0.0.1:4318", "udp://127.0.0.1:5514", "X-Scheme=https", "django=debug", "PATH_INFO", "elsewhere", "twenty-characters-long", "batch",
 }
 
 // another loads the same settings as before, but for one.

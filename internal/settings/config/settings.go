@@ -72,6 +72,10 @@ var servingSettings = []*setting{
 		Help: "The number of event loops. 0 is one for each processor, of which a Python application uses as many as its load needs.",
 		at:   func(c *Config) value { return number(&c.Server.Engine.Loops, 0, 1024) },
 	}, {
+		Name: "scheduling", Flags: []string{"scheduling"}, Group: groupSocket, Meta: "auto|normal|batch", Default: "auto",
+		Help: "How the server's own threads share processors with workers and other processes. As batch work (Linux) they wait for their turn in place of interrupting: much less work a request where processors are short, later answers to single ones. auto is batch while there is much to do for many connections.",
+		at:   func(c *Config) value { return choice(&c.Server.Scheduling, nil, "auto", "normal", "batch") },
+	}, {
 		Name: "max_connections", Flags: []string{"max-connections"}, Group: groupSocket, Meta: "INT", Default: "0",
 		Help: "The number of client connections beyond which new ones are closed. 0 is no limit of the server's own.",
 		at:   func(c *Config) value { return number(&c.Server.Engine.MaxConnections, 0, unbounded) },

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/asteri/asteri-loop/internal/system/scheduling"
 )
 
 // Process is a worker's operating system process and the front's ends of what
@@ -68,6 +70,7 @@ func Start(argv, env []string, input []byte, keepOutput bool) (*Process, error) 
 		closeAll(ours)
 		return nil, err
 	}
+	_ = scheduling.Spawned(cmd.Process.Pid) // without it the worker only waits for its turn more often
 	p := &Process{
 		cmd: cmd, PID: cmd.Process.Pid,
 		Link: ours[0], Control: ours[1], Output: ours[2:],
