@@ -28,9 +28,8 @@ func run(args []string) int {
 		return complain(exitFailure, err)
 	}
 	input := config.Input{Args: args, Environ: os.Environ(), Dir: dir}
-	if len(args) > 0 && args[0] == "ctl" {
-		input.Args = args[1:]
-		return runCtl(input)
+	if status, done := runWord(input); done {
+		return status
 	}
 	cfg, err := config.Load(input)
 	if err != nil {
@@ -38,6 +37,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "Try asteri-loop --help.")
 		return exitUsage
 	}
+	defer cfg.Conf.Close()
 	switch {
 	case cfg.Help:
 		return help(cfg.HelpTopic)

@@ -298,6 +298,14 @@ func (s *supervisor) scale(to int) {
 		return
 	}
 	s.pool.log.Info("number of workers changed", "wanted", s.wanted)
+	s.tellWanted(before)
+}
+
+// tellWanted tells hooks how many workers are wanted now.
+func (s *supervisor) tellWanted(before int) {
+	if hooks := s.config.Hooks; hooks != nil && s.wanted != before {
+		hooks.WorkersChanged(s.wanted, before)
+	}
 }
 
 // stop drains all workers; those that are left at the deadline are killed. A zero
