@@ -64,6 +64,13 @@ func (c *Config) isThere(name string) bool {
 // readConf executes a gunicorn.conf.py by the interpreter that workers have by what is known before. Whoever
 // has the settings then closes c.Conf.
 func (c *Config) readConf(location string, known assignments) (assignments, error) {
+	if !strings.HasPrefix(location, "python:") {
+		file, err := os.Open(c.resolve(strings.TrimPrefix(location, "file:")))
+		if err != nil {
+			return nil, fmt.Errorf("configuration file: %w", err)
+		}
+		file.Close()
+	}
 	early := &Config{dir: c.dir, origins: make(map[string]Origin)}
 	if err := early.apply(known); err != nil {
 		return nil, err

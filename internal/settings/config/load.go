@@ -97,10 +97,12 @@ func Load(in Input) (*Config, error) {
 	return c, nil
 }
 
-// layers are what each source has said, the weakest first.
+// layers are what each source has said, the weakest first. A file of gunicorn's is stronger than foreign: there
+// these variables are defaults.
 type layers struct {
-	foreign   assignments // variables that others have given a meaning, below a file of gunicorn's
 	file      assignments
+	isPython  bool
+	foreign   assignments // variables that others have given a meaning, such as PORT
 	gunicorn  assignments // GUNICORN_CMD_ARGS
 	variables assignments
 	implied   assignments // by the word dev
@@ -110,7 +112,14 @@ type layers struct {
 // all are the settings that they add up to.
 func (l *layers) all() assignments {
 	all := make(assignments)
-	for _, layer := range []assignments{l.foreign, l.file, l.gunicorn, l.variables, l.implied, l.options} {
+	if l.isPython {
+		maps.Copy(all, l.foreign)
+	}
+	maps.Copy(all, l.file)
+	if !l.isPython {
+		maps.Copy(all, l.foreign)
+	}
+	for _, layer := range []assignments{l.gunicorn, l.variables, l.implied, l.options} {
 		maps.Copy(all, layer)
 	}
 	return all
@@ -140,19 +149,18 @@ func (c *Config) readRest(environ []string, l *layers) error {
 	if err != nil {
 		return err
 	}
+	l.foreign = make(assignments)
+	for setting, v := range l.variables {
+		if !strings.HasPrefix(v.origin.Name, prefix) {
+			l.foreign[setting] = v
+			delete(l.variables, setting)
+		}
+	}
 	if l.gunicorn, err = c.fromGunicornVariable(environ); err != nil {
 		return err
 	}
 	name, given := c.choose(l.options, l.gunicorn, l.variables)
-	if name != "" && c.isPython(name) {
-		// Gunicorn takes these for defaults.
-		l.foreign = make(assignments)
-		for setting, v := range l.variables {
-			if !strings.HasPrefix(v.origin.Name, prefix) {
-				l.foreign[setting] = v
-				delete(l.variables, setting)
-			}
-		}
+	if l.isPython = name != "" && c.isPython(name); l.isPython {
 		l.file, err = c.readConf(name, l.all())
 		return err
 	}

@@ -45,7 +45,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return boolean(&c.Version) },
 	}, {
 		Name: "config", Short: "c", Flags: []string{"config"}, Group: groupFile, Meta: "FILE",
-		Help: "Read settings from this file: TOML, or a gunicorn.conf.py (PATH.py, file:PATH, python:MODULE). Without it asteri.toml in the working directory is read or, if there is none, gunicorn.conf.py.",
+		Help: "Read settings from this file, TOML or Python. The latter is a gunicorn.conf.py: PATH.py, file:PATH or python:MODULE. Without the option asteri.toml in the working directory is read or, if there is none, gunicorn.conf.py.",
 		at:   func(c *Config) value { return text(&c.File, nil) },
 	}, {
 		Name: "hook_timeout", Flags: []string{"hook-timeout"}, Group: groupFile, Meta: "TIME", Default: "30s", Live: true,

@@ -73,7 +73,7 @@ func (p *parser) fail(format string, args ...any) { p.bad = append(p.bad, fmt.Er
 
 func (p *parser) positional(args ...string) {
 	for _, arg := range args {
-		if p.line.App != "" {
+		if p.line.App != "" && len(p.bad) == 0 { // else one of them may be the value of a strange option
 			p.fail("%q: there can be one application only, and that is %q", arg, p.line.App)
 			return
 		}
