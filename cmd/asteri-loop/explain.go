@@ -10,6 +10,18 @@ import (
 	"github.com/asteri/asteri-loop/internal/settings/peers"
 )
 
+const explainUsage = `usage: asteri-loop explain [--all] [ARGS]
+
+Prints each setting that is not as it is by default, or with --all every one,
+and where its value comes from: an option, a variable of the environment, a
+line of a file. ARGS are the command line of a server, that of gunicorn too:
+asteri-loop explain gunicorn -w 4 app:app. Secrets are masked.
+
+  asteri-loop gunicorn ... --explain     the same command line in our options,
+  asteri-loop uvicorn ... --explain      and which of theirs say nothing here
+  asteri-loop granian ... --explain
+`
+
 // runWord does what the first word of the command line asks for, if it asks for something else than serving by
 // our own options.
 func runWord(in config.Input) (status int, done bool) {
@@ -46,7 +58,8 @@ func explainSettings(in config.Input, all bool) int {
 	}
 	defer cfg.Conf.Close()
 	if cfg.Help {
-		return help("explain")
+		_, err := os.Stdout.WriteString(explainUsage)
+		return ended(err)
 	}
 	warn(cfg)
 	return ended(cfg.Explain(os.Stdout, all))

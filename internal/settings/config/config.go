@@ -58,13 +58,12 @@ type Config struct {
 	// Idle are settings of gunicorn's that were given and do nothing here.
 	Idle []Idle
 
-	gunicorn     bool // the command line is gunicorn's
-	gunicornHelp bool
-	confFile     python.ConfFile
-	hookTimeout  time.Duration
-	carried      map[string]any // settings of gunicorn's that workers heed, by their names
-	carriedFrom  map[string]Origin
-	given        assignments // the command line
+	gunicorn    bool // the command line is gunicorn's
+	confFile    python.ConfFile
+	hookTimeout time.Duration
+	carried     map[string]any // settings of gunicorn's that workers heed, by their names
+	carriedFrom map[string]Origin
+	given       assignments // the command line
 
 	dir     string // what relative paths in Chdir and File are relative to
 	origins map[string]Origin

@@ -27,8 +27,7 @@ func (c *Config) fromGunicorn(args []string, origin func(flag string) Origin) (a
 	line, err := gunicorn.Parse(args)
 	into, bad := make(assignments), []error{err}
 	if line.Help {
-		c.gunicornHelp = true
-		bad = append(bad, into.put(find("help"), origin("--help"), "true"))
+		bad = append(bad, into.put(find("help"), origin("--help"), asGunicorn))
 	}
 	if line.Version {
 		bad = append(bad, into.put(find("version"), origin("--version"), "true"))
@@ -42,7 +41,7 @@ func (c *Config) fromGunicorn(args []string, origin func(flag string) Origin) (a
 	return into, errors.Join(bad...)
 }
 
-// fromVariable reads GUNICORN_CMD_ARGS.
+// fromGunicornVariable reads GUNICORN_CMD_ARGS.
 func (c *Config) fromGunicornVariable(environ []string) (assignments, error) {
 	const name = "GUNICORN_CMD_ARGS"
 	for _, kv := range slices.Backward(environ) {
@@ -116,4 +115,34 @@ func (c *Config) takeValue(row *gunicorn.Row, v any, origin Origin, into assignm
 		delete(into, s.Name)
 	}
 	return into.add(s, origin, values...)
+}
+
+// writeGunicorn writes what becomes of each of gunicorn's options.
+func writeGunicorn(b *strings.Builder) {
+	b.WriteString(`usage: asteri-loop gunicorn [OPTIONS] [APP]
+
+gunicorn's command line, as it is: its options, its letters, GUNICORN_CMD_ARGS
+and gunicorn.conf.py. With --explain it prints the command line that says the
+same here. What is not gunicorn's is set by ASTERI_ variables, such as
+ASTERI_PYTHON.
+
+`)
+	for i := range gunicorn.Rows {
+		row := &gunicorn.Rows[i]
+		if row.Flags == "" {
+			continue
+		}
+		what := row.Why
+		switch fate := row.FateIn(isSetting); {
+		case fate == gunicorn.Becomes:
+			what = strings.TrimSuffix(firstSentence(find(row.To).Help), ".") + "."
+		case fate == gunicorn.Command:
+			what = "As here."
+		case fate == gunicorn.Carried:
+			what = "Heeded in workers."
+		default:
+			what = "Does nothing here: " + strings.TrimPrefix(what, "leave it out: ") + "."
+		}
+		writeText(b, "  "+strings.ReplaceAll(row.Flags, " ", ", "), what)
+	}
 }
