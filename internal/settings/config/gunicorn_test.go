@@ -154,6 +154,7 @@ func TestConfFilesThatDoNotWork(t *testing.T) {
 		{"paste = 'x.ini'", "", "gunicorn.conf.py: paste: not here; name the application itself"},
 		{"workers = 2", "-c python:no_such_module", "python:no_such_module: ModuleNotFoundError: No module named 'no_such_module'"},
 		{"workers = 2", "gunicorn --wrkers 3", `--wrkers: gunicorn has no such option; did you mean "--workers"?`},
+		{"workers = 2", "gunicorn -w 3", "which application? name it behind the options, or as wsgi_app in gunicorn.conf.py"},
 		{"workers = 2", "gunicorn -t soon", `-t: "soon": not a duration`},
 	} {
 		dir := project(t, gunicornFile, tc.conf)

@@ -176,15 +176,26 @@ func ControlSocket(in Input) (string, error) {
 		return "", err
 	}
 	c := &Config{dir: in.Dir, origins: make(map[string]Origin), carried: make(map[string]any), carriedFrom: make(map[string]Origin)}
-	l := layers{options: options}
+	l := layers{options: options, variables: make(assignments)}
+	_, _ = readEnvironment(in.Environ, l.variables)
+	if path, ok := c.controlSocket(&l); ok { // no file need be read
+		return path, nil
+	}
 	mistake := c.readRest(in.Environ, &l)
 	c.Conf.Close()
-	v, ok := l.all()["control_socket"]
-	if !ok || len(v.values) == 0 {
-		return "", mistake
+	if path, ok := c.controlSocket(&l); ok {
+		return path, nil
 	}
-	err = find("control_socket").at(c).Set(v.values[0])
-	return c.Server.Control.Socket, err
+	return "", mistake
+}
+
+// controlSocket is what layers say of it.
+func (c *Config) controlSocket(l *layers) (path string, said bool) {
+	v, ok := l.all()["control_socket"]
+	if !ok || len(v.values) == 0 || find("control_socket").at(c).Set(v.values[0]) != nil {
+		return "", false
+	}
+	return c.Server.Control.Socket, true
 }
 
 // words takes the first argument for an option if it is what people type who look for

@@ -107,6 +107,8 @@ def _serve(front_end, found):
         if "settings" in asked:
             os.environ.update(asked["env"])
             os.chdir(asked["chdir"])
+            if asked["chdir"] not in sys.path:
+                sys.path.insert(0, asked["chdir"])
             cfg = Cfg(asked["settings"], found.names)
             log = Log(cfg)
             log.error_log.setLevel(log.loglevel)

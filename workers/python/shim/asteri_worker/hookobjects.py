@@ -69,11 +69,11 @@ class Log:
             setattr(self, name, getattr(self.error_log, name))
 
 
-def set_up_loggers(handler, level):
+def set_up_loggers(handler, level, form="%(message)s", dates=None):
     """Gunicorn's two loggers: what is written to the first goes to handler. That of requests is the server's own affair."""
     error, access = logging.getLogger("gunicorn.error"), logging.getLogger("gunicorn.access")
     error.propagate = access.propagate = False
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(logging.Formatter(form, dates))
     error.addHandler(handler)
     error.setLevel(level)
     access.addHandler(logging.NullHandler())

@@ -36,11 +36,15 @@ class Hooks:
         self._worker = worker
         self._name = said["location"] or "the configuration of logging"
         names, self._hooks = {}, {}
+        if said["directory"] not in sys.path:  # what lies beside the file may be imported by it
+            sys.path.append(said["directory"])
         if said["location"]:
             found = self._guarded("cannot be read", ConfFile, said["location"], said["directory"], said["arities"])
             names, self._hooks = found.names, found.hooks
         cfg = Cfg(said["settings"], names)
-        set_up_loggers(logging.StreamHandler(sys.stderr), worker.hello["log_level"])
+        # Where the front reads what workers print, it knows the time and the rest by itself.
+        form = _LOGGING["formatters"]["generic"] if worker.hello["keep_output"] else {"format": "%(message)s"}
+        set_up_loggers(logging.StreamHandler(sys.stderr), worker.hello["log_level"], form["format"], form.get("datefmt"))
         self._guarded("the configuration of logging does not work", _configure_logging, cfg)
         log = Log(cfg)
         self.server = Server(cfg, log, front(), worker.hello["age"])
