@@ -302,8 +302,8 @@ const docsHead = `# Settings
 <!-- Made from internal/settings/config/settings.go: go test ./internal/settings/config -run Docs -update -->
 
 A setting is given on the command line, in the environment, or in a TOML file named by ` + "`--config`" + ` (without it, ` + "`asteri.toml`" + ` in the working
-directory). The command line wins over the environment, which wins over the file, which wins over the default. ` + "`--print-config`" + ` shows what is
-in effect, and where each value comes from.
+directory). The command line wins over the environment, which wins over the file, which wins over the default. ` + "`asteri-loop explain`" + ` shows what is
+not as by default, and where it comes from; ` + "`--print-config`" + ` all of it, as a file. The file may also be a [gunicorn.conf.py](migrating-from-gunicorn.md).
 
 Times are seconds or have a unit: ` + "`30`, `30s`, `2m`, `500ms`, `1h`" + `. Sizes are bytes or have a unit of 1024: ` + "`8190`, `64k`, `1GiB`" + `. Lists are
 arrays in the file, repeated options on the command line, and separated by commas in the environment.
