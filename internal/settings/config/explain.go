@@ -38,7 +38,7 @@ func (c *Config) Explain(w io.Writer, all bool) error {
 		}
 	}
 	for _, one := range c.Idle {
-		fmt.Fprintf(&b, "%-32s does nothing here: %s (%s)\n", one.Name, one.Why, one.Origin.place())
+		fmt.Fprintf(&b, "%-32s does nothing here: %s (%s)\n", one.Name, strings.TrimPrefix(one.Why, "leave it out: "), one.Origin.place())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -50,7 +50,11 @@ func (c *Config) fromGunicornVariable(environ []string) (assignments, error) {
 			if err != nil {
 				return nil, err
 			}
-			return c.fromGunicorn(args, func(flag string) Origin { return Origin{Layer: Environment, Name: name + " " + flag} })
+			into, err := c.fromGunicorn(args, func(flag string) Origin { return Origin{Layer: Environment, Name: name + " " + flag} })
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			return into, nil
 		}
 	}
 	return make(assignments), nil

@@ -101,7 +101,7 @@ func TestExplain(t *testing.T) {
 		"workers 3 gunicorn.conf.py:4", `timeout "9s" command line -t`, `bind ["127.0.0.1:7001", "unix:/tmp/x"] gunicorn.conf.py:7`,
 		`keep_alive "5s" gunicorn.conf.py:8`, `access_logfile "none" gunicorn.conf.py:9`, `umask "007" gunicorn.conf.py:10`, `env ["SECRET=********"]`,
 		"post_fork runs in workers gunicorn.conf.py:15", "when_ready runs in the helper interpreter gunicorn.conf.py:17",
-		"preload_app does nothing here: leave it out", "reload_engine does nothing here", "spew does nothing here", `app "app:app" command line APP`,
+		"preload_app does nothing here: each worker", "reload_engine does nothing here", "spew does nothing here", `app "app:app" command line APP`,
 	} {
 		if !holds(text, want) {
 			t.Errorf("no %s in:\n%s", want, text)
