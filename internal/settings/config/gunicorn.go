@@ -137,12 +137,12 @@ ASTERI_PYTHON.
 			continue
 		}
 		what := row.Why
-		switch fate := row.FateIn(isSetting); {
-		case fate == gunicorn.Becomes:
+		switch row.FateIn(isSetting) {
+		case gunicorn.Becomes:
 			what = strings.TrimSuffix(firstSentence(find(row.To).Help), ".") + "."
-		case fate == gunicorn.Command:
+		case gunicorn.Command:
 			what = "As here."
-		case fate == gunicorn.Carried:
+		case gunicorn.Carried:
 			what = "Heeded in workers."
 		default:
 			what = "Does nothing here: " + strings.TrimPrefix(what, "leave it out: ") + "."

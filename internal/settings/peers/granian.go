@@ -46,7 +46,7 @@ var granian = Server{
 		{Names: "access-log-fmt", Instead: "use --access-logformat FORMAT, in gunicorn's notation"},
 		{Names: "ssl-certificate", Here: "--certfile {}", Instead: "use --certfile FILE"},
 		{Names: "ssl-keyfile", Here: "--keyfile {}"},
-		{Names: "ssl-keyfile-password", Instead: noPasswords},
+		{Names: "ssl-keyfile-password", Instead: openKey},
 		{Names: "ssl-protocol-min", Here: "--ssl-version {}", Instead: "use --ssl-version VERSION", as: oneOf("", map[string]string{"tls1.2": "TLSv1_2", "tls1.3": "TLSv1_3"})},
 		{Names: "ssl-ca", Here: "--ca-certs {}", Instead: "use --ca-certs FILE"},
 		{Names: "ssl-crl", Instead: "revocation lists are not read: use client certificates that live for a short time"},

@@ -2,7 +2,7 @@ package peers
 
 import "strings"
 
-const noPasswords = "use a key without a password, in a file that only the server's user can read"
+const openKey = "use a key without a password, in a file that only the server's user can read"
 
 // uvicorn 0.54.
 var uvicorn = Server{
@@ -55,7 +55,7 @@ var uvicorn = Server{
 		{Names: "timeout-worker-healthcheck", Instead: "leave it out: each request has its --timeout"},
 		{Names: "ssl-keyfile", Here: "--keyfile {}", Instead: "use --keyfile FILE"},
 		{Names: "ssl-certfile", Here: "--certfile {}", Instead: "use --certfile FILE"},
-		{Names: "ssl-keyfile-password", Instead: noPasswords},
+		{Names: "ssl-keyfile-password", Instead: openKey},
 		{Names: "ssl-version", as: func(v string) (string, string) {
 			if v == "5" {
 				return "--ssl-version TLSv1_2", ""
