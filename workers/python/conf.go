@@ -128,6 +128,9 @@ func (c *Conf) start(into *Conf) (*helper, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		h.kill()
 		return nil, &ConfError{Location: c.file.Location, Message: fmt.Sprintf("it was executed for %v and has not come to its end; --hook-timeout allows more", c.file.Timeout)}
+	case err != nil && errors.Is(h.broken, bufio.ErrTooLong):
+		h.kill()
+		return nil, &ConfError{Location: c.file.Location, Message: fmt.Sprintf("its settings take more than %d bytes", longestAnswer)}
 	case err != nil:
 		h.kill()
 		return nil, c.endedEarly(h)
@@ -147,6 +150,7 @@ func (c *Conf) endedEarly(h *helper) error {
 type helper struct {
 	proc    *process.Process
 	answers chan confAnswer // closed at the end of what it says
+	broken  error           // why that is, if the helper has not ended; valid once answers is closed
 }
 
 // longestAnswer bounds a line.
@@ -207,7 +211,7 @@ func (h *helper) read(c *Conf) {
 	lines.Buffer(nil, longestAnswer)
 	for lines.Scan() {
 		var told confAnswer
-		if json.Unmarshal(lines.Bytes(), &told) != nil {
+		if h.broken = json.Unmarshal(lines.Bytes(), &told); h.broken != nil {
 			return
 		}
 		if told.Log != nil {
@@ -220,6 +224,7 @@ func (h *helper) read(c *Conf) {
 			return // nobody has asked for so many
 		}
 	}
+	h.broken = lines.Err()
 }
 
 // answer waits for the next answer.

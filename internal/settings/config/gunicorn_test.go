@@ -228,6 +228,19 @@ func TestRowsNameSettings(t *testing.T) {
 	}
 }
 
+// TestPeersNameSettings: an option of another server's is a setting where there is one.
+func TestPeersNameSettings(t *testing.T) {
+	for option, name := range map[string]string{
+		"uvicorn env-file": "env_file", "granian env-files": "env_file", "granian pid-file": "pidfile", "granian process-name": "proc_name",
+		"granian workers-lifetime": "max_worker_lifetime", "granian workers-max-rss": "max_worker_rss",
+	} {
+		server, of, _ := strings.Cut(option, " ")
+		if here := peers.Find(server).Find(of).Here; (here != "") != isSetting(name) {
+			t.Errorf("%s is %q here; there is a setting %s: %v", option, here, name, isSetting(name))
+		}
+	}
+}
+
 // TestElsewhere: what is named for other servers' options is there, and options of our own have no hint.
 func TestElsewhere(t *testing.T) {
 	known := make(map[string]bool)
