@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,6 +84,10 @@ const confQueue = 256
 // OpenConf executes a conf file by the interpreter that workers with cfg would have. The error is a *ConfError
 // if the file is to blame, and a *BootError if the interpreter is.
 func OpenConf(cfg Config, file ConfFile) (*Conf, error) {
+	file.Names, file.Hooks = append([]string{}, file.Names...), maps.Clone(file.Hooks)
+	if file.Hooks == nil {
+		file.Hooks = make(map[string]int)
+	}
 	c := &Conf{file: file, python: cfg, ended: make(chan struct{})}
 	h, err := c.start(c)
 	if err != nil {
