@@ -84,9 +84,9 @@ func explainPeer(peer *peers.Server, args []string) int {
 	if err != nil {
 		return complain(exitUsage, err)
 	}
-	idle := make([]config.Idle, len(left))
-	for i, one := range left {
-		idle[i] = config.Idle{Origin: config.Origin{Name: one.Option}, Why: one.Why}
+	idle := make([]config.Idle, 0, len(left)+1)
+	for _, one := range append(left, peers.Left{Option: peer.Name, Why: peer.Note}) {
+		idle = append(idle, config.Idle{Origin: config.Origin{Name: one.Option}, Why: one.Why})
 	}
 	return ended(config.WriteEquivalent(os.Stdout, append([]string{"asteri-loop"}, command...), idle))
 }

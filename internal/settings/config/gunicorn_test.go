@@ -152,6 +152,7 @@ func TestConfFilesThatDoNotWork(t *testing.T) {
 		{"post_fork = 3", "", "gunicorn.conf.py: TypeError: post_fork: must be a function, not int"},
 		{"def ssl_context(conf, default): pass", "", "gunicorn.conf.py: ssl_context: not here; TLS is not Python's"},
 		{"paste = 'x.ini'", "", "gunicorn.conf.py: paste: not here; name the application itself"},
+		{"from gunicorn.no_such_module import Logger", "", "; install gunicorn beside the application, or do without what is imported from it"},
 		{"workers = 2", "-c python:no_such_module", "python:no_such_module: ModuleNotFoundError: No module named 'no_such_module'"},
 		{"workers = 2", "gunicorn --wrkers 3", `--wrkers: gunicorn has no such option; did you mean "--workers"?`},
 		{"workers = 2", "gunicorn -w 3", "which application? name it behind the options, or as wsgi_app in gunicorn.conf.py"},
@@ -261,6 +262,7 @@ func TestElsewhere(t *testing.T) {
 		check(row.Name, row.Why)
 	}
 	for _, s := range peers.Servers {
+		check(s.Name, s.Note)
 		for _, o := range s.Options {
 			check(s.Name+" "+o.Names, o.Instead+" "+o.Here)
 			if find(strings.ReplaceAll(o.Names, "-", "_")) != nil && o.Instead != "" {

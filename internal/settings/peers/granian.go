@@ -11,6 +11,7 @@ const byItself = "leave it out: the server does so by itself"
 // granian 2.8.
 var granian = Server{
 	Name: "granian",
+	Note: "requests have 30 seconds here until their response begins: add --timeout 0 for no limit",
 	Options: []Option{
 		{Names: "host port", Instead: "use --bind HOST:PORT", joined: true},
 		{Names: "uds", Here: "--bind unix:{}", Instead: "use --bind unix:PATH"},

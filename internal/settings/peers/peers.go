@@ -17,6 +17,8 @@ import (
 type Server struct {
 	Name    string
 	Options []Option
+	// Note says what is otherwise here though no option says so.
+	Note string
 }
 
 // Option is one of its options, or several that are treated alike.

@@ -7,6 +7,7 @@ const openKey = "use a key without a password, in a file that only the server's 
 // uvicorn 0.54.
 var uvicorn = Server{
 	Name: "uvicorn",
+	Note: "requests have 30 seconds here until their response begins: add --timeout 0 for no limit",
 	Options: []Option{
 		{Names: "host port", Instead: "use --bind HOST:PORT", joined: true},
 		{Names: "uds", Here: "--bind unix:{}", Instead: "use --bind unix:PATH"},

@@ -385,6 +385,21 @@ func TestRequestFailsByHook(t *testing.T) {
 	}
 }
 
+// TestHelperIsSignalled: a service manager sends TERM to all processes of a service; on_exit runs all the same.
+func TestHelperIsSignalled(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "notes")
+	s := startConf(t, conf("every_hook", "conf_app").with("NOTES="+file))
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		if err := syscall.Kill(s.helpers()[0], sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.stop()
+	all := notes(t, file)
+	equal(t, "the last hook", all[len(all)-1][0].(string), "on_exit")
+}
+
 // TestServerOfHelperIsKilled: a helper ends with its server, however that ends.
 func TestServerOfHelperIsKilled(t *testing.T) {
 	t.Parallel()

@@ -59,7 +59,8 @@ def main():
     os.dup2(2, 1)  # what the file prints is no answer of ours, and goes to standard error
     sys.argv[:] = ["asteri-loop"]
     sys.stdout.reconfigure(line_buffering=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # service managers send them to all processes; ours is the end of the stream
+        signal.signal(number, lambda *_: None)  # and not SIG_IGN, which what hooks start would inherit
     front_end = Front()
     asked = front_end.receive()
     if asked is None:
@@ -71,12 +72,17 @@ def main():
         found = ConfFile(asked["location"], asked["directory"], asked["arities"])
         front_end.send(**_describe(found, asked["names"]))
     except BaseException as error:  # SystemExit, too
-        front_end.send(failed=message_of(error), traceback=traceback_of(error))
+        front_end.send(failed=message_of(error) + _remedy(error), traceback=traceback_of(error))
         return
     _serve(front_end, found)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0)  # threads of hooks, and what they have made, are not waited for: the server has ended
+
+
+def _remedy(error):
+    name = error.name if isinstance(error, ModuleNotFoundError) and isinstance(error.name, str) else ""
+    return "; install gunicorn beside the application, or do without what is imported from it" if name.partition(".")[0] == "gunicorn" else ""
 
 
 def _describe(found, settings):

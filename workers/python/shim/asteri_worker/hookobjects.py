@@ -2,6 +2,7 @@
 import logging
 import os
 import sys
+from time import monotonic
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
@@ -107,6 +108,16 @@ class Server:
         self.proc_name = cfg.proc_name or cfg.default_proc_name
 
 
+class Heartbeat:
+    """`worker.tmp`, the file by which gunicorn knows that a worker lives. Here there is none."""
+
+    def notify(self):
+        pass
+
+    def last_update(self):
+        return monotonic()
+
+
 class Worker:
     """`worker`."""
 
@@ -125,6 +136,7 @@ class Worker:
         self.timeout = cfg.timeout
         self.max_requests = cfg.max_requests or sys.maxsize
         self.sockets = []  # they are the front end's
+        self.tmp = Heartbeat()
 
     @property
     def wsgi(self):
