@@ -249,6 +249,15 @@ func (h *helper) answer(within time.Duration) (confAnswer, error) {
 
 var errHelperEnded = errors.New("the interpreter has ended")
 
+func (h *helper) hasEnded() bool {
+	select {
+	case <-h.proc.Exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // close lets the helper end, for which it has a moment.
 func (h *helper) close() {
 	h.proc.Close()

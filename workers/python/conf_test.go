@@ -105,6 +105,18 @@ func TestConfHelpersThatDie(t *testing.T) {
 	}
 }
 
+// TestConfHelperEndsBetweenHooks: the next hook runs all the same.
+func TestConfHelperEndsBetweenHooks(t *testing.T) {
+	c, log := openConf(t, "def when_ready(server):\n    server.log.info('ready')\n", time.Minute)
+	c.helper.proc.Kill()
+	<-c.helper.proc.Exited
+	c.Call("when_ready")
+	c.Close()
+	if text := log.String(); !strings.Contains(text, "has ended: it was killed by signal 9 (killed). Another one is started") || !strings.Contains(text, "msg=ready") {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestConfThatFloods(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "c.py"), []byte("workers = 'x' * (2 << 20)\n"), 0o600); err != nil {

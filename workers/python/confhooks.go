@@ -132,6 +132,11 @@ const mostDeaths = 3
 // call has the helper run a hook; another one, if that has ended. Whatever goes wrong costs this hook.
 func (c *Conf) call(call confCall) {
 	log := c.logger().With("hook", call.hook)
+	if c.helper != nil && c.helper.hasEnded() { // since the last hook: this one is not to blame
+		log.Error("The interpreter of hooks has ended: it " + c.helper.proc.Exit.Sentence() + ". Another one is started")
+		c.helper.kill()
+		c.setHelper(nil)
+	}
 	if c.helper == nil && !c.restart(log) {
 		return
 	}
