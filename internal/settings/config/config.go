@@ -59,6 +59,7 @@ type Config struct {
 	Idle []Idle
 
 	gunicorn    bool // the command line is gunicorn's
+	asksOnly    bool // no file is executed that nobody has named
 	confFile    python.ConfFile
 	hookTimeout time.Duration
 	carried     map[string]any // settings of gunicorn's that workers heed, by their names

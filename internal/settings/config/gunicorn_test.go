@@ -229,6 +229,19 @@ func TestRowsNameSettings(t *testing.T) {
 	}
 }
 
+// TestControlSocketOfConf: a file that is named is read for it, and one that lies there is not executed.
+func TestControlSocketOfConf(t *testing.T) {
+	dir := project(t, gunicornFile, "open('executed', 'w')\ncontrol_socket = '/run/there'\n", "conf.py", "control_socket = '/run/conf'\n")
+	for args, want := range map[string]string{"": "", "-c conf.py": "/run/conf", "--control-socket /run/given -c conf.py": "/run/given"} {
+		if got, err := ControlSocket(Input{Dir: dir, Args: strings.Fields(args)}); got != want || err != nil {
+			t.Errorf("%s: %q, %v", args, got, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "executed")); err == nil {
+		t.Error("it was executed")
+	}
+}
+
 // TestPeersNameSettings: an option of another server's is a setting where there is one.
 func TestPeersNameSettings(t *testing.T) {
 	for option, name := range map[string]string{

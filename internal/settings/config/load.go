@@ -160,6 +160,9 @@ func (c *Config) readRest(environ []string, l *layers) error {
 		return err
 	}
 	name, given := c.choose(l.options, l.gunicorn, l.variables)
+	if c.asksOnly && !given && name == gunicornFile {
+		return nil
+	}
 	if l.isPython = name != "" && c.isPython(name); l.isPython {
 		l.file, err = c.readConf(name, l.all())
 		return err
@@ -181,6 +184,7 @@ func ControlSocket(in Input) (string, error) {
 	if path, ok := c.controlSocket(&l); ok { // no file need be read
 		return path, nil
 	}
+	c.asksOnly = true // who asks a server does not want to execute what lies about
 	mistake := c.readRest(in.Environ, &l)
 	c.Conf.Close()
 	if path, ok := c.controlSocket(&l); ok {

@@ -65,6 +65,7 @@ def main():
     asked = front_end.receive()
     if asked is None:
         return
+    os.chdir(asked["directory"])
     for path in reversed([asked["directory"], *asked["path"]]):
         sys.path.insert(0, os.path.abspath(path))
     set_up_loggers(ToFront(front_end), logging.INFO)
