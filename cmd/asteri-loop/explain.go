@@ -22,17 +22,13 @@ asteri-loop explain gunicorn -w 4 app:app. Secrets are masked.
   asteri-loop granian ... --explain
 `
 
-// runWord does what the first word of the command line asks for, if it asks for something else than serving by
-// our own options.
-func runWord(in config.Input) (status int, done bool) {
+// runExplaining does what a command line asks for that is to be explained, and not to be served by.
+func runExplaining(in config.Input) (status int, done bool) {
 	if len(in.Args) == 0 {
 		return 0, false
 	}
 	word, rest := in.Args[0], in.Args[1:]
 	switch word {
-	case "ctl":
-		in.Args = rest
-		return runCtl(in), true
 	case "explain":
 		in.Args = slices.DeleteFunc(slices.Clone(rest), func(arg string) bool { return arg == "--all" })
 		return explainSettings(in, len(in.Args) < len(rest)), true

@@ -28,7 +28,11 @@ func run(args []string) int {
 		return complain(exitFailure, err)
 	}
 	input := config.Input{Args: args, Environ: os.Environ(), Dir: dir}
-	if status, done := runWord(input); done {
+	if len(args) > 0 && args[0] == "ctl" {
+		input.Args = args[1:]
+		return runCtl(input)
+	}
+	if status, done := runExplaining(input); done {
 		return status
 	}
 	cfg, err := config.Load(input)

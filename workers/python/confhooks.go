@@ -202,6 +202,13 @@ type Hooks interface {
 	WorkersChanged(now, before int)
 }
 
+// tellWanted tells hooks how many workers are wanted now.
+func (s *supervisor) tellWanted(before int) {
+	if hooks := s.config.Hooks; hooks != nil && s.wanted != before {
+		hooks.WorkersChanged(s.wanted, before)
+	}
+}
+
 // WorkerConf makes the document for workers: what hooks of workers file has, and what of the settings, by
 // gunicorn's names, they are told. A file without a location is none: workers heed the settings alone.
 func WorkerConf(file ConfFile, settings map[string]any) string {

@@ -301,13 +301,6 @@ func (s *supervisor) scale(to int) {
 	s.tellWanted(before)
 }
 
-// tellWanted tells hooks how many workers are wanted now.
-func (s *supervisor) tellWanted(before int) {
-	if hooks := s.config.Hooks; hooks != nil && s.wanted != before {
-		hooks.WorkersChanged(s.wanted, before)
-	}
-}
-
 // stop drains all workers; those that are left at the deadline are killed. A zero
 // deadline kills them at once.
 func (s *supervisor) stop(deadline time.Duration) {

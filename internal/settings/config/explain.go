@@ -104,6 +104,7 @@ func (c *Config) GunicornSettings() map[string]any {
 			known[name] = v
 		}
 	}
+	known["workers"] = int64(c.Python.Workers)
 	known["default_proc_name"] = cmp.Or(c.App, "gunicorn")
 	if known["accesslog"] == "none" {
 		known["accesslog"] = nil
