@@ -24,6 +24,9 @@ func (p *program) announceStart() {
 	case p.cfg.App != "": // which may take its time
 		p.logs.Info("Starting " + p.cfg.App)
 	}
+	if p.cfg.Conf != nil {
+		p.logs.Info("Settings are from " + p.cfg.File)
+	}
 }
 
 // announceReady says where the server listens and what it runs: in a few lines

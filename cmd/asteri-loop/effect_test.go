@@ -21,6 +21,9 @@ import (
 func TestEverySettingHasAnEffect(t *testing.T) {
 	read := fieldsRead(t)
 	for _, row := range load(t, nil).Rows() {
+		if row.Name == "hook_timeout" { // it is heeded while settings are read: see the tests of package config
+			continue
+		}
 		before := load(t, companions[row.Name])
 		after := another(t, row.Name, before)
 		if after == nil {

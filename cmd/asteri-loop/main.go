@@ -32,12 +32,16 @@ func run(args []string) int {
 		input.Args = args[1:]
 		return runCtl(input)
 	}
+	if status, done := runExplaining(input); done {
+		return status
+	}
 	cfg, err := config.Load(input)
 	if err != nil {
 		complain(exitUsage, err)
 		fmt.Fprintln(os.Stderr, "Try asteri-loop --help.")
 		return exitUsage
 	}
+	defer cfg.Conf.Close()
 	switch {
 	case cfg.Help:
 		return help(cfg.HelpTopic)

@@ -97,6 +97,9 @@ func (p *program) reload(ctx context.Context, app string) error {
 		return err
 	}
 	c, err := p.settings(next)
+	if err != nil || app != "" {
+		defer next.Conf.Close() // the hooks of the server stay as they are
+	}
 	if err != nil {
 		p.logs.Error("The application stays as it was: " + err.Error())
 		return err
@@ -105,6 +108,8 @@ func (p *program) reload(ctx context.Context, app string) error {
 		return p.server.ReloadApplication(ctx, c, app) // which logs what fails
 	}
 	p.live.Store(next)
+	p.takeHooks(next)
+	p.hooks.call("on_reload")
 	return p.server.Reload(ctx, c)
 }
 
@@ -121,6 +126,7 @@ func (p *program) nextSettings() (*config.Config, error) {
 		p.logs.Warn("Changes of these settings need a restart: " + strings.Join(names, ", "))
 	}
 	if (p.cfg.App == "") != (next.App == "") || (len(p.cfg.Mounts) == 0) != (len(next.Mounts) == 0) {
+		next.Conf.Close()
 		return nil, errors.New("one application cannot give way to several, nor the demonstration to one, nor come back, without a restart")
 	}
 	return next, nil

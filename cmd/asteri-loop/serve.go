@@ -24,6 +24,7 @@ type program struct {
 	sockets *websocket.Server // of the demonstration; nil before
 	signals *signals
 	reloads reloads
+	hooks   hooks
 
 	token     string     // of the status page
 	tokenFile *tokenFile // nil if the operator has chosen the token
@@ -68,9 +69,13 @@ func (p *program) run() int {
 	p.announceStart()
 	p.keepToken()
 	defer p.tokenFile.remove()
+	p.takeHooks(p.cfg)
 	status := p.serve()
 	if p.server != nil && !p.abandoned {
 		_ = p.server.Close() // what still runs, at once
+	}
+	if !p.abandoned {
+		p.exitHooks()
 	}
 	if status == exitOK {
 		p.logs.Info("Stopped")
@@ -79,7 +84,7 @@ func (p *program) run() int {
 }
 
 func (p *program) serve() int {
-	if stop, err := p.await(func(context.Context) error { return p.start() }); stop {
+	if stop, err := p.await(func(context.Context) error { p.hooks.call("on_starting"); return p.start() }); stop {
 		return exitOK
 	} else if err != nil {
 		return p.fail(exitStatus(err), "The server cannot start", err)
@@ -91,6 +96,9 @@ func (p *program) serve() int {
 		return p.fail(exitBoot, "The application cannot be started", err)
 	}
 	p.announceReady()
+	if stop, _ := p.await(func(context.Context) error { p.hooks.call("when_ready"); return nil }); stop {
+		return exitOK
+	}
 	p.control()
 	return exitOK
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/asteri/asteri-loop/internal/observe/logging"
@@ -44,7 +42,7 @@ func (p *program) configuration() []status.Setting {
 func (p *program) addApplications(c *server.Config, cfg *config.Config) error {
 	switch {
 	case cfg.App != "":
-		c.App.Python = pythonSettings(cfg)
+		c.App.Python = p.pythonSettings(cfg)
 	case len(cfg.Mounts) == 0:
 		demo, err := p.newDemonstration(cfg)
 		c.App.Handler = demo
@@ -59,7 +57,7 @@ func (p *program) addApplications(c *server.Config, cfg *config.Config) error {
 		if m.IsURL() {
 			to.Upstream = upstreamSettings(own)
 		} else {
-			to.Python, to.WholePath = pythonSettings(own), own.Python.RootPath == ""
+			to.Python, to.WholePath = p.pythonSettings(own), own.Python.RootPath == ""
 		}
 		c.Mounts = append(c.Mounts, to)
 	}
@@ -72,12 +70,13 @@ func upstreamSettings(cfg *config.Config) *server.Upstream {
 	return &u
 }
 
-func pythonSettings(cfg *config.Config) *python.Config {
+func (p *program) pythonSettings(cfg *config.Config) *python.Config {
 	c := cfg.Python
 	c.App = cfg.App
 	c.UnderscoreFields = cfg.Server.Proxies.Underscores == "dangerous"
-	if info, err := os.Stat(c.Interpreter); err == nil && info.IsDir() { // a virtual environment
-		c.Interpreter = filepath.Join(c.Interpreter, "bin", "python")
+	c.Interpreter = config.Interpreter(c.Interpreter)
+	if cfg.Conf != nil {
+		c.Hooks = &p.hooks
 	}
 	if level, err := logging.Level(cfg.LogLevel); err == nil { // Load has checked it
 		c.LogLevel = level

@@ -118,6 +118,11 @@ type Config struct {
 	// AwaitReload has the pool outlive a first worker that cannot boot. It starts no
 	// other until a Reload, whose workers serve if they can.
 	AwaitReload bool
+	// Conf, if not empty, is a document for workers that run hooks of a gunicorn.conf.py, or configure
+	// logging as gunicorn does: see WorkerConf.
+	Conf string
+	// Hooks, if not nil, is told what becomes of workers.
+	Hooks Hooks
 	// Logger takes the server's and the workers' log. Default: nowhere.
 	Logger *slog.Logger
 }

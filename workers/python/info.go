@@ -86,7 +86,7 @@ func (c *Config) hello(age int, check bool) []byte {
 		RootPath: c.RootPath, Lifespan: c.Lifespan, Loop: c.Loop,
 		Multiprocess: c.Workers > 1, Age: age, ServerSoftware: c.ServerSoftware,
 		Check: check, KeepOutput: c.KeepOutput, LogLevel: c.LogLevel,
-		RequestID: c.RequestIDField, GracefulTimeout: c.GracefulTimeout, Sources: c.Sources != nil,
+		RequestID: c.RequestIDField, GracefulTimeout: c.GracefulTimeout, Sources: c.Sources != nil, Conf: c.Conf,
 	}
 	return h.Frame()
 }

@@ -27,7 +27,9 @@ func (s *supervisor) finishReload() {
 		return
 	}
 	s.reload = nil
+	before := s.wanted
 	s.config, s.generation, s.wanted = r.config, r.generation, r.config.Workers
+	s.tellWanted(before)
 	s.failures, s.spawnAt, s.awaiting = 0, 0, false
 	s.pool.current.Store(r.config)
 	s.pool.info.Store(&ready[0].info)

@@ -298,6 +298,7 @@ func (s *supervisor) scale(to int) {
 		return
 	}
 	s.pool.log.Info("number of workers changed", "wanted", s.wanted)
+	s.tellWanted(before)
 }
 
 // stop drains all workers; those that are left at the deadline are killed. A zero

@@ -68,6 +68,7 @@ func (w *worker) boot() {
 		return
 	}
 	<-w.proc.Exited
+	w.tellEnd()
 	w.control.ReadRest()
 	w.control.Settle()
 	w.loop.Post(func() { w.link.processExited() })
@@ -86,6 +87,9 @@ func (w *worker) start(check bool) (Info, error) {
 	interpreter, err := python.Find()
 	if err != nil {
 		return Info{}, bootError(err)
+	}
+	if w.cfg.Hooks != nil && !check {
+		w.cfg.Hooks.WorkerStarts(w.age)
 	}
 	// What follows "-" is for those who look at a list of processes.
 	argv := []string{interpreter, "-", "asteri-loop", "worker", strconv.Itoa(w.age), w.cfg.App}
@@ -120,8 +124,16 @@ func (w *worker) bootFailed(err error) error {
 	}
 	w.proc.Kill()
 	<-w.proc.Exited
+	w.tellEnd()
 	w.proc.Close()
 	return bootError(process.Explain(err, w.cfg.BootTimeout, exit, w.output.LastLines(process.ExitTimeout)))
+}
+
+// tellEnd tells hooks of the end of the process.
+func (w *worker) tellEnd() {
+	if w.cfg.Hooks != nil {
+		w.cfg.Hooks.WorkerEnded(w.age, w.proc.PID, w.proc.Exit.Status())
+	}
 }
 
 // lastWords is how long the output of a worker that has exited is read before that is

@@ -5,6 +5,7 @@ package config
 
 import (
 	"slices"
+	"time"
 
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/workers/python"
@@ -52,6 +53,19 @@ type Config struct {
 	// words for the log.
 	Warnings []string
 
+	// Conf is the gunicorn.conf.py that was executed, nil for none. Who has the settings closes it.
+	Conf *python.Conf
+	// Idle are settings of gunicorn's that were given and do nothing here.
+	Idle []Idle
+
+	gunicorn    bool // the command line is gunicorn's
+	asksOnly    bool // no file is executed that nobody has named
+	confFile    python.ConfFile
+	hookTimeout time.Duration
+	carried     map[string]any // settings of gunicorn's that workers heed, by their names
+	carriedFrom map[string]Origin
+	given       assignments // the command line
+
 	dir     string // what relative paths in Chdir and File are relative to
 	origins map[string]Origin
 }
@@ -62,6 +76,8 @@ type Origin struct {
 	Layer Layer
 	// Name is the flag, the environment variable or the file and its key.
 	Name string
+	// Place is the file and the line, as far as that is known.
+	Place string
 }
 
 // Layer is a kind of source. Later ones win.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -145,6 +146,9 @@ func (c *Config) complete() error {
 	c.Server.Listen.Schemes = slices.Compact(c.Server.Listen.Schemes)
 	if err := c.checkHTTP(); err != nil {
 		return err
+	}
+	if c.gunicorn && c.App == "" {
+		return errors.New("which application? name it behind the options, or as wsgi_app in gunicorn.conf.py")
 	}
 	if err := c.checkPaths(); err != nil {
 		return err

@@ -49,5 +49,5 @@ func fromVariable(s *setting, variable Variable, v string, into assignments) err
 	for i := range values {
 		values[i] = variable.Prefix + values[i]
 	}
-	return into.add(s, Origin{Environment, variable.Name}, values...)
+	return into.add(s, Origin{Layer: Environment, Name: variable.Name}, values...)
 }

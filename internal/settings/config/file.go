@@ -18,8 +18,8 @@ import (
 // there was nothing to read.
 func readFile(path, name string, given bool) (assignments, string, error) {
 	into := make(assignments)
-	if strings.HasSuffix(name, ".py") {
-		return nil, "", fmt.Errorf("%s: the configuration file is TOML, not Python; --print-config shows its form", name)
+	if name == "" {
+		return into, "", nil
 	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !given {
@@ -39,7 +39,8 @@ func readFile(path, name string, given bool) (assignments, string, error) {
 	slices.Sort(names) // one message for one mistake, whatever the map's order
 	var bad []error
 	for _, key := range names {
-		bad = append(bad, fromKey(name, key, keys[key], into))
+		origin := Origin{File, name + ": " + key, at(name, lineOf(data, key))}
+		bad = append(bad, fromKey(origin, key, keys[key], into))
 	}
 	return into, path, errors.Join(bad...)
 }
@@ -52,8 +53,19 @@ func syntaxError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-func fromKey(file, key string, v any, into assignments) error {
-	origin := Origin{File, file + ": " + key}
+// lineOf returns the line that begins with a key, or its table; 0 for none.
+func lineOf(data []byte, key string) int {
+	for number, line := range slices.All(strings.Split(string(data), "\n")) {
+		line = strings.TrimLeft(line, " \t[\"'")
+		rest, ok := strings.CutPrefix(line, key)
+		if rest = strings.TrimLeft(rest, " \t\"'"); ok && rest != "" && strings.ContainsRune("=.]", rune(rest[0])) {
+			return number + 1
+		}
+	}
+	return 0
+}
+
+func fromKey(origin Origin, key string, v any, into assignments) error {
 	s := find(key)
 	if s == nil || s.Command || s.Name == "config" {
 		return fmt.Errorf("%s: no such setting%s", origin.Name, cmp.Or(hint(key), didYouMean(key, fileKeys(), "")))

@@ -21,7 +21,7 @@ type option struct {
 
 // Set is called by pflag, which would stop at the first error; all are to be told.
 func (o *option) Set(v string) error {
-	if err := o.into.add(o.setting, Origin{CommandLine, "--" + o.flag}, elements(o.setting, v)...); err != nil {
+	if err := o.into.add(o.setting, Origin{Layer: CommandLine, Name: "--" + o.flag}, elements(o.setting, v)...); err != nil {
 		*o.bad = append(*o.bad, err)
 	}
 	return nil
@@ -122,7 +122,7 @@ func takeApp(rest []string, into assignments) error {
 	case len(rest) == 1 && rest[0] == "":
 		return errors.New("APP is empty; leave it out for the demonstration")
 	case len(rest) == 1:
-		return into.put(find("app"), Origin{CommandLine, "APP"}, rest[0])
+		return into.put(find("app"), Origin{Layer: CommandLine, Name: "APP"}, rest[0])
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 
 const usage = `usage: asteri-loop [OPTIONS] [APP]
        asteri-loop ctl COMMAND    of a server that runs: asteri-loop ctl --help
+       asteri-loop explain [...]  each setting, and where it comes from
+       asteri-loop gunicorn ...   by gunicorn's command line: help gunicorn
 
 APP is a Python application (WSGI, ASGI or Tornado): module:attribute,
 module:factory(), package.module or path/to/file.py[:attribute]. Without it
@@ -31,7 +33,7 @@ var page = []struct {
 	{"Where and what", []string{"bind", "chdir", "python", "env", "config"}},
 	{"Workers", []string{"workers", "threads", "timeout", "graceful_timeout", "max_requests"}},
 	{"In front", []string{"certfile", "keyfile", "static", "forwarded_allow_ips"}},
-	{"To look at", []string{"access_logfile", "log_level", "check_config", "print_config", "version"}},
+	{"To look at", []string{"access_logfile", "log_level", "check_config", "version"}},
 }
 
 const pageEnd = `
@@ -40,9 +42,8 @@ help all lists every one. Topics:
 `
 
 const epilogue = `
-Every setting can also be given in a TOML file (-c), by its name with _ for -,
-and in the environment as ASTERI_NAME. The command line wins over the
-environment, which wins over the file.
+Every setting can also be given in a file (-c), TOML or a gunicorn.conf.py, and
+as ASTERI_NAME. The command line wins over the environment, that over the file.
 `
 
 // topics are what help can be asked about: a word for each group, or for two.
@@ -69,6 +70,8 @@ func WriteHelp(w io.Writer, topic string) error {
 	switch groups := groupsOf(topic); {
 	case topic == "":
 		writePage(&b)
+	case topic == asGunicorn:
+		writeGunicorn(&b)
 	case topic == everything:
 		b.WriteString(usage)
 		writeGroups(&b, nil)
@@ -299,8 +302,8 @@ const docsHead = `# Settings
 <!-- Made from internal/settings/config/settings.go: go test ./internal/settings/config -run Docs -update -->
 
 A setting is given on the command line, in the environment, or in a TOML file named by ` + "`--config`" + ` (without it, ` + "`asteri.toml`" + ` in the working
-directory). The command line wins over the environment, which wins over the file, which wins over the default. ` + "`--print-config`" + ` shows what is
-in effect, and where each value comes from.
+directory). The command line wins over the environment, which wins over the file, which wins over the default. ` + "`asteri-loop explain`" + ` shows what is
+not as by default, and where it comes from; ` + "`--print-config`" + ` all of it, as a file. The file may also be a [gunicorn.conf.py](migrating-from-gunicorn.md).
 
 Times are seconds or have a unit: ` + "`30`, `30s`, `2m`, `500ms`, `1h`" + `. Sizes are bytes or have a unit of 1024: ` + "`8190`, `64k`, `1GiB`" + `. Lists are
 arrays in the file, repeated options on the command line, and separated by commas in the environment.

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -113,33 +112,6 @@ func TestHelpTopics(t *testing.T) {
 	err := WriteHelp(io.Discard, "worker")
 	if err == nil || !strings.Contains(err.Error(), `"worker" is no topic and no option; did you mean "workers"?; topics: general, `) {
 		t.Errorf("%v", err)
-	}
-}
-
-// TestElsewhere: what is named for other servers' options is there, and they are not.
-func TestElsewhere(t *testing.T) {
-	known := make(map[string]bool)
-	for _, s := range settings {
-		for _, f := range s.Flags {
-			known[f] = true
-		}
-	}
-	seen := make(map[string]bool)
-	for _, c := range slices.Concat(gunicorns, uvicorns, granians) {
-		for name := range strings.FieldsSeq(c.names) {
-			if seen[name] {
-				t.Errorf("--%s has two hints", name)
-			}
-			seen[name] = true
-			if known[name] || find(strings.ReplaceAll(name, "-", "_")) != nil {
-				t.Errorf("--%s is a setting of our own", name)
-			}
-		}
-		for word := range strings.FieldsSeq(c.instead) {
-			if flag, ok := strings.CutPrefix(strings.TrimRight(word, ",;:"), "--"); ok && !known[flag] {
-				t.Errorf("%s: there is no --%s", c.names, flag)
-			}
-		}
 	}
 }
 

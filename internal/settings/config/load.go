@@ -3,7 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,39 +74,101 @@ func (a assignments) put(s *setting, origin Origin, v string) error {
 // name the source, the value and what is allowed. Files other than the
 // configuration file are not opened.
 func Load(in Input) (*Config, error) {
-	c := &Config{dir: in.Dir, origins: make(map[string]Origin)}
-	args, dev := developing(words(in.Args))
-	options, err := parseArgs(args)
-	if wanted := wantsHelp(options); wanted != nil {
+	c := &Config{dir: in.Dir, origins: make(map[string]Origin), carried: make(map[string]any), carriedFrom: make(map[string]Origin)}
+	l, err := c.readArgs(in.Args)
+	if wanted := wantsHelp(l.options); wanted != nil {
 		return c, c.apply(wanted)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.apply(options))
+		return nil, errors.Join(err, c.apply(l.options))
 	}
-	variables := make(assignments)
-	if c.Warnings, err = readEnvironment(in.Environ, variables); err != nil {
+	if err := c.readRest(in.Environ, &l); err != nil {
 		return nil, err
 	}
-	path, given := configPath(options, variables)
-	all, file, err := readFile(c.resolve(path), path, given)
+	err = c.apply(l.all())
+	if err == nil {
+		err = c.complete()
+	}
 	if err != nil {
+		c.Conf.Close()
 		return nil, err
 	}
-	implied := make(assignments)
-	if dev {
-		implied = devAssignments()
+	c.tellWorkers()
+	return c, nil
+}
+
+// layers are what each source has said, the weakest first. A file of gunicorn's is stronger than foreign: there
+// these variables are defaults.
+type layers struct {
+	file      assignments
+	isPython  bool
+	foreign   assignments // variables that others have given a meaning, such as PORT
+	gunicorn  assignments // GUNICORN_CMD_ARGS
+	variables assignments
+	implied   assignments // by the word dev
+	options   assignments
+}
+
+// all are the settings that they add up to.
+func (l *layers) all() assignments {
+	all := make(assignments)
+	if l.isPython {
+		maps.Copy(all, l.foreign)
 	}
-	for _, layer := range []assignments{variables, implied, options} {
-		for name, v := range layer {
-			all[name] = v
+	maps.Copy(all, l.file)
+	if !l.isPython {
+		maps.Copy(all, l.foreign)
+	}
+	for _, layer := range []assignments{l.gunicorn, l.variables, l.implied, l.options} {
+		maps.Copy(all, layer)
+	}
+	return all
+}
+
+// readArgs reads the command line: ours, or after the word gunicorn that of gunicorn.
+func (c *Config) readArgs(args []string) (l layers, err error) {
+	if len(args) > 0 && args[0] == asGunicorn {
+		c.gunicorn = true
+		l.options, err = c.fromGunicorn(args[1:], func(flag string) Origin { return Origin{Layer: CommandLine, Name: flag} })
+	} else {
+		rest, dev := developing(words(args))
+		if dev {
+			l.implied = devAssignments()
+		}
+		l.options, err = parseArgs(rest)
+	}
+	c.given = l.options
+	return l, err
+}
+
+// readRest reads the environment and the configuration file.
+func (c *Config) readRest(environ []string, l *layers) error {
+	l.variables = make(assignments)
+	warnings, err := readEnvironment(environ, l.variables)
+	c.Warnings = append(c.Warnings, warnings...)
+	if err != nil {
+		return err
+	}
+	l.foreign = make(assignments)
+	for setting, v := range l.variables {
+		if !strings.HasPrefix(v.origin.Name, prefix) {
+			l.foreign[setting] = v
+			delete(l.variables, setting)
 		}
 	}
-	if err := c.apply(all); err != nil {
-		return nil, err
+	if l.gunicorn, err = c.fromGunicornVariable(environ); err != nil {
+		return err
 	}
-	c.File = file
-	c.warnOfGunicorn(in)
-	return c, c.complete()
+	name, given := c.choose(l.options, l.gunicorn, l.variables)
+	if c.asksOnly && !given && name == gunicornFile {
+		return nil
+	}
+	if l.isPython = name != "" && c.isPython(name); l.isPython {
+		l.file, err = c.readConf(name, l.all())
+		return err
+	}
+	l.file, c.File, err = readFile(c.resolve(name), name, given)
+	return err
 }
 
 // ControlSocket returns the path that a server with these sources has for its control
@@ -116,22 +178,28 @@ func ControlSocket(in Input) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	variables := make(assignments)
-	_, _ = readEnvironment(in.Environ, variables)
-	c := &Config{dir: in.Dir, origins: make(map[string]Origin)}
-	s := find("control_socket")
-	for _, layer := range []assignments{options, variables} {
-		if v, ok := layer[s.Name]; ok {
-			err := s.at(c).Set(v.values[0])
-			return c.Server.Control.Socket, err
-		}
+	c := &Config{dir: in.Dir, origins: make(map[string]Origin), carried: make(map[string]any), carriedFrom: make(map[string]Origin)}
+	l := layers{options: options, variables: make(assignments)}
+	_, _ = readEnvironment(in.Environ, l.variables)
+	if path, ok := c.controlSocket(&l); ok { // no file need be read
+		return path, nil
 	}
-	path, given := configPath(options, variables)
-	all, _, err := readFile(c.resolve(path), path, given)
-	if v, ok := all[s.Name]; ok && len(v.values) > 0 {
-		err = s.at(c).Set(v.values[0])
+	c.asksOnly = true // who asks a server does not want to execute what lies about
+	mistake := c.readRest(in.Environ, &l)
+	c.Conf.Close()
+	if path, ok := c.controlSocket(&l); ok {
+		return path, nil
 	}
-	return c.Server.Control.Socket, err
+	return "", mistake
+}
+
+// controlSocket is what layers say of it.
+func (c *Config) controlSocket(l *layers) (path string, said bool) {
+	v, ok := l.all()["control_socket"]
+	if !ok || len(v.values) == 0 || find("control_socket").at(c).Set(v.values[0]) != nil {
+		return "", false
+	}
+	return c.Server.Control.Socket, true
 }
 
 // words takes the first argument for an option if it is what people type who look for
@@ -156,17 +224,6 @@ func words(args []string) []string {
 	return args
 }
 
-// warnOfGunicorn says which settings of gunicorn's are there that are not read: who comes
-// from it would take them for granted.
-func (c *Config) warnOfGunicorn(in Input) {
-	if slices.ContainsFunc(in.Environ, func(kv string) bool { v, ok := strings.CutPrefix(kv, "GUNICORN_CMD_ARGS="); return ok && v != "" }) {
-		c.Warnings = append(c.Warnings, "environment variable GUNICORN_CMD_ARGS is not used: give its options on the command line, or as ASTERI_ variables")
-	}
-	if _, err := os.Stat(filepath.Join(in.Dir, "gunicorn.conf.py")); err == nil {
-		c.Warnings = append(c.Warnings, "gunicorn.conf.py is not used: its settings, and what else there is, can be in asteri.toml")
-	}
-}
-
 // wantsHelp returns what the command line asks for that a mistake elsewhere should not
 // prevent, or nil.
 func wantsHelp(options assignments) assignments {
@@ -176,16 +233,6 @@ func wantsHelp(options assignments) assignments {
 		}
 	}
 	return nil
-}
-
-// configPath returns the file to read, and whether it was asked for.
-func configPath(options, variables assignments) (path string, given bool) {
-	for _, layer := range []assignments{options, variables} {
-		if v, ok := layer["config"]; ok {
-			return v.values[0], true
-		}
-	}
-	return "asteri.toml", false
 }
 
 // apply parses the values into c. Its error names all that are not allowed.

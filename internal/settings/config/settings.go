@@ -45,8 +45,12 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return boolean(&c.Version) },
 	}, {
 		Name: "config", Short: "c", Flags: []string{"config"}, Group: groupFile, Meta: "FILE",
-		Help: "Read settings from this TOML file. Without it, asteri.toml in the working directory is read if it is there.",
+		Help: "Read settings from this file, TOML or Python. The latter is a gunicorn.conf.py: PATH.py, file:PATH or python:MODULE. Without the option asteri.toml in the working directory is read or, if there is none, gunicorn.conf.py.",
 		at:   func(c *Config) value { return text(&c.File, nil) },
+	}, {
+		Name: "hook_timeout", Flags: []string{"hook-timeout"}, Group: groupFile, Meta: "TIME", Default: "30s", Live: true,
+		Help: "The time that a gunicorn.conf.py has to be executed, and then each of its hooks that runs in the helper interpreter. That is ended when the time is over, and started again for the next hook.",
+		at:   func(c *Config) value { return duration(&c.hookTimeout, time.Millisecond, longest) },
 	}, {
 		Name: "app", Aliases: []string{"wsgi_app"}, Group: groupFile, Meta: "APP",
 		Help: "The application, for a configuration file; the command line names it without an option: module:attribute, module:factory(), package.module or path/to/file.py[:attribute]. Without an application the server shows a demonstration.",

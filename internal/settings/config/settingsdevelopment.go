@@ -62,7 +62,7 @@ func developing(args []string) (rest []string, dev bool) {
 func devAssignments() assignments {
 	a := make(assignments)
 	for _, s := range devSettings {
-		a[s.name] = assigned{[]string{s.value}, Origin{CommandLine, "dev"}}
+		a[s.name] = assigned{[]string{s.value}, Origin{Layer: CommandLine, Name: "dev"}}
 	}
 	return a
 }

@@ -38,7 +38,7 @@ func TestNamedFilesAreThere(t *testing.T) {
 }
 
 // notOurs are files of users.
-var notOurs = []string{"path/to/file.py"}
+var notOurs = []string{"path/to/file.py", "conf.py"} // the end of gunicorn.conf.py
 
 // sources are the files of the module with code.
 func sources(t *testing.T) (all []string) {

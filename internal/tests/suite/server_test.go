@@ -40,6 +40,7 @@ type server struct {
 // launch says how a server is started.
 type launch struct {
 	binary string // the usual one if empty
+	dir    string // the working directory; one of the server's own if empty
 	args   []string
 	env    []string
 	files  []*os.File // inherited from descriptor 3 on
@@ -68,7 +69,7 @@ func launchServer(t testing.TB, l launch) *server {
 		l.args = append([]string{"-l", "127.0.0.1:0"}, l.args...)
 	}
 	s.cmd = exec.Command(cmp.Or(l.binary, binary), l.args...)
-	s.cmd.Dir = tmp
+	s.cmd.Dir = cmp.Or(l.dir, tmp)
 	s.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp, "LANG=C.UTF-8", s.mark,
 		"PYTHONDONTWRITEBYTECODE=1", "GORACE=halt_on_error=0 exitcode=66",
@@ -91,7 +92,7 @@ func launchServer(t testing.TB, l launch) *server {
 
 func hasListener(args []string) bool {
 	for _, arg := range args {
-		if arg == "-l" || arg == "-b" || strings.HasPrefix(arg, "--bind") || strings.HasPrefix(arg, "--listen") || arg == "-c" {
+		if arg == "gunicorn" || arg == "explain" || arg == "--explain" || arg == "-l" || arg == "-b" || strings.HasPrefix(arg, "--bind") || strings.HasPrefix(arg, "--listen") || arg == "-c" {
 			return true
 		}
 	}

@@ -86,6 +86,9 @@ null = os.open(os.devnull, os.O_RDONLY)
 os.dup2(null, 0)
 os.close(null)
 
-from asteri_worker.__main__ import main  # noqa: E402
+if sys.argv[2:3] == ["hooks"]:
+    from asteri_worker.helper import main
+else:
+    from asteri_worker.__main__ import main
 
 main()

@@ -41,6 +41,17 @@ func (e Exit) signal() (syscall.Signal, bool) {
 	return ws.Signal(), ok && ws.Signaled()
 }
 
+// Status is the exit status, or the negative number of the signal that has killed the process.
+func (e Exit) Status() int {
+	if sig, killed := e.signal(); killed {
+		return -int(sig)
+	}
+	if e.state == nil {
+		return -1
+	}
+	return e.state.ExitCode()
+}
+
 // ByItself tells whether a process has brought its end upon itself: it exited, or did what
 // no process may. Other signals come from outside.
 func (e Exit) ByItself() bool {

@@ -88,7 +88,8 @@ type Hello struct {
 	LogLevel                   slog.Level
 	RequestID                  string
 	GracefulTimeout            time.Duration
-	Sources                    bool // it is to tell which files it imports
+	Conf                       string // of a gunicorn.conf.py, in JSON; empty for none
+	Sources                    bool   // it is to tell which files it imports
 }
 
 // Frame makes the HELLO frame.
@@ -124,6 +125,7 @@ func (h *Hello) Frame() []byte {
 	e.Str("graceful_timeout")
 	e.Float(h.GracefulTimeout.Seconds())
 	boolean("sources", h.Sources)
+	str("conf", h.Conf)
 	num("response_window", ResponseWindow)
 	num("body_window", BodyWindow)
 	e.EndDict()

@@ -42,6 +42,8 @@ class Worker:
         self.loop = None  # of an asynchronous model
         self.link = None
         self.interrupts = None
+        self.signals = None
+        self.hooks = None  # of a gunicorn.conf.py
         self.host = None  # what runs the calls: a Host or a LoopServer
         self.body = ""
         self.capacity = 0
@@ -94,7 +96,8 @@ def main():
     worker.reports.start()
     # Registered first, and so called last: what the application counts at its end counts.
     worker.interrupts = Interrupts(worker)
-    atexit.register(_end, os.getpid(), (worker.reports, signals.Signals(worker), worker.interrupts, control))
+    worker.signals = signals.Signals(worker)
+    atexit.register(_end, os.getpid(), (worker.reports, worker.signals, worker.interrupts, control))
     try:
         status = _serve(worker)
     except LinkClosed:
@@ -140,6 +143,11 @@ def _serve(worker):
     output.mark_logging()  # after gevent's patches
     if worker.loop is None:
         lentloop.offer(hello["loop"])
+    if hello["conf"] and not hello["check"]:
+        from .hooks import Hooks
+
+        worker.hooks = Hooks(worker)
+        worker.hooks.forked()
     worker.app = loader.load(hello["app"])
     lentloop.withdraw()
     worker.interface, certain = loader.detect(worker.app, wanted, hello["interface"])
@@ -154,8 +162,12 @@ def _serve(worker):
     if hello["check"]:
         worker.sock.sendall(worker.ready_frame())
         return 0
+    if worker.hooks is not None:
+        worker.hooks.initialised()
     try:
         model.run(worker)
+        if worker.hooks is not None:
+            worker.hooks.exiting()
     except (Failure, LinkClosed):
         raise
     except Exception as error:

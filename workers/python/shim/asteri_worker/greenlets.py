@@ -18,7 +18,7 @@ from .errors import LinkClosed
 from .host import Host, ThreadHost
 from .interrupts import RequestTimeout, in_application
 from .link import PROBED, LoopLink, frame
-from .wsgi import Gateway
+from .wsgi import gateway_of
 
 _READ, _WRITE = 1, 2
 _NOBODY = -1  # no stream
@@ -84,7 +84,7 @@ class GreenletHost(ThreadHost):
         worker.control.on_cancel = lambda stream, hard: self._post(self.cancel, stream, hard)
         worker.control.on_dropped = lambda stream: self._post(self.dropped, stream)
         worker.control.stacks = self._stacks
-        self.gateway = Gateway(worker.app, self, worker.hello, multithread=True)
+        self.gateway = gateway_of(worker, self, multithread=True)
         self._context = copy_context()
         self._runner = None  # the greenlet that takes requests
         self._busy = False  # the runner is in a call

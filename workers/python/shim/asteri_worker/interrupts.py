@@ -60,6 +60,7 @@ class Interrupts:
         self._bell = allocate_lock()
         self._bell.acquire()
         self._ending = False
+        self.on_late = None  # called on the control thread when calls are late; for a hook
         signal.signal(_SIGNAL, self._on_signal)
         self._thread = Thread(self._run)
 
@@ -71,6 +72,8 @@ class Interrupts:
     def want(self, streams, why):
         """The front asks for the end of calls; on the control thread."""
         RequestTimeout.why = why
+        if self.on_late is not None:
+            self.on_late()
         self._wanted.update(streams)
         self._ring()
 
@@ -82,9 +85,9 @@ class Interrupts:
             return False
         return True
 
-    def signal(self):
-        """Has the main thread look whether what it runs is to be ended."""
-        signal.pthread_kill(self._main, _SIGNAL)
+    def signal(self, number=_SIGNAL):
+        """Has the main thread look whether what it runs is to be ended, or handle another signal."""
+        signal.pthread_kill(self._main, number)
 
     def _ring(self):
         try:

@@ -16,7 +16,7 @@ class Signals:
         self._asked = False
         self._threads = []
         signal.signal(signal.SIGINT, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._on_term)
+        signal.signal(signal.SIGTERM, self.on_term)
         self._read, self._write = socket.socketpair()
         self._write.setblocking(False)
         signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
@@ -29,7 +29,8 @@ class Signals:
         for thread in self._threads:
             thread.join(patience)
 
-    def _on_term(self, *_):
+    def on_term(self, *_):
+        """As the handler of SIGTERM, on the main thread."""
         if self._worker.link is None:
             sys.exit(0)
         # On a thread of its own: the code that this handler interrupted may hold the link's lock.

@@ -20,13 +20,18 @@ class TornadoServer(LoopServer):
         self.app = worker.app
         self._root = worker.hello["root_path"].rstrip("/").encode("utf-8")
         self._context = copy_context()
+        self._connection = Connection
+        if worker.hooks is not None and worker.hooks.of_requests:
+            from .hookedcalls import hooked_connection
+
+            self._connection = hooked_connection(Connection, worker.hooks)
         self._opening = []  # connections that hold a head back until the end of the iteration
 
     def begin(self, request):
         root, taken = self._root, request
         if len(request) > 11:  # that of a trusted proxy goes before that of the settings
             request, root = request[:11], request[11] or root
-        connection = Connection(self, request, root)
+        connection = self._connection(self, request, root)
         self.cycles[connection.stream] = connection
         self.memory.started += 1
         now = monotonic()

@@ -411,6 +411,15 @@ class Gateway:
             environ["PATH_INFO"] = path[len(root):]
 
 
+def gateway_of(worker, host, multithread):
+    """What calls the worker's application on a host."""
+    if worker.hooks is None or not worker.hooks.of_requests:
+        return Gateway(worker.app, host, worker.hello, multithread)
+    from .hookedcalls import HookedGateway
+
+    return HookedGateway(worker.app, host, worker.hello, multithread, worker.hooks)
+
+
 def _named_by_host(host, scheme):
     """SERVER_NAME and SERVER_PORT for a Unix socket, which has neither: what the client asked for."""
     name, colon, port = host.rpartition(":")

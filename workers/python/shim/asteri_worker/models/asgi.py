@@ -14,7 +14,7 @@ from ..host import ThreadHost
 from ..libraries import require_loop
 from ..link import ThreadsLoopLink
 from ..output import about
-from ..wsgi import Gateway
+from ..wsgi import gateway_of
 
 _WSGI_THREADS = 10  # the pool for a WSGI application when --threads was not raised
 
@@ -46,6 +46,10 @@ def run(worker):
 
 async def _serve_asgi(worker, loop):
     app = worker.app if loader.is_single_callable(worker.app) else single(worker.app)
+    if worker.hooks is not None and worker.hooks.of_requests:
+        from ..hookedcalls import around_asgi
+
+        app = around_asgi(app, worker.hooks)
     server = Server(worker, loop, app)
     lifespan = Lifespan(app, worker.hello["lifespan"], worker.log)
     await lifespan.startup()
@@ -114,7 +118,7 @@ class ThreadPool(ThreadHost):
         super().__init__(worker, worker.attach(ThreadsLoopLink(worker.sock, self._want_write, self._nudge)))
         self.flush = self._nudge  # calls flush from their threads
         size = worker.capacity
-        self.gateway = Gateway(worker.app, self, worker.hello, multithread=size > 1)
+        self.gateway = gateway_of(worker, self, multithread=size > 1)
         self._streams = {}  # thread identifier -> the stream that it runs
         self._turns = SimpleQueue()  # one True for each waiting request, then one False for each thread
         self._ended = loop.create_future()

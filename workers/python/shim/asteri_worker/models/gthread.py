@@ -17,7 +17,7 @@ from ..host import ThreadHost
 from ..link import BlockingLink
 from ..usage import thread_use
 from ..watch import Watch
-from ..wsgi import Gateway
+from ..wsgi import gateway_of
 
 _LOOK = 0.02  # seconds between looks at the link when the worker ends
 _HOLD = 0.001  # seconds that a finished answer waits for others of its batch
@@ -54,7 +54,7 @@ class GThread(ThreadHost):
     def __init__(self, worker):
         super().__init__(worker, worker.attach(BlockingLink(worker.sock)))
         threads = worker.capacity
-        self.gateway = Gateway(worker.app, self, worker.hello, multithread=threads > 1)
+        self.gateway = gateway_of(worker, self, multithread=threads > 1)
         self._watch = Watch(self._slow)
         self._runners = {}  # thread identifier -> _Runner
         self._lock = allocate_lock()  # guards the two below

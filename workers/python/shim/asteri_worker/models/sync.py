@@ -7,7 +7,7 @@ from ..errors import LinkClosed
 from ..host import Host
 from ..link import BlockingLink
 from ..watch import Watch
-from ..wsgi import Gateway
+from ..wsgi import gateway_of
 
 _HOLD = 0.001  # seconds that a finished answer waits for others of its batch
 _LOOK = 100  # milliseconds between looks at `gone` while a response waits for its window
@@ -30,7 +30,7 @@ def run(worker):
 class Sync(Host):
     def __init__(self, worker):
         super().__init__(worker, worker.attach(BlockingLink(worker.sock)))
-        self._gateway = Gateway(worker.app, self, worker.hello, multithread=False)
+        self._gateway = gateway_of(worker, self, multithread=False)
         self._tail = []
         self._watch = Watch(self._slow)
         self._memory = worker.reports.measure()
