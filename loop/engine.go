@@ -25,6 +25,7 @@ type Engine struct {
 	makingRoom atomic.Bool  // for new connections
 	roomFrom   atomic.Int64 // loops that have not looked yet
 	pressure   atomic.Bool  // memory is short
+	paused     atomic.Bool  // nothing is accepted
 	pressureMu sync.Mutex
 	handshakes handshakeCounts
 

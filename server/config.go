@@ -43,6 +43,9 @@ type Config struct {
 	// Rate.Exempt are exempt beside those that Exempt names. Its Logger is Logs.Logger.
 	Engine loop.Config
 
+	// Inherited is what the process has given in whose place this server comes. It accepts
+	// nothing until Take. Default: there was none.
+	Inherited *Inheritance
 	// DrainDelay is how long a server that is to stop serves on as one that is not ready
 	// (Server.Withdraw). Default: not at all.
 	DrainDelay time.Duration

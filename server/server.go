@@ -59,6 +59,14 @@ type Server struct {
 
 	development *developer // nil if no files are watched
 
+	// Of what passes from one process to another: see handover.go.
+	inherited  inherited
+	heirs      []*heir
+	lent       []int // descriptors that are open for another process
+	secret     []byte
+	generation byte
+	yielded    atomic.Bool // another process serves in the place of this one
+
 	state   atomic.Pointer[error] // why the server as a whole is not ready, or nil
 	asked   chan bool             // to stop, by an operator, and whether to drain: for Run; capacity 1
 	begun   atomic.Bool
@@ -133,6 +141,9 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.engine.Start()
+	if err := s.inherit(); err != nil {
+		return err
+	}
 	if err := s.openDevelopment(); err != nil {
 		return err
 	}
@@ -292,6 +303,8 @@ func (s *Server) Close() (err error) {
 			err = s.engine.Close()
 		}
 		s.closeObservers()
+		s.inherited.close()
+		s.forget()
 		close(s.closed)
 	})
 	<-s.closed

@@ -94,6 +94,9 @@ type Control interface {
 	// Stacks returns, by the names of its threads, where a worker's process is.
 	// The server's own process is one too. It gives up when ctx is done.
 	Stacks(ctx context.Context, pid int) (map[string]string, error)
+	// Upgrade has a new process take the place of this one, and returns its process id
+	// when it serves. This one then begins its end.
+	Upgrade(ctx context.Context) (pid int, err error)
 	// Stop begins the end, in which what runs finishes. With drain the server serves on
 	// first for as long as it takes others to hear that it is not ready.
 	Stop(drain bool) error

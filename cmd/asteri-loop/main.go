@@ -8,6 +8,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/settings/config"
 	"github.com/asteri/asteri-loop/internal/system/descriptors"
+	"github.com/asteri/asteri-loop/internal/system/handover"
 )
 
 // Exit statuses.
@@ -22,6 +23,10 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run does what the arguments ask for and returns the exit status.
 func run(args []string) int {
+	before, err := handover.Find()
+	if err != nil {
+		return complain(exitFailure, err)
+	}
 	descriptors.KeepFromChildren()
 	dir, err := os.Getwd()
 	if err != nil {
@@ -35,6 +40,7 @@ func run(args []string) int {
 	cfg, err := config.Load(input)
 	if err != nil {
 		complain(exitUsage, err)
+		before.Failed(err.Error())
 		fmt.Fprintln(os.Stderr, "Try asteri-loop --help.")
 		return exitUsage
 	}
@@ -46,7 +52,7 @@ func run(args []string) int {
 	case cfg.PrintConfig:
 		err = cfg.Print(os.Stdout)
 	default:
-		return serve(input, cfg)
+		return serve(input, cfg, before)
 	}
 	if err != nil {
 		return complain(exitFailure, err)

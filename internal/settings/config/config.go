@@ -5,6 +5,7 @@ package config
 
 import (
 	"slices"
+	"time"
 
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/workers/python"
@@ -30,6 +31,9 @@ type Config struct {
 	Server   server.Config
 	Python   python.Config
 	Upstream server.Upstream
+
+	// UpgradeTimeout is how long a new process may take until it could serve.
+	UpgradeTimeout time.Duration
 
 	// AccessLogfile is a path, "-", "none" or "auto".
 	AccessLogfile string
