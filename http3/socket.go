@@ -50,11 +50,12 @@ func newSocket(udp *net.UDPConn, ids ids, before *net.UnixConn, paused bool) *so
 func (s *socket) read(from source, after *net.UnixConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.after != nil {
-		_ = s.after.Close() // whoever reads it looks again
-	}
+	before := s.after
 	s.from, s.after = from, after
 	s.wake()
+	if before != nil { // behind the news, by which the reader knows why
+		_ = before.Close()
+	}
 }
 
 // wake has ReadBatch look again. The caller holds the lock.
@@ -122,7 +123,7 @@ func (s *socket) ReadBatch(ms []ipv4.Message, flags int) (n int, err error) {
 			n, err = receivePassed(after, &ms[0])
 		default:
 			n, err = s.batch.ReadBatch(ms, flags)
-			n = s.ours(ms[:n])
+			n = s.ours(ms[:max(n, 0)]) // it is below 0 with an error
 		}
 		select {
 		case <-changed: // what went wrong may be that

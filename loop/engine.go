@@ -26,6 +26,7 @@ type Engine struct {
 	roomFrom   atomic.Int64 // loops that have not looked yet
 	pressure   atomic.Bool  // memory is short
 	paused     atomic.Bool  // nothing is accepted
+	bequeathed atomic.Bool  // by this process any more
 	pressureMu sync.Mutex
 	handshakes handshakeCounts
 

@@ -66,6 +66,7 @@ func (l *Loop) repose() {
 // their end here leaves the queues and the files of Unix sockets alone. What waits at the
 // others is accepted when the engine drains, as ever.
 func (e *Engine) Bequeath(heirs ...*Listener) {
+	e.bequeathed.Store(true)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, ln := range e.listeners {
@@ -78,6 +79,10 @@ func (e *Engine) Bequeath(heirs ...*Listener) {
 		}
 	}
 }
+
+// Bequeathed tells whether another process accepts in the place of this one, so that nobody
+// waits for this one's end. It may be called from any goroutine.
+func (l *Loop) Bequeathed() bool { return l.engine.bequeathed.Load() }
 
 // Descriptors returns those that listen, for another process to have duplicates of. They are
 // the listener's, and open until the engine drains or is closed.

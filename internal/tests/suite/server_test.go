@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -44,6 +45,8 @@ type launch struct {
 	env    []string
 	files  []*os.File // inherited from descriptor 3 on
 	attr   *syscall.SysProcAttr
+	// heirs says that other processes go on with the server's output when it has ended.
+	heirs bool
 }
 
 // start starts the server with args on a free port of the loopback interface,
@@ -75,6 +78,9 @@ func launchServer(t testing.TB, l launch) *server {
 	}, l.env...)
 	s.cmd.ExtraFiles, s.cmd.SysProcAttr = l.files, l.attr
 	s.cmd.Stdout, s.cmd.Stderr = s.log.stream(&s.log.out), s.log.stream(&s.log.err)
+	if l.heirs {
+		s.cmd.Stdout, s.cmd.Stderr = s.log.pipe(t, &s.log.out), s.log.pipe(t, &s.log.err)
+	}
 	// A child that outlives the server keeps its pipes: do not wait for it.
 	s.cmd.WaitDelay = time.Second
 	if err := s.cmd.Start(); err != nil {
@@ -181,7 +187,7 @@ func (s *server) refusesConnections() {
 // signal sends a signal to the server's main process.
 func (s *server) signal(sig syscall.Signal) {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
+	if err := syscall.Kill(s.pid, sig); err != nil {
 		s.t.Fatalf("signal %v: %v\n%s", sig, err, s.log.tail())
 	}
 }
@@ -303,6 +309,26 @@ func (o *output) stream(to *bytes.Buffer) writer {
 		o.all.Write(p)
 		return to.Write(p)
 	}
+}
+
+// pipe is a stream that does not end with the server.
+func (o *output) pipe(t testing.TB, to *bytes.Buffer) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(o.stream(to), r) // until all processes have closed it
+	}()
+	t.Cleanup(func() {
+		w.Close()
+		<-ended
+		r.Close()
+	})
+	return w
 }
 
 type writer func([]byte) (int, error)
