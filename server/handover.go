@@ -248,6 +248,8 @@ func (s *Server) resume(ctx context.Context) error {
 	if s.control != nil {
 		s.control.Resume()
 	}
+	ctx, cancel := context.WithTimeout(ctx, handoverTimeout)
+	defer cancel()
 	return s.engine.Resume(ctx)
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -147,6 +148,11 @@ type Monitor struct {
 
 	gathering sync.Mutex
 	last      *snapshot
+
+	metrics *metrics // nil without a path for them
+	// Of the process before this one, and the one behind it: see succession.go.
+	inherited atomic.Pointer[told]
+	successor atomic.Pointer[func(totals []byte) ([]byte, error)]
 }
 
 // New starts what gathers. It runs until Close.

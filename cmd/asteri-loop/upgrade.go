@@ -140,6 +140,7 @@ func (p *program) replace(ctx context.Context) (*succession, error) {
 		err = p.confirm(ctx, s)
 	}
 	if err != nil {
+		p.server.Follow(nil)
 		p.server.Rescind(context.Background())
 		return nil, errors.Join(err, next.End())
 	}
@@ -180,9 +181,13 @@ func (p *program) handOver(ctx context.Context, s *succession) error {
 	if err := s.TakeOver(p.server.Totals()); err != nil {
 		return err
 	}
+	p.server.Follow(func(totals []byte) ([]byte, error) { return s.Ask(totals, askTimeout) })
 	p.mainProcess(s.PID())
 	return nil
 }
+
+// askTimeout is how long a scrape of this process waits for the new one.
+const askTimeout = 2 * time.Second
 
 // confirm waits until the new process has proved itself.
 func (p *program) confirm(ctx context.Context, s *succession) error {
