@@ -413,3 +413,79 @@ func TestUpgradesTakeTurns(t *testing.T) {
 	s.stop()
 	equal(t, "the upgrade that a stop has ended", <-first, "1")
 }
+
+// TestUpgradeCounts: whoever scrapes, by connections that stay and by new ones, sees no
+// counter fall through two upgrades, and in the end all requests that there were.
+func TestUpgradeCounts(t *testing.T) {
+	t.Parallel()
+	s, _, control := upgradable(t, app("metrics_app:fastapi()", "")...)
+	front := *s
+	var stop atomic.Bool
+	var all sync.WaitGroup
+	defer all.Wait() // also if the test is given up
+	defer stop.Store(true)
+	for _, staying := range []bool{true, false} {
+		all.Go(func() {
+			seen := make(map[string]float64)
+			c := front.over(t, "http")
+			for !stop.Load() {
+				if !staying {
+					c.http.CloseIdleConnections()
+				}
+				for name, n := range counters(t, c) {
+					if n < seen[name] {
+						t.Errorf("%s was %f and is %f", name, seen[name], n)
+					}
+					seen[name] = n
+				}
+				time.Sleep(20 * time.Millisecond) // as scrapers do
+			}
+		})
+	}
+	var answered int
+	all.Go(func() { answered = front.load(t, &stop, "h2c", "/greet/ali") })
+	for range 2 {
+		s.upgrade(control)
+	}
+	stop.Store(true)
+	all.Wait()
+	requests, counted := 0.0, 0.0
+	c := front.over(t, "http")
+	s.eventually("all that was counted is there", func() bool {
+		requests, counted = 0, 0
+		for name, n := range counters(t, c) {
+			if strings.HasPrefix(name, "asteri_requests_total{") && strings.Contains(name, `protocol="HTTP/2"`) {
+				requests += n
+			}
+			if strings.HasPrefix(name, "shop_") {
+				counted += n
+			}
+		}
+		return int(requests) == answered
+	})
+	t.Logf("%d requests, and by the application's own metrics %f", answered, counted)
+}
+
+// counters are the values of all counters but those of one process.
+func counters(t *testing.T, c *client) map[string]float64 {
+	t.Helper()
+	found := make(map[string]float64)
+	counts := false
+	for _, line := range strings.Split(c.get("/metrics").want(t, 200), "\n") {
+		if about, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, kind, _ := strings.Cut(about, " ")
+			counts = kind == "counter" && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_")
+			continue
+		}
+		i := strings.LastIndexByte(line, ' ')
+		if !counts || strings.HasPrefix(line, "#") || i < 0 || strings.Contains(line, `pid="`) {
+			continue
+		}
+		n, err := strconv.ParseFloat(line[i+1:], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[line[:i]] = n
+	}
+	return found
+}
