@@ -7,8 +7,6 @@ import (
 	"os"
 
 	"github.com/asteri/asteri-loop/internal/settings/config"
-	"github.com/asteri/asteri-loop/internal/system/descriptors"
-	"github.com/asteri/asteri-loop/internal/system/handover"
 )
 
 // Exit statuses.
@@ -23,16 +21,10 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run does what the arguments ask for and returns the exit status.
 func run(args []string) int {
-	before, err := handover.Find()
+	input, before, err := surroundings(args)
 	if err != nil {
 		return complain(exitFailure, err)
 	}
-	descriptors.KeepFromChildren()
-	dir, err := os.Getwd()
-	if err != nil {
-		return complain(exitFailure, err)
-	}
-	input := config.Input{Args: args, Environ: os.Environ(), Dir: dir}
 	if len(args) > 0 && args[0] == "ctl" {
 		input.Args = args[1:]
 		return runCtl(input)

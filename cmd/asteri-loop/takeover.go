@@ -5,9 +5,22 @@ import (
 	"encoding/json"
 	"os"
 
+	"github.com/asteri/asteri-loop/internal/settings/config"
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/internal/system/handover"
 	"github.com/asteri/asteri-loop/server"
 )
+
+// surroundings are where the program finds itself, and the process in whose place it is to
+// come: nil for none.
+func surroundings(args []string) (in config.Input, before *handover.Predecessor, err error) {
+	if before, err = handover.Find(); err != nil {
+		return in, nil, err
+	}
+	descriptors.KeepFromChildren()
+	dir, err := os.Getwd()
+	return config.Input{Args: args, Environ: os.Environ(), Dir: dir}, before, err
+}
 
 // inherit receives what the process has to give in whose place this one is to come.
 func (p *program) inherit() error {

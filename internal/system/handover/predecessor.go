@@ -41,7 +41,7 @@ type Offer struct {
 
 // Predecessor is the process in whose place this one is to come.
 type Predecessor struct {
-	conn  conn
+	conn  talk
 	pid   int
 	write sync.Mutex // held while something is sent
 	ended chan struct{}
@@ -67,7 +67,7 @@ func Find() (*Predecessor, error) {
 		return nil, os.NewSyscallError("dup2", err)
 	}
 	_ = unix.Close(stderrFD)
-	c, err := newConn(os.NewFile(socketFD, "predecessor"))
+	c, err := newTalk(os.NewFile(socketFD, "predecessor"))
 	if err != nil {
 		return nil, err
 	}

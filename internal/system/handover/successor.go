@@ -28,7 +28,7 @@ type Command struct {
 // Successor is the process that is to come in the place of this one.
 type Successor struct {
 	cmd   *exec.Cmd
-	conn  conn
+	conn  talk
 	write sync.Mutex // held while something is sent
 	said  *lastLine  // on standard error, before it said hello
 
@@ -57,7 +57,7 @@ func Start(c Command, o Offer) (*Successor, error) {
 	}
 	theirs := os.NewFile(uintptr(ends[1]), "successor")
 	defer theirs.Close()
-	ours, err := newConn(os.NewFile(uintptr(ends[0]), "successor"))
+	ours, err := newTalk(os.NewFile(uintptr(ends[0]), "successor"))
 	if err != nil {
 		return nil, err
 	}

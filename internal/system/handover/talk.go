@@ -54,26 +54,26 @@ type message struct {
 // different.
 var errProtocol = errors.New("it does not speak as this server does")
 
-// conn is one end of the socket.
-type conn struct{ *net.UnixConn }
+// talk is one end of the socket.
+type talk struct{ *net.UnixConn }
 
-// newConn takes over a descriptor of a stream socket.
-func newConn(f *os.File) (conn, error) {
+// newTalk takes over a descriptor of a stream socket.
+func newTalk(f *os.File) (talk, error) {
 	c, err := net.FileConn(f) // which has a descriptor of its own
 	_ = f.Close()
 	if err != nil {
-		return conn{}, err
+		return talk{}, err
 	}
 	u, ok := c.(*net.UnixConn)
 	if !ok {
-		return conn{}, errors.Join(errProtocol, c.Close())
+		return talk{}, errors.Join(errProtocol, c.Close())
 	}
-	return conn{u}, nil
+	return talk{u}, nil
 }
 
 // send sends a message. It does not wait for longer than patience. One goroutine may
 // call it at a time.
-func (c conn) send(m message) error {
+func (c talk) send(m message) error {
 	if err := c.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (c conn) send(m message) error {
 }
 
 // receive returns the next message; io.EOF if the other end has none any more.
-func (c conn) receive() (message, error) {
+func (c talk) receive() (message, error) {
 	head := make([]byte, headSize)
 	rights := make([]byte, unix.CmsgSpace(4*batch))
 	n, oobn, _, _, err := c.ReadMsgUnix(head, rights)
@@ -126,7 +126,7 @@ func (c conn) receive() (message, error) {
 }
 
 // expect receives a message of a kind within a time.
-func (c conn) expect(k kind, within time.Duration) (message, error) {
+func (c talk) expect(k kind, within time.Duration) (message, error) {
 	if err := c.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return message{}, err
 	}
