@@ -271,6 +271,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		s.status.EndStreams()
 	}
 	s.development.endStreams()
+	ask(s.apps, func(_ *site, as drainer) { as.drain() })
 	drained := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, max(s.cfg.Engine.GracefulTimeout, 0))

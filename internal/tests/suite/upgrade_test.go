@@ -5,6 +5,7 @@ package suite
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -487,4 +488,47 @@ func counters(t *testing.T, c *client) map[string]float64 {
 		found[line[:i]] = n
 	}
 	return found
+}
+
+// TestStreamsHearOfTheDrain: an application of ASGI that looks ends its streams in order, long
+// before they would be cut, whatever it is that ends its worker.
+func TestStreamsHearOfTheDrain(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"stop", "reload", "upgrade"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			s, _, control := upgradable(t, app("stream_app:app", "asgi", "--graceful-timeout", "10m")...)
+			streams := make(chan string)
+			for _, version := range []string{"http", "h2c"} {
+				c := s.over(t, version)
+				response, err := c.http.Do(c.request("GET", "/drains", nil))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				first := make([]byte, len("data: first\n\n"))
+				if _, err := io.ReadFull(response.Body, first); err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					rest, err := io.ReadAll(response.Body)
+					streams <- fmt.Sprintf("%s, %v", rest, err)
+				}()
+			}
+			switch how {
+			case "stop":
+				s.signal(syscall.SIGTERM)
+			case "reload":
+				obeyed(t, control, "reload")
+			case "upgrade":
+				s.upgrade(control) // which waits for the end of the old process
+			}
+			for range 2 {
+				equal(t, "the rest of a stream", <-streams, "data: bye\n\n, <nil>")
+			}
+			if how == "stop" {
+				equal(t, "exit status", s.wait(), 0)
+			}
+		})
+	}
 }
