@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 )
 
 // socket is the UDP socket as QUIC sees it. Two processes may have it open, of which one
@@ -178,13 +179,17 @@ func (s *socket) pass(m *ipv4.Message) bool {
 	b := make([]byte, passedHead, passedHead+len(addr)+m.NN+m.N)
 	b[0], b[1] = byte(len(addr)), byte(m.NN)
 	b = append(append(append(b, addr...), m.OOB[:m.NN]...), m.Buffers[0][:m.N]...)
-	_ = s.before.SetWriteDeadline(time.Now().Add(passTimeout))
-	_, err = s.before.Write(b)
-	return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
+	raw, err := s.before.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var sent error
+	err = raw.Write(func(fd uintptr) bool {
+		_, sent = unix.Write(int(fd), b)
+		return true // others wait behind it: it is not tried again
+	})
+	return err == nil && (sent == nil || errors.Is(sent, unix.EAGAIN) || errors.Is(sent, unix.ENOBUFS) || errors.Is(sent, unix.EINTR))
 }
-
-// passTimeout is how long a packet waits for room: others wait behind it.
-const passTimeout = 5 * time.Millisecond
 
 // receivePassed receives a packet that was passed on.
 func receivePassed(from *net.UnixConn, m *ipv4.Message) (n int, err error) {

@@ -45,7 +45,13 @@ async def asgi(scope, receive, send):
         await send({"type": "websocket.send", "text": message["text"]})
 `
 
-const broken = "raise RuntimeError('this release is broken')\n"
+// conf is a configuration of gunicorn's that keeps a new process from starting while there is
+// a file. Were the application broken instead, the old one would end, too, with the first
+// worker that is recycled.
+const conf = `import os
+if os.path.exists(os.path.join(os.path.dirname(__file__), "broken")):
+    raise RuntimeError("this release is broken")
+`
 
 // options are the flags.
 type options struct {
@@ -126,7 +132,8 @@ func (b *bed) measure(ctx context.Context, p peer, out io.Writer) (err error) {
 	if b.port, err = freePort(); err != nil {
 		return err
 	}
-	if err := errors.Join(b.release(application), b.install()); err != nil {
+	write := func(name, text string) error { return os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600) }
+	if err := errors.Join(write("app.py", application), write("conf.py", conf), b.install()); err != nil {
 		return err
 	}
 	if err := b.start(ctx, p); err != nil {
@@ -194,12 +201,6 @@ func (b *bed) start(ctx context.Context, p peer) (err error) {
 	}
 	b.main = b.first.PID
 	return b.first.Ready(ctx, func(context.Context) error { return (&tally{}).once("127.0.0.1:" + b.port) })
-}
-
-// release puts a version of the application in the place of the one that is there.
-func (b *bed) release(text string) error {
-	name := filepath.Join(b.dir, "app.py")
-	return errors.Join(os.WriteFile(name+".new", []byte(text), 0o600), os.Rename(name+".new", name))
 }
 
 // install puts the program in its place.

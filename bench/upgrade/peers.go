@@ -30,7 +30,7 @@ var peers = []peer{
 		[]string{"h1", "https", "h2", "h3", "websocket", "metrics"}, viaCtl,
 	},
 	{
-		"gunicorn", []string{"gunicorn", "-b", "127.0.0.1:$PORT", "-k", "gthread", "--threads", "4", "-w", "2", "--max-requests", "5000", "--pid", "$DIR/pid", "app:wsgi"},
+		"gunicorn", []string{"gunicorn", "-b", "127.0.0.1:$PORT", "-k", "gthread", "--threads", "4", "-w", "2", "--max-requests", "5000", "--pid", "$DIR/pid", "-c", "$DIR/conf.py", "app:wsgi"},
 		[]string{"h1"}, byUSR2,
 	},
 	{
@@ -79,10 +79,11 @@ func viaCtl(ctx context.Context, b *bed, _ peer, broken bool) error {
 // told to end once the new one has workers. It cannot say when that is.
 func byUSR2(ctx context.Context, b *bed, _ peer, isBroken bool) error {
 	if isBroken {
-		if err := b.release(broken); err != nil {
+		mark := filepath.Join(b.dir, "broken")
+		if err := os.WriteFile(mark, nil, 0o600); err != nil {
 			return err
 		}
-		defer func() { _ = b.release(application) }() // what fails shows in the next one
+		defer os.Remove(mark)
 	}
 	if err := syscall.Kill(b.main, syscall.SIGUSR2); err != nil {
 		return err
