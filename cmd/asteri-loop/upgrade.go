@@ -165,7 +165,8 @@ func (p *program) startSuccessor(estate *server.Inheritance) (*handover.Successo
 // handOver waits until the new process could serve, and has it. From then on this one
 // serves the connections that it has.
 func (p *program) handOver(ctx context.Context, s *succession) error {
-	ready, cancel := context.WithTimeout(ctx, p.cfg.UpgradeTimeout)
+	cfg := p.live.Load()
+	ready, cancel := context.WithTimeout(ctx, cfg.UpgradeTimeout)
 	defer cancel()
 	used, err := s.AwaitReady(ready)
 	if err != nil {

@@ -136,7 +136,7 @@ var servingSettings = []*setting{
 		Help: "The time that running requests have to finish when the server stops or reloads.",
 		at:   func(c *Config) value { return duration(&c.Server.Engine.GracefulTimeout, time.Millisecond, longest) },
 	}, {
-		Name: "upgrade_timeout", Flags: []string{"upgrade-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "1m",
+		Name: "upgrade_timeout", Flags: []string{"upgrade-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "1m", Live: true,
 		Help: "The time that a new process has, after USR2 or asteri-loop ctl upgrade, until its workers are ready and it could serve. If it is not, it is ended, and the old one serves on.",
 		at:   func(c *Config) value { return duration(&c.UpgradeTimeout, time.Second, longest) },
 	}, {
