@@ -532,3 +532,51 @@ func TestStreamsHearOfTheDrain(t *testing.T) {
 		})
 	}
 }
+
+// TestHTTP3OutlivesAnUpgrade: a download and an upload of connections that the old process has
+// go on while the new one reads the socket, and serves others at it.
+func TestHTTP3OutlivesAnUpgrade(t *testing.T) {
+	t.Parallel()
+	const size, part = 20_000_000, 1_000_000
+	s, _, control := upgradable(t, "--http-protocols", "h1,h3")
+	down := s.over(t, "h3")
+	response, err := down.http.Do(down.request("GET", fmt.Sprintf("/bytes/%d", size), nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.CopyN(io.Discard, response.Body, part); err != nil {
+		t.Fatal(err)
+	}
+	up, r := s.over(t, "h3"), pattern(size)
+	body, rest := io.Pipe()
+	echoed := make(chan string, 1)
+	go func() {
+		a, err := up.try(up.request("POST", "/echo", body))
+		echoed <- fmt.Sprintf("%s, %v", digest([]byte(a.body)), err)
+	}()
+	if _, err := rest.Write(r[:part]); err != nil {
+		t.Fatal(err)
+	}
+	m := serves.FindStringSubmatch(obeyed(t, control, "upgrade"))
+	if m == nil {
+		t.Fatal("the upgrade has failed")
+	}
+	s.over(t, "h3").get("/plaintext").want(t, 200)
+	if !alive(s.pid) {
+		t.Error("the old process has ended with what it had begun")
+	}
+	for sent := part; sent < size; sent += part {
+		if _, err := rest.Write(r[sent : sent+part]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rest.Close()
+	equal(t, "the upload", <-echoed, digest(r)+", <nil>")
+	n, err := io.Copy(io.Discard, response.Body)
+	if err != nil || n != size-part {
+		t.Errorf("%d bytes of the download, %v", n, err)
+	}
+	pid, _ := strconv.Atoi(m[1])
+	s.become(pid)
+}
