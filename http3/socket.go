@@ -204,8 +204,8 @@ func receivePassed(from *net.UnixConn, m *ipv4.Message) (n int, err error) {
 	}
 	addr, oob := b[passedHead:passedHead+int(b[0])], b[passedHead+int(b[0]):passedHead+int(b[0])+int(b[1])]
 	var peer netip.AddrPort
-	if peer.UnmarshalBinary(addr) != nil {
-		return 0, nil
+	if known := peer.UnmarshalBinary(addr) == nil; !known {
+		return 0, nil // the same
 	}
 	m.Addr = net.UDPAddrFromAddrPort(peer)
 	m.NN = copy(m.OOB, oob)
@@ -226,7 +226,7 @@ func (ids) ConnectionIDLen() int { return idLength }
 // isOther tells whether a packet is for a connection that the other process has.
 func (g ids) isOther(packet []byte) bool {
 	id := destination(packet)
-	return id != nil && id[0]&1 != g.generation&1
+	return len(id) > 0 && id[0]&1 != g.generation&1
 }
 
 // destination returns the id, if it is one of a server's, of the connection that a packet

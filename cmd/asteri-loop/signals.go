@@ -69,10 +69,11 @@ func (p *program) control() {
 			case stops(sig):
 				p.reloads.end()
 				cancel()
-				if next := p.upgrades.end(); next != nil {
-					defer next.Release()
-				}
+				next := p.upgrades.end()
 				p.shutdown(sig)
+				if next != nil {
+					next.Release()
+				}
 				return
 			case sig == syscall.SIGHUP:
 				p.logs.Info("Reloading: HUP")

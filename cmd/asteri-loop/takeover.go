@@ -39,7 +39,7 @@ func (p *program) inherit() error {
 	if err := json.Unmarshal(o.State, &s); err != nil {
 		return err
 	}
-	p.inherited.Secret, p.inherited.Generation = s.Secret, s.Generation
+	p.inherited.Secret, p.inherited.Generation = s.Keys, s.Generation
 	if p.token == "" {
 		p.token, p.inheritedToken = s.Token, true
 	}

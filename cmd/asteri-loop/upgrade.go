@@ -32,7 +32,7 @@ type succession struct {
 // state is what a process tells its successor beside its sockets.
 type state struct {
 	Token      string `json:"token"`
-	Secret     []byte `json:"secret"`
+	Keys       []byte `json:"keys"` // what those of HTTP/3 are made of
 	Generation byte   `json:"generation"`
 }
 

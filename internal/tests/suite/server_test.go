@@ -201,6 +201,9 @@ func (s *server) wait() int {
 	case <-time.After(patience):
 		s.t.Fatalf("the server did not end within %v\n%s\n%s", patience, s.autopsy(), s.log.text())
 	}
+	if s.pid != s.cmd.Process.Pid {
+		return 0 // another process has started it, and knows
+	}
 	return s.cmd.ProcessState.ExitCode()
 }
 

@@ -580,3 +580,98 @@ func TestHTTP3OutlivesAnUpgrade(t *testing.T) {
 	pid, _ := strconv.Atoi(m[1])
 	s.become(pid)
 }
+
+// TestUpgradeToOtherSettings: listeners that both have are handed over, others opened or
+// closed, and who waits at one that is to go is served yet.
+func TestUpgradeToOtherSettings(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "up")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	config := at("asteri.toml")
+	write := func(loops int, sockets ...string) {
+		t.Helper()
+		text := fmt.Sprintf("loops = %d\ncontrol_socket = %q\nbind = [", loops, at("c.sock"))
+		for _, name := range sockets {
+			text += fmt.Sprintf("%q, ", "unix:"+at(name))
+		}
+		if err := os.WriteFile(config, []byte(text+"'127.0.0.1:0']\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(4, "stays", "goes")
+	program := at("server")
+	install(t, binary, program)
+	s := launchServer(t, launch{binary: program, heirs: true, args: []string{"-c", config}})
+	s.awaitReady()
+	ask := func(name string) error {
+		c := s.in(t)
+		c.addr = at(name)
+		_, err := c.over(t, "http").try(c.over(t, "http").request("GET", "/plaintext", nil))
+		return err
+	}
+	tcp := s.listeners()[0]
+	for _, step := range []struct {
+		loops    int
+		here, no []string
+	}{{1, []string{"stays", "comes"}, []string{"goes"}}, {3, []string{"stays", "goes"}, []string{"comes"}}} {
+		write(step.loops, step.here...)
+		s.upgrade(at("c.sock"))
+		for _, name := range step.here {
+			if err := ask(name); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, name := range step.no {
+			if _, err := os.Lstat(at(name)); err == nil || ask(name) == nil {
+				t.Errorf("%s is still there", name)
+			}
+		}
+		for range 20 { // at each socket of the group, whatever the number of loops
+			s.addr = tcp
+			s.over(t, "http").get("/plaintext").want(t, 200)
+		}
+	}
+}
+
+// TestPredecessorIsKilled: a new process whose predecessor dies serves on its own.
+func TestPredecessorIsKilled(t *testing.T) {
+	t.Parallel()
+	gate := filepath.Join(t.TempDir(), "gate")
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, _, control := upgradable(t, app("gated:app", "sync", "-e", "GATE="+gate)...)
+	if err := os.Remove(gate); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _, _ = ctl(t, control, "upgrade") }() // hears nothing
+	s.awaitLog(`Upgrading: starting(.|\n)*Starting asteri-loop`)
+	var next int
+	s.eventually("the new process is there", func() bool {
+		for _, p := range marked(s.mark) {
+			if p.pid != s.pid && p.parent == s.pid && strings.Contains(p.command, control) {
+				next = p.pid
+			}
+		}
+		return next != 0
+	})
+	s.awaitLog(`Starting asteri-loop(.|\n)*Starting asteri-loop`)
+	s.signal(syscall.SIGKILL)
+	waiting := s.dial()
+	if _, err := io.WriteString(waiting, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.become(next)
+	if text, err := io.ReadAll(waiting); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 200 ") {
+		t.Errorf("%q, %v", text, err)
+	}
+	equal(t, "main process", s.mainPID(control), next)
+	s.upgrade(control)
+}
