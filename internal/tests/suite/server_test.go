@@ -87,8 +87,9 @@ func launchServer(t testing.TB, l launch) *server {
 		t.Fatal(err)
 	}
 	s.pid = s.cmd.Process.Pid
+	ended := s.ended // s may become another process
 	go func() {
-		defer close(s.ended)
+		defer close(ended)
 		_ = s.cmd.Wait() // the exit status is read from ProcessState
 	}()
 	t.Cleanup(s.finish)
