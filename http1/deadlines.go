@@ -19,6 +19,10 @@ const (
 
 const readTimer loop.Timer = 0
 
+// partingTime is how long a connection on which nothing is under way lives on when another
+// process serves in the place of this one.
+const partingTime = 2 * time.Second
+
 // OnTimer enforces the deadline that the timer stands for.
 func (s *session) OnTimer(loop.Timer) {
 	kind := s.timer
@@ -65,6 +69,15 @@ func (s *session) arm() {
 func (s *session) startTimer(k timerKind, d time.Duration) {
 	s.timer, s.timerFor = k, d
 	s.conn.SetTimer(readTimer, d) // stops it if there is no such deadline
+}
+
+// part gives a client that has nothing under way a last chance to ask.
+func (s *session) part() {
+	d := partingTime
+	if t := s.at.Settings.Timeouts.KeepAlive; t > 0 {
+		d = min(d, t)
+	}
+	s.startTimer(timerKeepAlive, d)
 }
 
 // watchHandler has a handler looked at that keeps its exchange. The timer that was left

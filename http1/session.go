@@ -318,6 +318,9 @@ func (s *session) OnShutdown() {
 	}
 	switch {
 	case s.x != nil || s.head != nil:
+	case s.phase == phaseHead && !s.paused && s.conn.Loop().Bequeathed():
+		// Nobody has to wait for the end, and a client may have sent a request by now.
+		s.part()
 	case s.phase == phaseHead && !s.paused:
 		s.close(false)
 	case s.phase == phaseBody:

@@ -53,6 +53,8 @@ type Config struct {
 	// Socket, if not nil, is a bound socket to use, as Bind makes one. The
 	// server closes it.
 	Socket *net.UDPConn
+	// Succession is for a server in whose place another process's comes.
+	Succession Succession
 	// TLS returns the configuration for new connections, always the same one
 	// until it is to change. The names of protocols in it do not count.
 	// Required.

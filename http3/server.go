@@ -2,7 +2,6 @@ package http3
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -25,7 +24,7 @@ type Server struct {
 	locals   *perhome.Values[*loop.Loop, local]
 	next     uint // of them, for the accepting goroutine
 
-	udp       *net.UDPConn
+	udp       *socket
 	transport *quic.Transport
 	listener  *quic.EarlyListener
 
@@ -86,26 +85,30 @@ func Bind(address string) (*net.UDPConn, error) {
 
 // open opens the socket if there is none, and gives it to QUIC.
 func (s *Server) open() (err error) {
-	if s.udp = s.cfg.Socket; s.udp == nil {
-		if s.udp, err = Bind(s.cfg.Addr); err != nil {
+	udp := s.cfg.Socket
+	if udp == nil {
+		if udp, err = Bind(s.cfg.Addr); err != nil {
 			return err
 		}
 	}
-	growBuffers(s.udp, s.settings.Logger)
-	var key quic.StatelessResetKey
-	_, _ = rand.Read(key[:])
+	growBuffers(udp, s.settings.Logger)
+	with := &s.cfg.Succession
+	s.udp = newSocket(udp, ids{with.Generation}, with.Before, with.Paused)
+	resets, tokens := quic.StatelessResetKey(with.key("resets")), quic.TokenGeneratorKey(with.key("tokens"))
 	s.transport = &quic.Transport{
-		Conn:                s.udp,
-		ConnContext:         s.admit,
-		StatelessResetKey:   &key,
-		VerifySourceAddress: s.doubts,
+		Conn:                  s.udp,
+		ConnContext:           s.admit,
+		ConnectionIDGenerator: s.udp.ids,
+		StatelessResetKey:     &resets,
+		TokenGeneratorKey:     &tokens,
+		VerifySourceAddress:   s.doubts,
 	}
 	withoutWarning(func() {
 		roomy := func() bool { return !s.engine.Budget().Tight() }
 		s.listener, err = s.transport.ListenEarly(s.cfg.tlsConfig(), s.cfg.quicConfig(roomy))
 	})
 	if err != nil {
-		return errors.Join(err, s.udp.Close())
+		return errors.Join(err, s.udp.close())
 	}
 	return nil
 }
@@ -238,7 +241,7 @@ func (s *Server) Close() error {
 	s.running.Wait()
 	s.closing.Do(s.readers.close)
 	err := s.listener.Close()
-	return errors.Join(err, s.transport.Close(), s.udp.Close())
+	return errors.Join(err, s.transport.Close(), s.udp.close())
 }
 
 // addrPort returns the address of a UDP peer; one of IPv4 is not written as one of

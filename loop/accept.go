@@ -16,6 +16,7 @@ type acceptor struct {
 	fd       int
 	token    poller.Token
 	resting  bool
+	paused   bool      // the queue is for another process: see Engine.Pause
 	warned   time.Time // when the log was last told of a rest
 	removed  bool
 	pace     acceptPace
@@ -25,7 +26,8 @@ type acceptor struct {
 // addAcceptor registers a listening descriptor, or closes it; loop goroutine only.
 func (l *Loop) addAcceptor(a *acceptor) error {
 	a.token = l.addSlot(nil, a)
-	if err := l.poll.Add(a.fd, a.token, poller.Readable); err != nil {
+	a.paused = l.engine.paused.Load()
+	if err := l.poll.Add(a.fd, a.token, a.interest()); err != nil {
 		a.removed = true
 		l.dropSlot(a.token)
 		closeFD(a.fd)
@@ -53,7 +55,7 @@ func (a *acceptor) remove() {
 // accept takes a bounded number of connections and tells whether there may be
 // more; the poller reports them again.
 func (a *acceptor) accept() (more bool) {
-	if a.removed || a.resting {
+	if a.removed || a.resting || a.paused {
 		return false
 	}
 	for range a.pace.next(a.loop.stats.ticks.Load()) {
@@ -115,15 +117,27 @@ func (a *acceptor) rest(errno unix.Errno) {
 		a.warned = a.loop.now
 		a.loop.log.Warn("cannot accept connections for now", "listener", a.listener.addr, "error", errno)
 	}
-	_ = a.loop.poll.Modify(a.fd, a.token, 0)
+	a.watch()
 	time.AfterFunc(acceptPause, func() {
 		a.loop.Post(func() {
 			a.resting = false
-			if !a.removed {
-				_ = a.loop.poll.Modify(a.fd, a.token, poller.Readable)
-			}
+			a.watch()
 		})
 	})
+}
+
+// watch has the poller tell of connections if they are to be accepted now.
+func (a *acceptor) watch() {
+	if !a.removed {
+		_ = a.loop.poll.Modify(a.fd, a.token, a.interest())
+	}
+}
+
+func (a *acceptor) interest() poller.Ready {
+	if a.resting || a.paused {
+		return 0
+	}
+	return poller.Readable
 }
 
 // place gives an accepted descriptor to the loop that shall own it. What the

@@ -25,6 +25,8 @@ type Engine struct {
 	makingRoom atomic.Bool  // for new connections
 	roomFrom   atomic.Int64 // loops that have not looked yet
 	pressure   atomic.Bool  // memory is short
+	paused     atomic.Bool  // nothing is accepted
+	bequeathed atomic.Bool  // by this process any more
 	pressureMu sync.Mutex
 	busy       atomic.Bool // as OnBusy is told
 	busyMu     sync.Mutex

@@ -32,6 +32,10 @@ type ListenConfig struct {
 	// Proxies tells which addresses are those of proxies; nil is none. A peer
 	// at a Unix socket has the zero address. It is called from all loops.
 	Proxies func(netip.Addr) bool
+	// Inherited are descriptors that listen at Addr already, since the process before
+	// this one has bound them: all of those that it had. The engine owns them from now
+	// on, also after an error. Addr then only says what they are; Mode is as it was.
+	Inherited []int
 	// Reserved is for a listener of the operator's: its connections are accepted
 	// also when clients have all the descriptors that they may have.
 	Reserved bool
@@ -54,10 +58,12 @@ type Listener struct {
 	addr    net.Addr
 	network string
 	path    string           // of a Unix socket
-	file    *socketfile.File // of a Unix socket that was made; nil without
+	file    *socketfile.File // of a Unix socket that is this process's to remove; nil without
 	local   netip.AddrPort   // of every connection; invalid if that depends on it
 	// shared: one descriptor accepts for all loops, rather than one for each.
-	shared    bool
+	shared bool
+	// adopted: the file of an inherited Unix socket is the other process's yet.
+	adopted   bool
 	acceptors []*acceptor
 }
 
@@ -84,7 +90,11 @@ func (e *Engine) ListenWith(cfg ListenConfig) (*Listener, error) {
 	}
 	ln := &Listener{cfg: cfg}
 	ln.shared = !reusePortBalances || e.cfg.Adaptive || len(e.loops) == 1
-	fds, err := ln.bind(e)
+	bind := ln.bind
+	if len(cfg.Inherited) > 0 {
+		bind = ln.adopt
+	}
+	fds, err := bind(e)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
 	}
@@ -118,7 +128,7 @@ func (ln *Listener) start(e *Engine, fds []int) error {
 	}
 	for i, fd := range fds {
 		noDelay(fd)
-		a := &acceptor{loop: e.loops[i], listener: ln, fd: fd}
+		a := &acceptor{loop: e.loops[i%len(e.loops)], listener: ln, fd: fd}
 		ln.acceptors = append(ln.acceptors, a)
 		a.loop.Post(func() {
 			if err := a.loop.addAcceptor(a); err != nil {
@@ -192,6 +202,12 @@ func (ln *Listener) inherit(number string) (int, error) {
 		closeFD(fd)
 		return -1, os.NewSyscallError("fcntl", err)
 	}
+	ln.name(fd)
+	return fd, nil
+}
+
+// name takes over where a descriptor listens.
+func (ln *Listener) name(fd int) {
 	switch sa, _ := unix.Getsockname(fd); sa := sa.(type) {
 	case *unix.SockaddrUnix:
 		ln.network, ln.path = "unix", sa.Name
@@ -200,7 +216,6 @@ func (ln *Listener) inherit(number string) (int, error) {
 		ln.network = "tcp"
 		ln.addr = net.TCPAddrFromAddrPort(sockaddrPort(sa))
 	}
-	return fd, nil
 }
 
 // unspecified reports whether host means every address of both families.

@@ -43,6 +43,10 @@ type Config struct {
 	// Rate.Exempt are exempt beside those that Exempt names. Its Logger is Logs.Logger.
 	Engine loop.Config
 
+	// Inherited is what the process has given in whose place this server comes. It accepts
+	// nothing until Take. Default: there was none.
+	Inherited *Inheritance
+
 	// Scheduling is how the system is to share processors between this process and
 	// others: auto, normal, or batch, with which threads that are woken wait for their
 	// turn in place of interrupting others (SCHED_BATCH, Linux alone). Default auto:

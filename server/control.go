@@ -21,6 +21,9 @@ type Control struct {
 	// the server reloads with the Config that it has, so that certificates and code are
 	// new.
 	Reload func(app string) (outcome <-chan error)
+	// Upgrade has a process of the program as it is now take the place of this one, and
+	// returns its process id when it serves. Default: the program has no way to.
+	Upgrade func(ctx context.Context) (pid int, err error)
 	// Stop begins the end: gracefully, and with drain after Config.DrainDelay. Default:
 	// Run returns; who does not use Run has to say how.
 	Stop func(drain bool)
@@ -32,9 +35,11 @@ func (s *Server) openControl() (err error) {
 	if path == "" {
 		return nil
 	}
-	s.control, err = ctl.Listen(path, ctl.Options{
-		Control: operator{s}, Document: s.status.Document, Stack: s.status.Stack, Logger: s.log,
-	})
+	o := ctl.Options{Control: operator{s}, Document: s.status.Document, Stack: s.status.Stack, Logger: s.log}
+	if fds := s.inherited.take(ForControl, path); len(fds) == 1 {
+		o.Inherited = fds[0]
+	}
+	s.control, err = ctl.Listen(path, o)
 	return blame("Control.Socket", err)
 }
 
@@ -100,6 +105,16 @@ func (o operator) Stop(drain bool) error {
 }
 
 var errNoLevel = errors.New("the level of this server's log cannot be changed")
+
+var errNoUpgrade = errors.New("this program cannot have another process take its place")
+
+// Upgrade implements status.Control.
+func (o operator) Upgrade(ctx context.Context) (pid int, err error) {
+	if upgrade := o.cfg.Control.Upgrade; upgrade != nil {
+		return upgrade(ctx)
+	}
+	return 0, errNoUpgrade
+}
 
 // LogLevel implements status.Control.
 func (o operator) LogLevel(name string) (string, error) {

@@ -82,7 +82,7 @@ func (s *Server) listenOn(addr string, h asteri.Handler, opts []asteri.Option) e
 func (s *Server) listenAdmin() error {
 	for _, addr := range s.cfg.Status.Listen {
 		h := http1.Protocol(s.status.Admin(), s.exchangeOptions()...)
-		ln, err := s.engine.ListenWith(loop.ListenConfig{Addr: addr, Backlog: s.cfg.Listen.Backlog, Mode: 0o600, Reserved: true, Protocols: []loop.Protocol{h}})
+		ln, err := s.listenWith(ForAdmin, loop.ListenConfig{Addr: addr, Backlog: s.cfg.Listen.Backlog, Mode: 0o600, Reserved: true, Protocols: []loop.Protocol{h}})
 		if err != nil {
 			return blame("Status.Listen", err)
 		}
@@ -101,10 +101,11 @@ const portTries = 32
 // it also returns the socket of HTTP/3: the port has to be free for both.
 func (s *Server) bind(lc loop.ListenConfig) (*loop.Listener, *net.UDPConn, error) {
 	host, port, _ := net.SplitHostPort(lc.Addr)
-	if port != "0" || !s.cfg.speaksHTTP3(lc.Addr) {
-		ln, err := s.engine.ListenWith(lc)
+	if port != "0" || !s.cfg.speaksHTTP3(lc.Addr) || s.inherited.has(ForClients, lc.Addr) {
+		ln, err := s.listenWith(ForClients, lc)
 		return ln, nil, err
 	}
+	asked := lc.Addr
 	for tries := 1; ; tries++ {
 		udp, err := http3.Bind(net.JoinHostPort(strings.TrimPrefix(host, "*"), port))
 		if err != nil {
@@ -113,6 +114,7 @@ func (s *Server) bind(lc loop.ListenConfig) (*loop.Listener, *net.UDPConn, error
 		lc.Addr = net.JoinHostPort(host, strconv.Itoa(udp.LocalAddr().(*net.UDPAddr).Port))
 		ln, err := s.engine.ListenWith(lc)
 		if err == nil {
+			s.heirs = append(s.heirs, &heir{use: ForClients, addr: asked, tcp: ln})
 			return ln, udp, nil
 		}
 		_ = udp.Close()
@@ -138,10 +140,14 @@ func (s *Server) listenHTTP3(addr string, tcp net.Addr, udp *net.UDPConn, h aste
 	if host, _, _ := net.SplitHostPort(addr); host == "" || host == "*" {
 		c.Addr = ":" + strconv.Itoa(bound.Port) // of both families
 	}
+	if err := s.inheritUDP(addr, &c); err != nil {
+		return noUDP(err)
+	}
 	srv, err := http3.Listen(s.engine, c, h, opts...)
 	if err != nil {
 		return noUDP(err)
 	}
+	s.heirs = append(s.heirs, &heir{use: ForHTTP3, addr: addr, udp: srv})
 	s.http3 = append(s.http3, srv)
 	s.addrs.HTTP3 = append(s.addrs.HTTP3, srv.Addr())
 	return nil

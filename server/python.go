@@ -87,6 +87,11 @@ func (a *pythonApp) Ready(ctx context.Context) error {
 	return err
 }
 
+// drainer is an application that is told as soon as the server drains.
+type drainer interface{ drain() }
+
+func (a *pythonApp) drain() { a.pool.Load().Drain() }
+
 // Close has the workers finish what they have. The server's own context is done by now, so
 // that no try to start it takes long.
 func (a *pythonApp) Close(ctx context.Context) {

@@ -60,6 +60,14 @@ type Server struct {
 
 	development *developer // nil if no files are watched
 
+	// Of what passes from one process to another: see handover.go.
+	inherited  inherited
+	heirs      []*heir
+	lent       []int // descriptors that are open for another process
+	secret     []byte
+	generation byte
+	yielded    atomic.Bool // another process serves in the place of this one
+
 	state   atomic.Pointer[error] // why the server as a whole is not ready, or nil
 	asked   chan bool             // to stop, by an operator, and whether to drain: for Run; capacity 1
 	begun   atomic.Bool
@@ -135,6 +143,9 @@ func (s *Server) open() (err error) {
 	}
 	s.engine.Start()
 	if err := s.beginScheduling(); err != nil {
+		return err
+	}
+	if err := s.inherit(); err != nil {
 		return err
 	}
 	if err := s.openDevelopment(); err != nil {
@@ -267,6 +278,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		s.status.EndStreams()
 	}
 	s.development.endStreams()
+	ask(s.apps, func(_ *site, as drainer) { as.drain() })
 	drained := make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, max(s.cfg.Engine.GracefulTimeout, 0))
@@ -300,6 +312,8 @@ func (s *Server) Close() (err error) {
 			s.endScheduling()
 		}
 		s.closeObservers()
+		s.inherited.close()
+		s.forget()
 		close(s.closed)
 	})
 	<-s.closed

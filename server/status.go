@@ -171,6 +171,9 @@ func (s *Server) closeObservers() {
 
 // health says why the server should get no traffic now, or returns nil.
 func (s *Server) health() error {
+	if s.yielded.Load() {
+		return nil // who asks here is about to be sent to the process that is
+	}
 	if why := s.state.Load(); why != nil {
 		return *why
 	}

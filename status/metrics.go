@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/asteri/asteri-loop/internal/edge/accept"
@@ -109,10 +110,27 @@ func (m *metrics) answer(f form) {
 	}
 }
 
+// own are the metrics of this process, which go on from those that it has inherited.
+func (m *metrics) own() ([]*dto.MetricFamily, error) {
+	families, err := m.gatherer.Gather()
+	if inherited := m.monitor.inherited.Load(); inherited != nil {
+		families = goOn(families, inherited.families)
+	}
+	return families, err
+}
+
+// gather is own, or what another process tells that has taken the place of this one.
+func (m *metrics) gather() ([]*dto.MetricFamily, error) {
+	if t := m.monitor.followed(); t != nil {
+		return t.families, nil
+	}
+	return m.own()
+}
+
 // render gathers everything. A value that cannot be had, such as one of a process
 // that has just gone, is left out and spoils nothing.
 func (m *metrics) render(f form) ([]byte, error) {
-	families, err := m.gatherer.Gather()
+	families, err := m.gather()
 	if len(families) == 0 && err != nil {
 		return nil, err
 	}

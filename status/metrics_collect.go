@@ -28,7 +28,7 @@ const documentTimeout = 30 * time.Millisecond
 func (c *collector) document() *Report {
 	fresh := make(chan *Report, 1)
 	go func() {
-		doc := c.monitor.snapshot().doc
+		doc := c.monitor.snapshot().own
 		c.known.Store(doc)
 		fresh <- doc
 	}()
@@ -110,17 +110,17 @@ func (h *distribution) Write(out *dto.Metric) error {
 	h.d.Classic(classicFrom, classicTo, func(bound float64, cumulative uint64) {
 		hist.Bucket = append(hist.Bucket, &dto.Bucket{UpperBound: &bound, CumulativeCount: &cumulative})
 	})
-	addNative(hist, h.d)
+	addNative(hist, h.d.Native)
 	out.Histogram, out.Label = hist, h.labels
 	return nil
 }
 
 // addNative adds the native buckets: spans of neighbours, each bucket as the
 // difference to the one before.
-func addNative(hist *dto.Histogram, d *stats.Distribution) {
+func addNative(hist *dto.Histogram, each func(func(index int, n uint64))) {
 	var span *dto.BucketSpan
 	next, before := 0, int64(0)
-	d.Native(func(index int, n uint64) {
+	each(func(index int, n uint64) {
 		if span == nil || index != next {
 			span = &dto.BucketSpan{Offset: new(int32(index - next)), Length: new(uint32)}
 			hist.PositiveSpan = append(hist.PositiveSpan, span)

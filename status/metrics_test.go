@@ -285,8 +285,8 @@ func TestNativeSpans(t *testing.T) {
 		counts.ExchangeDone(&asteri.Record{Home: at, Status: 200, Duration: d, Request: &asteri.Request{}})
 	}
 	var full, empty dto.Histogram
-	addNative(&full, &counts.Snapshot().Totals[0].Duration)
-	addNative(&empty, new(stats.Distribution))
+	addNative(&full, counts.Snapshot().Totals[0].Duration.Native)
+	addNative(&empty, new(stats.Distribution).Native)
 	if len(full.PositiveSpan) != 2 || len(empty.PositiveSpan) != 1 || len(empty.PositiveDelta) != 0 {
 		t.Fatalf("%v; %v", full.PositiveSpan, empty.PositiveSpan)
 	}

@@ -47,7 +47,7 @@ func (s *Monitor) page(v *visit) {
 		Proof: s.keys.proof(v.session),
 	}
 	s.later(v, func() func() {
-		data.Doc = s.snapshot().doc.view(v.access == full)
+		data.Doc = s.shown().doc.view(v.access == full)
 		body, err := data.render(s.search)
 		if err != nil {
 			return func() { v.Abort(err) }

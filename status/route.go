@@ -31,8 +31,8 @@ func (s *Monitor) table() map[string]route {
 		s.opts.ReadyPath: {needs: public, shared: true, serve: s.ready},
 	}
 	if s.opts.MetricsPath != "" {
-		m := newMetrics(s)
-		t[s.opts.MetricsPath] = route{needs: public, shared: true, serve: m.serve}
+		s.metrics = newMetrics(s)
+		t[s.opts.MetricsPath] = route{needs: public, shared: true, serve: s.metrics.serve}
 	}
 	t[s.opts.Path] = route{needs: public, serve: s.page}
 	t[s.opts.Path+".json"] = route{needs: public, serve: s.report}
@@ -145,7 +145,7 @@ func (s *Monitor) ready(v *visit) {
 // report answers with the document.
 func (s *Monitor) report(v *visit) {
 	s.later(v, func() func() {
-		body := s.snapshot().encode(v.access, true)
+		body := s.shown().encode(v.access, true)
 		return func() { respond(v, http.StatusOK, "application/json", string(body)) }
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 // snapshot is a document, and what it looks like to whom.
 type snapshot struct {
+	own     *Report // of this process alone
 	doc     *Report
 	encoded [2][2]func() []byte // by full access, by history
 }
@@ -24,15 +25,27 @@ const fresh = 250 * time.Millisecond
 func (s *Monitor) snapshot() *snapshot {
 	s.gathering.Lock()
 	defer s.gathering.Unlock()
-	if s.last == nil || time.Since(s.last.doc.Time) >= fresh {
+	if s.last == nil || time.Since(s.last.own.Time) >= fresh {
 		s.last = newSnapshot(s.gather())
+		if inherited := s.inherited.Load(); inherited != nil {
+			s.last.doc = s.last.own.following(inherited.doc)
+		}
 	}
 	return s.last
 }
 
+// shown is snapshot, or what another process tells that has taken the place of this one.
+func (s *Monitor) shown() *snapshot {
+	sn := s.snapshot()
+	if t := s.followed(); t != nil {
+		return newSnapshot(t.doc)
+	}
+	return sn
+}
+
 // Document returns all that is known, as of the last quarter of a second. It is shared by
 // who asks, and not to be changed. It may wait for loops, and not be called on one.
-func (s *Monitor) Document() *Report { return s.snapshot().doc.view(true) }
+func (s *Monitor) Document() *Report { return s.shown().doc.view(true) }
 
 // gather makes a document. It takes time, some of it waiting for loops.
 func (s *Monitor) gather() *Report {
@@ -95,11 +108,11 @@ func (s *Monitor) fly(doc *Report) {
 }
 
 func newSnapshot(doc *Report) *snapshot {
-	sn := &snapshot{doc: doc}
+	sn := &snapshot{own: doc, doc: doc}
 	for everything := range 2 {
 		for history := range 2 {
 			sn.encoded[everything][history] = sync.OnceValue(func() []byte {
-				view := doc.view(everything == 1)
+				view := sn.doc.view(everything == 1)
 				if history == 0 {
 					view.History = nil
 				}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -94,6 +95,9 @@ type Control interface {
 	// Stacks returns, by the names of its threads, where a worker's process is.
 	// The server's own process is one too. It gives up when ctx is done.
 	Stacks(ctx context.Context, pid int) (map[string]string, error)
+	// Upgrade has a new process take the place of this one, and returns its process id
+	// when it serves. This one then begins its end.
+	Upgrade(ctx context.Context) (pid int, err error)
 	// Stop begins the end, in which what runs finishes. With drain the server serves on
 	// first for as long as it takes others to hear that it is not ready.
 	Stop(drain bool) error
@@ -144,6 +148,11 @@ type Monitor struct {
 
 	gathering sync.Mutex
 	last      *snapshot
+
+	metrics *metrics // nil without a path for them
+	// Of the process before this one, and the one behind it: see succession.go.
+	inherited atomic.Pointer[told]
+	successor atomic.Pointer[func(totals []byte) ([]byte, error)]
 }
 
 // New starts what gathers. It runs until Close.

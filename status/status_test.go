@@ -336,6 +336,7 @@ func (o orders) Scale(_ string, delta int) ([]Staffing, error) {
 func (o orders) Resize(string, int) ([]Staffing, error) { return nil, nil }
 func (o orders) Kill(int) error                         { return nil }
 func (o orders) Stop(bool) error                        { return nil }
+func (o orders) Upgrade(context.Context) (int, error)   { return 0, nil }
 func (o orders) LogLevel(string) (string, error)        { return "", nil }
 func (o orders) Restart(pid int) error {
 	if pid != 7 {

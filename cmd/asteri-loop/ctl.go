@@ -24,6 +24,8 @@ Commands:
   requests             what is in flight, the oldest first
   reload               read settings, certificates and code again; answers when
                        that has succeeded or failed
+  upgrade              have the program as it is on disk now take over, and lose
+                       nothing; answers when it serves, or why it does not
   scale N              have N workers for each application
   add-worker           one more for each
   remove-worker        one fewer for each; one stays

@@ -30,6 +30,8 @@ func (o *order) show(w io.Writer, result json.RawMessage) error {
 				fmt.Fprintf(w, "%s\t%s\n", one.App, count(one.Workers, "worker"))
 			}
 		})
+	case "upgrade":
+		return shown(w, result, func(w io.Writer, r *ctl.Upgraded) { fmt.Fprintf(w, "Process %d serves.\n", r.PID) })
 	case "log-level":
 		return shown(w, result, func(w io.Writer, r *ctl.Level) { fmt.Fprintln(w, r.Level) })
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/asteri/asteri-loop/internal/settings/config"
-	"github.com/asteri/asteri-loop/internal/system/descriptors"
 )
 
 // Exit statuses.
@@ -22,12 +21,10 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run does what the arguments ask for and returns the exit status.
 func run(args []string) int {
-	descriptors.KeepFromChildren()
-	dir, err := os.Getwd()
+	input, before, err := surroundings(args)
 	if err != nil {
 		return complain(exitFailure, err)
 	}
-	input := config.Input{Args: args, Environ: os.Environ(), Dir: dir}
 	if len(args) > 0 && args[0] == "ctl" {
 		input.Args = args[1:]
 		return runCtl(input)
@@ -38,6 +35,7 @@ func run(args []string) int {
 	cfg, err := config.Load(input)
 	if err != nil {
 		complain(exitUsage, err)
+		before.Failed(err.Error())
 		fmt.Fprintln(os.Stderr, "Try asteri-loop --help.")
 		return exitUsage
 	}
@@ -50,7 +48,7 @@ func run(args []string) int {
 	case cfg.PrintConfig:
 		err = cfg.Print(os.Stdout)
 	default:
-		return serve(input, cfg)
+		return serve(input, cfg, before)
 	}
 	if err != nil {
 		return complain(exitFailure, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asteri/asteri-loop/internal/observe/logging"
 	"github.com/asteri/asteri-loop/internal/settings/config"
+	"github.com/asteri/asteri-loop/internal/system/handover"
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/websocket"
 )
@@ -26,6 +27,11 @@ type program struct {
 	reloads reloads
 	hooks   hooks
 
+	before         *handover.Predecessor // the process in whose place this one comes; nil without
+	inherited      *server.Inheritance   // what that has given
+	inheritedToken bool
+	upgrades       upgrades
+
 	token     string     // of the status page
 	tokenFile *tokenFile // nil if the operator has chosen the token
 
@@ -33,21 +39,23 @@ type program struct {
 }
 
 // serve runs the server, or checks its settings, and returns the exit status.
-func serve(input config.Input, cfg *config.Config) int {
+func serve(input config.Input, cfg *config.Config, before *handover.Predecessor) int {
 	if cfg.Python.Chdir != "" {
 		if err := os.Chdir(cfg.Python.Chdir); err != nil {
+			before.Failed(err.Error())
 			return complain(exitUsage, err)
 		}
 	}
 	l, err := openLogs(cfg)
 	if err != nil {
+		before.Failed(err.Error())
 		if server.Lacking(err) {
 			return complain(exitFailure, err)
 		}
 		return complain(exitUsage, err)
 	}
 	defer l.close()
-	p := &program{input: input, cfg: cfg, logs: l, signals: newSignals(), token: cfg.Server.Status.Token}
+	p := &program{input: input, cfg: cfg, logs: l, signals: newSignals(), token: cfg.Server.Status.Token, before: before}
 	p.live.Store(cfg)
 	for _, w := range cfg.Warnings {
 		l.Warn(w)
@@ -67,6 +75,9 @@ func (p *program) run() int {
 	p.signals.watch()
 	reapOrphans()
 	p.announceStart()
+	if err := p.inherit(); err != nil {
+		return p.fail(exitFailure, "The server cannot take over", err)
+	}
 	p.keepToken()
 	defer p.tokenFile.remove()
 	p.takeHooks(p.cfg)
@@ -84,6 +95,7 @@ func (p *program) run() int {
 }
 
 func (p *program) serve() int {
+	defer p.before.Close()
 	if stop, err := p.await(func(context.Context) error { p.hooks.call("on_starting"); return p.start() }); stop {
 		return exitOK
 	} else if err != nil {
@@ -94,6 +106,11 @@ func (p *program) serve() int {
 		return exitOK
 	} else if err != nil {
 		return p.fail(exitBoot, "The application cannot be started", err)
+	}
+	if stop, err := p.await(p.takeOver); stop {
+		return exitOK
+	} else if err != nil {
+		return p.fail(exitFailure, "The server cannot take over", err)
 	}
 	p.announceReady()
 	if stop, _ := p.await(func(context.Context) error { p.hooks.call("when_ready"); return nil }); stop {
@@ -171,6 +188,7 @@ func (p *program) check() int {
 // fail logs why the program ends.
 func (p *program) fail(status int, what string, err error) int {
 	p.logs.Log(context.Background(), logging.LevelCritical, what+": "+reason(err))
+	p.before.Failed(what + ": " + reason(err))
 	return status
 }
 

@@ -24,7 +24,8 @@ func (p *program) settings(cfg *config.Config) (server.Config, error) {
 		l.Access.Further = syslogWriter(cfg, "access", syslog.Info)
 	}
 	c.Status.Token, c.Status.Settings = p.token, p.configuration
-	c.Control.Reload, c.Control.Stop = p.reloads.ask, p.signals.stop
+	c.Control.Reload, c.Control.Stop, c.Control.Upgrade = p.reloads.ask, p.signals.stop, p.upgrade
+	c.Inherited = p.inherited
 	return c, p.addApplications(&c, cfg)
 }
 

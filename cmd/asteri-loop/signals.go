@@ -56,18 +56,33 @@ func (p *program) control() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	p.reloads.begin(func(app string) error { return p.reload(ctx, app) })
-	for sig := range p.signals.c {
-		switch {
-		case stops(sig):
+	p.upgrades.begin()
+	for {
+		select {
+		case next := <-p.upgrades.success:
 			p.reloads.end()
 			cancel()
-			p.shutdown(sig)
+			p.retire(next)
 			return
-		case sig == syscall.SIGHUP:
-			p.logs.Info("Reloading: HUP")
-			p.reloads.ask("")
-		default:
-			p.adjust(sig)
+		case sig := <-p.signals.c:
+			switch {
+			case stops(sig):
+				p.reloads.end()
+				cancel()
+				next := p.upgrades.end()
+				p.shutdown(sig)
+				if next != nil {
+					next.Release()
+				}
+				return
+			case sig == syscall.SIGHUP:
+				p.logs.Info("Reloading: HUP")
+				p.reloads.ask("")
+			case sig == syscall.SIGUSR2:
+				go func() { _, _ = p.upgrade(ctx) }() // which logs its outcome
+			default:
+				p.adjust(sig)
+			}
 		}
 	}
 }
@@ -82,7 +97,7 @@ func (p *program) adjust(sig os.Signal) {
 	case syscall.SIGUSR1:
 		p.server.ReopenLogs()
 	case syscall.SIGUSR2: // which would otherwise end the server
-		p.logs.Warn("USR2 has no meaning: start the new program after this one has stopped")
+		p.logs.Warn("Not upgraded: the server is stopping")
 	}
 }
 

@@ -11,10 +11,12 @@ import (
 // keepToken makes a token if the status page needs one, and puts it into a file of this
 // user's. Without one only who reads the terminal knows it.
 func (p *program) keepToken() {
-	if p.cfg.Server.Status.Off || p.token != "" {
+	if p.cfg.Server.Status.Off || p.token != "" && !p.inheritedToken {
 		return
 	}
-	p.token = rand.Text()
+	if p.token == "" {
+		p.token = rand.Text()
+	}
 	file, err := writeToken(p.token)
 	if err != nil {
 		p.logs.Warn("The status token cannot be kept in a file; --status-token sets one", "error", err)

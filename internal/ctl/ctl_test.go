@@ -55,6 +55,7 @@ func (o *orders) Kill(pid int) error {
 }
 func (o *orders) Stacks(context.Context, int) (map[string]string, error) { return nil, nil }
 func (o *orders) Stop(drain bool) error                                  { o.note("stop %t", drain); return nil }
+func (o *orders) Upgrade(context.Context) (int, error)                   { o.note("upgrade"); return 7, nil }
 func (o *orders) LogLevel(l string) (string, error)                      { return "info" + l, nil }
 
 func serve(t *testing.T, o *orders, timeout time.Duration) (path string, s *Server) {

@@ -50,6 +50,8 @@ func (s *Server) act(r *Request) (any, error) {
 		return struct{}{}, c.Restart(*r.PID)
 	case "kill-worker":
 		return struct{}{}, c.Kill(*r.PID)
+	case "upgrade":
+		return s.upgrade()
 	case "drain", "stop":
 		return struct{}{}, c.Stop(r.Command == "drain")
 	case "log-level":
@@ -63,12 +65,10 @@ func scaled(now []status.Staffing, err error) (any, error) { return Scaled{now},
 
 // reload waits for the end of a reload, within a bound.
 func (s *Server) reload(app string) error {
-	select {
-	case s.waiting <- struct{}{}:
-		defer func() { <-s.waiting }()
-	default: // the others are for who wants it stopped
-		return &Error{Busy, "too many clients wait for a reload: try again"}
+	if !s.wait() {
+		return errWaiting
 	}
+	defer s.waited()
 	late := time.NewTimer(actionTimeout)
 	defer late.Stop()
 	select {
@@ -86,6 +86,34 @@ func (s *Server) reload(app string) error {
 	case <-late.C:
 		return &Error{TimedOut, "the reload goes on: the log will tell how it ends"}
 	}
+}
+
+// errWaiting is the answer where waiting would take all: the others are for who wants it
+// stopped.
+var errWaiting = &Error{Busy, "too many clients wait for a reload or an upgrade: try again"}
+
+func (s *Server) wait() bool {
+	select {
+	case s.waiting <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Server) waited() { <-s.waiting }
+
+// upgrade waits for the end of an upgrade, which has bounds of its own.
+func (s *Server) upgrade() (any, error) {
+	if !s.wait() {
+		return nil, errWaiting
+	}
+	defer s.waited()
+	pid, err := s.opts.Control.Upgrade(s.ctx)
+	if err != nil {
+		return nil, &Error{Failed, oneLine(err)}
+	}
+	return Upgraded{pid}, nil
 }
 
 // stacks are those of a process, or of all workers one after the other, each within a few

@@ -99,6 +99,10 @@ type (
 	Level struct {
 		Level string `json:"level"`
 	}
+	// Upgraded is that of upgrade: which process serves now.
+	Upgraded struct {
+		PID int `json:"pid"`
+	}
 	// Stacks is that of stacks.
 	Stacks struct {
 		Stacks []Stack `json:"stacks"`
@@ -124,7 +128,7 @@ var commands = map[string]takes{
 	"scale":       {app: true, workers: true, needs: true},
 	"kill-worker": {pid: true, needs: true}, "restart-worker": {pid: true, needs: true},
 	"stacks":    {pid: true},
-	"log-level": {level: true},
+	"log-level": {level: true}, "upgrade": {},
 }
 
 // Commands returns their names, in order.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/asteri/asteri-loop/internal/system/descriptors"
 	"github.com/asteri/asteri-loop/internal/system/socketfile"
 	"github.com/asteri/asteri-loop/status"
 )
@@ -27,6 +28,10 @@ type Options struct {
 	Stack    func(ctx context.Context, pid int) (string, error)
 	// Logger is told of what was asked for, and by whom.
 	Logger *slog.Logger
+	// Inherited, if not 0, is a descriptor that listens at the path already, since the
+	// process before this one has bound it. It is the server's from now on, also after an
+	// error; nobody is served until Resume.
+	Inherited int
 	// RequestTimeout is how long a client may take for its request. Default 5 s.
 	RequestTimeout time.Duration
 }
@@ -45,6 +50,7 @@ type Server struct {
 	mu      sync.Mutex
 	clients map[*net.UnixConn]bool
 	closed  bool
+	path    string // of an inherited socket whose file is the other process's yet
 }
 
 // backlog is how many clients the system keeps until they are accepted.
@@ -54,7 +60,10 @@ const backlog = 64
 // unix.EADDRINUSE, wrapped, if another server listens there.
 func Listen(path string, o Options) (*Server, error) {
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, requestTimeout)
-	fd, file, err := socketfile.Listen(path, backlog, 0o600)
+	fd, file, err := o.Inherited, (*socketfile.File)(nil), error(nil)
+	if fd == 0 {
+		fd, file, err = socketfile.Listen(path, backlog, 0o600)
+	}
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: "unix", Addr: &net.UnixAddr{Name: path, Net: "unix"}, Err: err}
 	}
@@ -67,9 +76,37 @@ func Listen(path string, o Options) (*Server, error) {
 	}
 	s := &Server{opts: o, ln: ln.(*net.UnixListener), file: file, clients: make(map[*net.UnixConn]bool), waiting: make(chan struct{}, MaxClients/2)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if o.Inherited != 0 {
+		s.path = path
+		s.Pause()
+	}
 	s.all.Go(s.accept)
 	return s, nil
 }
+
+// Pause has nobody accepted any more until Resume: clients wait in the system, for another
+// process. Those that are there are served.
+func (s *Server) Pause() { _ = s.ln.SetDeadline(time.Unix(1, 0)) } // fails if it is closed
+
+// Resume undoes Pause. The file of an inherited socket is now the server's to remove.
+func (s *Server) Resume() {
+	s.mu.Lock()
+	if s.path != "" {
+		s.file, s.path = socketfile.Adopt(s.path), ""
+	}
+	s.mu.Unlock()
+	_ = s.ln.SetDeadline(time.Time{}) // fails if it is closed
+}
+
+// Bequeath leaves the socket, and its file, to another process for good.
+func (s *Server) Bequeath() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.file = nil
+}
+
+// Descriptor returns a duplicate of that which listens, for another process.
+func (s *Server) Descriptor() (int, error) { return descriptors.DuplicateFD(s.ln) }
 
 // Close ends the server. Clients whose request is done with get their answer, others hear
 // that the server ends. A nil Server is closed.
@@ -83,8 +120,9 @@ func (s *Server) Close() {
 	for c := range s.clients {
 		_ = c.SetReadDeadline(time.Now()) // it has said what it had to say
 	}
+	file := s.file
 	s.mu.Unlock()
-	s.file.Remove()
+	file.Remove()
 	_ = s.ln.Close()
 	s.all.Wait()
 }

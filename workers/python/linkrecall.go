@@ -106,6 +106,13 @@ func (l *link) takeBack(back []*call) {
 	l.judgeLate()
 }
 
+// drain tells the worker that the server drains.
+func (l *link) drain() {
+	if !l.closed && !l.retiring { // else it knows
+		l.frame(wire.FrameDrain, 0, 0, nil)
+	}
+}
+
 // retire has the worker finish what it has: no more requests will be sent.
 func (l *link) retire() {
 	if l.closed || l.retiring {

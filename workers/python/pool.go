@@ -177,6 +177,18 @@ func (p *Pool) scale(to func(wanted int) int) int {
 	}
 }
 
+// Drain tells applications that the server has begun to drain, so that those of ASGI may
+// end their streams in order. Requests are served on; Stop is to follow.
+func (p *Pool) Drain() {
+	p.supervisor.post(func(s *supervisor) {
+		for _, w := range s.workers {
+			if w.is(stateReady) {
+				w.post((*link).drain)
+			}
+		}
+	})
+}
+
 // Stop gives no more requests to workers and waits until they have finished those
 // that they have and exited; those left after the graceful timeout, or when ctx is
 // done, are killed. Requests that still wait are answered 503.

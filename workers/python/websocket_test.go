@@ -51,7 +51,7 @@ async def app(scope, receive, send):
         return await send({"type": "websocket.close", "code": 4001, "reason": "enough"})
     if path == "/scope":
         scope = {k: v for k, v in scope.items() if k not in ("headers", "asgi", "raw_path", "query_string", "client", "server")}
-        await send({"type": "websocket.send", "text": json.dumps(scope, sort_keys=True)})
+        await send({"type": "websocket.send", "text": json.dumps(scope, sort_keys=True, default=lambda one: type(one).__name__)})
     if path == "/flood":
         for i in range(100):
             await send({"type": "websocket.send", "bytes": bytes([i]) * 100_000})
@@ -208,7 +208,7 @@ func TestSocketsEndWithTheirCall(t *testing.T) {
 func TestScopeOfASocket(t *testing.T) {
 	s := serveSockets(t, Config{RootPath: "/mount"})
 	c := s.socket("/scope?a=1", "Sec-WebSocket-Protocol: x,y ,", "Sec-WebSocket-Protocol: z")
-	c.Expect(`text {"extensions": {"websocket.http.response": {}}, "http_version": "1.1", "path": "/mount/scope", ` +
+	c.Expect(`text {"extensions": {"asteri.drain": {"event": "Event"}, "websocket.http.response": {}}, "http_version": "1.1", "path": "/mount/scope", ` +
 		`"root_path": "/mount", "scheme": "ws", "subprotocols": ["x", "y", "z"], "type": "websocket"}`)
 }
 

@@ -32,6 +32,9 @@ type Config struct {
 	Python   python.Config
 	Upstream server.Upstream
 
+	// UpgradeTimeout is how long a new process may take until it could serve.
+	UpgradeTimeout time.Duration
+
 	// AccessLogfile is a path, "-", "none" or "auto".
 	AccessLogfile string
 	ErrorLogfile  string

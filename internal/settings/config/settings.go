@@ -144,6 +144,10 @@ var servingSettings = []*setting{
 		Help: "The time that running requests have to finish when the server stops or reloads.",
 		at:   func(c *Config) value { return duration(&c.Server.Engine.GracefulTimeout, time.Millisecond, longest) },
 	}, {
+		Name: "upgrade_timeout", Flags: []string{"upgrade-timeout"}, Group: groupWorkers, Meta: "TIME", Default: "1m", Live: true,
+		Help: "The time that a new process has, after USR2 or asteri-loop ctl upgrade, until its workers are ready and it could serve. If it is not, it is ended, and the old one serves on.",
+		at:   func(c *Config) value { return duration(&c.UpgradeTimeout, time.Second, longest) },
+	}, {
 		Name: "drain_delay", Flags: []string{"drain-delay"}, Group: groupWorkers, Meta: "TIME", Default: "0",
 		Help: "The time for which a server that gets TERM serves on, new connections too, while /readyz says 503: a load balancer takes it out before connections are refused. --graceful-timeout begins after it. A second signal ends it; INT and QUIT do without.",
 		at:   func(c *Config) value { return duration(&c.Server.DrainDelay, 0, longest) },

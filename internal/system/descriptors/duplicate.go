@@ -2,6 +2,7 @@ package descriptors
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,9 +16,9 @@ func Duplicate(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
-// DuplicateFD returns another descriptor for the same open file. It is none of
+// DuplicateFD returns another descriptor for the same open file or socket. It is none of
 // the standard streams' and not inherited by child processes.
-func DuplicateFD(f *os.File) (fd int, err error) {
+func DuplicateFD(f syscall.Conn) (fd int, err error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return -1, err

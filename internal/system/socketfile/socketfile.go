@@ -52,6 +52,14 @@ func Listen(path string, backlog int, mode os.FileMode) (int, *File, error) {
 	return fd, f, nil
 }
 
+// Adopt makes the file of a socket that another process has made this one's, which is to
+// remove it.
+func Adopt(path string) *File {
+	f := &File{path: path}
+	f.made, _ = os.Lstat(path)
+	return f
+}
+
 // Remove removes the file, unless somebody has put another one in its place. A nil File
 // has nothing to remove.
 func (f *File) Remove() {

@@ -132,7 +132,7 @@ func checkScope(t *testing.T, s *server, c *client) {
 		}
 	}
 	equal(t, "repeated header", twice, "12")
-	for _, name := range []string{"http.response.pathsend", "http.response.trailers", "http.response.early_hint"} {
+	for _, name := range []string{"http.response.pathsend", "http.response.trailers", "http.response.early_hint", "asteri.drain"} {
 		if _, ok := scope.Extensions[name]; !ok {
 			t.Errorf("extension %s is not announced", name)
 		}

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -45,6 +46,8 @@ type launch struct {
 	env    []string
 	files  []*os.File // inherited from descriptor 3 on
 	attr   *syscall.SysProcAttr
+	// heirs says that other processes go on with the server's output when it has ended.
+	heirs bool
 }
 
 // start starts the server with args on a free port of the loopback interface,
@@ -76,14 +79,18 @@ func launchServer(t testing.TB, l launch) *server {
 	}, l.env...)
 	s.cmd.ExtraFiles, s.cmd.SysProcAttr = l.files, l.attr
 	s.cmd.Stdout, s.cmd.Stderr = s.log.stream(&s.log.out), s.log.stream(&s.log.err)
+	if l.heirs {
+		s.cmd.Stdout, s.cmd.Stderr = s.log.pipe(t, &s.log.out), s.log.pipe(t, &s.log.err)
+	}
 	// A child that outlives the server keeps its pipes: do not wait for it.
 	s.cmd.WaitDelay = time.Second
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	s.pid = s.cmd.Process.Pid
+	ended := s.ended // s may become another process
 	go func() {
-		defer close(s.ended)
+		defer close(ended)
 		_ = s.cmd.Wait() // the exit status is read from ProcessState
 	}()
 	t.Cleanup(s.finish)
@@ -182,7 +189,7 @@ func (s *server) refusesConnections() {
 // signal sends a signal to the server's main process.
 func (s *server) signal(sig syscall.Signal) {
 	s.t.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
+	if err := syscall.Kill(s.pid, sig); err != nil {
 		s.t.Fatalf("signal %v: %v\n%s", sig, err, s.log.tail())
 	}
 }
@@ -195,6 +202,9 @@ func (s *server) wait() int {
 	case <-s.ended:
 	case <-time.After(patience):
 		s.t.Fatalf("the server did not end within %v\n%s\n%s", patience, s.autopsy(), s.log.text())
+	}
+	if s.pid != s.cmd.Process.Pid {
+		return 0 // another process has started it, and knows
 	}
 	return s.cmd.ProcessState.ExitCode()
 }
@@ -304,6 +314,26 @@ func (o *output) stream(to *bytes.Buffer) writer {
 		o.all.Write(p)
 		return to.Write(p)
 	}
+}
+
+// pipe is a stream that does not end with the server.
+func (o *output) pipe(t testing.TB, to *bytes.Buffer) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(o.stream(to), r) // until all processes have closed it
+	}()
+	t.Cleanup(func() {
+		w.Close()
+		<-ended
+		r.Close()
+	})
+	return w
 }
 
 type writer func([]byte) (int, error)

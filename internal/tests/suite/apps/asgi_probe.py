@@ -50,6 +50,8 @@ def plain(value):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, asyncio.Event):
+        return f"an event, {value.is_set()}"
     return value
 
 

@@ -13,6 +13,10 @@ async def app(scope, receive, send):
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
     await send({"type": "http.response.body", "body": b"data: first\n\n", "more_body": True})
+    if scope["path"] == "/drains":
+        await scope["extensions"]["asteri.drain"]["event"].wait()
+        await send({"type": "http.response.body", "body": b"data: bye\n\n"})
+        return
     if scope["path"] in ("/ignores", "/resists"):
         await ignore(scope["path"] == "/resists")
     message = await receive()

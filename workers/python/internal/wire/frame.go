@@ -23,6 +23,7 @@ const (
 	FrameMessages FrameType = 7
 	FrameProbe    FrameType = 8
 	FrameProgram  FrameType = 9
+	FrameDrain    FrameType = 10
 
 	FrameReady    FrameType = 64
 	FrameFailed   FrameType = 65

@@ -20,7 +20,7 @@ from .memory import route_of
 # send() that more is to follow raises OSError, since they would go on for nobody.
 VERSIONS = {"version": "3.0", "spec_version": "2.3"}
 _PERCENT = ord("%")
-_EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "http.response.trailers": {}}
+EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "http.response.trailers": {}}
 
 
 def single(app):
@@ -33,7 +33,7 @@ def single(app):
     return adapter
 
 
-def http_scope(request, root, state, extensions=_EXTENSIONS):
+def http_scope(request, root, state, extensions):
     """The scope of one request; `root` is the root path without a slash at its end."""
     _, method, scheme, version, raw_path, query, headers, client, server = request[:9]
     # A number: the search for a byte is several times as fast as that for bytes.
@@ -119,7 +119,7 @@ class Cycle:
         except ValueError:  # its client has left, or another worker is to run it
             server.forget(self)
             return
-        scope = http_scope(request, root, server.state)
+        scope = http_scope(request, root, server.state, server.extensions)
         del request  # it would be kept for as long as the call runs
         memory, sample = server.memory, None
         memory.started += 1

@@ -19,7 +19,7 @@ _PIECE = 64 << 10  # longer messages are sent in pieces
 _MOST_CODE = 4999  # of a Close
 _REASON = 123  # characters of its reason, of which a frame holds so many bytes
 _BATCH = 1 << 20  # the size at which a frame of messages is put together early
-_EXTENSIONS = {"websocket.http.response": {}}
+EXTENSIONS = {"websocket.http.response": {}}
 _NAMES = {name: name for name in (
     b"accept-encoding", b"accept-language", b"cache-control", b"connection", b"cookie", b"host", b"origin", b"pragma",
     b"sec-websocket-extensions", b"sec-websocket-key", b"sec-websocket-protocol", b"sec-websocket-version", b"upgrade", b"user-agent",
@@ -27,8 +27,8 @@ _NAMES = {name: name for name in (
 _DENIALS = {"websocket.http.response.start": "http.response.start", "websocket.http.response.body": "http.response.body"}
 
 
-def websocket_scope(request, root, state):
-    scope = http_scope(request, root, state, _EXTENSIONS)
+def websocket_scope(request, root, state, extensions):
+    scope = http_scope(request, root, state, extensions)
     scope["type"] = "websocket"
     del scope["method"]
     # Sockets stay: the names that all of them have are kept once.
@@ -97,7 +97,7 @@ class Socket(Cycle):
         except ValueError:  # its client has left, or another worker is to run it
             self.server.forget(self)
             return
-        scope = websocket_scope(request, root, self.server.state)
+        scope = websocket_scope(request, root, self.server.state, self.server.socket_extensions)
         del request  # it would be kept for as long as the socket is open
         try:
             await app(scope, self.receive, self.send)

@@ -8,7 +8,7 @@ from .children import leave
 from .control import thread_stacks
 from .errors import LinkClosed
 from .interrupts import RequestTimeout
-from .link import BODY, BROKEN, DONE, END, MESSAGES, PROBE, PROBED, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
+from .link import BODY, BROKEN, DONE, DRAIN, END, MESSAGES, PROBE, PROBED, REQUESTS, SHUTDOWN, WINDOW, LoopLink, frame, read_u32
 
 
 EAGER = sys.version_info >= (3, 12)  # tasks may take their first step when they are made
@@ -107,6 +107,9 @@ class LoopServer:
         """Takes messages of WebSockets, for models that know what these are."""
         raise NotImplementedError
 
+    def on_drain(self):
+        """The server, or this worker, has begun to drain; may come twice."""
+
     async def serve(self):
         """Serves until SHUTDOWN, or the end of the link, and the end of what runs."""
         self.control.on_cancel = self._from_control(self._cancelled)
@@ -136,7 +139,10 @@ class LoopServer:
             elif kind == MESSAGES:
                 self.on_messages(payload)
             elif kind == SHUTDOWN:
+                self.on_drain()
                 self._close()
+            elif kind == DRAIN:
+                self.on_drain()
             elif kind == PROBE:
                 self.queue(frame(PROBED, 0))  # behind the first steps of what was begun
             else:

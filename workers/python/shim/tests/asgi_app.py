@@ -57,7 +57,7 @@ async def do_generator(scope, receive, send):
     await send({"type": "http.response.body", "body": b"hello"})
 
 async def do_scope(scope, receive, send):
-    await answer(send, repr(scope).encode())
+    await answer(send, repr({**scope, "extensions": sorted(scope["extensions"])}).encode())
 
 async def do_echo(scope, receive, send):
     await answer(send, await body_of(receive))

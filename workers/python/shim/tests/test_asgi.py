@@ -3,7 +3,7 @@ import textwrap
 import unittest
 
 from .asgi_app import every_loop
-from .front import ABORT, ANSWERS, DONE, END, FILE, PROBE, RECALL, RECALLED, SHUTDOWN, STACK, STACKS, Front, frame
+from .front import ABORT, ANSWERS, DONE, DRAIN, END, FILE, PROBE, RECALL, RECALLED, SHUTDOWN, STACK, STACKS, Front, frame
 from .models import EVENT_LOOPS
 from .shared import shared
 
@@ -47,7 +47,7 @@ class HTTP(unittest.TestCase):
         self.assertEqual(scope.pop("asgi"), {"version": "3.0", "spec_version": "2.3"})
         self.assertEqual(scope.pop("headers"), [(b"host", b"x"), (b"x-a", b"1"), (b"x-a", b"2")])
         self.assertEqual(set(scope.pop("extensions")), {
-            "http.response.pathsend", "http.response.early_hint", "http.response.trailers"})
+            "http.response.pathsend", "http.response.early_hint", "http.response.trailers", "asteri.drain"})
         self.assertEqual(scope.pop("state"), {"shared": {"n": 0}, "own": 1})
         self.assertEqual(scope, {
             "type": "http", "http_version": "1.1", "server": ("10.0.0.1", 8080), "client": ("127.0.0.1", 5000), "scheme": "http",
@@ -244,6 +244,37 @@ class HTTP(unittest.TestCase):
         self.assertEqual(front.process.wait(10), 0)
         self.assertTrue(front.exists("shut"))
         self.assertEqual(front.output(), "")
+
+    def test_drain(self):
+        source = """
+        async def app(scope, receive, send):
+            drain = scope["extensions"]["asteri.drain"]["event"]
+            kind = scope["type"]
+            if kind == "websocket":
+                await receive()
+                await send({"type": "websocket.accept"})
+                await drain.wait()
+                await send({"type": "websocket.close", "code": 3001})
+                return
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"first, ", "more_body": True})
+            if scope["path"] != "/now":
+                await drain.wait()
+            await send({"type": "http.response.body", "body": b"bye" if drain.is_set() else b"stay"})
+        """
+        for kind in (DRAIN, SHUTDOWN):
+            with Front(source, lifespan="off") as front:
+                waiting = [front.start("/"), front.start("/")]
+                front.wait(lambda: all(stream.body for stream in waiting), "the first pieces")
+                self.assertEqual(bytes(front.call("/now").body), b"first, stay")
+                front.send(frame(kind, 0))
+                front.wait_done(*waiting)
+                self.assertEqual([bytes(stream.body) for stream in waiting], [b"first, bye"] * 2)
+                if kind == DRAIN:  # requests still come, and it may be said again
+                    self.assertEqual(bytes(front.call("/now").body), b"first, bye")
+                    front.send(frame(kind, 0))
+                    front.send(frame(SHUTDOWN, 0))
+                self.assertEqual(front.process.wait(10), 0)
 
     @every_loop()
     def test_stacks(self, front):

@@ -7,7 +7,8 @@ from queue import SimpleQueue
 from time import monotonic
 
 from .. import loader, loops
-from ..asgi import Cycle, Lifespan, single
+from ..asgi import EXTENSIONS, Cycle, Lifespan, single
+from ..asgi_websocket import EXTENSIONS as SOCKET_EXTENSIONS
 from ..asgi_websocket import Messages, Socket, deliver
 from ..errors import LinkClosed
 from ..host import ThreadHost
@@ -71,6 +72,9 @@ class Server(loops.LoopServer):
         self._create_task = loop.create_task
         self._create_eagerly = partial(asyncio.Task, loop=loop, eager_start=True)
         self.state = None
+        self._draining = asyncio.Event()
+        drain = {"asteri.drain": {"event": self._draining}}
+        self.extensions, self.socket_extensions = {**EXTENSIONS, **drain}, {**SOCKET_EXTENSIONS, **drain}
         self.messages = Messages(self.link)
 
     def _begin_batch(self, batch):
@@ -96,6 +100,9 @@ class Server(loops.LoopServer):
 
     def on_messages(self, payload):
         deliver(self.cycles, payload)
+
+    def on_drain(self):
+        self._draining.set()
 
     def _flush(self):
         self.messages.seal()
