@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/system/handover"
+	"github.com/asteri/asteri-loop/internal/system/scheduling"
 	"github.com/asteri/asteri-loop/server"
 )
 
@@ -157,9 +158,15 @@ func (p *program) startSuccessor(estate *server.Inheritance) (*handover.Successo
 	for _, s := range estate.Sockets {
 		o.Sockets = append(o.Sockets, handover.Socket{Use: string(s.Use), Addr: s.Addr, FDs: s.FDs})
 	}
-	return handover.Start(handover.Command{
+	p.hooks.call("pre_exec")
+	next, err := handover.Start(handover.Command{
 		Path: os.Args[0], Args: p.input.Args, Env: p.input.Environ, Dir: p.input.Dir,
 	}, o)
+	if err != nil {
+		return nil, err
+	}
+	_ = scheduling.Spawned(next.PID()) // without it the process only waits for its turn more often
+	return next, nil
 }
 
 // handOver waits until the new process could serve, and has it. From then on this one

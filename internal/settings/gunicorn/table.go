@@ -153,7 +153,7 @@ var Rows = []Row{
 	{Name: "post_worker_init", Fate: WorkerHook, Arity: 1},
 	{Name: "worker_int", Fate: WorkerHook, Arity: 1},
 	{Name: "worker_abort", Fate: WorkerHook, Arity: 1},
-	{Name: "pre_exec", Fate: Needless, Arity: 1, Why: "USR2 has no meaning: no second program is started"},
+	{Name: "pre_exec", Fate: ServerHook, Arity: 1},
 	{Name: "pre_request", Fate: WorkerHook, Arity: 2},
 	{Name: "post_request", Fate: WorkerHook, Arity: 4},
 	{Name: "child_exit", Fate: ServerHook, Arity: 2},
