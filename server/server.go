@@ -18,6 +18,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,9 +43,13 @@ type Server struct {
 	recent  *status.Log
 
 	engine *loop.Engine
-	apps   *sites
-	addrs  Addrs
-	http3  []*http3.Server
+	ports  []*port // of Listen.Addresses
+	// adminPorts are those of Status.Listen.
+	adminPorts []*port
+	packets    []*net.UDPConn // of Listen.Packets, those that no port has
+	apps       *sites
+	addrs      Addrs
+	http3      []*http3.Server
 
 	tls     *tlsconf.Source  // nil without TLS
 	ownCert *tls.Certificate // nil if certificates were given
@@ -61,6 +66,7 @@ type Server struct {
 
 	state   atomic.Pointer[error] // why the server as a whole is not ready, or nil
 	asked   chan bool             // to stop, by an operator, and whether to drain: for Run; capacity 1
+	bound   atomic.Bool
 	begun   atomic.Bool
 	ctx     context.Context // done when the server is to end
 	cancel  context.CancelFunc
@@ -121,15 +127,13 @@ func (s *Server) Start() error {
 }
 
 // open makes all parts.
-func (s *Server) open() (err error) {
-	if err := s.openAccess(); err != nil {
-		return err
+func (s *Server) open() error {
+	if !s.bound.Swap(true) {
+		if err := s.bindAll(); err != nil {
+			return err
+		}
 	}
 	if err := s.openTracer(); err != nil {
-		return err
-	}
-	s.openStatsd()
-	if s.engine, err = loop.New(s.engineConfig()); err != nil {
 		return err
 	}
 	s.engine.Start()
@@ -290,6 +294,9 @@ func (s *Server) Close() (err error) {
 		s.development.close()
 		if s.engine != nil {
 			err = s.engine.Close()
+		}
+		for _, at := range slices.Concat(s.ports, s.adminPorts) {
+			at.close() // what no listener has taken
 		}
 		s.closeObservers()
 		close(s.closed)

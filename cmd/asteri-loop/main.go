@@ -23,6 +23,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 // run does what the arguments ask for and returns the exit status.
 func run(args []string) int {
 	descriptors.KeepFromChildren()
+	d := takeDaemon()
 	dir, err := os.Getwd()
 	if err != nil {
 		return complain(exitFailure, err)
@@ -45,8 +46,10 @@ func run(args []string) int {
 		_, err = fmt.Println("asteri-loop " + version)
 	case cfg.PrintConfig:
 		err = cfg.Print(os.Stdout)
+	case cfg.Daemon && d == nil && !cfg.CheckConfig:
+		return startDaemon(cfg)
 	default:
-		return serve(input, cfg)
+		return serve(input, cfg, d)
 	}
 	if err != nil {
 		return complain(exitFailure, err)

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/observe/logging"
 	"github.com/asteri/asteri-loop/internal/settings/config"
+	"github.com/asteri/asteri-loop/internal/system/activation"
+	"github.com/asteri/asteri-loop/internal/system/lockfile"
+	"github.com/asteri/asteri-loop/internal/system/privilege"
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/websocket"
 )
@@ -26,18 +28,31 @@ type program struct {
 	reloads reloads
 
 	token     string     // of the status page
-	tokenFile *tokenFile // nil if the operator has chosen the token
+	ownToken  bool       // the operator has not chosen it
+	tokenFile *tokenFile // nil if there is none
+
+	daemon  *daemon            // nil at a terminal
+	user    *privilege.User    // to become; nil to stay who it is
+	pidFile *lockfile.File     // nil without
+	passed  activation.Sockets // of the service manager
 
 	abandoned bool // the start hangs: nothing of it can be closed
 }
 
 // serve runs the server, or checks its settings, and returns the exit status.
-func serve(input config.Input, cfg *config.Config) int {
-	if cfg.Python.Chdir != "" {
-		if err := os.Chdir(cfg.Python.Chdir); err != nil {
-			return complain(exitUsage, err)
-		}
+func serve(input config.Input, cfg *config.Config, d *daemon) int {
+	if err := enter(cfg); err != nil {
+		return complain(exitUsage, err)
 	}
+	user, err := futureUser(cfg)
+	if err != nil {
+		return complain(exitUsage, err)
+	}
+	sockets, err := activation.Take()
+	if err != nil {
+		return complain(exitUsage, err)
+	}
+	defer sockets.Close()
 	l, err := openLogs(cfg)
 	if err != nil {
 		if server.Lacking(err) {
@@ -46,7 +61,7 @@ func serve(input config.Input, cfg *config.Config) int {
 		return complain(exitUsage, err)
 	}
 	defer l.close()
-	p := &program{input: input, cfg: cfg, logs: l, signals: newSignals(), token: cfg.Server.Status.Token}
+	p := &program{input: input, cfg: cfg, logs: l, signals: newSignals(), token: cfg.Server.Status.Token, daemon: d, user: user, passed: sockets}
 	p.live.Store(cfg)
 	for _, w := range cfg.Warnings {
 		l.Warn(w)
@@ -54,9 +69,7 @@ func serve(input config.Input, cfg *config.Config) int {
 	if cfg.CheckConfig {
 		return p.check()
 	}
-	if os.Geteuid() == 0 {
-		l.Warn("The server runs as root: whoever takes it over, or the application, has the machine. Give it a user of its own; CAP_NET_BIND_SERVICE is enough for ports below 1024")
-	}
+	p.warnOfRoot()
 	return p.run()
 }
 
@@ -66,8 +79,12 @@ func (p *program) run() int {
 	p.signals.watch()
 	reapOrphans()
 	p.announceStart()
-	p.keepToken()
-	defer p.tokenFile.remove()
+	if err := p.keepPID(); err != nil {
+		return p.fail(exitFailure, "The server cannot start", err)
+	}
+	defer p.pidFile.Remove()
+	p.makeToken()
+	defer func() { p.tokenFile.remove() }()
 	status := p.serve()
 	if p.server != nil && !p.abandoned {
 		_ = p.server.Close() // what still runs, at once
@@ -79,10 +96,12 @@ func (p *program) run() int {
 }
 
 func (p *program) serve() int {
-	if stop, err := p.await(func(context.Context) error { return p.start() }); stop {
-		return exitOK
-	} else if err != nil {
-		return p.fail(exitStatus(err), "The server cannot start", err)
+	if over, status := p.step(p.bind); over {
+		return status
+	}
+	p.keepToken()
+	if over, status := p.step(p.server.Start); over {
+		return status
 	}
 	p.logs.Logger = p.server.Logger() // what is logged from now on counts
 	if stop, err := p.await(p.server.Ready); stop {
@@ -91,20 +110,43 @@ func (p *program) serve() int {
 		return p.fail(exitBoot, "The application cannot be started", err)
 	}
 	p.announceReady()
+	if err := p.daemon.leave(); err != nil {
+		return p.fail(exitFailure, "The terminal cannot be left", err)
+	}
+	p.tellReady("")
+	defer p.keepAlive()()
 	p.control()
 	return exitOK
 }
 
-// start makes the server and opens its ports.
-func (p *program) start() error {
+// step runs one of the start, and tells whether it was the last one, with which exit status.
+func (p *program) step(do func() error) (over bool, status int) {
+	switch stop, err := p.await(func(context.Context) error { return do() }); {
+	case stop:
+		return true, exitOK
+	case err != nil:
+		return true, p.fail(exitStatus(err), "The server cannot start", err)
+	}
+	return false, exitOK
+}
+
+// bind makes the server, opens its ports, and becomes who it is to be.
+func (p *program) bind() error {
 	c, err := p.settings(p.cfg)
 	if err != nil {
+		return err
+	}
+	if err := p.takeSockets(&c.Listen, p.cfg); err != nil {
 		return err
 	}
 	if p.server, err = server.New(c); err != nil {
 		return err
 	}
-	return p.server.Start()
+	if err := p.server.Bind(); err != nil {
+		return err
+	}
+	p.passed.Close()
+	return p.becomeUser()
 }
 
 // await runs a step of the start, and gives it up for a signal to stop: a file on a server
@@ -139,6 +181,7 @@ const stepTimeout = time.Second
 func (p *program) check() int {
 	c, err := p.settings(p.cfg)
 	if err == nil {
+		c.Listen.Addresses = withoutPassed(c.Listen.Addresses)
 		p.server, err = server.New(c)
 	}
 	if err == nil {

@@ -155,7 +155,7 @@ func (c *Config) complete() error {
 	return c.checkTLS()
 }
 
-// hasPort tells whether a listen address is one of TCP that we open ourselves.
+// hasPort tells whether a listen address is one of TCP, or may be.
 func hasPort(addr string) bool {
 	return !strings.HasPrefix(addr, "unix:") && !strings.HasPrefix(addr, "fd:")
 }

@@ -31,9 +31,9 @@ const (
 )
 
 // settings are all rows, in the order of their groups.
-var settings = slices.Concat(servingSettings, securitySettings, contentSettings, loggingSettings, metricsSettings, developmentSettings, statusSettings)
+var settings = slices.Concat(servingSettings, mechanicsSettings, exchangeSettings, securitySettings, contentSettings, loggingSettings, metricsSettings, developmentSettings, statusSettings)
 
-// servingSettings are those of sockets, workers and proxies.
+// servingSettings are those of sockets and workers.
 var servingSettings = []*setting{
 	{
 		Name: "help", Short: "h", Flags: []string{"help"}, Group: groupGeneral, Command: true,
@@ -57,7 +57,7 @@ var servingSettings = []*setting{
 	{
 		Name: "bind", Aliases: []string{"listen"}, Short: "bl", Flags: []string{"bind", "listen"}, Group: groupSocket, Meta: "ADDRESS",
 		Variables: []Variable{{Name: "PORT", Prefix: ":"}}, Many: true, Default: "127.0.0.1:8000",
-		Help: "Listen here: HOST:PORT, :PORT (every address), [IPV6]:PORT, unix:PATH or fd://N. May be repeated.",
+		Help: "Listen here: HOST:PORT, :PORT (every address), [IPV6]:PORT, unix:PATH, fd://N or systemd:NAME. May be repeated. systemd:NAME are the sockets that systemd has passed with that name (FileDescriptorName=). An address at which it has passed one is that one; without --bind all that it has passed are served.",
 		at:   func(c *Config) value { return list(&c.Server.Listen.Addresses, address) },
 	}, {
 		Name: "backlog", Flags: []string{"backlog"}, Group: groupSocket, Meta: "INT", Default: "2048",
@@ -65,7 +65,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.Server.Listen.Backlog, 1, 1<<16-1) },
 	}, {
 		Name: "umask", Short: "m", Flags: []string{"umask"}, Group: groupSocket, Meta: "OCTAL", Default: "117",
-		Help: "Permissions that a Unix socket does not get. 117 leaves 0660, so that its user and group may connect; 0 lets everybody.",
+		Help: "Permissions that a Unix socket does not get. 117 leaves 0660, so that its user and group may connect; 0 lets everybody. If it is given, it is the umask of the server and its workers too, for all files that they make.",
 		at:   func(c *Config) value { return maskValue{&c.Server.Listen.Mode} },
 	}, {
 		Name: "loops", Flags: []string{"loops"}, Group: groupSocket, Meta: "INT", Default: "0",
@@ -176,34 +176,10 @@ var servingSettings = []*setting{
 		Live: true, Mounts: ofApps,
 		at: func(c *Config) value { return choice(&c.Python.Lifespan, nil, "auto", "on", "off") },
 	},
+}
 
-	{
-		Name: "chdir", Flags: []string{"chdir"}, Group: groupMechanics, Meta: "DIR",
-		Help:   "Change to this directory first; the application is imported from it. Other relative paths are relative to it.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return text(&c.Python.Chdir, c.directory) },
-	}, {
-		Name: "env", Aliases: []string{"raw_env"}, Short: "e", Flags: []string{"env"}, Group: groupMechanics, Meta: "NAME=VALUE", Many: true, Live: true, Secret: true,
-		Help:   "Set an environment variable for the application. May be repeated.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return list(&c.Python.Env, assignment) },
-	}, {
-		Name: "python", Flags: []string{"python"}, Group: groupMechanics, Meta: "PATH", Live: true,
-		Help:   "The Python interpreter, or the directory of a virtual environment. Without it: $VIRTUAL_ENV, .venv beside the application, python3.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return text(&c.Python.Interpreter, nil) },
-	}, {
-		Name: "pythonpath", Aliases: []string{"python_path"}, Flags: []string{"pythonpath"}, Group: groupMechanics, Meta: "DIR,...", Many: true, Commas: true, Live: true,
-		Help:   "Directories to put in front of Python's module path, separated by commas.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return list(&c.Python.PythonPath, nil) },
-	}, {
-		Name: "root_path", Flags: []string{"root-path"}, Group: groupMechanics, Meta: "PATH", Live: true,
-		Help:   "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI, and taken off the path for Tornado. What a trusted proxy says (SCRIPT_NAME) goes before it.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return text(&c.Python.RootPath, mountPath) },
-	},
-
+// exchangeSettings are those of WebSockets and proxies.
+var exchangeSettings = []*setting{
 	{
 		Name: "websocket_max_message_size", Aliases: []string{"ws_max_size"}, Flags: []string{"websocket-max-message-size", "ws-max-size"}, Group: groupWebSocket, Meta: "SIZE", Default: "16MiB",
 		Help: "The largest message that a WebSocket takes, decompressed; one beyond it closes the WebSocket with 1009.",

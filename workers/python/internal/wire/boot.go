@@ -89,6 +89,15 @@ type Hello struct {
 	RequestID                  string
 	GracefulTimeout            time.Duration
 	Sources                    bool // it is to tell which files it imports
+	ProcName                   string
+	Nice                       int // 0: as it is
+	Rlimits                    []Rlimit
+}
+
+// Rlimit is a limit of the system's on a process, by its name without RLIMIT_. Negative is none.
+type Rlimit struct {
+	Name       string
+	Soft, Hard int64
 }
 
 // Frame makes the HELLO frame.
@@ -124,6 +133,16 @@ func (h *Hello) Frame() []byte {
 	e.Str("graceful_timeout")
 	e.Float(h.GracefulTimeout.Seconds())
 	boolean("sources", h.Sources)
+	str("proc_name", h.ProcName)
+	num("nice", int64(h.Nice))
+	e.Str("rlimits")
+	e.List(len(h.Rlimits))
+	for _, l := range h.Rlimits {
+		e.Tuple(3)
+		e.Str(l.Name)
+		e.Int(l.Soft)
+		e.Int(l.Hard)
+	}
 	num("response_window", ResponseWindow)
 	num("body_window", BodyWindow)
 	e.EndDict()
