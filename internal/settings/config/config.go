@@ -32,6 +32,7 @@ type Config struct {
 	Python   python.Config
 	Upstream server.Upstream
 
+	workers string // as it was given: Python has what it comes to
 	// EnvFiles hold variables for the application.
 	EnvFiles []string
 

@@ -92,9 +92,9 @@ var servingSettings = []*setting{
 	{
 		Name: "workers", Short: "w", Flags: []string{"workers"}, Group: groupWorkers, Meta: "N|MODEL[:N]",
 		Variables: []Variable{{Name: "WEB_CONCURRENCY"}}, Default: "1", Live: true,
-		Help:   "The number of worker processes, or a worker model (see -k), or both: 4, gtornado, gtornado:4.",
+		Help:   "The number of worker processes, or a worker model (see -k), or both: 4, gtornado, gtornado:4. auto is one for each processor that the server may use, of which the quota of a container and affinity leave fewer. 2..8 (also 2..auto) goes by the load: one more when requests wait or all are at work, one fewer when half would do for 30 seconds.",
 		Mounts: ofApps,
-		at:     func(c *Config) value { return number(&c.Python.Workers, 1, 4096) },
+		at:     func(c *Config) value { return workersValue{c} },
 		expand: expandWorkers,
 	}, {
 		Name: "worker_class", Short: "k", Flags: []string{"worker-class"}, Group: groupWorkers, Meta: "MODEL", Default: "auto", Live: true,
@@ -126,6 +126,26 @@ var servingSettings = []*setting{
 		Help: "Up to how many more requests than --max-requests, by chance, a worker serves, so that not all are replaced at the same time.",
 		Live: true,
 		at:   func(c *Config) value { return number(&c.Python.MaxRequestsJitter, 0, 1<<30) },
+	}, {
+		Name: "max_worker_lifetime", Flags: []string{"max-worker-lifetime"}, Group: groupWorkers, Meta: "TIME", Default: "0",
+		Help: "The time for which a worker process serves until another takes its place, and up to a tenth more, by chance. It serves on until the other is ready. 0 is for ever.",
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return duration(&c.Python.MaxLifetime, 0, longest) },
+	}, {
+		Name: "max_worker_rss", Flags: []string{"max-worker-rss"}, Group: groupWorkers, Meta: "SIZE", Default: "0",
+		Help: "The memory beyond which another worker takes the place of one: the greatest first, one at a time, and each serves on until its successor is ready. It is looked at every five seconds; pages that several processes share count by their part (PSS). 0 is no limit. On Linux only.",
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return measured{size(&c.Python.MaxRSS, 0, largest), &c.Python.MaxRSS} },
+	}, {
+		Name: "worker_nice", Flags: []string{"worker-nice"}, Group: groupWorkers, Meta: "INT", Default: "0",
+		Help: "The niceness of workers, from -20 to 19: with 5, say, the event loops go first when processors are short. Less than the server's own only root may have. 0 leaves the server's.",
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return number(&c.Python.Nice, -20, 19) },
+	}, {
+		Name: "worker_rlimit", Flags: []string{"worker-rlimit"}, Group: groupWorkers, Meta: "NAME=LIMIT", Many: true,
+		Help: "A limit of the system's on each worker: NOFILE=4096, AS=2GiB, CORE=0, or SOFT:HARD, each a number, a size or unlimited. Names are those of getrlimit without RLIMIT_: AS, CORE, CPU, DATA, FSIZE, MEMLOCK, NOFILE, NPROC, RSS, STACK. May be repeated.",
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return rlimitsValue{&c.Python.Rlimits} },
 	}, {
 		Name: "timeout", Short: "t", Flags: []string{"timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
 		Help: "The time that the application has for a request. When it has passed the client gets 504, and RequestTimeout is raised in the application; a worker in which that does not end the request is replaced. A server behind a URL mount may stand still for so long, at any point of a request. 0 is no limit.",
