@@ -29,9 +29,8 @@ func run(args []string) int {
 		return complain(exitFailure, err)
 	}
 	input := config.Input{Args: args, Environ: os.Environ(), Dir: dir}
-	if len(args) > 0 && args[0] == "ctl" {
-		input.Args = args[1:]
-		return runCtl(input)
+	if asked, status := runWord(input); asked {
+		return status
 	}
 	cfg, err := config.Load(input)
 	if err != nil {

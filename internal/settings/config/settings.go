@@ -57,7 +57,7 @@ var servingSettings = []*setting{
 	{
 		Name: "bind", Aliases: []string{"listen"}, Short: "bl", Flags: []string{"bind", "listen"}, Group: groupSocket, Meta: "ADDRESS",
 		Variables: []Variable{{Name: "PORT", Prefix: ":"}}, Many: true, Default: "127.0.0.1:8000",
-		Help: "Listen here: HOST:PORT, :PORT (every address), [IPV6]:PORT, unix:PATH, fd://N or systemd:NAME. May be repeated. systemd:NAME are the sockets that systemd has passed with that name (FileDescriptorName=). An address at which it has passed one is that one; without --bind all that it has passed are served.",
+		Help: "Listen here: HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH, fd://N or systemd:NAME. :PORT is on every address. May be repeated. systemd:NAME are the sockets that systemd has passed with that name (FileDescriptorName=). An address at which it has passed one is that one; without --bind all that it has passed are served.",
 		at:   func(c *Config) value { return list(&c.Server.Listen.Addresses, address) },
 	}, {
 		Name: "backlog", Flags: []string{"backlog"}, Group: groupSocket, Meta: "INT", Default: "2048",
