@@ -76,9 +76,12 @@ func TestPrivilegesAreGivenUp(t *testing.T) {
 	dir := userFolder(t)
 	logFile, socket, control := filepath.Join(dir, "log"), filepath.Join(dir, "sock"), filepath.Join(dir, "ctl")
 	s := launchServer(t, launch{
-		args: app("mechanics:app", "", "-l", "127.0.0.1:0", "-l", "unix:"+socket, "-u", "nobody", "-w", "2", "--error-logfile", logFile, "--control-socket", control, "-m", "027"),
+		args: app("mechanics:app", "", "-l", "127.0.0.1:0", "-l", "unix:"+socket, "-u", "nobody", "-w", "2", "--error-logfile", logFile, "--control-socket", control, "-m", "027", "--python", "python3"), // the user may not reach another
 		env:  []string{"TMPDIR=" + dir, "XDG_RUNTIME_DIR=/run/user/0"},
 	})
+	if err := os.Chmod(s.tmp, 0o755); err != nil { // where a reload looks for asteri.toml
+		t.Fatal(err)
+	}
 	text := func() string { b, _ := os.ReadFile(logFile); return string(b) }
 	s.eventually("the server is ready", func() bool { return strings.Contains(text(), "Running ") })
 	s.addr = listening.FindStringSubmatch(text())[1]
@@ -161,7 +164,11 @@ func TestPrivilegesThatAreRefused(t *testing.T) {
 	if err := exec.Command("cp", binary, program).Run(); err != nil {
 		t.Fatal(err)
 	}
-	s := launchServer(t, launch{binary: program, args: []string{"-l", "127.0.0.1:0", "-u", "root"}, env: []string{"TMPDIR=" + dir}, attr: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}})
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip(err)
+	}
+	s := launchServer(t, launch{binary: "/bin/sh", args: []string{"-c", `cd "$0" && exec "$@"`, dir, setpriv, "--reuid=nobody", "--regid=nogroup", "--clear-groups", program, "-l", "127.0.0.1:0", "-u", "root"}, env: []string{"TMPDIR=" + dir}})
 	equal(t, "exit status", s.wait(), 1)
 	contains(t, s.log.errText(), "only root may become another user or group, and this is user 65534")
 }
