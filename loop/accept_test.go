@@ -83,7 +83,7 @@ func TestEarlyBytesNeedNoPoller(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := make(chan bool, 1)
-		ln := &Listener{cfg: ListenConfig{Protocols: []Protocol{hastyProtocol{done}}}, network: "unix"}
+		ln := &Listener{cfg: ListenConfig{Protocols: []Protocol{hastyProtocol{done}}}, socket: socket{network: "unix"}}
 		l := e.loops[0]
 		l.Post(func() {
 			e.open.Add(1)

@@ -1,7 +1,10 @@
 package loop
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -10,7 +13,7 @@ import (
 )
 
 // One process takes the place of another with the same listening sockets: the first has the
-// other one have Descriptors, which it listens with as ListenConfig.Inherited. The queue
+// other one have Descriptors, of which that makes its own by Engine.Adopt. The queue
 // of connections is the socket's, not a process's, so that none is lost as long as one of
 // them has it open. At any time one of them accepts: the other one's engine is paused.
 
@@ -94,34 +97,43 @@ func (ln *Listener) Descriptors() []int {
 	return fds
 }
 
-// adopt is bind for descriptors that listen already.
-func (ln *Listener) adopt(e *Engine) ([]int, error) {
-	fds := ln.cfg.Inherited
-	network, _, err := splitAddr(ln.cfg.Addr)
-	if err != nil {
-		closeAll(fds)
-		return nil, err
+// Adopt makes an address of descriptors that listen there already, since the process before
+// this one has bound them: all of those that it had. They are the engine's from now on, also
+// after an error. addr only says what they are, as in the settings; backlog is as in
+// ListenConfig.
+func (e *Engine) Adopt(addr string, backlog int, fds []int) (*Bound, error) {
+	b := &Bound{fds: fds}
+	if err := b.adopt(addr, len(e.loops), cmp.Or(max(backlog, 0), defaultBacklog)); err != nil {
+		closeAll(b.take())
+		return nil, fmt.Errorf("take over %s: %w", addr, err)
 	}
-	for _, fd := range fds {
+	b.shared = b.shared || !reusePortBalances || e.cfg.Adaptive
+	return b, nil
+}
+
+func (b *Bound) adopt(addr string, loops, backlog int) error {
+	network, _, err := splitAddr(addr)
+	if err != nil {
+		return err
+	}
+	for _, fd := range b.fds {
 		// The settings may have another length now.
-		if err := unix.Listen(fd, ln.cfg.Backlog); err != nil {
-			closeAll(fds)
-			return nil, err
+		if err := unix.Listen(fd, backlog); err != nil {
+			return os.NewSyscallError("listen", err)
 		}
 		unix.CloseOnExec(fd)
 		if err := unix.SetNonblock(fd, true); err != nil {
-			closeAll(fds)
-			return nil, err
+			return os.NewSyscallError("fcntl", err)
 		}
 	}
-	ln.name(fds[0])
-	if at := localAddr(fds[0]); network == "tcp" && !at.Addr().IsUnspecified() {
-		ln.local = at
+	b.name(b.fds[0])
+	if at := localAddr(b.fds[0]); network == "tcp" && !at.Addr().IsUnspecified() {
+		b.local = at
 	}
-	ln.adopted = network == "unix"
+	b.adopted = network == "unix"
 	// Where there are fewer than loops, they accept for all.
-	ln.shared = ln.shared || ln.network == "unix" || len(fds) < len(e.loops)
-	return fds, nil
+	b.shared = b.network == "unix" || len(b.fds) < loops || loops == 1
+	return nil
 }
 
 // keepFile makes the file of an inherited Unix socket this process's to remove.

@@ -33,7 +33,13 @@ func listening(t *testing.T, loops int, addr string, inherited []int) (*loop.Eng
 	if inherited != nil {
 		must(t, e.Pause(t.Context()))
 	}
-	ln, err := e.ListenWith(loop.ListenConfig{Addr: addr, Protocols: []loop.Protocol{echo()}, Inherited: inherited})
+	cfg := loop.ListenConfig{Addr: addr, Protocols: []loop.Protocol{echo()}}
+	if inherited != nil {
+		bound, err := e.Adopt(addr, 0, inherited)
+		must(t, err)
+		cfg.Bound = bound
+	}
+	ln, err := e.ListenWith(cfg)
 	must(t, err)
 	return e, ln
 }

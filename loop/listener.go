@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -9,10 +8,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/asteri/asteri-loop/internal/system/socketfile"
 )
 
 // ListenConfig says where and for what to listen.
@@ -32,10 +27,6 @@ type ListenConfig struct {
 	// Proxies tells which addresses are those of proxies; nil is none. A peer
 	// at a Unix socket has the zero address. It is called from all loops.
 	Proxies func(netip.Addr) bool
-	// Inherited are descriptors that listen at Addr already, since the process before
-	// this one has bound them: all of those that it had. The engine owns them from now
-	// on, also after an error. Addr then only says what they are; Mode is as it was.
-	Inherited []int
 	// Reserved is for a listener of the operator's: its connections are accepted
 	// also when clients have all the descriptors that they may have.
 	Reserved bool
@@ -50,20 +41,15 @@ type ListenConfig struct {
 	// TLS handshake, as their first byte tells. Such peers are refused if it is
 	// empty. Without TLS it must be.
 	Plain []Protocol
+	// Bound, if not nil, is where to listen: Addr, Backlog and Mode say nothing then. It
+	// is the listener's from the call on, whatever comes of it.
+	Bound *Bound
 }
 
 // Listener is one address that an engine listens on.
 type Listener struct {
-	cfg     ListenConfig
-	addr    net.Addr
-	network string
-	path    string           // of a Unix socket
-	file    *socketfile.File // of a Unix socket that is this process's to remove; nil without
-	local   netip.AddrPort   // of every connection; invalid if that depends on it
-	// shared: one descriptor accepts for all loops, rather than one for each.
-	shared bool
-	// adopted: the file of an inherited Unix socket is the other process's yet.
-	adopted   bool
+	socket
+	cfg       ListenConfig
 	acceptors []*acceptor
 }
 
@@ -79,27 +65,25 @@ func (e *Engine) Listen(addr string, protocols ...Protocol) error {
 
 // ListenWith listens as cfg says. The address is bound when it returns; an
 // engine that runs accepts from it at once. The error is a *MisuseError for a
-// configuration that makes no sense, an *AddrError for an address that does not, else
-// ErrStopped or what the system says; the last three are wrapped.
+// configuration that makes no sense, else one of Bind's, or ErrStopped, which is wrapped.
 func (e *Engine) ListenWith(cfg ListenConfig) (*Listener, error) {
+	b := cfg.Bound
 	if err := cfg.check(); err != nil {
+		if b != nil {
+			b.Close()
+		}
 		return nil, err
 	}
-	if cfg.Backlog <= 0 {
-		cfg.Backlog = 2048
+	if b == nil {
+		var err error
+		if b, err = e.Bind(cfg.Addr, cfg.Backlog, cfg.Mode); err != nil {
+			return nil, err
+		}
 	}
-	ln := &Listener{cfg: cfg}
-	ln.shared = !reusePortBalances || e.cfg.Adaptive || len(e.loops) == 1
-	bind := ln.bind
-	if len(cfg.Inherited) > 0 {
-		bind = ln.adopt
-	}
-	fds, err := bind(e)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
-	}
-	if err := ln.start(e, fds); err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
+	cfg.Bound = nil
+	ln := &Listener{cfg: cfg, socket: b.socket}
+	if err := ln.start(e, b.take()); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", ln.addr, err)
 	}
 	return ln, nil
 }
@@ -150,72 +134,6 @@ func (ln *Listener) close(accepting *sync.WaitGroup) {
 		}
 	}
 	ln.file.Remove()
-}
-
-// bind makes the listening descriptors: one, or one for each loop.
-func (ln *Listener) bind(e *Engine) ([]int, error) {
-	network, rest, err := splitAddr(ln.cfg.Addr)
-	if err != nil {
-		return nil, err
-	}
-	ln.network = network
-	switch network {
-	case "unix":
-		ln.shared, ln.path = true, rest
-		ln.addr = &net.UnixAddr{Name: rest, Net: "unix"}
-		fd, file, err := socketfile.Listen(rest, ln.cfg.Backlog, cmp.Or(ln.cfg.Mode, 0o660))
-		ln.file = file
-		return []int{fd}, err
-	case "fd":
-		ln.shared = true
-		fd, err := ln.inherit(rest)
-		return []int{fd}, err
-	}
-	count := len(e.loops)
-	if ln.shared {
-		count = 1
-	}
-	fds, bound, err := bindTCP(rest, count, ln.cfg.Backlog)
-	ln.addr = net.TCPAddrFromAddrPort(bound)
-	if !bound.Addr().IsUnspecified() {
-		ln.local = bound
-	}
-	return fds, err
-}
-
-// inherit takes over a listening descriptor that this process was started with.
-func (ln *Listener) inherit(number string) (int, error) {
-	inherited, err := parseFD(number)
-	if err != nil {
-		return -1, err
-	}
-	listening, err := unix.GetsockoptInt(inherited, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err != nil || listening == 0 {
-		return -1, fmt.Errorf("file descriptor %d is not a listening socket", inherited)
-	}
-	unix.CloseOnExec(inherited) // what this process starts has no use for it
-	fd, err := unix.FcntlInt(uintptr(inherited), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return -1, os.NewSyscallError("dup", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		closeFD(fd)
-		return -1, os.NewSyscallError("fcntl", err)
-	}
-	ln.name(fd)
-	return fd, nil
-}
-
-// name takes over where a descriptor listens.
-func (ln *Listener) name(fd int) {
-	switch sa, _ := unix.Getsockname(fd); sa := sa.(type) {
-	case *unix.SockaddrUnix:
-		ln.network, ln.path = "unix", sa.Name
-		ln.addr = &net.UnixAddr{Name: sa.Name, Net: "unix"}
-	default:
-		ln.network = "tcp"
-		ln.addr = net.TCPAddrFromAddrPort(sockaddrPort(sa))
-	}
 }
 
 // unspecified reports whether host means every address of both families.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -93,6 +94,9 @@ type Listen struct {
 	// connection tells. With https alone, clients of http are sent there. Default https
 	// if TLS has certificates, else http.
 	Schemes []string
+	// Packets are UDP sockets that are open already, of the same port as an address: for
+	// HTTP/3 there. The server closes those that it uses.
+	Packets []*net.UDPConn
 	// Backlog and Mode are as in loop.ListenConfig.
 	Backlog int
 	Mode    os.FileMode

@@ -95,16 +95,23 @@ type heir struct {
 
 func (h *heir) is(s Socket) bool { return s.Use == h.use && s.Addr == h.addr }
 
-// inherit takes over what another process has given, so that nothing is accepted until Take.
-func (s *Server) inherit() error {
+// inherit takes over what another process has given.
+func (s *Server) inherit() {
 	from := s.cfg.Inherited
 	if from == nil {
 		s.secret = make([]byte, 32)
 		_, _ = rand.Read(s.secret)
-		return nil
+		return
 	}
 	s.inherited.all = slices.Clone(from.Sockets)
 	s.secret, s.generation = from.Secret, from.Generation
+}
+
+// awaitTurn has nothing accepted until Take, if another process does so yet.
+func (s *Server) awaitTurn() error {
+	if s.cfg.Inherited == nil {
+		return nil
+	}
 	return s.engine.Pause(s.ctx)
 }
 
@@ -293,21 +300,9 @@ func (s *Server) Yield(used []Socket) {
 	s.yielded.Store(true)
 }
 
-// listenWith opens a listener, or takes over that of another process.
-func (s *Server) listenWith(use Use, lc loop.ListenConfig) (*loop.Listener, error) {
-	addr := lc.Addr
-	lc.Inherited = s.inherited.take(use, addr)
-	ln, err := s.engine.ListenWith(lc)
-	if err == nil {
-		s.heirs = append(s.heirs, &heir{use: use, addr: addr, tcp: ln})
-	}
-	return ln, err
-}
-
 // inheritUDP takes over the socket of HTTP/3 that another process has for an address.
-func (s *Server) inheritUDP(addr string, c *http3.Config) error {
-	c.Succession = http3.Succession{Secret: s.secret, Generation: s.generation, Paused: s.cfg.Inherited != nil}
-	fds := s.inherited.take(ForHTTP3, addr)
+func (s *Server) inheritUDP(at *port) error {
+	fds := s.inherited.take(ForHTTP3, at.addr)
 	if len(fds) != 2 {
 		return nil
 	}
@@ -316,13 +311,11 @@ func (s *Server) inheritUDP(addr string, c *http3.Config) error {
 		return errors.Join(err, unix.Close(fds[1]))
 	}
 	var ok bool
-	if c.Socket, ok = udp.(*net.UDPConn); !ok {
-		return errors.Join(fmt.Errorf("the inherited socket of %s is not of UDP", addr), udp.Close(), unix.Close(fds[1]))
+	if at.udp, ok = udp.(*net.UDPConn); !ok {
+		return errors.Join(fmt.Errorf("the inherited socket of %s is not of UDP", at.addr), udp.Close(), unix.Close(fds[1]))
 	}
-	if c.Succession.Before, err = datagrams(fds[1]); err != nil {
-		return errors.Join(err, udp.Close())
-	}
-	return nil
+	at.before, err = datagrams(fds[1])
+	return err
 }
 
 // handoverTimeout is for what loops do at once unless a handler blocks one.

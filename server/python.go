@@ -156,6 +156,7 @@ func (a *pythonApp) Report(r *status.Report) {
 	ReportWebSockets(r, pool.WebSockets())
 	s := pool.Snapshot()
 	r.Queue = &status.Queue{Waiting: s.Queued, Capacity: s.QueueSize}
+	r.Scaling = []status.Scaling{a.scaling(&s)}
 	for _, w := range s.Workers {
 		r.Workers = append(r.Workers, status.Worker{
 			PID: w.PID, Model: w.Model, App: a.cfg.App, State: shownState(w.State), InFlight: w.InFlight, Served: w.Served, Frames: w.Frames,
@@ -167,6 +168,12 @@ func (a *pythonApp) Report(r *status.Report) {
 			Method: m.Method, Route: m.Route, App: a.cfg.App, Requests: m.Requests, Grown: m.Grown, Most: m.Most,
 		})
 	}
+}
+
+// scaling is how many workers there are to be.
+func (a *pythonApp) scaling(s *python.Snapshot) status.Scaling {
+	n := s.Staffing
+	return status.Scaling{App: a.cfg.App, Wanted: n.Wanted, Least: n.Least, Most: n.Most, Load: n.Load, Fixed: n.Fixed}
 }
 
 // recycling foretells when a worker is relieved, by its pace so far.
@@ -199,6 +206,8 @@ func (a *pythonApp) Pools() []status.PoolMeasures {
 		Refused: s.Refused, Expired: s.Expired, TimedOut: s.TimedOut, Retried: s.Retried,
 		Started: s.Started, Exited: s.Exits, MetricsDropped: pool.MetricsDropped(),
 	}
+	scaling := a.scaling(&s)
+	p.Scaling = &scaling
 	for _, w := range s.Workers {
 		p.InFlight += w.InFlight
 	}

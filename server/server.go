@@ -18,6 +18,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,9 +44,13 @@ type Server struct {
 	recent  *status.Log
 
 	engine *loop.Engine
-	apps   *sites
-	addrs  Addrs
-	http3  []*http3.Server
+	ports  []*port // of Listen.Addresses
+	// adminPorts are those of Status.Listen.
+	adminPorts []*port
+	packets    []*net.UDPConn // of Listen.Packets, those that no port has
+	apps       *sites
+	addrs      Addrs
+	http3      []*http3.Server
 
 	tls     *tlsconf.Source  // nil without TLS
 	ownCert *tls.Certificate // nil if certificates were given
@@ -70,6 +75,7 @@ type Server struct {
 
 	state   atomic.Pointer[error] // why the server as a whole is not ready, or nil
 	asked   chan bool             // to stop, by an operator, and whether to drain: for Run; capacity 1
+	bound   atomic.Bool
 	begun   atomic.Bool
 	ctx     context.Context // done when the server is to end
 	cancel  context.CancelFunc
@@ -130,22 +136,20 @@ func (s *Server) Start() error {
 }
 
 // open makes all parts.
-func (s *Server) open() (err error) {
-	if err := s.openAccess(); err != nil {
-		return err
+func (s *Server) open() error {
+	if !s.bound.Swap(true) {
+		if err := s.bindAll(); err != nil {
+			return err
+		}
 	}
 	if err := s.openTracer(); err != nil {
-		return err
-	}
-	s.openStatsd()
-	if s.engine, err = loop.New(s.engineConfig()); err != nil {
 		return err
 	}
 	s.engine.Start()
 	if err := s.beginScheduling(); err != nil {
 		return err
 	}
-	if err := s.inherit(); err != nil {
+	if err := s.awaitTurn(); err != nil {
 		return err
 	}
 	if err := s.openDevelopment(); err != nil {
@@ -310,6 +314,9 @@ func (s *Server) Close() (err error) {
 		if s.engine != nil {
 			err = s.engine.Close()
 			s.endScheduling()
+		}
+		for _, at := range slices.Concat(s.ports, s.adminPorts) {
+			at.close() // what no listener has taken
 		}
 		s.closeObservers()
 		s.inherited.close()

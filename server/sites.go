@@ -219,6 +219,10 @@ func (s *sites) report(r *status.Report) {
 		for i := range own.Memory {
 			own.Memory[i].At = a.at
 		}
+		for i := range own.Scaling {
+			own.Scaling[i].At = a.at
+		}
+		r.Scaling = append(r.Scaling, own.Scaling...)
 		r.Workers, r.Memory = append(r.Workers, own.Workers...), append(r.Memory, own.Memory...)
 		if own.Queue != nil {
 			total.Waiting += own.Queue.Waiting

@@ -47,7 +47,9 @@ type Report struct {
 	// Workers and Queue are there if the model counts its requests.
 	Workers []Worker `json:"workers,omitempty"`
 	Queue   *Queue   `json:"queue,omitempty"`
-	Traffic Traffic  `json:"traffic"`
+	// Scaling is how many workers each application is to have whose workers are processes.
+	Scaling []Scaling `json:"scaling,omitempty"`
+	Traffic Traffic   `json:"traffic"`
 	// History is not in the events after a listener's first one.
 	History *History `json:"history,omitempty"`
 
@@ -218,6 +220,21 @@ type WebSockets struct {
 	Silent      uint64 `json:"silent"`
 	Stalled     uint64 `json:"stalled"`
 	NotAnswered uint64 `json:"not_answered"`
+}
+
+// Scaling is how many workers an application is to have.
+type Scaling struct {
+	App string `json:"app,omitempty"`
+	// At is where it is mounted, if it is.
+	At     string `json:"at,omitempty"`
+	Wanted int    `json:"wanted"`
+	// Least and Most are the bounds of a number that goes by the load, and Load is how many workers
+	// are at work, of late, in parts of one.
+	Least int     `json:"least,omitempty"`
+	Most  int     `json:"most,omitempty"`
+	Load  float64 `json:"load,omitempty"`
+	// Fixed says that an operator has chosen the number, until a reload.
+	Fixed bool `json:"fixed,omitempty"`
 }
 
 // Queue holds the requests that no worker could take yet.

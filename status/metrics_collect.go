@@ -249,6 +249,7 @@ func (s collected) pools(doc *Report, m *Measures) {
 		s.add(mQueueExpired, float64(p.Expired), p.App)
 		s.add(mTimeouts, float64(p.TimedOut), p.App)
 		s.add(mRetries, float64(p.Retried), p.App)
+		s.scaling(p.Scaling, p.App)
 		if p.Exited != nil {
 			s.add(mWorkersStarted, float64(p.Started), p.App)
 			s.each(mWorkersExited, p.Exited, p.App)
@@ -256,6 +257,18 @@ func (s collected) pools(doc *Report, m *Measures) {
 		}
 	}
 	s.add(mInFlight, float64(doc.InFlight))
+}
+
+func (s collected) scaling(n *Scaling, app string) {
+	if n == nil {
+		return
+	}
+	s.add(mWorkersWanted, float64(n.Wanted), app)
+	if n.Most > 0 {
+		s.add(mWorkersLeast, float64(n.Least), app)
+		s.add(mWorkersMost, float64(n.Most), app)
+		s.add(mWorkersLoad, n.Load, app)
+	}
 }
 
 // workerStates are all that a worker can be in: a state without workers is 0, so

@@ -20,6 +20,8 @@ type Measures struct {
 type PoolMeasures struct {
 	// App is where the application is mounted, if it is; Model its worker model.
 	App, Model string
+	// Scaling is how many workers there are to be; nil where there are no processes.
+	Scaling *Scaling
 	// Queued requests wait for a worker, at most QueueSize.
 	Queued, QueueSize int
 	// InFlight requests are with workers.

@@ -48,7 +48,7 @@ func scraped(t *testing.T) (asteri.Handler, *stats.Exchanges) {
 					Protocols: []loop.ProtocolStats{{Open: 1}, {Protocol: "h2", Open: 2}}, Refused: map[string]uint64{"unrecognized": 1},
 					Handshaken: []loop.HandshakeStats{{Count: 1}, {Version: tls.VersionTLS13, Resumed: true, Count: 2}},
 				},
-				Pools:        []PoolMeasures{{App: "/shop", QueueSize: 8, Started: 2, Exited: map[string]uint64{"crashed": 1}, MetricsDropped: map[string]uint64{"series": 1}}},
+				Pools:        []PoolMeasures{{App: "/shop", QueueSize: 8, Scaling: &Scaling{Wanted: 3, Least: 2, Most: 8, Load: 1.5}, Started: 2, Exited: map[string]uint64{"crashed": 1}, MetricsDropped: map[string]uint64{"series": 1}}},
 				LogLinesLost: map[string]uint64{"access": 0}, StatsdLost: &lost,
 			}
 		},

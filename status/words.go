@@ -207,6 +207,8 @@ var words = map[string][numLanguages]string{
 	"ofthem5xx":  {"with 5xx", "dengan 5xx"},
 
 	"workers":   {"Workers", "Pekerja"},
+	"scaling":   {"%s workers wanted, of %s to %s by the load; %s at work.", "%s pekerja diinginkan, dari %s sampai %s menurut beban; %s sedang bekerja."},
+	"fixed":     {"An operator has chosen the number.", "Operator telah memilih jumlahnya."},
 	"noworkers": {"This model runs handlers on the event loops and counts no workers.", "Model ini menjalankan handler di event loop dan tidak menghitung pekerja."},
 	"pid":       {"PID", "PID"},
 	"app":       {"Application", "Aplikasi"},

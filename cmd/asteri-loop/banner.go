@@ -195,7 +195,7 @@ func (p *program) announceStatus() {
 	switch link := p.statusLink(); {
 	case link == "":
 	case p.tokenFile != nil && len(p.cfg.Server.Status.Listen) == 0:
-		p.logs.Info("Status page: "+link, "token_file", p.tokenFile.path)
+		p.logs.Info("Status page: "+link, "token_file", p.tokenFile.Path())
 	default:
 		p.logs.Info("Status page: " + link)
 	}

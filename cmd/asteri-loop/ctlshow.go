@@ -73,6 +73,14 @@ func showStatus(w io.Writer, doc *status.Report) {
 	if len(doc.Workers) > 0 {
 		row("workers", "%d", len(doc.Workers))
 	}
+	for _, s := range doc.Scaling {
+		switch at := cmp.Or(s.At, "/"); {
+		case s.Fixed:
+			row("wanted", "%d for %s, as an operator has said", s.Wanted, at)
+		case s.Most > 0:
+			row("wanted", "%d for %s, of %d to %d; %.1f are at work", s.Wanted, at, s.Least, s.Most, s.Load)
+		}
+	}
 	if doc.Queue != nil {
 		row("queue", "%d of %d", doc.Queue.Waiting, doc.Queue.Capacity)
 	}

@@ -58,10 +58,17 @@ var values = []string{
 	"http://127.0.0.1:4318", "udp://127.0.0.1:5514", "X-Scheme=https", "django=debug", "PATH_INFO", "elsewhere", "twenty-characters-long", "batch",
 }
 
+// existing are values of settings that name what has to be there.
+var existing = map[string]string{"env_file": "/dev/null", "tmp_upload_dir": "/var", "user": "nobody", "worker_rlimit": "CORE=0"}
+
 // another loads the same settings as before, but for one.
 func another(t *testing.T, name string, before *config.Config) *config.Config {
 	t.Helper()
-	for _, value := range values {
+	all := values
+	if value := existing[name]; value != "" {
+		all = []string{value}
+	}
+	for _, value := range all {
 		given := append([]string{name + "=" + value}, companions[name]...)
 		cfg, err := config.Load(input(t, given))
 		if err == nil && valueOf(cfg, name) != valueOf(before, name) {

@@ -21,13 +21,13 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run does what the arguments ask for and returns the exit status.
 func run(args []string) int {
+	d := takeDaemon()
 	input, before, err := surroundings(args)
 	if err != nil {
 		return complain(exitFailure, err)
 	}
-	if len(args) > 0 && args[0] == "ctl" {
-		input.Args = args[1:]
-		return runCtl(input)
+	if asked, status := runWord(input); asked {
+		return status
 	}
 	if status, done := runExplaining(input); done {
 		return status
@@ -47,8 +47,10 @@ func run(args []string) int {
 		_, err = fmt.Println("asteri-loop " + version)
 	case cfg.PrintConfig:
 		err = cfg.Print(os.Stdout)
+	case cfg.Daemon && d == nil && before == nil && !cfg.CheckConfig:
+		return startDaemon(cfg)
 	default:
-		return serve(input, cfg, before)
+		return serve(input, cfg, d, before)
 	}
 	if err != nil {
 		return complain(exitFailure, err)

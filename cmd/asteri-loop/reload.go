@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/asteri/asteri-loop/internal/settings/config"
+	"github.com/asteri/asteri-loop/internal/system/notify"
 )
 
 // reloads runs one reload at a time. Those who ask while one runs share the next one of the
@@ -88,9 +89,23 @@ func (r *reloads) end() {
 	r.do, r.next = nil, nil
 }
 
-// reload reads the settings, the certificates and the code of applications again, or those
-// of one application. Each that does not work stays as it was.
+// reload is one that the service manager is told of.
 func (p *program) reload(ctx context.Context, app string) error {
+	p.tell(append(notify.Reloading(), notify.Status("Reloading"))...)
+	err := p.renew(ctx, app)
+	switch {
+	case ctx.Err() != nil: // the server stops, which was told
+	case err != nil:
+		p.tellReady("A reload has failed, the log says why. ")
+	default:
+		p.tellReady("")
+	}
+	return err
+}
+
+// renew reads the settings, the certificates and the code of applications again, or those
+// of one application. Each that does not work stays as it was.
+func (p *program) renew(ctx context.Context, app string) error {
 	next, err := p.nextSettings()
 	if err != nil {
 		p.logs.Error("Not reloaded, the settings stay as they were: " + err.Error())

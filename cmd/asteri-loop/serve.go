@@ -3,13 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/observe/logging"
 	"github.com/asteri/asteri-loop/internal/settings/config"
+	"github.com/asteri/asteri-loop/internal/system/activation"
 	"github.com/asteri/asteri-loop/internal/system/handover"
+	"github.com/asteri/asteri-loop/internal/system/lockfile"
+	"github.com/asteri/asteri-loop/internal/system/privilege"
 	"github.com/asteri/asteri-loop/server"
 	"github.com/asteri/asteri-loop/websocket"
 )
@@ -27,35 +29,55 @@ type program struct {
 	reloads reloads
 	hooks   hooks
 
-	before         *handover.Predecessor // the process in whose place this one comes; nil without
-	inherited      *server.Inheritance   // what that has given
-	inheritedToken bool
-	upgrades       upgrades
+	before    *handover.Predecessor // the process in whose place this one comes; nil without
+	inherited *server.Inheritance   // what that has given
+	upgrades  upgrades
 
 	token     string     // of the status page
-	tokenFile *tokenFile // nil if the operator has chosen the token
+	ownToken  bool       // the operator has not chosen it
+	tokenFile *tokenFile // nil if there is none
+
+	daemon  *daemon            // nil at a terminal
+	user    *privilege.User    // to become; nil to stay who it is
+	pidFile *lockfile.File     // nil without
+	passed  activation.Sockets // of the service manager
+	// listening are the addresses that it has opened some of, as the server knows them; nil
+	// if it has opened none.
+	listening []string
 
 	abandoned bool // the start hangs: nothing of it can be closed
 }
 
 // serve runs the server, or checks its settings, and returns the exit status.
-func serve(input config.Input, cfg *config.Config, before *handover.Predecessor) int {
-	if cfg.Python.Chdir != "" {
-		if err := os.Chdir(cfg.Python.Chdir); err != nil {
-			before.Failed(err.Error())
-			return complain(exitUsage, err)
-		}
+func serve(input config.Input, cfg *config.Config, d *daemon, before *handover.Predecessor) int {
+	refuse := func(status int, err error) int {
+		before.Failed(err.Error())
+		return complain(status, err)
 	}
+	if err := enter(cfg); err != nil {
+		return refuse(exitUsage, err)
+	}
+	user, err := futureUser(cfg)
+	if err != nil {
+		return refuse(exitUsage, err)
+	}
+	sockets, err := activation.Take()
+	if err != nil {
+		return refuse(exitUsage, err)
+	}
+	defer sockets.Close()
 	l, err := openLogs(cfg)
 	if err != nil {
-		before.Failed(err.Error())
 		if server.Lacking(err) {
-			return complain(exitFailure, err)
+			return refuse(exitFailure, err)
 		}
-		return complain(exitUsage, err)
+		return refuse(exitUsage, err)
 	}
 	defer l.close()
-	p := &program{input: input, cfg: cfg, logs: l, signals: newSignals(), token: cfg.Server.Status.Token, before: before}
+	p := &program{
+		input: input, cfg: cfg, logs: l, signals: newSignals(), token: cfg.Server.Status.Token,
+		daemon: d, user: user, passed: sockets, before: before,
+	}
 	p.live.Store(cfg)
 	for _, w := range cfg.Warnings {
 		l.Warn(w)
@@ -63,9 +85,7 @@ func serve(input config.Input, cfg *config.Config, before *handover.Predecessor)
 	if cfg.CheckConfig {
 		return p.check()
 	}
-	if os.Geteuid() == 0 {
-		l.Warn("The server runs as root: whoever takes it over, or the application, has the machine. Give it a user of its own; CAP_NET_BIND_SERVICE is enough for ports below 1024")
-	}
+	p.warnOfRoot()
 	return p.run()
 }
 
@@ -78,8 +98,12 @@ func (p *program) run() int {
 	if err := p.inherit(); err != nil {
 		return p.fail(exitFailure, "The server cannot take over", err)
 	}
-	p.keepToken()
-	defer p.tokenFile.remove()
+	if err := p.keepPID(); err != nil {
+		return p.fail(exitFailure, "The server cannot start", err)
+	}
+	defer func() { p.pidFile.Remove() }()
+	p.makeToken()
+	defer func() { p.tokenFile.remove() }()
 	p.takeHooks(p.cfg)
 	status := p.serve()
 	if p.server != nil && !p.abandoned {
@@ -96,10 +120,12 @@ func (p *program) run() int {
 
 func (p *program) serve() int {
 	defer p.before.Close()
-	if stop, err := p.await(func(context.Context) error { p.hooks.call("on_starting"); return p.start() }); stop {
-		return exitOK
-	} else if err != nil {
-		return p.fail(exitStatus(err), "The server cannot start", err)
+	if over, status := p.step(func() error { p.hooks.call("on_starting"); return p.bind() }); over {
+		return status
+	}
+	p.keepToken()
+	if over, status := p.step(p.server.Start); over {
+		return status
 	}
 	p.logs.Logger = p.server.Logger() // what is logged from now on counts
 	if stop, err := p.await(p.server.Ready); stop {
@@ -116,20 +142,43 @@ func (p *program) serve() int {
 	if stop, _ := p.await(func(context.Context) error { p.hooks.call("when_ready"); return nil }); stop {
 		return exitOK
 	}
+	if err := p.daemon.leave(); err != nil {
+		return p.fail(exitFailure, "The terminal cannot be left", err)
+	}
+	p.tellReady("")
+	defer p.keepAlive()()
 	p.control()
 	return exitOK
 }
 
-// start makes the server and opens its ports.
-func (p *program) start() error {
+// step runs one of the start, and tells whether it was the last one, with which exit status.
+func (p *program) step(do func() error) (over bool, status int) {
+	switch stop, err := p.await(func(context.Context) error { return do() }); {
+	case stop:
+		return true, exitOK
+	case err != nil:
+		return true, p.fail(exitStatus(err), "The server cannot start", err)
+	}
+	return false, exitOK
+}
+
+// bind makes the server, opens its ports, and becomes who it is to be.
+func (p *program) bind() error {
 	c, err := p.settings(p.cfg)
 	if err != nil {
+		return err
+	}
+	if err := p.takeSockets(&c.Listen, p.cfg); err != nil {
 		return err
 	}
 	if p.server, err = server.New(c); err != nil {
 		return err
 	}
-	return p.server.Start()
+	if err := p.server.Bind(); err != nil {
+		return err
+	}
+	p.passed.Close()
+	return p.becomeUser()
 }
 
 // await runs a step of the start, and gives it up for a signal to stop: a file on a server
@@ -164,6 +213,7 @@ const stepTimeout = time.Second
 func (p *program) check() int {
 	c, err := p.settings(p.cfg)
 	if err == nil {
+		c.Listen.Addresses = withoutPassed(c.Listen.Addresses)
 		p.server, err = server.New(c)
 	}
 	if err == nil {

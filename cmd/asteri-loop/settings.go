@@ -1,7 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
 	"strings"
+
+	"github.com/joho/godotenv"
 
 	"github.com/asteri/asteri-loop/internal/observe/logging"
 	"github.com/asteri/asteri-loop/internal/observe/syslog"
@@ -43,7 +49,11 @@ func (p *program) configuration() []status.Setting {
 func (p *program) addApplications(c *server.Config, cfg *config.Config) error {
 	switch {
 	case cfg.App != "":
-		c.App.Python = p.pythonSettings(cfg)
+		app, err := p.pythonSettings(cfg)
+		if err != nil {
+			return err
+		}
+		c.App.Python = app
 	case len(cfg.Mounts) == 0:
 		demo, err := p.newDemonstration(cfg)
 		c.App.Handler = demo
@@ -58,7 +68,10 @@ func (p *program) addApplications(c *server.Config, cfg *config.Config) error {
 		if m.IsURL() {
 			to.Upstream = upstreamSettings(own)
 		} else {
-			to.Python, to.WholePath = p.pythonSettings(own), own.Python.RootPath == ""
+			if to.Python, err = p.pythonSettings(own); err != nil {
+				return fmt.Errorf("%s: %w", m.At(), err)
+			}
+			to.WholePath = own.Python.RootPath == ""
 		}
 		c.Mounts = append(c.Mounts, to)
 	}
@@ -71,9 +84,9 @@ func upstreamSettings(cfg *config.Config) *server.Upstream {
 	return &u
 }
 
-func (p *program) pythonSettings(cfg *config.Config) *python.Config {
+func (p *program) pythonSettings(cfg *config.Config) (*python.Config, error) {
 	c := cfg.Python
-	c.App = cfg.App
+	c.App, c.ProcName = cfg.App, cfg.ProcName
 	c.UnderscoreFields = cfg.Server.Proxies.Underscores == "dangerous"
 	c.Interpreter = config.Interpreter(c.Interpreter)
 	if cfg.Conf != nil {
@@ -82,5 +95,30 @@ func (p *program) pythonSettings(cfg *config.Config) *python.Config {
 	if level, err := logging.Level(cfg.LogLevel); err == nil { // Load has checked it
 		c.LogLevel = level
 	}
-	return &c
+	if info, err := os.Stat(c.TempDir); c.TempDir != "" && (err != nil || !info.IsDir()) {
+		return nil, &server.ConfigError{Field: "Python.TempDir", Err: fmt.Errorf("--tmp-upload-dir: %q is no folder", c.TempDir)}
+	}
+	fromFiles, err := readVariables(cfg.EnvFiles)
+	c.Env = append(fromFiles, c.Env...)
+	return &c, err
+}
+
+// readVariables reads files of variables, of which later ones win; those that the process
+// has already are left out.
+func readVariables(files []string) ([]string, error) {
+	found := make(map[string]string)
+	for _, name := range files {
+		one, err := godotenv.Read(name)
+		if err != nil {
+			return nil, &server.ConfigError{Field: "Python.Env", Err: fmt.Errorf("--env-file %s: %w", name, err)}
+		}
+		maps.Copy(found, one)
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if _, has := os.LookupEnv(name); !has {
+			all = append(all, name+"="+found[name])
+		}
+	}
+	return all, nil
 }

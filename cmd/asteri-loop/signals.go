@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/asteri/asteri-loop/internal/system/notify"
 )
 
 // signals are those that the server gives a meaning, which is gunicorn's.
@@ -114,6 +116,7 @@ func (p *program) scale(delta int) {
 // ends that. INT is Ctrl-C, which is how most developers stop a server: their
 // application's shutdown (lifespan, atexit) is to run as it will in production.
 func (p *program) shutdown(sig os.Signal) {
+	p.tell(notify.Stopping, notify.Status("Stopping: "+signalName(sig)))
 	if sig == syscall.SIGQUIT {
 		p.logs.Info("Stopping: " + signalName(sig))
 		return

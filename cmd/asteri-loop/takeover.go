@@ -40,9 +40,10 @@ func (p *program) inherit() error {
 		return err
 	}
 	p.inherited.Secret, p.inherited.Generation = s.Keys, s.Generation
-	if p.token == "" {
-		p.token, p.inheritedToken = s.Token, true
+	if p.token == "" && !p.cfg.Server.Status.Off {
+		p.token, p.ownToken = s.Token, s.Token != ""
 	}
+	p.listening = s.Listening
 	return nil
 }
 

@@ -6,16 +6,22 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/asteri/asteri-loop/internal/system/lockfile"
 )
 
-// keepToken makes a token if the status page needs one, and puts it into a file of this
-// user's. Without one only who reads the terminal knows it.
-func (p *program) keepToken() {
-	if p.cfg.Server.Status.Off || p.token != "" && !p.inheritedToken {
-		return
+// makeToken makes a token if the status page needs one.
+func (p *program) makeToken() {
+	if !p.cfg.Server.Status.Off && p.token == "" {
+		p.token, p.ownToken = rand.Text(), true
 	}
-	if p.token == "" {
-		p.token = rand.Text()
+}
+
+// keepToken puts the token into a file of this user's. Without one only who reads the terminal
+// knows it.
+func (p *program) keepToken() {
+	if !p.ownToken {
+		return
 	}
 	file, err := writeToken(p.token)
 	if err != nil {
@@ -25,12 +31,9 @@ func (p *program) keepToken() {
 	p.tokenFile = file
 }
 
-// tokenFile is the file with the status token. It is open, and locked, as long as the
-// server lives: so the files of servers that were killed can be told from the others,
-// whatever has become of their process ids, and in containers that share the directory.
+// tokenFile is the file with the status token.
 type tokenFile struct {
-	file *os.File
-	path string
+	*lockfile.File
 	// ours says that the directory is one that servers make for their files.
 	ours bool
 }
@@ -55,53 +58,18 @@ func tokenDir() (dir string, ours bool, err error) {
 	return dir, ours, nil
 }
 
-// writeToken makes the file. It follows no link that another has put there.
+// writeToken makes the file, and removes those of servers that were killed.
 func writeToken(token string) (*tokenFile, error) {
 	dir, ours, err := tokenDir()
 	if err != nil {
 		return nil, err
 	}
-	sweepTokens(dir)
-	// It gets its name once it is locked: nobody is to take it for a dead server's.
-	f, err := os.CreateTemp(dir, ".asteri-loop-*") // with the permissions 0600
+	lockfile.Sweep(filepath.Join(dir, "asteri-loop-*.token"))
+	f, err := lockfile.Create(filepath.Join(dir, fmt.Sprintf("asteri-loop-%d.token", os.Getpid())), token+"\n", 0o600)
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, fmt.Sprintf("asteri-loop-%d.token", os.Getpid()))
-	if err = lock(f); err == nil {
-		_, err = f.WriteString(token + "\n")
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = f.Close() // the first error says more
-		_ = os.Remove(f.Name())
-		return nil, err
-	}
-	return &tokenFile{f, path, ours}, nil
-}
-
-// lock takes the file for this process, if no other has it. Workers do not get it: it is
-// closed when they start.
-func lock(f *os.File) error {
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-}
-
-// sweepTokens removes the files of servers that have ended without doing so. What cannot
-// be removed stays: it opens nothing any more.
-func sweepTokens(dir string) {
-	names, _ := filepath.Glob(filepath.Join(dir, "asteri-loop-*.token")) // the pattern is well-formed
-	for _, name := range names {
-		f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW, 0) // in the user's own directory
-		if err != nil {
-			continue
-		}
-		if lock(f) == nil {
-			_ = os.Remove(name)
-		}
-		_ = f.Close() // only read
-	}
+	return &tokenFile{f, ours}, nil
 }
 
 // remove takes the file away, and the directory if it is ours and nothing else is there.
@@ -109,9 +77,8 @@ func (f *tokenFile) remove() {
 	if f == nil {
 		return
 	}
-	_ = os.Remove(f.path) // it opens nothing any more
+	f.Remove()
 	if f.ours {
-		_ = os.Remove(filepath.Dir(f.path)) // fails while another server has a file there
+		_ = os.Remove(filepath.Dir(f.Path())) // fails while another server has a file there
 	}
-	_ = f.file.Close() // it was written long ago
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop/internal/system/handover"
+	"github.com/asteri/asteri-loop/internal/system/notify"
 	"github.com/asteri/asteri-loop/internal/system/scheduling"
 	"github.com/asteri/asteri-loop/server"
 )
@@ -32,9 +33,12 @@ type succession struct {
 
 // state is what a process tells its successor beside its sockets.
 type state struct {
-	Token      string `json:"token"`
-	Keys       []byte `json:"keys"` // what those of HTTP/3 are made of
-	Generation byte   `json:"generation"`
+	Token string `json:"token"`
+	// Listening are the addresses in place of those in the settings, where a service manager
+	// has opened some.
+	Listening  []string `json:"listening,omitempty"`
+	Keys       []byte   `json:"keys"` // what those of HTTP/3 are made of
+	Generation byte     `json:"generation"`
 }
 
 // confirmation is how long a new process has to live before the old one lets it alone: until
@@ -150,7 +154,7 @@ func (p *program) replace(ctx context.Context) (*succession, error) {
 }
 
 func (p *program) startSuccessor(estate *server.Inheritance) (*handover.Successor, error) {
-	text, err := json.Marshal(state{p.token, estate.Secret, estate.Generation})
+	text, err := json.Marshal(state{p.token, p.listening, estate.Secret, estate.Generation})
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +220,10 @@ func (p *program) confirm(ctx context.Context, s *succession) error {
 // of it, such as a file with the process id, belongs here.
 func (p *program) mainProcess(pid int) {
 	p.logs.Debug("The main process is another one", "process", pid)
+	p.tell(notify.MainPID(pid)) // of the two the manager heeds the one that it takes for the main one
+	if pid == os.Getpid() {
+		p.takePID()
+	}
 }
 
 // retire drains this process, in whose place another one serves.

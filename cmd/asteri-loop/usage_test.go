@@ -33,10 +33,10 @@ func TestCommands(t *testing.T) {
 		{args: []string{"help", "tsl"}, status: exitUsage, log: `help: "tsl" is no topic and no option; did you mean "tls"?`},
 		{args: []string{"--print-config", "--status-token", "0123456789abcdef"}, out: `status_token = "********"                # command line --status-token, masked`},
 		{
-			args: []string{"--port", "8000", "--limit-max-requests", "9", "-t", "soon", "--ssl-certificate=x", "-w", "gtornad", "-D", "app:app"}, status: exitUsage,
+			args: []string{"--port", "8000", "--limit-max-requests", "9", "-t", "soon", "--ssl-certificate=x", "-w", "gtornad", "-R", "app:app"}, status: exitUsage,
 			log: "asteri-loop: --port: no such option; use --bind HOST:PORT\nasteri-loop: --limit-max-requests: no such option; use --max-requests INT\n" +
-				"asteri-loop: --ssl-certificate: no such option; use --certfile FILE\nasteri-loop: -D: no such option; let a service manager such as systemd run the server, or end the command with &\n" +
-				"asteri-loop: --workers: \"gtornad\": must be a number of workers, a model (asgi, gevent, gthread, gtornado, sync, tornado) or model:number; did you mean \"gtornado\"?\n" +
+				"asteri-loop: --ssl-certificate: no such option; use --certfile FILE\nasteri-loop: -R: no such option; use --capture-output off\n" +
+				"asteri-loop: --workers: \"gtornad\": must be a number of workers, auto, two as in 2..8, a model (asgi, gevent, gthread, gtornado, sync, tornado) or model:number; did you mean \"gtornado\"?\n" +
 				"asteri-loop: --timeout: \"soon\": not a duration: give seconds or a number with a unit (30, 30s, 2m, 500ms, 1h)\nTry asteri-loop --help.\n",
 		},
 		{args: []string{"--print-config", "-w", "gtornado:3"}, out: "worker_class = \"gtornado\"                # command line --workers\n"},

@@ -19,8 +19,9 @@ type Config struct {
 	// Interface is what the application speaks: "wsgi", "asgi", or "auto" to
 	// find out by looking at it. Default "auto".
 	Interface string
-	// Workers is the number of processes. Default 1.
-	Workers int
+	// Workers is the number of processes. Default 1. With MaxWorkers, which is more, there are
+	// as many up to that as the load needs.
+	Workers, MaxWorkers int
 	// Threads is the number of threads of a gthread worker. Default 1.
 	Threads int
 	// WorkerConnections is how many requests a worker of an asynchronous
@@ -51,6 +52,16 @@ type Config struct {
 	// place, and MaxRequestsJitter up to how many more, by chance, so that workers
 	// are not replaced all at once. Default 0: any number.
 	MaxRequests, MaxRequestsJitter int
+	// MaxLifetime is how long a worker serves until another takes its place, and up to a
+	// tenth more, by chance. Default 0: for ever.
+	MaxLifetime time.Duration
+	// MaxRSS is how much memory a worker may have, in bytes, until another takes its place: the
+	// greatest first, one at a time. Pages that it shares count in part (PSS). Default 0: any. On Linux only.
+	MaxRSS int64
+	// Nice is the niceness of workers; 0 leaves that of this process. Rlimits are limits of the
+	// system's on each worker.
+	Nice    int
+	Rlimits []Rlimit
 
 	// QueueSize bounds the requests that wait for a worker; those beyond are
 	// answered 503. Default 1024.
@@ -69,6 +80,8 @@ type Config struct {
 	PythonPath []string
 	// Env are "NAME=value" additions to the server's own environment.
 	Env []string
+	// ProcName names the processes, for lists of them; empty leaves what they are.
+	ProcName string
 	// RootPath is the path under which the application is mounted:
 	// SCRIPT_NAME and ASGI's root_path.
 	RootPath string
@@ -125,6 +138,13 @@ type Config struct {
 	Hooks Hooks
 	// Logger takes the server's and the workers' log. Default: nowhere.
 	Logger *slog.Logger
+}
+
+// Rlimit is a limit of the system's on a process, by its name without RLIMIT_ (NOFILE, AS,
+// CORE). Negative is none.
+type Rlimit struct {
+	Name       string
+	Soft, Hard int64
 }
 
 func (c Config) withDefaults() Config {

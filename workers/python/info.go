@@ -84,11 +84,19 @@ func (c *Config) hello(age int, check bool) []byte {
 		Threads: c.Threads, WorkerConnections: c.WorkerConnections,
 		Chdir: c.Chdir, PythonPath: c.PythonPath,
 		RootPath: c.RootPath, Lifespan: c.Lifespan, Loop: c.Loop,
-		Multiprocess: c.Workers > 1, Age: age, ServerSoftware: c.ServerSoftware,
+		Multiprocess: max(c.Workers, c.MaxWorkers) > 1, Age: age, ServerSoftware: c.ServerSoftware,
 		Check: check, KeepOutput: c.KeepOutput, LogLevel: c.LogLevel,
 		RequestID: c.RequestIDField, GracefulTimeout: c.GracefulTimeout, Sources: c.Sources != nil, Conf: c.Conf,
+		ProcName: c.ProcName, Nice: c.Nice, Rlimits: c.rlimits(),
 	}
 	return h.Frame()
+}
+
+func (c *Config) rlimits() (limits []wire.Rlimit) {
+	for _, l := range c.Rlimits {
+		limits = append(limits, wire.Rlimit(l))
+	}
+	return limits
 }
 
 // python says which Python workers run, and with what around it.

@@ -215,6 +215,9 @@ func (s *supervisor) watch(now time.Duration) {
 		}
 	}
 	s.ping(now)
+	s.scaleByLoad(now)
+	s.limitLife(now)
+	s.limitMemory(now)
 	deliverAll(s.pool.dispatcher.Widen(), nil)
 	if t := s.config.QueueTimeout; t > 0 {
 		for _, old := range s.pool.dispatcher.Expire(now - t) {

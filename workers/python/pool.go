@@ -42,6 +42,7 @@ type Pool struct {
 	info        atomic.Pointer[Info]
 	wholeBodies atomic.Bool // requests are given to workers with their whole body
 	workers     atomic.Pointer[[]*worker]
+	staffing    atomic.Pointer[Staffing]
 	counts      counts
 	spareCalls  sync.Pool // of *call
 	metrics     *report.Metrics
@@ -88,7 +89,7 @@ func Start(engine Engine, cfg Config) (*Pool, error) {
 	p := newPool(&cfg)
 	p.engine = engine
 	p.supervisor = newSupervisor(p, &cfg)
-	reserved := perWorker*cfg.Workers + forCompiling
+	reserved := perWorker*max(cfg.Workers, cfg.MaxWorkers) + forCompiling
 	descriptors.Reserve(reserved)
 	go func() {
 		p.supervisor.run()
@@ -107,6 +108,7 @@ func newPool(cfg *Config) *Pool {
 	w.CheckOrigin, w.Logger = websocket.AnyOrigin, cfg.Logger
 	p.sockets = websocket.NewServer(w)
 	p.current.Store(cfg)
+	p.staffing.Store(&Staffing{Wanted: cfg.Workers})
 	return p
 }
 
@@ -159,8 +161,9 @@ func (p *Pool) Reload(ctx context.Context, cfg Config) error {
 	}
 }
 
-// Scale changes the number of workers by delta, and Resize to n; one stays in any case.
-// They return how many there are to be now, 0 if the pool has stopped.
+// Scale changes the number of workers by delta, and Resize to n; one stays in any case. That
+// number stays until a Reload: the load changes it no more. They return how many there are
+// to be now, 0 if the pool has stopped.
 func (p *Pool) Scale(delta int) int { return p.scale(func(wanted int) int { return wanted + delta }) }
 
 // Resize is described at Scale.
@@ -168,7 +171,7 @@ func (p *Pool) Resize(n int) int { return p.scale(func(int) int { return n }) }
 
 func (p *Pool) scale(to func(wanted int) int) int {
 	now := make(chan int, 1)
-	p.supervisor.post(func(s *supervisor) { s.scale(to(s.wanted)); now <- s.wanted })
+	p.supervisor.post(func(s *supervisor) { s.fix(to(s.wanted)); now <- s.wanted })
 	select {
 	case n := <-now:
 		return n

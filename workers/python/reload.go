@@ -9,6 +9,7 @@ import (
 // reload is a generation that is being started.
 type reload struct {
 	config     *Config
+	workers    int // of it
 	generation int
 	result     chan error
 }
@@ -23,13 +24,14 @@ func (s *supervisor) finishReload() {
 			return
 		}
 	}
-	if len(ready) < r.config.Workers || len(s.draining()) >= s.wanted {
+	if len(ready) < r.workers || len(s.draining()) >= s.wanted {
 		return
 	}
 	s.reload = nil
 	before := s.wanted
-	s.config, s.generation, s.wanted = r.config, r.generation, r.config.Workers
+	s.config, s.generation, s.wanted = r.config, r.generation, r.workers
 	s.tellWanted(before)
+	s.staffing.release()
 	s.failures, s.spawnAt, s.awaiting = 0, 0, false
 	s.pool.current.Store(r.config)
 	s.pool.info.Store(&ready[0].info)
@@ -54,8 +56,8 @@ func (s *supervisor) startReload(cfg *Config, result chan error) {
 	case s.reload != nil:
 		result <- errReloading
 	default:
-		s.reload = &reload{config: cfg, generation: s.lastGeneration() + 1, result: result}
-		for range cfg.Workers {
+		s.reload = &reload{config: cfg, workers: s.workersOf(cfg), generation: s.lastGeneration() + 1, result: result}
+		for range s.reload.workers {
 			s.spawn(cfg, s.reload.generation)
 		}
 	}

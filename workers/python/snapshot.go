@@ -34,7 +34,8 @@ type WorkerStatus struct {
 
 // Snapshot is the state of a pool.
 type Snapshot struct {
-	Workers []WorkerStatus
+	Workers  []WorkerStatus
+	Staffing Staffing
 	// Queued is how many requests wait for a worker, at most QueueSize.
 	Queued, QueueSize int
 	// Refused requests found the queue full, or were for WebSockets for which
@@ -54,7 +55,8 @@ type Snapshot struct {
 // Snapshot returns the present state. It may be called from any goroutine.
 func (p *Pool) Snapshot() Snapshot {
 	s := Snapshot{
-		Queued: p.dispatcher.Waiting(), QueueSize: p.dispatcher.Limit(),
+		Staffing: *p.staffing.Load(),
+		Queued:   p.dispatcher.Waiting(), QueueSize: p.dispatcher.Limit(),
 		Refused: p.counts.refused.Load(), Expired: p.counts.expired.Load(), Retried: p.counts.retried.Load(),
 		TimedOut: p.counts.timedOut.Load(), Started: p.counts.started.Load(), Exits: p.counts.exits.ByName(),
 	}

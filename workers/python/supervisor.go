@@ -11,6 +11,7 @@ import (
 	"github.com/asteri/asteri-loop/loop"
 	"github.com/asteri/asteri-loop/workers/python/internal/process"
 	"github.com/asteri/asteri-loop/workers/python/internal/report"
+	"github.com/asteri/asteri-loop/workers/python/internal/scale"
 )
 
 // supervisor keeps as many workers as are wanted. Its times are those of the clock of
@@ -38,6 +39,9 @@ type supervisor struct {
 	lastDeath string        // why
 	spawnAt   time.Duration // not before
 	pingAt    time.Duration
+	staffing  staffing // how many are wanted
+	measuring bool     // the memory of workers
+	measureAt time.Duration
 
 	compiled  compiledFor     // the shim, last
 	compiling bool            // a process does
@@ -127,6 +131,9 @@ func (s *supervisor) period() time.Duration {
 	}
 	if t := s.config.Timeout; t > 0 {
 		p = min(p, max(t/4, 50*time.Millisecond))
+	}
+	if s.config.scales() {
+		p = min(p, scale.Period)
 	}
 	if d := s.spawnAt - awake.Now(); d > 0 {
 		p = min(p, d)
@@ -240,6 +247,9 @@ func (s *supervisor) spawn(cfg *Config, generation int) {
 	if cfg.MaxRequests > 0 {
 		w.term = uint64(cfg.MaxRequests + rand.IntN(cfg.MaxRequestsJitter+1))
 	}
+	if cfg.MaxLifetime > 0 {
+		w.life = cfg.MaxLifetime + rand.N(cfg.MaxLifetime/10+1)
+	}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	s.workers = append(slices.Clone(s.workers), w)
 	s.pool.setWorkers(s.workers)
@@ -289,16 +299,6 @@ func (s *supervisor) admit(w *worker) {
 	for _, t := range s.pool.dispatcher.Add(&w.slots) {
 		w.link.deliver(callOf(t), nil)
 	}
-}
-
-// scale changes the number of workers wanted.
-func (s *supervisor) scale(to int) {
-	before := s.wanted
-	if s.wanted = max(1, to); s.wanted == before {
-		return
-	}
-	s.pool.log.Info("number of workers changed", "wanted", s.wanted)
-	s.tellWanted(before)
 }
 
 // stop drains all workers; those that are left at the deadline are killed. A zero

@@ -42,6 +42,7 @@ type worker struct {
 	served   atomic.Uint64
 	frames   atomic.Uint64 // REQUESTS that it was sent
 	term     uint64        // how many requests it serves until it is relieved; 0: any number
+	life     time.Duration // how long it serves until it is relieved; 0: for ever
 	lastPong atomic.Int64  // by the clock of deadlines
 
 	slots      dispatch.Slots // the dispatcher's

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/asteri/asteri-loop/internal/bounds/addrset"
+	"github.com/asteri/asteri-loop/internal/system/activation"
 )
 
 const defaultPort = "8000"
@@ -23,6 +24,12 @@ func address(s string) (string, error) {
 		}
 		return s, nil
 	}
+	if name, ok := strings.CutPrefix(s, activation.Prefix); ok {
+		if name == "" {
+			return "", fmt.Errorf("must be systemd:NAME, with the name of sockets (FileDescriptorName=)")
+		}
+		return s, nil
+	}
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		path = strings.TrimPrefix(path, "//")
 		if path == "" {
@@ -34,7 +41,7 @@ func address(s string) (string, error) {
 }
 
 func tcpAddress(s string) (string, error) {
-	bad := fmt.Errorf("must be HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH or fd://N")
+	bad := fmt.Errorf("must be HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH, fd://N or systemd:NAME")
 	if s == "" {
 		return "", bad
 	}

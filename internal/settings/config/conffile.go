@@ -125,7 +125,7 @@ func (c *Config) takeConf(file string, into assignments) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Conf.Odd)) {
 		row := gunicorn.Find(name)
-		if row.FateIn(isSetting) == gunicorn.Becomes {
+		if row.Fate == gunicorn.Becomes {
 			bad = append(bad, fmt.Errorf("%s: a %s has no meaning here", origin(name).Name, c.Conf.Odd[name]))
 			continue
 		}

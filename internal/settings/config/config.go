@@ -4,6 +4,7 @@
 package config
 
 import (
+	"io/fs"
 	"slices"
 	"time"
 
@@ -34,6 +35,17 @@ type Config struct {
 
 	// UpgradeTimeout is how long a new process may take until it could serve.
 	UpgradeTimeout time.Duration
+	workers string // as it was given: Python has what it comes to
+	// EnvFiles hold variables for the application.
+	EnvFiles []string
+
+	// Daemon has the server leave the terminal; PIDFile is where its id is kept, ProcName
+	// what its processes are called. Empty ones are none.
+	Daemon            bool
+	PIDFile, ProcName string
+	// User and Group are whom the server becomes, InitGroups adds the user's others.
+	User, Group string
+	InitGroups  bool
 
 	// AccessLogfile is a path, "-", "none" or "auto".
 	AccessLogfile string
@@ -115,6 +127,11 @@ func (c *Config) Origin(name string) Origin { return c.origins[name] }
 
 // Models are the names of the worker models.
 var Models = python.Models()
+
+// Umask returns what the processes' files are not to be permitted, if somebody has said so.
+func (c *Config) Umask() (mask fs.FileMode, given bool) {
+	return fs.ModePerm &^ c.Server.Listen.Mode, c.origins["umask"].Layer != Default
+}
 
 // Speaks tells whether a version of HTTP, "h1", "h2" or "h3", is spoken.
 func (c *Config) Speaks(version string) bool {

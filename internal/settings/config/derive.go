@@ -66,13 +66,13 @@ func (v maskValue) TOML() string { return fmt.Sprintf("%q", fmt.Sprintf("%03o", 
 
 // expandWorkers takes the model out of "gtornado" and "gtornado:4".
 func expandWorkers(s string) ([]replacement, error) {
-	if isNumber(strings.TrimPrefix(s, "-")) {
+	if isCount(s) {
 		return nil, nil
 	}
 	model, count, counted := strings.Cut(s, ":")
 	var name string
 	if (modelValue{&name}).Set(model) != nil {
-		return nil, fmt.Errorf("must be a number of workers, a model (%s) or model:number%s",
+		return nil, fmt.Errorf("must be a number of workers, auto, two as in 2..8, a model (%s) or model:number%s",
 			strings.Join(Models, ", "), didYouMean(model, Models, ""))
 	}
 	to := []replacement{{"worker_class", model}}
@@ -159,7 +159,7 @@ func (c *Config) complete() error {
 	return c.checkTLS()
 }
 
-// hasPort tells whether a listen address is one of TCP that we open ourselves.
+// hasPort tells whether a listen address is one of TCP, or may be.
 func hasPort(addr string) bool {
 	return !strings.HasPrefix(addr, "unix:") && !strings.HasPrefix(addr, "fd:")
 }

@@ -62,7 +62,7 @@ func (c *Config) fromGunicornVariable(environ []string) (assignments, error) {
 
 // takeGunicorn takes one setting of gunicorn's: into has what becomes of it, c what is not a setting here.
 func (c *Config) takeGunicorn(row *gunicorn.Row, v any, origin Origin, into assignments) error {
-	switch row.FateIn(isSetting) {
+	switch row.Fate {
 	case gunicorn.Becomes:
 		return c.takeValue(row, v, origin, into)
 	case gunicorn.Command:
@@ -84,10 +84,10 @@ func (c *Config) takeGunicorn(row *gunicorn.Row, v any, origin Origin, into assi
 	if !gunicorn.Significant(v) {
 		return nil
 	}
-	if row.FateIn(isSetting) == gunicorn.Refused {
+	if row.Fate == gunicorn.Refused {
 		return fmt.Errorf("%s: not here; %s", origin.Name, row.Why)
 	}
-	c.idle(row.Name, origin, row.Why, row.FateIn(isSetting) == gunicorn.Missed)
+	c.idle(row.Name, origin, row.Why, row.Fate == gunicorn.Missed)
 	return nil
 }
 
@@ -137,7 +137,7 @@ ASTERI_PYTHON.
 			continue
 		}
 		what := row.Why
-		switch row.FateIn(isSetting) {
+		switch row.Fate {
 		case gunicorn.Becomes:
 			what = strings.TrimSuffix(firstSentence(find(row.To).Help), ".") + "."
 		case gunicorn.Command:

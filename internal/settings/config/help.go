@@ -11,6 +11,7 @@ const usage = `usage: asteri-loop [OPTIONS] [APP]
        asteri-loop ctl COMMAND    of a server that runs: asteri-loop ctl --help
        asteri-loop explain [...]  each setting, and where it comes from
        asteri-loop gunicorn ...   by gunicorn's command line: help gunicorn
+       asteri-loop systemd [OPTIONS] [APP] | completion SHELL | man
 
 APP is a Python application (WSGI, ASGI or Tornado): module:attribute,
 module:factory(), package.module or path/to/file.py[:attribute]. Without it
@@ -21,7 +22,6 @@ const examples = `
   asteri-loop app:app                            the model follows from APP
   asteri-loop dev app:app                        reloads when the code changes
   asteri-loop -l :8000 -w 4 "app:create_app()"   a factory, four workers
-  asteri-loop -w gthread:4 --threads 8 mysite.wsgi
   asteri-loop -l :443 --certfile cert.pem --keyfile key.pem main:app
 `
 

@@ -175,7 +175,8 @@ func (c *Config) Mounted(m Mount) (*Config, error) {
 	own := *c
 	own.App, own.Python.Model, own.Python.RootPath, own.Mounts = m.Target, "", m.Prefix, nil
 	own.Python.Env, own.Python.PythonPath = slices.Clip(own.Python.Env), slices.Clip(own.Python.PythonPath)
-	own.origins = nil
+	own.Python.Rlimits = slices.Clip(own.Python.Rlimits)
+	own.EnvFiles, own.origins = slices.Clip(own.EnvFiles), nil
 	for _, r := range m.settings {
 		if err := own.set(r); err != nil {
 			return nil, err

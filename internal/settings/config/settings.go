@@ -31,9 +31,9 @@ const (
 )
 
 // settings are all rows, in the order of their groups.
-var settings = slices.Concat(servingSettings, securitySettings, contentSettings, loggingSettings, metricsSettings, developmentSettings, statusSettings)
+var settings = slices.Concat(servingSettings, mechanicsSettings, exchangeSettings, securitySettings, contentSettings, loggingSettings, metricsSettings, developmentSettings, statusSettings)
 
-// servingSettings are those of sockets, workers and proxies.
+// servingSettings are those of sockets and workers.
 var servingSettings = []*setting{
 	{
 		Name: "help", Short: "h", Flags: []string{"help"}, Group: groupGeneral, Command: true,
@@ -61,7 +61,7 @@ var servingSettings = []*setting{
 	{
 		Name: "bind", Aliases: []string{"listen"}, Short: "bl", Flags: []string{"bind", "listen"}, Group: groupSocket, Meta: "ADDRESS",
 		Variables: []Variable{{Name: "PORT", Prefix: ":"}}, Many: true, Default: "127.0.0.1:8000",
-		Help: "Listen here: HOST:PORT, :PORT (every address), [IPV6]:PORT, unix:PATH or fd://N. May be repeated.",
+		Help: "Listen here: HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH, fd://N or systemd:NAME. :PORT is on every address. May be repeated. systemd:NAME are the sockets that systemd has passed with that name (FileDescriptorName=). An address at which it has passed one is that one; without --bind all that it has passed are served.",
 		at:   func(c *Config) value { return list(&c.Server.Listen.Addresses, address) },
 	}, {
 		Name: "backlog", Flags: []string{"backlog"}, Group: groupSocket, Meta: "INT", Default: "2048",
@@ -69,7 +69,7 @@ var servingSettings = []*setting{
 		at:   func(c *Config) value { return number(&c.Server.Listen.Backlog, 1, 1<<16-1) },
 	}, {
 		Name: "umask", Short: "m", Flags: []string{"umask"}, Group: groupSocket, Meta: "OCTAL", Default: "117",
-		Help: "Permissions that a Unix socket does not get. 117 leaves 0660, so that its user and group may connect; 0 lets everybody.",
+		Help: "Permissions that a Unix socket does not get. 117 leaves 0660, so that its user and group may connect; 0 lets everybody. If it is given, it is the umask of the server and its workers too, for all files that they make.",
 		at:   func(c *Config) value { return maskValue{&c.Server.Listen.Mode} },
 	}, {
 		Name: "loops", Flags: []string{"loops"}, Group: groupSocket, Meta: "INT", Default: "0",
@@ -100,9 +100,9 @@ var servingSettings = []*setting{
 	{
 		Name: "workers", Short: "w", Flags: []string{"workers"}, Group: groupWorkers, Meta: "N|MODEL[:N]",
 		Variables: []Variable{{Name: "WEB_CONCURRENCY"}}, Default: "1", Live: true,
-		Help:   "The number of worker processes, or a worker model (see -k), or both: 4, gtornado, gtornado:4.",
+		Help:   "The number of worker processes, or a worker model (see -k), or both: 4, gtornado, gtornado:4. auto is one for each processor that the server may use, of which the quota of a container and affinity leave fewer. 2..8 (also 2..auto) goes by the load: one more when requests wait or all are at work, one fewer when half would do for 30 seconds.",
 		Mounts: ofApps,
-		at:     func(c *Config) value { return number(&c.Python.Workers, 1, 4096) },
+		at:     func(c *Config) value { return workersValue{c} },
 		expand: expandWorkers,
 	}, {
 		Name: "worker_class", Short: "k", Flags: []string{"worker-class"}, Group: groupWorkers, Meta: "MODEL", Default: "auto", Live: true,
@@ -134,6 +134,26 @@ var servingSettings = []*setting{
 		Help: "Up to how many more requests than --max-requests, by chance, a worker serves, so that not all are replaced at the same time.",
 		Live: true,
 		at:   func(c *Config) value { return number(&c.Python.MaxRequestsJitter, 0, 1<<30) },
+	}, {
+		Name: "max_worker_lifetime", Flags: []string{"max-worker-lifetime"}, Group: groupWorkers, Meta: "TIME", Default: "0",
+		Help: "The time for which a worker process serves until another takes its place, and up to a tenth more, by chance. It serves on until the other is ready. 0 is for ever.",
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return duration(&c.Python.MaxLifetime, 0, longest) },
+	}, {
+		Name: "max_worker_rss", Flags: []string{"max-worker-rss"}, Group: groupWorkers, Meta: "SIZE", Default: "0",
+		Help: "The memory beyond which another worker takes the place of one: the greatest first, one at a time, and each serves on until its successor is ready. It is looked at every five seconds; pages that several processes share count by their part (PSS). 0 is no limit. On Linux only.",
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return measured{size(&c.Python.MaxRSS, 0, largest), &c.Python.MaxRSS} },
+	}, {
+		Name: "worker_nice", Flags: []string{"worker-nice"}, Group: groupWorkers, Meta: "INT", Default: "0",
+		Help: "The niceness of workers, from -20 to 19: with 5, say, the event loops go first when processors are short. Less than the server's own only root may have. 0 leaves the server's.",
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return number(&c.Python.Nice, -20, 19) },
+	}, {
+		Name: "worker_rlimit", Flags: []string{"worker-rlimit"}, Group: groupWorkers, Meta: "NAME=LIMIT", Many: true,
+		Help: "A limit of the system's on each worker: NOFILE=4096, AS=2GiB, CORE=0, or SOFT:HARD, each a number, a size or unlimited. Names are those of getrlimit without RLIMIT_: AS, CORE, CPU, DATA, FSIZE, MEMLOCK, NOFILE, NPROC, RSS, STACK. May be repeated.",
+		Live: true, Mounts: ofApps,
+		at: func(c *Config) value { return rlimitsValue{&c.Python.Rlimits} },
 	}, {
 		Name: "timeout", Short: "t", Flags: []string{"timeout"}, Group: groupWorkers, Meta: "TIME", Default: "30s",
 		Help: "The time that the application has for a request. When it has passed the client gets 504, and RequestTimeout is raised in the application; a worker in which that does not end the request is replaced. A server behind a URL mount may stand still for so long, at any point of a request. 0 is no limit.",
@@ -188,34 +208,10 @@ var servingSettings = []*setting{
 		Live: true, Mounts: ofApps,
 		at: func(c *Config) value { return choice(&c.Python.Lifespan, nil, "auto", "on", "off") },
 	},
+}
 
-	{
-		Name: "chdir", Flags: []string{"chdir"}, Group: groupMechanics, Meta: "DIR",
-		Help:   "Change to this directory first; the application is imported from it. Other relative paths are relative to it.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return text(&c.Python.Chdir, c.directory) },
-	}, {
-		Name: "env", Aliases: []string{"raw_env"}, Short: "e", Flags: []string{"env"}, Group: groupMechanics, Meta: "NAME=VALUE", Many: true, Live: true, Secret: true,
-		Help:   "Set an environment variable for the application. May be repeated.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return list(&c.Python.Env, assignment) },
-	}, {
-		Name: "python", Flags: []string{"python"}, Group: groupMechanics, Meta: "PATH", Live: true,
-		Help:   "The Python interpreter, or the directory of a virtual environment. Without it: $VIRTUAL_ENV, .venv beside the application, python3.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return text(&c.Python.Interpreter, nil) },
-	}, {
-		Name: "pythonpath", Aliases: []string{"python_path"}, Flags: []string{"pythonpath"}, Group: groupMechanics, Meta: "DIR,...", Many: true, Commas: true, Live: true,
-		Help:   "Directories to put in front of Python's module path, separated by commas.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return list(&c.Python.PythonPath, nil) },
-	}, {
-		Name: "root_path", Flags: []string{"root-path"}, Group: groupMechanics, Meta: "PATH", Live: true,
-		Help:   "The path under which the application is mounted: SCRIPT_NAME for WSGI, root_path for ASGI, and taken off the path for Tornado. What a trusted proxy says (SCRIPT_NAME) goes before it.",
-		Mounts: ofApps,
-		at:     func(c *Config) value { return text(&c.Python.RootPath, mountPath) },
-	},
-
+// exchangeSettings are those of WebSockets and proxies.
+var exchangeSettings = []*setting{
 	{
 		Name: "websocket_max_message_size", Aliases: []string{"ws_max_size"}, Flags: []string{"websocket-max-message-size", "ws-max-size"}, Group: groupWebSocket, Meta: "SIZE", Default: "16MiB",
 		Help: "The largest message that a WebSocket takes, decompressed; one beyond it closes the WebSocket with 1009.",

@@ -108,7 +108,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s is there twice", r.Name)
 		}
 		seen[r.Name] = true
-		idle := r.Fate == Needless || r.Fate == Missed || r.Fate == Refused || r.Else != Becomes
+		idle := r.Fate == Needless || r.Fate == Missed || r.Fate == Refused
 		if idle && r.Why == "" || r.Fate == Becomes && r.To == "" {
 			t.Errorf("%s: no reason, or nothing that it becomes", r.Name)
 		}

@@ -12,11 +12,9 @@ type Row struct {
 	Name, Flags string
 	// Takes says what an option takes.
 	Takes Takes
-	// Fate is what becomes of the setting here, and To names the setting that it becomes. A row
-	// whose To is no setting has the fate Else.
+	// Fate is what becomes of the setting here, and To names the setting that it becomes.
 	Fate Fate
 	To   string
-	Else Fate
 	// Why says what to do in place of a setting that nothing comes of, or why that is no loss.
 	Why string
 	// Arity is the number of arguments of a hook.
@@ -95,15 +93,15 @@ var Rows = []Row{
 	{Name: "sendfile", Flags: "--no-sendfile", Takes: None, Fate: Needless, Why: "leave it out: files go out as is best for the connection"},
 	{Name: "reuse_port", Flags: "--reuse-port", Takes: None, Fate: Needless, Why: "leave it out: the loops of one server share a port, two servers do not"},
 	{Name: "chdir", Flags: "--chdir", To: "chdir"},
-	{Name: "daemon", Flags: "-D --daemon", Takes: None, To: "daemon", Else: Missed, Why: "let a service manager such as systemd run the server, or end the command with &"},
+	{Name: "daemon", Flags: "-D --daemon", Takes: None, To: "daemon"},
 	{Name: "raw_env", Flags: "-e --env", Takes: Many, To: "env"},
-	{Name: "pidfile", Flags: "-p --pid", To: "pidfile", Else: Missed, Why: "a service manager knows the process; a shell has its id in $!"},
-	{Name: "worker_tmp_dir", Flags: "--worker-tmp-dir", To: "worker_tmp_dir", Else: Needless, Why: "leave it out: no worker is watched by a file"},
-	{Name: "user", Flags: "-u --user", To: "user", Else: Refused, Why: "start the server as that user, as systemd does with User="},
-	{Name: "group", Flags: "-g --group", To: "group", Else: Refused, Why: "start the server in that group, as systemd does with Group="},
+	{Name: "pidfile", Flags: "-p --pid", To: "pidfile"},
+	{Name: "worker_tmp_dir", Flags: "--worker-tmp-dir", Fate: Needless, Why: "leave it out: no worker is watched by a file, and one that gives no sign of life is found without; --tmp-upload-dir is where bodies wait"},
+	{Name: "user", Flags: "-u --user", To: "user"},
+	{Name: "group", Flags: "-g --group", To: "group"},
 	{Name: "umask", Flags: "-m --umask", To: "umask", as: octal},
-	{Name: "initgroups", Flags: "--initgroups", Takes: None, To: "initgroups", Else: Refused, Why: "start the server as a user with these groups, as systemd does with User="},
-	{Name: "tmp_upload_dir", To: "tmp_upload_dir", Else: Missed, Why: "set the environment variable TMPDIR"},
+	{Name: "initgroups", Flags: "--initgroups", Takes: None, To: "initgroups"},
+	{Name: "tmp_upload_dir", To: "tmp_upload_dir"},
 	{Name: "secure_scheme_headers", To: "secure_scheme_headers"},
 	{Name: "forwarded_allow_ips", Flags: "--forwarded-allow-ips", To: "forwarded_allow_ips", as: commas},
 	{Name: "pythonpath", Flags: "--pythonpath", To: "pythonpath", as: commas},
@@ -142,7 +140,7 @@ var Rows = []Row{
 	{Name: "statsd_prefix", Flags: "--statsd-prefix", To: "statsd_prefix", as: withoutDot},
 	{Name: "enable_backlog_metric", Flags: "--enable-backlog-metric", Takes: None, Fate: Needless, Why: "leave it out: /metrics and StatsD tell how many requests wait"},
 
-	{Name: "proc_name", Flags: "-n --name", To: "proc_name", Else: Needless, Why: "leave it out: processes have the names of their programs"},
+	{Name: "proc_name", Flags: "-n --name", To: "proc_name"},
 	{Name: "default_proc_name", Fate: Needless, Why: "leave it out: processes have the names of their programs"},
 
 	{Name: "on_starting", Fate: ServerHook, Arity: 1},
@@ -243,12 +241,4 @@ func (r *Row) has(flag string) bool {
 		}
 	}
 	return false
-}
-
-// FateIn is what becomes of the setting where there are those that known tells.
-func (r *Row) FateIn(known func(setting string) bool) Fate {
-	if r.To != "" && !known(r.To) {
-		return r.Else
-	}
-	return r.Fate
 }

@@ -35,7 +35,7 @@ var uvicorn = Server{
 		}},
 		{Names: "lifespan", Here: "--lifespan {}"},
 		{Names: "interface", Here: "--interface {}", as: oneOf("", map[string]string{"auto": "auto", "asgi3": "asgi", "asgi2": "asgi", "wsgi": "wsgi"})},
-		{Names: "env-file", Instead: "use --env NAME=VALUE, or EnvironmentFile= of systemd"},
+		{Names: "env-file", Here: "--env-file {}"},
 		{Names: "log-config", Instead: "use --log-level, --logger-level and --log-format; the application's own logging stays as it is"},
 		{Names: "log-level", Here: "--log-level {}", as: oneOf("", map[string]string{"critical": "critical", "error": "error", "warning": "warning", "info": "info", "debug": "debug", "trace": "debug"})},
 		{Names: "access-log", Switch: true, Here: "--access-logfile -", Instead: "use --access-logfile -"},

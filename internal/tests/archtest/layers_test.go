@@ -62,7 +62,7 @@ var layers = map[string]layer{
 	"workers/python": {imports: []string{
 		root, "loop", "websocket", "workers/internal", "internal/system", "internal/protocol",
 		"workers/python/internal/wire", "workers/python/internal/control", "workers/python/internal/dispatch",
-		"workers/python/internal/output", "workers/python/internal/process", "workers/python/internal/report", "workers/python/internal/takeover",
+		"workers/python/internal/output", "workers/python/internal/process", "workers/python/internal/report", "workers/python/internal/scale", "workers/python/internal/takeover",
 	}},
 	"workers/python/internal/marshal":  {},
 	"workers/python/internal/wire":     {imports: []string{root, "internal/system", "workers/python/internal/marshal"}},
@@ -72,6 +72,7 @@ var layers = map[string]layer{
 	"workers/python/internal/process":  {imports: []string{"internal/system", "workers/python/internal/wire"}},
 	"workers/python/internal/report":   {imports: []string{"workers/python/internal/wire"}},
 	"workers/python/internal/takeover": {imports: []string{root, "loop", "internal/system", "internal/protocol", "workers/python/internal/wire"}},
+	"workers/python/internal/scale":    {},
 	"workers/python/internal/wiretest": {imports: []string{"workers/python/internal/marshal", "workers/python/internal/wire"}},
 
 	// Handlers in front of handlers.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asteri/asteri-loop"
+	"github.com/asteri/asteri-loop/internal/system/awake"
 	"github.com/asteri/asteri-loop/workers/internal/turns"
 )
 
@@ -270,6 +271,20 @@ func (d *Dispatcher) Waiting() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.queue.Len() + d.heldBack.Len()
+}
+
+// Load returns how many of the workers are at work, in parts of one by the share of their slots
+// that calls have, and how long the first call in the queue has waited.
+func (d *Dispatcher) Load() (busy float64, waits time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.workers {
+		busy += float64(min(w.calls, w.capacity)) / float64(w.capacity)
+	}
+	for p := range d.queue.All() { // the first one
+		return busy, awake.Now() - p.Value.queuedAt
+	}
+	return busy, 0
 }
 
 // At returns how many calls and how many open WebSockets w has.

@@ -90,6 +90,15 @@ type Hello struct {
 	GracefulTimeout            time.Duration
 	Conf                       string // of a gunicorn.conf.py, in JSON; empty for none
 	Sources                    bool   // it is to tell which files it imports
+	ProcName                   string
+	Nice                       int // 0: as it is
+	Rlimits                    []Rlimit
+}
+
+// Rlimit is a limit of the system's on a process, by its name without RLIMIT_. Negative is none.
+type Rlimit struct {
+	Name       string
+	Soft, Hard int64
 }
 
 // Frame makes the HELLO frame.
@@ -126,6 +135,16 @@ func (h *Hello) Frame() []byte {
 	e.Float(h.GracefulTimeout.Seconds())
 	boolean("sources", h.Sources)
 	str("conf", h.Conf)
+	str("proc_name", h.ProcName)
+	num("nice", int64(h.Nice))
+	e.Str("rlimits")
+	e.List(len(h.Rlimits))
+	for _, l := range h.Rlimits {
+		e.Tuple(3)
+		e.Str(l.Name)
+		e.Int(l.Soft)
+		e.Int(l.Hard)
+	}
 	num("response_window", ResponseWindow)
 	num("body_window", BodyWindow)
 	e.EndDict()

@@ -7,7 +7,7 @@ import socket
 import sys
 from marshal import loads
 
-from . import VERSION, lentloop, loader, output, signals, startmethods
+from . import VERSION, lentloop, loader, output, process, signals, startmethods
 from .children import Children
 from .control import Control
 from .errors import Failure, LinkClosed, kind_of, message_of, traceback_of
@@ -133,9 +133,11 @@ def _serve(worker):
         worker.reports.watch_sources()
         distrust_fresh_code()
     _refuse_without_lock()
+    process.enter(hello)
     output.install(hello)
     startmethods.provide()
     _set_paths(hello)
+    process.title(hello["proc_name"])  # by what the paths may lead to
     wanted = hello["model"]
     if wanted:
         _prepare(wanted, hello)

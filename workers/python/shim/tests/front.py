@@ -88,7 +88,7 @@ class Front:
             "version": 1, "app": app, "model": model, "interface": "auto", "threads": 4, "worker_connections": 1000, "chdir": self.directory,
             "pythonpath": [], "root_path": "", "lifespan": "auto", "loop": "auto", "multiprocess": True, "age": 1,
             "server_software": "asteri-loop/test", "check": False, "keep_output": False, "log_level": 20, "request_id": "X-Request-ID", "graceful_timeout": 5.0,
-            "sources": False, "conf": "", "response_window": 262144, "body_window": 65536, **hello,
+            "sources": False, "conf": "", "proc_name": "", "nice": 0, "rlimits": [], "response_window": 262144, "body_window": 65536, **hello,
         }, 4)))
         if wait:
             self.wait(lambda: self.ready or self.failed or self.closed, "READY or FAILED")

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package procname
+
+// Set returns ErrUnsupported.
+func Set(string) error { return ErrUnsupported }
