@@ -84,7 +84,7 @@ func (b *Bound) bind(addr string, loops, backlog int, mode os.FileMode) error {
 		return err
 	}
 	b.network = network
-	fd := -1
+	var fd int
 	switch network {
 	case "unix":
 		b.shared, b.path = true, rest

@@ -146,7 +146,8 @@ func (p *program) serve() int {
 		return p.fail(exitFailure, "The terminal cannot be left", err)
 	}
 	p.tellReady("")
-	defer p.keepAlive()()
+	stopTelling := p.keepAlive()
+	defer stopTelling()
 	p.control()
 	return exitOK
 }

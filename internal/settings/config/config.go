@@ -35,7 +35,7 @@ type Config struct {
 
 	// UpgradeTimeout is how long a new process may take until it could serve.
 	UpgradeTimeout time.Duration
-	workers string // as it was given: Python has what it comes to
+	workers        string // as it was given: Python has what it comes to
 	// EnvFiles hold variables for the application.
 	EnvFiles []string
 

@@ -82,10 +82,13 @@ class Hooks(unittest.TestCase):
                 self.assertIn("not this one", front.call("/refused").error[0])
                 self.assertEqual(front.call("/after").body, b"none.")
                 self.assertEqual(front.shutdown(), 0)
-                self.assertEqual(front.notes(), [
+                notes, expected = front.notes(), [
                     "post_fork 1 3 None", "post_worker_init app", "post_request / 200 OK 6 False 1", "post_request /missing 404 Not Found 5 False 1",
                     "post_request /stream?q=1 200 OK 20 False 1", "post_request /error None 0 False 0", "post_request /after 200 OK 5 False 1", "worker_exit 6",
-                ])
+                ]
+                if model == "asgi":  # the answer is out before the hook has run: the next request may overtake it
+                    notes[2:-1], expected[2:-1] = sorted(notes[2:-1]), sorted(expected[2:-1])
+                self.assertEqual(notes, expected)
 
     def test_signals(self):
         with HookedFront("sync") as front:
