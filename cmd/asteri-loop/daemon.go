@@ -90,8 +90,8 @@ func detached() (*exec.Cmd, *os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	defer w.Close() // the process has its own
-	const first = 3 // descriptor of ExtraFiles
+	defer w.Close()                           // the process has its own
+	const first = 3                           // descriptor of ExtraFiles
 	cmd := exec.Command(self, os.Args[1:]...) //nolint:gosec // this program, as it was started
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), daemonVariable+"="+strconv.Itoa(first))
