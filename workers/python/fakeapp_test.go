@@ -63,12 +63,7 @@ func (p *fakeProcess) run(r fakeRequest) {
 		p.answer(r, 200, r.query)
 	case "/gate": // waits until a file exists
 		p.begins(r)
-		for {
-			if _, err := os.Stat(r.query); err == nil {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
+		awaitFile(r.query)
 		p.answer(r, 200, "passed")
 	case "/hang":
 		p.begins(r)

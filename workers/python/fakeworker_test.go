@@ -86,7 +86,10 @@ func fakeWorker() int {
 		capacity, ready["interface"], ready["body"], p.tasks = 100, "asgi", "stream", true
 	case "tornado":
 		capacity, ready["interface"], ready["body"] = 100, "tornado", "stream"
-	case "fail":
+	case "fail": // once a file exists, if one is named
+		if arg != "" {
+			awaitFile(arg)
+		}
 		fmt.Fprintln(os.Stderr, "about to fail")
 		p.send(wire.FrameFailed, 0, 0, map[string]any{"phase": "import", "kind": "ImportError", "message": "no such thing", "traceback": "Traceback...", "hint": "do this"})
 		return 3
@@ -261,4 +264,14 @@ func (p *fakeProcess) take(f []any) {
 	p.windows[r.stream] = wire.ResponseWindow
 	p.bodies[r.stream] = make(chan []byte, 1000)
 	p.waiting = append(p.waiting, r)
+}
+
+// awaitFile waits until a test has made a file.
+func awaitFile(path string) {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }

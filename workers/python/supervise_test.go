@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -49,8 +51,13 @@ func TestAwaitReload(t *testing.T) {
 		fake(&cfg)
 		return cfg
 	}
-	s := serve(t, 1, config("fail"))
+	gate := filepath.Join(t.TempDir(), "gate")
+	s := serve(t, 1, config("fail="+gate))
 	waiting := s.async("GET", "/")
+	eventually(t, "the request waits", func() bool { return s.pool.Snapshot().Queued == 1 })
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var boot *BootError
 	if _, err := s.pool.Ready(context.Background()); !errors.As(err, &boot) {
 		t.Errorf("got %#v", err)

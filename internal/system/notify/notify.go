@@ -37,10 +37,5 @@ func Status(text string) string { return "STATUS=" + strings.ReplaceAll(text, "\
 // MainPID says which process the service is from now on.
 func MainPID(pid int) string { return fmt.Sprintf("MAINPID=%d", pid) }
 
-// Reloading says that a reload begins now; Ready is its end.
-func Reloading() []string {
-	return []string{daemon.SdNotifyReloading, fmt.Sprintf("MONOTONIC_USEC=%d", monotonic().Microseconds())}
-}
-
 // Watchdog returns how often the manager wants to hear Alive at the least, or 0 if it does not.
 func Watchdog() (time.Duration, error) { return daemon.SdWatchdogEnabled(false) }
