@@ -49,7 +49,7 @@ func (r runner) runPairs(ctx context.Context, c benchCase, out *report.Case) err
 	for i := 0; i < len(out.Servers); i += 2 {
 		now, before := &out.Servers[i], &out.Servers[i+1]
 		for round := 0; round < r.rounds && now.Problem == ""; round++ {
-			if err := r.pair(ctx, c, now, before, round); err != nil {
+			if err := quietly(ctx, func() error { return r.pair(ctx, c, now, before, round) }); err != nil {
 				now.Problem = err.Error()
 				slog.Warn("no sample", "case", c.id, "server", now.ID, "round", round+1, "error", err)
 			}
@@ -86,12 +86,14 @@ func (r runner) pair(ctx context.Context, c benchCase, now, before *report.Serve
 			return servers[i].Explain(err)
 		}
 	}
-	for i, s := range pair {
-		got, err := sums[i].sample(ctx, servers[i])
-		if err != nil {
+	samples := make([]report.Sample, len(pair)) // both, or none
+	for i := range pair {
+		if samples[i], err = sums[i].sample(ctx, servers[i]); err != nil {
 			return servers[i].Explain(err)
 		}
-		keep(c, s, got, round)
+	}
+	for i, s := range pair {
+		keep(c, s, samples[i], round)
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type options struct {
 	before   string
 	rounds   int
 	duration time.Duration
+	busy     int
 	quick    bool
 	list     bool
 }
@@ -91,6 +92,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.before, "against", "", "compare our servers with this earlier `binary` of asteri-loop, and with no other server")
 	f.IntVar(&o.rounds, "rounds", 0, "samples of each server (default 5, with -quick 3)")
 	f.DurationVar(&o.duration, "duration", 0, "time of one load, whole seconds (default 4s, with -quick 2s)")
+	f.IntVar(&o.busy, "busy", 0, "have so many other processes compute all the time, beside whatever is measured")
 	f.BoolVar(&o.quick, "quick", false, "fewer, shorter rounds, and only the cases and servers that targets name")
 	f.BoolVar(&o.list, "list", false, "list the cases and leave")
 	if err := f.Parse(args); err != nil {
@@ -104,6 +106,8 @@ func parse(args []string) (options, error) {
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case o.busy < 0:
+		return o, fmt.Errorf("-busy %d: at least 0", o.busy)
 	case o.rounds < 1:
 		return o, fmt.Errorf("-rounds %d: at least 1", o.rounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
@@ -159,10 +163,15 @@ func compare(ctx context.Context, o options, chosen []benchCase, command string)
 	collector := newCollector()
 	defer collector.Close()
 	place.Collector = collector.URL
+	neighbours, err := keepBusy(ctx, o.busy)
+	if err != nil {
+		return report.Report{}, err
+	}
+	defer neighbours.end()
 	rep := report.Report{
 		Date: time.Now().UTC().Format("2006-01-02 15:04 MST"), Command: command, Revision: testbed.Revision(ctx, root),
 		Rounds: o.rounds, Seconds: o.duration.Seconds(),
-		Machine: testbed.Machine(ctx), Versions: versions(ctx, root, place),
+		Machine: append(testbed.Machine(ctx), neighbours.fact()), Versions: versions(ctx, root, place),
 	}
 	r := runner{
 		place: place, gen: load.Generator{Script: filepath.Join(place.Dir, "wrk.lua"), Bin: place.Bin},

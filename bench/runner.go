@@ -69,7 +69,7 @@ func (r runner) runRounds(ctx context.Context, c benchCase, out *report.Case) er
 			if s.Problem != "" {
 				continue
 			}
-			if err := r.sample(ctx, c, s, round); err != nil {
+			if err := quietly(ctx, func() error { return r.sample(ctx, c, s, round) }); err != nil {
 				s.Problem = err.Error()
 				slog.Warn("no sample", "case", c.id, "server", s.ID, "round", round+1, "error", err)
 			}
@@ -165,6 +165,7 @@ func (r runner) underLoad(ctx context.Context, c benchCase, s *server) (report.S
 type spent struct {
 	load.Result
 	server time.Duration // CPU time of its process tree
+	others time.Duration // and of all processes that are none of ours
 	loads  int
 }
 
@@ -174,7 +175,11 @@ func (r runner) load(ctx context.Context, c benchCase, s *server, d time.Duratio
 	if err != nil {
 		return err
 	}
-	res, err := r.gen.Run(ctx, c.load, s.url(), d)
+	var res load.Result
+	others, err := meanwhile(func() (err error) {
+		res, err = r.gen.Run(ctx, c.load, s.url(), d)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -183,6 +188,7 @@ func (r runner) load(ctx context.Context, c benchCase, s *server, d time.Duratio
 		return err
 	}
 	sum.server += after - before
+	sum.others += others
 	sum.loads++
 	sum.Good += res.Good
 	sum.Bad += res.Bad
@@ -198,6 +204,9 @@ func (r runner) load(ctx context.Context, c benchCase, s *server, d time.Duratio
 func (sum *spent) sample(ctx context.Context, s *server) (report.Sample, error) {
 	if sum.Good == 0 {
 		return report.Sample{}, fmt.Errorf("no good response, %d errors", sum.Bad)
+	}
+	if err := checkNoise(sum.others, sum.Elapsed); err != nil {
+		return report.Sample{}, err
 	}
 	if err := s.check(ctx); err != nil {
 		return report.Sample{}, fmt.Errorf("after the load: %w", err)

@@ -28,6 +28,17 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+func TestOthers(t *testing.T) {
+	all := []Process{
+		{PID: 2, own: time.Hour}, {PID: 3, Parent: 2, own: time.Hour}, // the kernel's
+		{PID: 7, Parent: 1, Session: 7, own: time.Minute}, {PID: 8, Parent: 7, Session: 7, own: time.Minute}, // the tree
+		{PID: 9, Parent: 1, Session: 9, own: time.Second, reaped: 2 * time.Second},
+	}
+	if got := others(all, 7); got != 3*time.Second {
+		t.Errorf("others used %v, want 3s", got)
+	}
+}
+
 func TestTreeFollowsParentsAndSession(t *testing.T) {
 	all := []Process{
 		{PID: 5, Parent: 4, Session: 90}, // child of a child, with a session of its own
