@@ -73,7 +73,10 @@ func startDaemon(cfg *config.Config) int {
 	var exit *exec.ExitError
 	switch err := cmd.Wait(); {
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return exit.ExitCode() // it has said why
+		if cfg.ErrorLogfile != "-" { // there it has said why, unless it did before there was a log
+			fmt.Fprintln(os.Stderr, "asteri-loop: the server has not started: what is not above is in "+cfg.ErrorLogfile)
+		}
+		return exit.ExitCode()
 	case err != nil:
 		return complain(exitFailure, fmt.Errorf("the server ended before it was ready: %w", err))
 	}
