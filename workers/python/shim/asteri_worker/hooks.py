@@ -64,6 +64,7 @@ class Hooks:
         if worker_int is not None:
             signal.signal(signal.SIGINT, self._on_int)
             signal.signal(signal.SIGQUIT, self._on_int)
+            self._worker.signals.relieving.update((signal.SIGINT, signal.SIGQUIT))  # which has the main thread run the hook, at the latest
         if worker_abort is not None:
             self._late = False  # the next SIGABRT is the worker's own, for a call that is late
             signal.signal(signal.SIGABRT, self._on_abort)

@@ -15,6 +15,7 @@ class Signals:
         self._worker = worker
         self._asked = False
         self._threads = []
+        self.relieving = {signal.SIGTERM}  # which ask for relief
         signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGTERM, self.on_term)
         self._read, self._write = socket.socketpair()
@@ -50,7 +51,7 @@ class Signals:
             numbers = self._read.recv(64)
             if not numbers:
                 return
-            if signal.SIGTERM in numbers and self._worker.link is not None:
+            if self._worker.link is not None and not self.relieving.isdisjoint(numbers):
                 self._ask_for_relief()
 
 
