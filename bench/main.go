@@ -12,11 +12,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/asteri/asteri-loop/bench/load"
@@ -38,15 +36,7 @@ type options struct {
 	list     bool
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { testbed.Main("bench", run) }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	o, err := parse(args)

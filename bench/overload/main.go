@@ -14,11 +14,9 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/asteri/asteri-loop/bench/overload/attack"
@@ -42,18 +40,12 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	var err error
-	if len(os.Args) == 3 && os.Args[1] == attackCommand {
-		err = makeAttack(ctx, os.Args[2], os.Stdout)
-	} else {
-		err = run(ctx, os.Args[1:], os.Stdout)
-	}
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "overload:", err)
-		os.Exit(1)
-	}
+	testbed.Main("overload", func(ctx context.Context, args []string, out io.Writer) error {
+		if len(args) == 2 && args[0] == attackCommand {
+			return makeAttack(ctx, args[1], out)
+		}
+		return run(ctx, args, out)
+	})
 }
 
 // makeAttack is what a process does that was started to attack.

@@ -3,21 +3,18 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/asteri/asteri-loop/bench/testbed"
@@ -54,15 +51,7 @@ var servers = []struct {
 	{"granian --reload", []string{"granian", "--reload", "--interface", "wsgi", "--port", "$PORT", "app:app"}},
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "reload:", err)
-		os.Exit(1)
-	}
-}
+func main() { testbed.Main("reload", run) }
 
 func parse(args []string) (o options, err error) {
 	f := flag.NewFlagSet("reload", flag.ContinueOnError)
@@ -78,37 +67,22 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	root, err := testbed.ModuleRoot(ctx)
+	at, err := testbed.Prepare(ctx, "asteri-reload-", o.binary)
 	if err != nil {
 		return err
 	}
-	if !filepath.IsAbs(o.venv) {
-		o.venv = filepath.Join(root, o.venv)
-	}
-	tmp, err := os.MkdirTemp("", "asteri-reload-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	binary := filepath.Join(tmp, "asteri-loop")
-	if err := testbed.Server(ctx, root, o.binary, binary); err != nil {
-		return err
-	}
-	o.binary = binary
+	defer os.RemoveAll(at.Tmp)
+	o.binary, o.venv = at.Binary, at.In(o.venv)
 	fmt.Fprintln(out, "| server | median, ms | fastest | slowest | failed requests |\n|---|---|---|---|---|")
 	for _, s := range servers {
-		if !wanted(s.name, o.servers) {
+		if !testbed.Wanted(s.name, o.servers) {
 			continue
 		}
-		if err := o.measure(ctx, s.name, s.argv, tmp, out); err != nil {
+		if err := o.measure(ctx, s.name, s.argv, at.Tmp, out); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
 	return nil
-}
-
-func wanted(name, words string) bool {
-	return words == "" || slices.ContainsFunc(strings.Split(words, ","), func(word string) bool { return strings.Contains(name, word) })
 }
 
 // measure saves a file again and again and prints a row.
@@ -117,10 +91,11 @@ func (o *options) measure(ctx context.Context, name string, argv []string, tmp s
 	if err != nil {
 		return err
 	}
-	port, err := freePort()
+	free, err := testbed.FreePort()
 	if err != nil {
 		return err
 	}
+	port := strconv.Itoa(free)
 	words := filepath.Join(dir, "words.py")
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "app.py"), []byte(application), 0o600), save(words, "begin")); err != nil {
 		return err
@@ -172,15 +147,6 @@ func (o *options) command(argv []string, port string) []string {
 
 func save(name, text string) error {
 	return os.WriteFile(name, fmt.Appendf(nil, "HELLO = %q\n", text), 0o600)
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, cmp.Or(err, l.Close())
 }
 
 func pause(ctx context.Context, d time.Duration) error {

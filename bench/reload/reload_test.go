@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/asteri/asteri-loop/bench/testbed"
 )
 
 // What is measured is the first answer of the new code, and answers that fail until then are counted.
@@ -39,7 +41,7 @@ func TestCommand(t *testing.T) {
 			t.Errorf("%s", got)
 		}
 	}
-	if !wanted("gunicorn --reload", "asteri,gunicorn") || wanted("granian", "asteri") || !wanted("granian", "") {
+	if !testbed.Wanted("gunicorn --reload", "asteri,gunicorn") || testbed.Wanted("granian", "asteri") || !testbed.Wanted("granian", "") {
 		t.Error("servers are chosen wrongly")
 	}
 }

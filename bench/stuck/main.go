@@ -13,10 +13,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/asteri/asteri-loop/bench/testbed"
@@ -35,15 +33,7 @@ type options struct {
 	duration, block        time.Duration
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "stuck:", err)
-		os.Exit(1)
-	}
-}
+func main() { testbed.Main("stuck", run) }
 
 func parse(args []string) (o options, err error) {
 	f := flag.NewFlagSet("stuck", flag.ContinueOnError)
@@ -66,26 +56,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	root, err := testbed.ModuleRoot(ctx)
+	at, err := testbed.Prepare(ctx, "asteri-stuck-", o.binary)
 	if err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp("", "asteri-stuck-")
-	if err != nil {
+	defer os.RemoveAll(at.Tmp)
+	if err := os.WriteFile(filepath.Join(at.Tmp, "app.py"), application, 0o600); err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
-	binary := filepath.Join(tmp, "asteri-loop")
-	if err := testbed.Server(ctx, root, o.binary, binary); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(tmp, "app.py"), application, 0o600); err != nil {
-		return err
-	}
-	o.binary = binary
+	o.binary = at.Binary
 	var failed []string
 	for model := range strings.SplitSeq(o.models, ",") {
-		ratio, err := o.measure(ctx, model, tmp, out)
+		ratio, err := o.measure(ctx, model, at.Tmp, out)
 		if err != nil {
 			return fmt.Errorf("%s: %w", model, err)
 		}

@@ -9,11 +9,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -73,15 +72,7 @@ const upgrades = 10
 
 func cannotStart(n int) bool { return n%3 == 0 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "upgrade:", err)
-		os.Exit(1)
-	}
-}
+func main() { testbed.Main("upgrade", run) }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var o options
@@ -93,29 +84,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	root, err := testbed.ModuleRoot(ctx)
+	at, err := testbed.Prepare(ctx, "up", o.binary)
 	if err != nil {
 		return err
 	}
-	if !filepath.IsAbs(o.venv) {
-		o.venv = filepath.Join(root, o.venv)
-	}
-	tmp, err := os.MkdirTemp("", "up")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(tmp)
-	binary := filepath.Join(tmp, "asteri-loop")
-	if err := testbed.Server(ctx, root, o.binary, binary); err != nil {
-		return err
-	}
-	o.binary = binary
+	defer os.RemoveAll(at.Tmp)
+	o.binary, o.venv = at.Binary, at.In(o.venv)
 	fmt.Fprintln(out, "| server | load | answered | failed | of these resets | WebSockets cut without a Close | counters that fell |\n|---|---|---|---|---|---|---|")
 	for _, p := range peers {
-		if o.servers != "" && !slices.ContainsFunc(strings.Split(o.servers, ","), func(w string) bool { return strings.Contains(p.name, w) }) {
+		if !testbed.Wanted(p.name, o.servers) {
 			continue
 		}
-		dir, err := os.MkdirTemp(tmp, "s")
+		dir, err := os.MkdirTemp(at.Tmp, "s")
 		if err != nil {
 			return err
 		}
@@ -129,9 +109,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // measure has one server go through all of it, and prints its rows.
 func (b *bed) measure(ctx context.Context, p peer, out io.Writer) (err error) {
-	if b.port, err = freePort(); err != nil {
+	port, err := testbed.FreePort()
+	if err != nil {
 		return err
 	}
+	b.port = strconv.Itoa(port)
 	write := func(name, text string) error { return os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600) }
 	if err := errors.Join(write("app.py", application), write("conf.py", conf), b.install()); err != nil {
 		return err
@@ -213,13 +195,4 @@ func (b *bed) install() error {
 		err = os.Rename(b.program+".new", b.program)
 	}
 	return err
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
 }
