@@ -43,12 +43,16 @@ func (e *Engine) Bind(addr string, backlog int, mode os.FileMode) (*Bound, error
 	if backlog <= 0 {
 		backlog = defaultBacklog
 	}
-	b := new(Bound)
-	b.shared = !reusePortBalances || e.cfg.Adaptive || len(e.loops) == 1
+	b := &Bound{socket: socket{shared: e.sharesListeners()}}
 	if err := b.bind(addr, len(e.loops), backlog, cmp.Or(mode, 0o660)); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	return b, nil
+}
+
+// sharesListeners tells whether one descriptor accepts for all loops, where there could be one for each.
+func (e *Engine) sharesListeners() bool {
+	return !reusePortBalances || e.cfg.Adaptive || len(e.loops) == 1
 }
 
 // Addr returns the address, with the port that the system chose for port 0.

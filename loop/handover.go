@@ -103,15 +103,16 @@ func (ln *Listener) Descriptors() []int {
 // ListenConfig.
 func (e *Engine) Adopt(addr string, backlog int, fds []int) (*Bound, error) {
 	b := &Bound{fds: fds}
-	if err := b.adopt(addr, len(e.loops), cmp.Or(max(backlog, 0), defaultBacklog)); err != nil {
+	if err := b.adopt(addr, cmp.Or(max(backlog, 0), defaultBacklog)); err != nil {
 		closeAll(b.take())
 		return nil, fmt.Errorf("take over %s: %w", addr, err)
 	}
-	b.shared = b.shared || !reusePortBalances || e.cfg.Adaptive
+	// Where there are fewer than loops, they accept for all.
+	b.shared = e.sharesListeners() || b.network == "unix" || len(fds) < len(e.loops)
 	return b, nil
 }
 
-func (b *Bound) adopt(addr string, loops, backlog int) error {
+func (b *Bound) adopt(addr string, backlog int) error {
 	network, _, err := splitAddr(addr)
 	if err != nil {
 		return err
@@ -131,8 +132,6 @@ func (b *Bound) adopt(addr string, loops, backlog int) error {
 		b.local = at
 	}
 	b.adopted = network == "unix"
-	// Where there are fewer than loops, they accept for all.
-	b.shared = b.network == "unix" || len(b.fds) < loops || loops == 1
 	return nil
 }
 

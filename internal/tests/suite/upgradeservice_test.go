@@ -31,13 +31,13 @@ func TestUpgradeOfAService(t *testing.T) {
 	await(`(?m)^READY=1$`)
 	for range 2 {
 		equal(t, "address", s.addr, webAt.String())
-		equal(t, "pid file", read(t, pidFile), fmt.Sprintln(s.pid))
+		equal(t, "pid file", fileText(t, pidFile), fmt.Sprintln(s.pid))
 		s.upgrade(control)
 		await(fmt.Sprintf(`^MAINPID=%d$`, s.pid))
 		await(`(?m)^READY=1$`)
 		s.over(t, "http").get("/").want(t, 200)
 	}
-	equal(t, "pid file", read(t, pidFile), fmt.Sprintln(s.pid))
+	equal(t, "pid file", fileText(t, pidFile), fmt.Sprintln(s.pid))
 	s.signal(syscall.SIGTERM)
 	await(`(?m)^STOPPING=1$`)
 	s.eventuallyOf(func() bool { return !alive(s.pid) }, "the end")
@@ -53,8 +53,8 @@ func TestUpgradeThatDiesLeavesThePIDFile(t *testing.T) {
 	s, _, control := upgradable(t, "--pid", pidFile)
 	first := fmt.Sprintln(s.pid)
 	s.signal(syscall.SIGUSR2)
-	s.eventually("the file is the new process's", func() bool { return read(t, pidFile) != first })
-	next, err := strconv.Atoi(read(t, pidFile)[:len(read(t, pidFile))-1])
+	s.eventually("the file is the new process's", func() bool { return fileText(t, pidFile) != first })
+	next, err := strconv.Atoi(fileText(t, pidFile)[:len(fileText(t, pidFile))-1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,17 +62,8 @@ func TestUpgradeThatDiesLeavesThePIDFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.awaitLog(`Not upgraded, this process serves on: the new process has died as soon as it served`)
-	equal(t, "pid file", read(t, pidFile), first)
+	equal(t, "pid file", fileText(t, pidFile), first)
 	equal(t, "main process", s.mainPID(control), s.pid)
 	s.upgrade(control)
-	equal(t, "pid file", read(t, pidFile), fmt.Sprintln(s.pid))
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	equal(t, "pid file", fileText(t, pidFile), fmt.Sprintln(s.pid))
 }
